@@ -1,0 +1,45 @@
+"""`import spaces`: what a Space needs of its farm. Without a farm it has no effect at all.
+
+    import spaces
+
+    @spaces.GPU(duration=30)
+    def generate(prompt):
+        return pipe(prompt).images[0]
+
+Importing this package imports neither torch nor gradio nor celery.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from spaces import launch as _launch
+from spaces.decorator import GPU, disable_gradio_auto_wrap, enable_gradio_auto_wrap, gradio_auto_wrap
+
+if TYPE_CHECKING:
+    from spaces.handle import TaskHandle
+    from spaces.remote import Farm
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "GPU",
+    "Farm",
+    "TaskHandle",
+    "disable_gradio_auto_wrap",
+    "enable_gradio_auto_wrap",
+    "gradio_auto_wrap",
+]
+
+_LAZY = {"Farm": "spaces.remote", "TaskHandle": "spaces.handle"}
+
+
+def __getattr__(name: str) -> Any:  # Any: one of several classes
+    if name not in _LAZY:
+        raise AttributeError(f"module 'spaces' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_LAZY[name]), name)
+
+
+_launch.prepare()

@@ -1,0 +1,183 @@
+"""The web process's way into the farm: makes tasks of calls, and values of what comes back.
+
+One client for each process, made at its first call. Its lease tells the farm that somebody still waits.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
+
+from spaces import config
+from spaces.config import Config, Role
+from spaces.errors import RefusedError, SpacesError
+from spaces.farm.events import End
+from spaces.farm.task import State, Task
+from spaces.function import functions
+from spaces.gradio import current_visitor
+from spaces.handle import TaskHandle
+from spaces.outcome import outcome
+from spaces.space import space_codec, space_name, space_source
+from spaces.summary import summary
+
+if TYPE_CHECKING:
+    from spaces.farm.payload import Payload
+    from spaces.farm.payloads import Payloads
+    from spaces.farm.queue import Queue
+    from spaces.farm.registry import Registry, SpaceRecord
+    from spaces.farm.stream import EventReader
+    from spaces.function import GPUFunction
+
+
+class FarmConnection:
+    """A connection to one farm: submits tasks, follows and stops them. `Farm` and `FarmClient` each have one."""
+
+    def __init__(self, url: str, payloads: Payloads, client: str = "") -> None:
+        from spaces.farm.celery_app import make_celery
+        from spaces.farm.connection import connect
+        from spaces.farm.queue import Queue
+        from spaces.farm.registry import Registry
+
+        self.client = client
+        self.payloads = payloads
+        self.redis = connect(url)
+        self.queue: Queue = Queue(self.redis)
+        self.registry: Registry = Registry(self.redis)
+        self._celery = make_celery(url)
+
+    def submit(self, task: Task) -> None:
+        """Queue a task. Raises FarmUnavailable, RefusedError; then nothing was queued."""
+        from spaces.farm.celery_app import submit
+
+        try:
+            submit(self._celery, task)
+        except BaseException:
+            self.payloads.discard(task.arguments)
+            raise
+
+    def events(self, task: Task) -> EventReader:
+        from spaces.farm.stream import EventReader
+
+        return EventReader(self.redis, task.id)
+
+    def cancel(self, task: Task, reason: str) -> None:
+        self.queue.cancel(task.id, reason)
+
+    def state(self, task: Task) -> State:
+        state = self.queue.state(task.id)
+        if state is None:
+            raise RefusedError(f"the farm does not know task {task.id}; what has ended is forgotten after an hour")
+        return state.state
+
+    def position(self, task: Task) -> int | None:
+        return self.queue.position(task.id)
+
+    def value(self, payload: Payload) -> Any:
+        return self.payloads.taken(payload)
+
+    def outcome(self, task: Task, end: End) -> Any:
+        self.payloads.discard(task.arguments)
+        return outcome(task, end, self.payloads)
+
+    def close(self) -> None:
+        """Close the connections; tasks that were submitted go on."""
+        self._celery.close()
+        self.redis.close()
+
+
+class FarmClient:
+    """This process, as the web process of a Space."""
+
+    def __init__(self, settings: Config) -> None:
+        self._settings = settings
+        self._client = f"{settings.host}:{uuid.uuid4().hex[:12]}"
+
+    @cached_property
+    def _farm(self) -> FarmConnection:
+        from spaces.farm.clients import ClientLease
+        from spaces.farm.connection import connect
+        from spaces.farm.queue import Queue
+
+        farm = FarmConnection(self._settings.url, self._payloads, self._client)
+        ClientLease(lambda: Queue(connect(self._settings.url)), self._client).start()
+        return farm
+
+    @cached_property
+    def _payloads(self) -> Payloads:
+        from spaces.farm.blobs import BrokerStore, SharedMemoryStore
+        from spaces.farm.connection import connect
+        from spaces.farm.keys import WAITING, Keys
+        from spaces.farm.nearest import NearestStore
+        from spaces.farm.payloads import Payloads
+
+        files = SharedMemoryStore(self._settings.run_dir, self._settings.host)
+        strings = BrokerStore(connect(self._settings.url), WAITING, Keys().blob)
+        return Payloads(space_codec(), NearestStore(self._settings.host, files, strings, self._hosts), files, strings)
+
+    def _hosts(self) -> set[str]:
+        """Where the live workers are."""
+        return {info["host"] for info in self._farm.queue.leases.workers().values()}
+
+    @cached_property
+    def _record(self) -> SpaceRecord:
+        """This Space, as the farm is told of it."""
+        from spaces.farm.registry import FunctionRecord, record_of
+
+        known = tuple(
+            FunctionRecord(each.name, each.fixed_duration, each.size, each.yields) for each in functions.values()
+        )
+        return record_of(space_name(), space_source(), self._settings.host, known)
+
+    def serve_space(self) -> None:
+        """Tell the farm of this Space, so that workers can make its zygote; called where the script launches."""
+        from spaces.farm.registry import ARCHIVE_LIMIT_BYTES
+
+        try:
+            archive = self._record.source.archive(ARCHIVE_LIMIT_BYTES)
+        except RefusedError:
+            archive = None  # too large to travel: workers of other hosts will say so if one is asked
+        self._farm.registry.register(self._record, archive)
+
+    def submit(
+        self, function: GPUFunction, args: Sequence[Any], kwargs: Mapping[str, Any], time_limit: float
+    ) -> TaskHandle:
+        """Queue a call of a function of this Space."""
+        farm = self._farm
+        task = Task(
+            space=self._record.name,
+            function=function.name,
+            arguments=self._payloads.of_call(str(function.name), function.signature, args, kwargs),
+            revision=self._record.revision,
+            yields=function.yields,
+            size=function.size,
+            estimate=time_limit,
+            time_limit=time_limit,
+            summary=summary(args, kwargs),
+            client=self._client,
+            host=self._settings.host,
+        )
+        farm.submit(task)
+        return TaskHandle(task, farm, current_visitor())
+
+
+#: Stands in for the farm of this process while a test says so; see `spaces.testing`.
+_override: Any = None
+
+
+@cache
+def _client_of_process() -> FarmClient:
+    return FarmClient(config.current())
+
+
+def current_client() -> Any:  # Any: a FarmClient, or the stand-in of a test
+    """The client of this process. Raises SpacesError where nothing can be submitted."""
+    if _override is not None:
+        return _override
+    role = config.current().role
+    if role is Role.WORKER:
+        raise SpacesError("submit() is for the web process: inside a GPU function, call the function itself")
+    if role is Role.NONE:
+        raise SpacesError(f"no farm is configured: set {config.URL}, or start the Space by `zerofarm up`")
+    return _client_of_process()

@@ -1,0 +1,80 @@
+"""What a process knows of its farm, read once from the environment that its starter gave it.
+
+A Space needs none of this: with no `ZEROFARM_URL` and no role, `spaces` has no effect at all.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+
+#: What holds the farm's secrets. A Space's process is never given the first two unless it is the web process.
+URL, FARM_KEY, SPACE_KEY = "ZEROFARM_URL", "ZEROFARM_KEY", "ZEROFARM_SPACE_KEY"
+ROLE, SPACE, RUN_DIR, HOST = "ZEROFARM_ROLE", "ZEROFARM_SPACE", "ZEROFARM_RUN_DIR", "ZEROFARM_HOST"
+
+#: The variables that an operator's environment loses on its way into a zygote or a child.
+SECRETS = (URL, FARM_KEY, "REDIS_URL", "FLOWER_BASIC_AUTH")
+
+
+class Role(StrEnum):
+    """What this process is to the farm."""
+
+    NONE = "none"  #: no farm: the decorator returns the function untouched
+    WEB = "web"  #: serves a Space's pages; calls become tasks
+    WORKER = "worker"  #: a zygote or a child: calls run here and now
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The farm as this process sees it."""
+
+    role: Role
+    url: str  #: broker URL; empty in zygotes and children, which hold no credentials
+    space: str  #: name of the Space; empty: derived from the script's folder
+    space_key: bytes  #: signs pickles of this Space; empty: pickles are refused
+    run_dir: Path  #: shared memory of this host: payloads, sockets, claims on GPUs
+    host: str  #: names the machine (or container) whose shared memory `run_dir` is
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Config:
+        """Read the configuration. Raises ValueError, naming the value, for an unknown role or a key that is not hex."""
+        url = environment.get(URL, "")
+        role = environment.get(ROLE, "") or (Role.WEB if url else Role.NONE)
+        try:
+            known = Role(role)
+        except ValueError:
+            raise ValueError(f"{ROLE} must be one of {', '.join(Role)}, got {role!r}") from None
+        return cls(
+            role=known,
+            url=url,
+            space=environment.get(SPACE, ""),
+            space_key=_key(environment.get(SPACE_KEY, "")),
+            run_dir=Path(environment.get(RUN_DIR) or default_run_dir()),
+            host=environment.get(HOST) or socket.gethostname(),
+        )
+
+
+@cache
+def current() -> Config:
+    """The configuration of this process."""
+    return Config.from_environment()
+
+
+def default_run_dir() -> Path:
+    """Shared memory where there is some, else the temporary directory; one folder for each user."""
+    shared = Path("/dev/shm")
+    root = shared if os.access(shared, os.W_OK) else Path(tempfile.gettempdir())
+    return root / f"zerofarm-{os.getuid()}"
+
+
+def _key(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise ValueError(f"{SPACE_KEY} must be hexadecimal digits, got {len(text)} characters that are not") from None

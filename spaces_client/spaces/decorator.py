@@ -1,0 +1,198 @@
+"""The decorator `@spaces.GPU`: in every form that Spaces use, and without effect where there is no farm.
+
+In the web process of a farm a call becomes a task; in a worker's child it is the plain call that it says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import warnings
+from collections.abc import AsyncIterator, Callable, Generator
+from typing import Any, TypeVar, overload
+
+from spaces import config
+from spaces.config import Role
+from spaces.duration import DEFAULT_DURATION, Duration, check_duration, check_size
+from spaces.errors import DefinitionError
+from spaces.farm.task import Size
+from spaces.function import GPUFunction, Kind, register
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: Wrappers already made, by the identity of the function, so that decorating twice is decorating once.
+_wrappers: dict[int, tuple[Callable[..., Any], Callable[..., Any]]] = {}
+
+
+@overload
+def GPU(task: F, /) -> F: ...
+@overload
+def GPU(
+    task: Duration | str = ..., duration: Duration = ..., *, size: str = ..., **options: Any
+) -> Callable[[F], F]: ...
+def GPU(
+    task: Any = None,  # Any: a function, a duration or a size, as real Spaces pass it
+    duration: Duration = DEFAULT_DURATION,
+    *,
+    size: str = Size.LARGE,
+    **options: Any,
+) -> Any:
+    """Give a function a GPU while it runs.
+
+    `duration` is the time limit in seconds (a number, a `timedelta`, or a callable given the same arguments as the
+    function) and ranks the call while it waits: ask for little, wait little. `size` is "large" (half an H200) or
+    "xlarge" (a whole one). Old and unknown options are warned about and ignored.
+
+        @spaces.GPU
+        def draw(prompt): ...
+
+        @spaces.GPU(duration=lambda prompt, steps: 5 + steps)
+        def draw(prompt, steps): ...
+
+    The decorated function also has `submit(*args, **kwargs)`, which returns a `TaskHandle` at once.
+    Raises DefinitionError for a duration that is not positive, or a size that does not exist.
+    """
+    if isinstance(task, str):
+        size = task
+    elif not callable(task) and task is not None:
+        duration = task
+    decorate = _decorator(duration, size, options)
+    return decorate(task) if callable(task) else decorate
+
+
+def _decorator(duration: Duration, size: str, options: dict[str, Any]) -> Callable[[F], F]:
+    if config.current().role is Role.NONE:
+        return lambda function: function
+    _warn_of(options)
+    check_duration(duration)
+    checked_size = check_size(size)
+
+    def decorate(function: F) -> F:
+        if not callable(function):
+            raise DefinitionError(f"@spaces.GPU decorates functions, got {function!r}")
+        known = _wrappers.get(id(function))
+        if known is not None:
+            return known[1]  # type: ignore[return-value] # it wraps this very function
+        wrapper = _wrap(register(function, duration, checked_size))
+        # The pair keeps the function alive, so that its identity is never given to another one.
+        _wrappers[id(function)] = _wrappers[id(wrapper)] = (function, wrapper)
+        return wrapper  # type: ignore[return-value] # called like the function
+
+    return decorate
+
+
+def _warn_of(options: dict[str, Any]) -> None:
+    if "enable_queue" in options:
+        warnings.warn("`enable_queue` parameter is now ignored and always set to `True`", stacklevel=4)
+    for name in options.keys() - {"enable_queue"}:
+        warnings.warn(f"@spaces.GPU has no option {name!r}; it is ignored", stacklevel=4)
+
+
+def _wrap(function: GPUFunction) -> Callable[..., Any]:
+    faces = _INLINE if config.current().role is Role.WORKER else _FACES
+    wrapper: Any = functools.update_wrapper(faces[function.kind](function), function.function)
+    wrapper.zerogpu = None  # Gradio removes this name from the configuration of its events
+    wrapper.submit = function.submit
+    return wrapper  # type: ignore[no-any-return] # it is the face
+
+
+def _plain_face(function: GPUFunction) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with function.submit(*args, **kwargs) as handle:
+            return handle.result()
+
+    return call
+
+
+def _generator_face(function: GPUFunction) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        with function.submit(*args, **kwargs) as handle:
+            yield from handle
+            return handle.result()
+
+    return call
+
+
+def _coroutine_face(function: GPUFunction) -> Callable[..., Any]:
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        async with await asyncio.to_thread(function.submit, *args, **kwargs) as handle:
+            return await handle
+
+    return call
+
+
+def _async_generator_face(function: GPUFunction) -> Callable[..., Any]:
+    async def call(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        async with await asyncio.to_thread(function.submit, *args, **kwargs) as handle:
+            async for value in handle:
+                yield value
+
+    return call
+
+
+def _inline_plain(function: GPUFunction) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return function.function(*args, **kwargs)
+
+    return call
+
+
+def _inline_generator(function: GPUFunction) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        return (yield from function.function(*args, **kwargs))
+
+    return call
+
+
+def _inline_coroutine(function: GPUFunction) -> Callable[..., Any]:
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        return await function.function(*args, **kwargs)
+
+    return call
+
+
+def _inline_async_generator(function: GPUFunction) -> Callable[..., Any]:
+    async def call(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        async for value in function.function(*args, **kwargs):
+            yield value
+
+    return call
+
+
+Faces = dict[Kind, Callable[[GPUFunction], Callable[..., Any]]]
+
+#: In the web process a call becomes a task; each kind of function keeps its kind.
+_FACES: Faces = {
+    Kind.PLAIN: _plain_face,
+    Kind.GENERATOR: _generator_face,
+    Kind.COROUTINE: _coroutine_face,
+    Kind.ASYNC_GENERATOR: _async_generator_face,
+}
+
+#: In a worker the GPU is here already: a call, nested ones too, is a call.
+_INLINE: Faces = {
+    Kind.PLAIN: _inline_plain,
+    Kind.GENERATOR: _inline_generator,
+    Kind.COROUTINE: _inline_coroutine,
+    Kind.ASYNC_GENERATOR: _inline_async_generator,
+}
+
+_auto_wrap = os.environ.get("SPACES_GRADIO_AUTO_WRAP", "").lower() in ("1", "t", "true")
+
+
+def gradio_auto_wrap(function: Any) -> Any:
+    """Decorate a Gradio event's function where `enable_gradio_auto_wrap` asked for it; Gradio itself calls this."""
+    return GPU(function) if _auto_wrap and callable(function) else function
+
+
+def enable_gradio_auto_wrap() -> None:
+    """Treat every event function of Gradio as decorated with `@spaces.GPU`."""
+    global _auto_wrap
+    _auto_wrap = True
+
+
+def disable_gradio_auto_wrap() -> None:
+    """Undo `enable_gradio_auto_wrap`."""
+    global _auto_wrap
+    _auto_wrap = False

@@ -1,0 +1,54 @@
+"""What `@spaces.GPU(duration=..., size=...)` may say, and the seconds that it means."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from spaces.errors import DefinitionError
+from spaces.farm.task import Size
+
+#: Seconds a function gets that names no duration, as on ZeroGPU.
+DEFAULT_DURATION = 60.0
+
+Seconds = float | int | timedelta
+#: A fixed duration, or a callable given the arguments of the call.
+Duration = Seconds | None | Callable[..., Seconds | None]
+
+
+def seconds(value: Seconds | None) -> float:
+    """The duration as seconds; `None` is the default.
+
+    Raises DefinitionError for what is no positive, finite number of seconds.
+    """
+    if value is None:
+        return DEFAULT_DURATION
+    if isinstance(value, bool) or not isinstance(value, int | float | timedelta):
+        raise DefinitionError(
+            f"duration must be a number of seconds, a timedelta or a callable that returns one, got {value!r}"
+        )
+    number = value.total_seconds() if isinstance(value, timedelta) else float(value)
+    if not (number > 0 and math.isfinite(number)):
+        raise DefinitionError(f"duration must be positive, got {number:g}")
+    return number
+
+
+def check_duration(duration: Duration) -> None:
+    """Refuse at decoration what can be known at decoration."""
+    if not callable(duration):
+        seconds(duration)
+
+
+def duration_of_call(duration: Duration, args: Sequence[Any], kwargs: Mapping[str, Any]) -> float:
+    """Seconds that one call asks for; a callable gets the arguments of the call, and its errors are the caller's."""
+    return seconds(duration(*args, **kwargs) if callable(duration) else duration)
+
+
+def check_size(size: str) -> Size:
+    """The size by its name. Raises DefinitionError, naming the sizes that exist."""
+    try:
+        return Size(size)
+    except ValueError:
+        raise DefinitionError(f"size must be one of {', '.join(map(repr, map(str, Size)))}, got {size!r}") from None

@@ -1,0 +1,89 @@
+"""`torch.Generator("cuda")`: a CPU generator that says cuda, and becomes a real one in a child that owns a GPU."""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+from typing import Any  # torch is not typed here
+
+import torch
+
+from spaces.emulation.marks import CUDA_DEVICE
+from spaces.emulation.mode import names_cuda
+from spaces.emulation.patches import Patches
+
+_Original = torch._C.Generator
+_alive: weakref.WeakSet[EmulatedGenerator] = weakref.WeakSet()
+
+
+class _AnyGenerator(type(_Original)):  # type: ignore[misc]  # torch is untyped here
+    """Makes `isinstance(g, torch.Generator)` true for torch's own generators as well."""
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return isinstance(instance, _Original) if cls is Generator else super().__instancecheck__(instance)
+
+    def __call__(cls, *args: Any, **options: Any) -> Any:
+        device = args[0] if args else options.get("device", "cpu")
+        if cls is Generator:
+            if Generator.active and names_cuda(device):
+                return EmulatedGenerator()
+            return _Original(*args, **options)
+        return super().__call__(*args, **options)
+
+
+class Generator(_Original, metaclass=_AnyGenerator):  # type: ignore[misc]  # torch is untyped here
+    """What `torch.Generator` names while CUDA is emulated."""
+
+    active = True
+
+
+class EmulatedGenerator(Generator):
+    """A CPU generator whose device is cuda:0.
+
+    It cannot be a wrapper: C++ takes the generator out of the object it is given. So it is one, and `become` later
+    exchanges what it holds; everybody who has a reference to it then has a CUDA generator.
+    """
+
+    emulated = True
+
+    def __init__(self) -> None:
+        _alive.add(self)
+
+    @property
+    def device(self) -> Any:
+        return CUDA_DEVICE if self.emulated else super().device
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (self.initial_seed(), self.get_state()))
+
+    def clone_state(self) -> EmulatedGenerator:
+        return _rebuild(self.initial_seed(), self.get_state())
+
+    def become(self, real: torch.Generator) -> None:
+        """Exchange contents with `real`: both are one C++ pointer after the header of the Python object."""
+        offset = object.__basicsize__
+        mine = ctypes.c_void_p.from_address(id(self) + offset)
+        other = ctypes.c_void_p.from_address(id(real) + offset)
+        mine.value, other.value = other.value, mine.value
+        self.emulated = False
+
+
+def _rebuild(seed: int, state: torch.Tensor) -> EmulatedGenerator:
+    generator = EmulatedGenerator()
+    generator.manual_seed(seed)
+    generator.set_state(state)
+    return generator
+
+
+def install(patches: Patches) -> None:
+    Generator.active = True
+    patches.value(torch, "Generator", Generator)
+
+
+def leave(device: torch.device) -> None:
+    """Turn every generator made so far into one of `device`, with the seed it had."""
+    Generator.active = False
+    for generator in list(_alive):
+        seed = generator.initial_seed()
+        generator.become(_Original(device=device))
+        generator.manual_seed(seed)

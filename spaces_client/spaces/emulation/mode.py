@@ -1,0 +1,140 @@
+"""The torch function mode that makes ordinary CPU tensors answer as CUDA tensors.
+
+Torch offers every call to the mode first. A factory with `device="cuda"` runs on the CPU and its result is marked;
+an operation with a marked operand has its new results marked; everything about devices is answered by the
+handlers in `handlers.py`. Operands on "cuda" and on the CPU may be mixed, and the result is on "cuda": torch would
+refuse, but a mark can be missing where C++ makes a tensor behind Python's back, and code that is right on a GPU
+must never fail here. An operation costs about 3 µs more than without the mode.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any  # torch is not typed here, and any call can pass through
+
+import torch
+from spaces.emulation.errors import weights_are_gone
+from spaces.emulation.marks import CPU, CPU_DEVICE, CUDA, DROPPED, highest, mark, place
+from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack, _pop_mode, _push_mode
+
+Handler = Callable[["Emulation", Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
+
+HANDLERS: dict[Callable[..., Any], Handler] = {}
+"""What torch functions do that ask or say something about devices; filled by `handlers.py`."""
+
+
+class Emulation(TorchFunctionMode):  # type: ignore[misc]  # torch is untyped here
+    """One per thread: a mode stack belongs to its thread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.moving_modules = 0
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: object,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        handler = HANDLERS.get(func)
+        if handler is not None:
+            return handler(self, func, args, kwargs or {})
+        if kwargs:
+            if kwargs.get("device") is not None or "pin_memory" in kwargs:
+                return _with_device(func, args, kwargs)
+            where = highest(args) or highest(kwargs.values())
+        else:
+            kwargs = {}
+            where = highest(args)
+        if where == CPU:
+            return func(*args, **kwargs)
+        if where == DROPPED:
+            raise weights_are_gone(getattr(func, "__name__", str(func)))
+        result = func(*args, **kwargs)
+        mark_new(result, args)
+        return result
+
+
+def names_cuda(device: object) -> bool:
+    """True for every way of saying cuda: 'cuda', 'cuda:1', a torch.device, an index."""
+    if isinstance(device, torch.device):
+        return bool(device.type == "cuda")
+    if isinstance(device, str):
+        return device.startswith("cuda")
+    return isinstance(device, int) and not isinstance(device, bool)
+
+
+def mark_new(result: object, args: tuple[Any, ...]) -> None:
+    """Mark the tensors of a result, except those that share memory with a CPU operand, as `cpu.copy_(cuda)` does."""
+    if isinstance(result, torch.Tensor):
+        if place(result) == CPU and not _is_part_of(result, args):
+            mark(result)
+    elif isinstance(result, (list, tuple)) and not isinstance(result, torch.Size):
+        for item in result:
+            if isinstance(item, torch.Tensor) and place(item) == CPU and not _is_part_of(item, args):
+                mark(item)
+
+
+def _is_part_of(result: torch.Tensor, args: tuple[Any, ...]) -> bool:
+    return any(value is result or _share(value, result) for value in args if isinstance(value, torch.Tensor))
+
+
+def _share(one: torch.Tensor, other: torch.Tensor) -> bool:
+    try:
+        return one.untyped_storage() is other.untyped_storage()
+    except (NotImplementedError, RuntimeError):
+        return False
+
+
+def _with_device(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A call that names its device, which then alone decides where the result is."""
+    device = kwargs.get("device")
+    where = highest(args)
+    if where == DROPPED and not func.__name__.endswith("_like"):
+        raise weights_are_gone(func.__name__)
+    kwargs = {**kwargs, **({"pin_memory": False} if "pin_memory" in kwargs else {})}
+    if device is not None:
+        where = CUDA if names_cuda(device) else CPU
+        kwargs["device"] = CPU_DEVICE if where else device
+    result = func(*args, **kwargs)
+    if where:
+        mark_new(result, ())
+    return result
+
+
+_this_thread = threading.local()
+
+
+def current() -> Emulation:
+    """The mode of this thread, entered now if the thread began before torch was imported."""
+    mode: Emulation | None = getattr(_this_thread, "mode", None)
+    if mode is None:
+        mode = _this_thread.mode = Emulation()
+        _push_mode(mode)
+    return mode
+
+
+def leave_thread() -> None:
+    """Take the mode out of this thread's stack, wherever in the stack it is."""
+    _this_thread.mode = None
+    modes = [_pop_mode() for _ in _get_current_function_mode_stack()]
+    for mode in reversed(modes):
+        if not isinstance(mode, Emulation):
+            _push_mode(mode)
+
+
+@contextlib.contextmanager
+def reentered() -> Iterator[None]:
+    """Have the mode in force although torch has set it aside to run a function that calls user code back."""
+    if any(isinstance(mode, Emulation) for mode in _get_current_function_mode_stack()):
+        yield
+        return
+    with current_or_new():
+        yield
+
+
+def current_or_new() -> Emulation:
+    return getattr(_this_thread, "mode", None) or Emulation()

@@ -1,0 +1,49 @@
+"""Replacing attributes of other libraries so that it can be undone, even for names copied out of them.
+
+`from torch.cuda import is_available` leaves a copy of our function in the Space's own globals, where no undo
+reaches it. Every replacement made by `function` therefore answers with the original once the emulation has
+been left.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any  # what is replaced can be anything at all
+
+_MISSING = object()
+
+
+class Patches:
+    """The replacements in force, in the order they were made."""
+
+    def __init__(self) -> None:
+        self.active = True
+        self._undo: list[tuple[Any, str, object]] = []
+
+    def value(self, owner: Any, name: str, value: object) -> None:
+        """Set `owner.name` and remember what was there."""
+        self._undo.append((owner, name, vars(owner).get(name, _MISSING)))
+        setattr(owner, name, value)
+
+    def function(self, owner: Any, name: str, emulated: Callable[..., Any]) -> None:
+        """Replace a function or method by one that defers to the original after `undo`."""
+        original = getattr(owner, name, None)
+
+        @functools.wraps(original or emulated)
+        def replacement(*args: Any, **kwargs: Any) -> Any:
+            if self.active or original is None:
+                return emulated(*args, **kwargs)
+            return original(*args, **kwargs)
+
+        self.value(owner, name, replacement)
+
+    def undo(self) -> None:
+        """Put everything back, last first."""
+        self.active = False
+        while self._undo:
+            owner, name, value = self._undo.pop()
+            if value is _MISSING:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, value)

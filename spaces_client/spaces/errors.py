@@ -1,0 +1,80 @@
+"""The errors a caller of a `@spaces.GPU` function can meet, drawn as a tree.
+
+    SpacesError
+    ├── DefinitionError      a decorated function is declared wrongly         (also a ValueError)
+    ├── EncodingError        an argument or result cannot travel              (also a TypeError)
+    ├── RefusedError         the farm will not accept the task: unknown Space or function, too large, too long
+    ├── FarmUnavailable      the broker cannot be reached                     (also a ConnectionError)
+    ├── WaitTimeout          `handle.result(timeout)` gave up waiting         (also a TimeoutError)
+    └── TaskError            the task was accepted and did not succeed
+        ├── TaskCancelled    someone stopped it: visitor, author, operator
+        ├── TimeLimitExceeded it ran longer than the function asked for
+        ├── ChildCrashed     its process died: signal, exit or lack of memory
+        ├── TaskLost         the workers that took it died
+        └── RemoteError      the function raised something that cannot be rebuilt here
+
+An error that the function itself raised arrives as itself, with a `RemoteTraceback` as its cause.
+"""
+
+from __future__ import annotations
+
+
+class SpacesError(Exception):
+    """Base of every error that ZeroFarm raises on its own account."""
+
+
+class DefinitionError(SpacesError, ValueError):
+    """A decorated function is declared in a way that can never work; raised at decoration where possible."""
+
+
+class EncodingError(SpacesError, TypeError):
+    """An argument or a result cannot be sent between processes. The message names it and says why."""
+
+
+class RefusedError(SpacesError):
+    """The farm does not accept the task; nothing was queued."""
+
+
+class FarmUnavailable(SpacesError, ConnectionError):
+    """The broker did not answer."""
+
+
+class WaitTimeout(SpacesError, TimeoutError):
+    """The task has not ended within the time that the caller was willing to wait. It goes on."""
+
+
+class TaskError(SpacesError):
+    """An accepted task ended without a result."""
+
+    title = "ZeroGPU worker error"
+
+
+class TaskCancelled(TaskError):
+    """The task was cancelled before it ended."""
+
+
+class TimeLimitExceeded(TaskError):
+    """The task was stopped because it ran longer than the duration that its function asked for."""
+
+
+class ChildCrashed(TaskError):
+    """The process that ran the task died: killed by a signal, out of memory, or left by `os._exit`."""
+
+
+class TaskLost(TaskError):
+    """The workers that held the task died, as often as a task may be attempted."""
+
+
+class RemoteError(TaskError):
+    """The function raised an exception that cannot be rebuilt here; the message has its type and text."""
+
+
+class RemoteTraceback(Exception):  # a traceback, carried as the cause of the real error
+    """The traceback of the process that raised, as text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"\n\n{self.text.rstrip()}"

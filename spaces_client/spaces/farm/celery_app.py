@@ -1,0 +1,95 @@
+"""The Celery application of a farm: one task for all Spaces, shown to people under the name of what it runs.
+
+Web processes `submit` to it; workers, Flower and the CLI are given the same app by `make_celery`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from celery import Celery
+from celery.app.amqp import AMQP
+from kombu import Exchange, Queue
+from kombu.exceptions import OperationalError
+
+from spaces.errors import FarmUnavailable
+from spaces.farm import transport
+from spaces.farm.connection import redacted
+from spaces.farm.task import Size, Task
+
+#: The name of the one task. What people read is its `shadow`, the task's label.
+RUN = "zerofarm.run"
+
+#: Seconds after which a broker that does not answer counts as gone.
+SOCKET_TIMEOUT = 10.0
+
+SETTINGS: dict[str, Any] = {  # Any: settings of several types
+    "task_default_queue": "zerofarm.large",
+    "task_create_missing_queues": False,
+    "task_ignore_result": True,
+    "task_serializer": "json",
+    "accept_content": ["json"],
+    "task_acks_late": True,
+    "task_acks_on_failure_or_timeout": True,
+    # A crash of a Space's code must not be tried again; the death of a worker is the lease's affair.
+    "task_reject_on_worker_lost": False,
+    "task_track_started": True,
+    "task_send_sent_event": True,
+    "worker_send_task_events": True,
+    "worker_concurrency": 1,
+    "worker_prefetch_multiplier": 1,
+    # Counts the tasks that the pool still runs after a reconnect, where the prefetch count of a channel starts anew.
+    "worker_disable_prefetch": True,
+    "worker_enable_prefetch_count_reduction": False,
+    # A running task outlives the connection: its lease is kept by the heartbeat, its events by the writer.
+    "worker_cancel_long_running_tasks_on_connection_loss": False,
+    "worker_hijack_root_logger": False,
+    "broker_connection_retry_on_startup": True,
+    "broker_connection_max_retries": None,
+    "broker_transport_options": {"socket_timeout": SOCKET_TIMEOUT, "socket_connect_timeout": 5.0},
+    "task_publish_retry_policy": {"max_retries": 4, "interval_start": 0.0, "interval_step": 0.2, "interval_max": 0.5},
+}
+
+
+class ReadableNames(AMQP):  # type: ignore[misc]  # celery has no types
+    """Celery shows a task's `shadow` in every event except `task-sent`, the only one that a waiting task has."""
+
+    def as_task_v2(self, *args: Any, **kwargs: Any) -> Any:  # Any: celery's own
+        message = super().as_task_v2(*args, **kwargs)
+        if message.sent_event and message.headers["shadow"]:
+            message.sent_event["name"] = message.headers["shadow"]
+        return message
+
+
+def make_celery(url: str) -> Celery:
+    """The app on the broker at `url`; registers the transport for the whole process."""
+    transport.register()
+    app = Celery("zerofarm", broker=url, amqp=ReadableNames, set_as_current=False)
+    app.conf.update(SETTINGS)
+    # The exchange without a name routes to the queue of the same name, without keeping a table in the broker.
+    app.conf.task_queues = [Queue(name, Exchange(""), routing_key=name) for name in transport.RANKED]
+    app.task(name=RUN)(_run)
+    return app
+
+
+def submit(app: Celery, task: Task) -> None:
+    """Put a task into the queue of its size. Raises FarmUnavailable if the broker does not answer."""
+    try:
+        with transport.outgoing(task):
+            app.send_task(
+                RUN,
+                task_id=task.id,
+                queue=f"zerofarm.{Size(task.size)}",
+                shadow=task.label,
+                argsrepr=task.summary,
+                kwargsrepr="",
+                time_limit=task.time_limit,
+                ignore_result=True,
+            )
+    except OperationalError as error:
+        url = redacted(app.conf.broker_url)
+        raise FarmUnavailable(f"{task.label} was not queued: the broker at {url} does not answer: {error}") from error
+
+
+def _run() -> NoReturn:
+    raise RuntimeError(f"{RUN} is run by the pool of a ZeroFarm worker; start one with `zerofarm worker`")

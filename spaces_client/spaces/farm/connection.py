@@ -1,0 +1,79 @@
+"""A connection to the broker from its URL: the same four forms for every part of the farm.
+
+`redis://` and `rediss://` reach a broker over TCP, `unix://` and `redis+socket://` one on this host. The last
+is what Celery and kombu call a unix socket; redis-py does not know it, so it is translated here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from spaces.errors import FarmUnavailable
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+SCHEMES = ("redis", "rediss", "unix", "redis+socket")
+
+CONNECT_TIMEOUT = 5.0
+READ_TIMEOUT = 30.0
+HEALTH_CHECK_INTERVAL = 25
+RETRIES = 4
+
+
+def connect(
+    url: str,
+    **options: Any,  # any: whatever redis.Redis takes; it refuses what it does not know
+) -> Redis:
+    """Return a client of the broker at `url`. Nothing is sent before its first command.
+
+    Answers are bytes. A connection that broke is made again with growing pauses, for about a second; a command that
+    *timed out* is not repeated, for the broker may have executed it. A blocking read must ask for less than
+    `READ_TIMEOUT`, or be given a longer `socket_timeout`. `options` are those of `redis.Redis`.
+
+        broker = connect("redis+socket:///run/zerofarm/broker.sock")
+        broker.ping()
+
+    Raises `FarmUnavailable` if the URL has none of the known forms.
+    """
+    import redis
+    from redis.backoff import ExponentialWithJitterBackoff
+    from redis.retry import Retry
+
+    settings: dict[str, Any] = {  # any: options of several types
+        "decode_responses": False,
+        "socket_connect_timeout": CONNECT_TIMEOUT,
+        "socket_timeout": READ_TIMEOUT,
+        "health_check_interval": HEALTH_CHECK_INTERVAL,
+        "retry": Retry(
+            ExponentialWithJitterBackoff(base=0.05, cap=0.5),
+            RETRIES,
+            supported_errors=(redis.ConnectionError,),
+        ),
+        **options,
+    }
+    return redis.Redis.from_url(as_redis_py(url), **settings)
+
+
+def as_redis_py(url: str) -> str:
+    """Return `url` in a form that redis-py reads: `redis+socket:///path?virtual_host=2` as `unix:///path?db=2`."""
+    parts = urlsplit(url)
+    if parts.scheme not in SCHEMES:
+        forms = ", ".join(f"{scheme}://" for scheme in SCHEMES)
+        raise FarmUnavailable(f"broker URL must begin with one of {forms}, got {redacted(url)!r}")
+    if parts.scheme != "redis+socket":
+        return url
+    query = [("db" if name == "virtual_host" else name, value) for name, value in parse_qsl(parts.query)]
+    address = f"unix://{parts.netloc}{parts.path}"
+    return f"{address}?{urlencode(query)}" if query else address
+
+
+def redacted(url: str) -> str:
+    """Return `url` with its password replaced, fit for messages and logs."""
+    parts = urlsplit(url)
+    login, at, host = parts.netloc.rpartition("@")
+    user, colon, _password = login.partition(":")
+    if not colon:
+        return url
+    return urlunsplit(parts._replace(netloc=f"{user}:***{at}{host}"))

@@ -1,0 +1,137 @@
+"""What a task's stream tells, in order: started, then anything the function says, then exactly one end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from spaces.farm.payload import Payload
+from spaces.farm.task import State
+from spaces.farm.wire import message
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A worker has begun. A second one means that the first worker died: what came before is void."""
+
+    worker: str
+    device: str
+    attempt: int
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class Yielded:
+    """The function yielded a value."""
+
+    value: Payload
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One progress bar, as Gradio's TrackedIterable has it."""
+
+    index: float | None
+    length: float | None
+    description: str | None
+    unit: str | None
+    fraction: float | None  #: 0 to 1, instead of index and length
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """The function reported progress; outermost bar first."""
+
+    bars: tuple[Bar, ...]
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A toast: `gr.Info`, `gr.Warning`, `gr.Success`, or a word of the farm itself."""
+
+    text: str
+    level: str = "info"  #: "info", "warning" or "success"
+    title: str = "Info"
+    duration: float | None = 10.0
+    visible: bool = True
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """The end: the function returned."""
+
+    value: Payload
+    seconds: float = 0.0
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The end: the function raised, or its result could not be sent."""
+
+    type_name: str  #: qualified name of the exception's class
+    text: str  #: `str` of the exception
+    traceback: str  #: as the log has it
+    error: Payload | None = None  #: the exception itself, where it can travel
+    seconds: float = 0.0
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The end: someone stopped the task."""
+
+    reason: str
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class TimedOut:
+    """The end: the task ran longer than it was allowed to."""
+
+    seconds: float
+    time_limit: float
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class Crashed:
+    """The end: the child died. `reason` is a sentence part: "was killed by SIGKILL", "left with exit code 3"."""
+
+    reason: str
+    seconds: float = 0.0
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The end: the task was attempted as often as it may be, and each worker died."""
+
+    attempts: int
+
+
+End = Succeeded | Failed | Cancelled | TimedOut | Crashed | Lost
+Event = Started | Yielded | Progressed | Said | End
+
+_STATES: dict[type, State] = {
+    Succeeded: State.SUCCEEDED,
+    Failed: State.FAILED,
+    Cancelled: State.CANCELLED,
+    TimedOut: State.TIMED_OUT,
+    Crashed: State.CRASHED,
+    Lost: State.LOST,
+}
+
+
+def is_end(event: Event) -> bool:
+    """Whether nothing comes after this event."""
+    return type(event) in _STATES
+
+
+def state_after(end: End) -> State:
+    """The state of a task that ended so."""
+    return _STATES[type(end)]

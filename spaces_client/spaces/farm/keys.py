@@ -1,0 +1,157 @@
+"""The broker's keys: every name, its type and its lifetime stand here and nowhere else.
+
+| key                          | type   | holds                                         | lifetime                     |
+|------------------------------|--------|-----------------------------------------------|------------------------------|
+| `queue:{size}`               | ZSET   | ids of waiting tasks by score, lowest first   | WAITING after the last push  |
+| `queue:{size}:{space}`       | ZSET   | the same tasks, of one Space                  | WAITING after the last push  |
+| `bell:{size}`                | LIST   | a token per push; each wakes a worker         | until a worker finds nothing |
+| `task:{id}`                  | HASH   | the task and where it is, see below           | WAITING, then ENDED          |
+| `events:{id}`                | STREAM | `e`: packed event, `n`: who said it (attempt) | WAITING, then ENDED          |
+| `credit:{id}`                | LIST   | a token per YIELDS_PER_CREDIT yields read     | ENDED after the last token   |
+| `workers`                    | ZSET   | workers by the expiry of their lease          | WAITING after the last beat  |
+| `worker:{worker}`            | STRING | what a worker tells of itself, as JSON        | one lease                    |
+| `held:{worker}`              | SET    | ids of the tasks that a worker has claimed    | WAITING after the last claim |
+| `clients`                    | ZSET   | web processes by the expiry of theirs         | WAITING after the last beat  |
+| `client:{client}`            | SET    | ids of the tasks that it waits for            | WAITING after the last push  |
+| `last_beat`                  | STRING | when anyone last beat: shows our outages      | ENDED                        |
+| `cancellations:{worker}`     | PUBSUB | `{id} {reason}` of a task to be stopped       |                              |
+| `blob:{name}`                | STRING | a payload too large for a message             | set by whoever writes it     |
+| `space:{name}`               | STRING | the latest record of a Space                  | set by the registry          |
+| `revision:{name}:{revision}` | STRING | the record of one revision of a Space         | set by the registry          |
+| `archive:{revision}`         | STRING | a Space's files                               | set by the registry          |
+| `registrations`              | PUBSUB | the name of a Space that registers            |                              |
+| `spaces`                     | SET    | names of Spaces                               | permanent                    |
+
+Fields of a task: `task` (packed) and `message` (Celery's), both until the end; `space`, `size`, `client`, `score`,
+`estimate`, `time_limit`, `state`, `enqueued_at`, `started_at`, `ended_at`, `worker`, `attempt` (claims so far; with
+`worker` it fences every write), `lost` (workers that died with it), `batch` (the last batch of events, so that one sent
+twice is written once), and once its cancellation is asked for `reason` and `cancelled`, the packed event.
+
+All keys share one hash tag, so one script may touch any of them, also in a cluster. Times are the broker's, in seconds.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import dataclass
+
+#: Seconds that a task may wait or run; a forgotten one is gone after that.
+WAITING = 24 * 3600
+
+#: Seconds that the outcome of a task can be read after its end.
+ENDED = 3600
+
+#: About how many events a stream keeps.
+EVENTS_KEPT = 10_000
+
+#: Yields that the reader of a stream has consumed when it gives its writer one credit.
+YIELDS_PER_CREDIT = 64
+
+_FOREIGN = (r"_kombu\.binding\.", r"unacked")  # made by kombu for Celery's own traffic
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Names the keys of one farm."""
+
+    prefix: str = "{zerofarm}"
+
+    def queue(self, size: str) -> str:
+        """ZSET of waiting tasks by score; WAITING after the last push."""
+        return f"{self.prefix}:queue:{size}"
+
+    def waiting(self, size: str, space: str) -> str:
+        """ZSET, the part of `queue` that is of one Space; WAITING after the last push."""
+        return f"{self.prefix}:queue:{size}:{space}"
+
+    def bell(self, size: str) -> str:
+        """LIST of tokens that wake idle workers; removed by the claim that finds nothing, WAITING at most."""
+        return f"{self.prefix}:bell:{size}"
+
+    def task(self, task: str) -> str:
+        """HASH of one task; WAITING from the push and again from each claim, ENDED from the end."""
+        return f"{self.prefix}:task:{task}"
+
+    def events(self, task: str) -> str:
+        """STREAM of what a task says; WAITING from the last event, ENDED from the end."""
+        return f"{self.prefix}:events:{task}"
+
+    def credit(self, task: str) -> str:
+        """LIST of tokens from the reader of a stream to its writer; ENDED from the last one."""
+        return f"{self.prefix}:credit:{task}"
+
+    def workers(self) -> str:
+        """ZSET of workers by the expiry of their lease; WAITING after the last beat."""
+        return f"{self.prefix}:workers"
+
+    def worker(self, worker: str) -> str:
+        """STRING, JSON that a worker tells of itself; as long as its lease."""
+        return f"{self.prefix}:worker:{worker}"
+
+    def held(self, worker: str) -> str:
+        """SET of the tasks that a worker has claimed; WAITING after the last claim."""
+        return f"{self.prefix}:held:{worker}"
+
+    def clients(self) -> str:
+        """ZSET of web processes by the expiry of their lease; WAITING after the last beat."""
+        return f"{self.prefix}:clients"
+
+    def client(self, client: str) -> str:
+        """SET of the tasks that a web process waits for; WAITING after the last push."""
+        return f"{self.prefix}:client:{client}"
+
+    def last_beat(self) -> str:
+        """STRING, the time of the last beat of any worker or client; ENDED."""
+        return f"{self.prefix}:last_beat"
+
+    def cancellations(self, worker: str) -> str:
+        """Pub/sub channel on which a worker hears at once which of its tasks to stop; no key."""
+        return f"{self.prefix}:cancellations:{worker}"
+
+    def blob(self, name: str) -> str:
+        """STRING, a large payload; its writer sets the lifetime."""
+        return f"{self.prefix}:blob:{name}"
+
+    def space(self, name: str) -> str:
+        """STRING, the latest record of a Space; the registry sets the lifetime."""
+        return f"{self.prefix}:space:{name}"
+
+    def revision(self, name: str, revision: str) -> str:
+        """STRING, the record of one revision of a Space; the registry sets the lifetime."""
+        return f"{self.prefix}:revision:{name}:{revision}"
+
+    def archive(self, revision: str) -> str:
+        """STRING, the files of one revision of a Space; the registry sets the lifetime."""
+        return f"{self.prefix}:archive:{revision}"
+
+    def registrations(self) -> str:
+        """Pub/sub channel on which workers hear of Spaces that register; no key."""
+        return f"{self.prefix}:registrations"
+
+    def spaces(self) -> str:
+        """SET of the names of Spaces; permanent."""
+        return f"{self.prefix}:spaces"
+
+    def is_permanent(self, key: str) -> bool:
+        """Whether a key may be without a lifetime: the short list."""
+        return key == self.spaces() or any(re.match(pattern, key) for pattern in _FOREIGN)
+
+    def in_lua(self) -> str:
+        """The same names and lifetimes for scripts: `keys.task(id)`, `WAITING`."""
+        named = [_in_lua(self, name) for name, _ in inspect.getmembers(type(self), inspect.isfunction) if _is_key(name)]
+        numbers = f"local WAITING, ENDED, EVENTS_KEPT = {WAITING}, {ENDED}, {EVENTS_KEPT}"
+        return "\n".join([numbers, "local keys = {}", *named])
+
+
+def _is_key(name: str) -> bool:
+    return not name.startswith("_") and name not in ("in_lua", "is_permanent")
+
+
+def _in_lua(keys: Keys, name: str) -> str:
+    """One method as a Lua function, read off the name that it makes of placeholders."""
+    method = getattr(keys, name)
+    parameters = list(inspect.signature(method).parameters)
+    pieces = re.split("\0", method(*(f"\0{parameter}\0" for parameter in parameters)))
+    joined = " .. ".join(piece if number % 2 else f"'{piece}'" for number, piece in enumerate(pieces) if piece)
+    return f"function keys.{name}({', '.join(parameters)}) return {joined} end"

@@ -1,0 +1,18 @@
+-- Write events of a running task, if its lease still stands. A batch that was written before is not written again.
+--
+-- KEYS  1 the task
+-- ARGV  1 id  2 worker  3 attempt  4 number of the batch, from 1 upwards; 0: not numbered  5.. events
+-- Returns the credits that the reader gave since the last time; -1 if the lease is lost
+
+local id, attempt, batch = ARGV[1], ARGV[3], tonumber(ARGV[4])
+if not holds(id, ARGV[2], attempt) then return -1 end
+
+if batch == 0 or batch > tonumber(redis.call('HGET', KEYS[1], 'batch')) then
+  for number = 5, #ARGV do write(id, ARGV[number], attempt) end
+  redis.call('EXPIRE', keys.events(id), WAITING)
+  if batch > 0 then redis.call('HSET', KEYS[1], 'batch', batch) end
+end
+
+local credits = redis.call('LLEN', keys.credit(id))
+if credits > 0 then redis.call('DEL', keys.credit(id)) end
+return credits

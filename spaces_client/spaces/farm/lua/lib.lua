@@ -1,0 +1,96 @@
+-- What the scripts share. Above it stand the names of the keys and the lifetimes, made from keys.py.
+
+local function server_time()
+  local time = redis.call('TIME')
+  return tonumber(time[1]) + tonumber(time[2]) / 1000000
+end
+
+-- Wake one idle worker. More tokens than workers would only make them look in vain.
+local function ring(size)
+  local bell = keys.bell(size)
+  if redis.call('LLEN', bell) < 64 then
+    redis.call('LPUSH', bell, '1')
+    redis.call('EXPIRE', bell, WAITING)
+  end
+end
+
+local function enqueue(id, size, space, score)
+  for _, queue in ipairs({ keys.queue(size), keys.waiting(size, space) }) do
+    redis.call('ZADD', queue, score, id)
+    redis.call('EXPIRE', queue, WAITING)
+  end
+  ring(size)
+end
+
+local function dequeue(id, size, space)
+  redis.call('ZREM', keys.queue(size), id)
+  redis.call('ZREM', keys.waiting(size, space), id)
+end
+
+-- Whether this claim is still the one that counts: nothing is written once a lease is lost.
+local function holds(id, worker, attempt)
+  local task = redis.call('HMGET', keys.task(id), 'state', 'worker', 'attempt')
+  return task[1] == 'running' and task[2] == worker and task[3] == attempt
+end
+
+local function write(id, event, attempt)
+  redis.call('XADD', keys.events(id), 'MAXLEN', '~', EVENTS_KEPT, '*', 'e', event, 'n', attempt)
+end
+
+-- The one way in which a task ends, wherever it is.
+local function finish(id, state, event)
+  local name = keys.task(id)
+  local task = redis.call('HMGET', name, 'state', 'size', 'space', 'client', 'worker', 'attempt')
+  if task[1] == 'queued' then dequeue(id, task[2], task[3]) end
+  if task[4] then redis.call('SREM', keys.client(task[4]), id) end
+  if task[5] then redis.call('SREM', keys.held(task[5]), id) end
+  write(id, event, task[6])
+  redis.call('HSET', name, 'state', state, 'ended_at', server_time())
+  redis.call('HDEL', name, 'task', 'message', 'cancelled')
+  redis.call('EXPIRE', name, ENDED)
+  redis.call('EXPIRE', keys.events(id), ENDED)
+end
+
+-- Take a running task from its worker: back to its old place, or to its end if that was asked for meanwhile.
+local function give_back(id, worker)
+  local name = keys.task(id)
+  redis.call('SREM', keys.held(worker), id)
+  local task = redis.call('HMGET', name, 'size', 'space', 'score', 'cancelled')
+  redis.call('HDEL', name, 'worker', 'started_at')
+  if task[4] then return finish(id, 'cancelled', task[4]) end
+  redis.call('HSET', name, 'state', 'queued')
+  enqueue(id, task[1], task[2], task[3])
+end
+
+-- Stop a task: a waiting one is removed, of a running one the worker is told. Returns what became of it.
+local function cancel(id, reason, event)
+  local name = keys.task(id)
+  local task = redis.call('HMGET', name, 'state', 'worker')
+  if not task[1] then return 'unknown' end
+  if task[1] == 'queued' then
+    redis.call('HSET', name, 'reason', reason)
+    finish(id, 'cancelled', event)
+    return 'removed'
+  end
+  if task[1] ~= 'running' then return 'ended' end
+  redis.call('HSETNX', name, 'reason', reason)
+  redis.call('HSETNX', name, 'cancelled', event)
+  redis.call('PUBLISH', keys.cancellations(task[2]), id .. ' ' .. reason)
+  return 'told'
+end
+
+-- Extend a lease. When nobody has beaten for a while it was the broker that was away, and what it knows of the living
+-- is stale: then everyone gets one fresh lease before anyone is declared dead.
+local function beat(lease, name, seconds, now, away, worker_seconds, client_seconds)
+  local last = tonumber(redis.call('GET', keys.last_beat()) or now)
+  redis.call('SET', keys.last_beat(), now, 'EX', ENDED)
+  if now - last > away then
+    for key, fresh in pairs({ [keys.workers()] = worker_seconds, [keys.clients()] = client_seconds }) do
+      for _, each in ipairs(redis.call('ZRANGE', key, 0, -1)) do
+        redis.call('ZADD', key, 'GT', now + fresh, each)
+      end
+    end
+  end
+  redis.call('ZADD', lease, now + seconds, name)
+  redis.call('EXPIRE', lease, WAITING)
+end

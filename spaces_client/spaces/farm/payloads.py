@@ -1,0 +1,49 @@
+"""Values of one Space as payloads and back: the codec, and the stores that hold what is large."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from inspect import Signature
+from typing import Any
+
+from spaces.farm import blobs
+from spaces.farm.blobs import Store
+from spaces.farm.codec import Codec, Encoded
+from spaces.farm.payload import Payload
+
+
+class Payloads:
+    """Writes to the first of its stores, reads from whichever holds a payload."""
+
+    def __init__(self, codec: Codec, *stores: Store) -> None:
+        self.codec = codec
+        self._stores = stores
+
+    def of_call(
+        self, label: str, signature: Signature | None, args: Sequence[object], kwargs: Mapping[str, object]
+    ) -> Payload:
+        """`(args, kwargs)` of a call. Raises EncodingError, which names the argument that cannot be sent."""
+        return self._packed(self.codec.encode_call(label, signature, args, kwargs))
+
+    def of_result(self, label: str, value: object, verb: str) -> Payload:
+        """A value that a function `returned` or `yielded`. Raises EncodingError."""
+        return self._packed(self.codec.encode_result(label, value, verb))
+
+    def value(self, payload: Payload) -> Any:  # Any: what was encoded
+        """The value; its blob stays. Raises BlobGone, EncodingError."""
+        encoded = blobs.unpack(payload, self._stores)
+        return self.codec.decode(encoded.body, encoded.buffers)
+
+    def taken(self, payload: Payload) -> Any:  # Any: what was encoded
+        """The value; its blob is deleted, for it has one reader only."""
+        try:
+            return self.value(payload)
+        finally:
+            self.discard(payload)
+
+    def discard(self, payload: Payload) -> None:
+        """Forget a payload that nobody reads any more."""
+        blobs.discard(payload, self._stores)
+
+    def _packed(self, encoded: Encoded) -> Payload:
+        return blobs.pack(encoded, self._stores[0])

@@ -1,0 +1,219 @@
+"""The ranked queue: every move of a task, from its push to its end, is one method here and one script in the broker.
+
+Web processes push and cancel, workers claim, append and end; whoever died is noticed in `leases.py`. A method either
+has happened or raises redis's ConnectionError or TimeoutError, and then may be called again without harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING, cast
+
+import msgpack
+
+from spaces.errors import SpacesError
+from spaces.farm import wire
+from spaces.farm.events import Cancelled, End, Event, Failed, state_after
+from spaces.farm.keys import Keys
+from spaces.farm.leases import Leases
+from spaces.farm.rules import Rules
+from spaces.farm.scripts import Scripts
+from spaces.farm.task import Lease, Size, State, Task
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+
+class LeaseLost(SpacesError):
+    """The task was given to another worker, or has ended; nothing was written. Stop working on it."""
+
+
+class CancelOutcome(StrEnum):
+    """What `Queue.cancel` found."""
+
+    REMOVED = "removed"  #: it was waiting; it has ended as cancelled
+    TOLD = "told"  #: it runs; its worker was told to stop it
+    ENDED = "ended"  #: it had ended before
+    UNKNOWN = "unknown"  #: there is no such task, or its lifetime is over
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A task that a worker has taken."""
+
+    lease: Lease
+    message: bytes  #: Celery's message, as it was pushed
+    size: str  #: of the queue that it stood in
+
+
+@dataclass(frozen=True, slots=True)
+class TaskState:
+    """Where a task is. Times are the broker's, in seconds since the epoch."""
+
+    state: State
+    position: int | None  #: tasks ahead of it, 0 for the next one; None when it does not wait
+    attempt: int  #: workers that have taken it so far
+    worker: str  #: who runs it, or ended it
+    enqueued_at: float
+    started_at: float | None
+    ended_at: float | None
+
+
+class Queue:
+    """Tasks by rank, over one connection to the broker."""
+
+    def __init__(self, redis: Redis, keys: Keys | None = None, rules: Rules | None = None) -> None:
+        self.redis = redis
+        self.keys = keys or Keys()
+        self.rules = rules or Rules()
+        self.scripts = Scripts(redis, self.keys)
+
+    @cached_property
+    def leases(self) -> Leases:
+        """Who is alive."""
+        return Leases(self.redis, self.scripts, self.keys, self.rules)
+
+    def push(self, task: Task, message: bytes) -> bool:
+        """Accept a task. False if it had been accepted before: a push may be repeated when its answer was lost."""
+        return bool(self.scripts.run("push", self.keys.task(task.id), *self._pushed(task, message)))
+
+    def claim(
+        self,
+        worker: str,
+        sizes: Sequence[str],
+        warm: Mapping[str, float] | None = None,
+        in_hand: Collection[str] | None = None,
+    ) -> Claimed | None:
+        """Take the best task of these sizes, or None.
+
+        `warm` has the Spaces that are warm here, each with the seconds that a swap to it would cost elsewhere: its
+        tasks rank earlier by so much. `in_hand` has the ids of the tasks that the worker knows to hold; one that it
+        holds without knowing, because the answer to a claim was lost, is then handed over again.
+        """
+        reply = self.scripts.run("claim", self.keys.workers(), *self.claim_arguments(worker, sizes, warm, in_hand))
+        return self.claimed(worker, reply)
+
+    def append(self, lease: Lease, events: Sequence[Event], batch: int = 0) -> int:
+        """Write events to the task's stream. Returns the credits that its reader gave since the last call.
+
+        A batch with a number is written once, however often it is sent; numbers count upwards from 1 in each lease.
+        Raises LeaseLost.
+        """
+        packed = [wire.pack(event) for event in events]
+        tokens = int(self.scripts.run("append", self.keys.task(lease.task.id), *_fence(lease), batch, *packed))
+        if tokens < 0:
+            raise LeaseLost(f"task {lease.task.id} is no longer held by {lease.worker}, attempt {lease.attempt}")
+        return tokens
+
+    def end(self, lease: Lease, end: End) -> bool:
+        """End a running task, once. False if its lease is lost; True also when this lease had ended it before."""
+        return self._end(*_fence(lease), end) >= 0
+
+    def release(self, lease: Lease) -> bool:
+        """Put a task back to its old place, not counted against it. False if the lease is lost."""
+        return bool(self.scripts.run("release", self.keys.task(lease.task.id), *_fence(lease)))
+
+    def cancel(self, task: str, reason: str) -> CancelOutcome:
+        """Stop a task: a waiting one ends at once, of a running one the worker is told."""
+        event = wire.pack(Cancelled(reason))
+        return CancelOutcome(_text(self.scripts.run("cancel", self.keys.task(task), task, reason, event)))
+
+    def state(self, task: str) -> TaskState | None:
+        """Where a task is, or None if the broker does not know it (any more)."""
+        reply = self.scripts.run("state", self.keys.task(task), task)
+        return None if reply is None else _state(*reply)
+
+    def position(self, task: str) -> int | None:
+        """How many tasks are ahead in the queue of its size, or None if it does not wait."""
+        state = self.state(task)
+        return None if state is None else state.position
+
+    def depth(self, size: str) -> int:
+        """How many tasks of a size wait."""
+        return self.redis.zcard(self.keys.queue(size))
+
+    def waiting(self, space: str) -> int:
+        """How many tasks of a Space wait."""
+        return sum(self.redis.zcard(self.keys.waiting(size, space)) for size in Size)
+
+    def purge(self, size: str, reason: str = "the queue was emptied") -> int:
+        """Cancel every waiting task of a size; returns how many."""
+        count = 0
+        while ids := cast(list[bytes], self.redis.zrange(self.keys.queue(size), 0, 999)):
+            outcomes = [self.cancel(_text(task), reason) for task in ids]
+            count += outcomes.count(CancelOutcome.REMOVED)
+            if CancelOutcome.UNKNOWN in outcomes:  # outlived its lifetime: nothing is left but its place
+                self.redis.zrem(self.keys.queue(size), *ids)
+        return count
+
+    def claim_arguments(
+        self,
+        worker: str,
+        sizes: Sequence[str],
+        warm: Mapping[str, float] | None,
+        in_hand: Collection[str] | None,
+    ) -> list[str | bytes | float]:
+        """The arguments of `claim.lua`, for the transport, which sends it without waiting for the answer."""
+        known = b"" if in_hand is None else msgpack.packb(list(in_hand))
+        return [worker, self.rules.worker_lease, msgpack.packb(list(sizes)), msgpack.packb(dict(warm or {})), known]
+
+    def claimed(self, worker: str, reply: Sequence[bytes | int] | None) -> Claimed | None:
+        """What `claim.lua` answered. A task that this version cannot read ends as failed, and None is returned."""
+        if reply is None:
+            return None
+        task_id, size, message, packed, attempt = cast(tuple[bytes, bytes, bytes, bytes, int], tuple(reply))
+        try:
+            task = wire.unpack(packed)
+        except (ValueError, TypeError) as error:
+            self._end(_text(task_id), worker, attempt, Failed(type(error).__name__, str(error), traceback=""))
+            return None
+        return Claimed(Lease(task, worker, attempt), message, _text(size))
+
+    def _end(self, task: str, worker: str, attempt: int, end: End) -> int:
+        key, state = self.keys.task(task), state_after(end)
+        return int(self.scripts.run("end", key, task, worker, attempt, state, wire.pack(end)))
+
+    def _pushed(self, task: Task, message: bytes) -> list[str | bytes | float]:
+        return [
+            task.id,
+            wire.pack(task),
+            message,
+            task.space,
+            task.size,
+            task.client,
+            task.estimate,
+            task.time_limit,
+            self.rules.weight,
+            self.rules.client_lease,
+        ]
+
+
+def _fence(lease: Lease) -> tuple[str, str, int]:
+    return lease.task.id, lease.worker, lease.attempt
+
+
+def _text(value: bytes) -> str:
+    return value.decode()
+
+
+def _state(
+    state: bytes,
+    position: int | None,
+    attempt: bytes,
+    worker: bytes | None,
+    enqueued_at: bytes,
+    started_at: bytes | None,
+    ended_at: bytes | None,
+) -> TaskState:
+    return TaskState(
+        state=State(_text(state)),
+        position=position,
+        attempt=int(attempt),
+        worker=_text(worker or b""),
+        enqueued_at=float(enqueued_at),
+        started_at=float(started_at) if started_at else None,
+        ended_at=float(ended_at) if ended_at else None,
+    )

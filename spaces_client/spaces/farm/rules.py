@@ -1,0 +1,18 @@
+"""The numbers that decide how the farm ranks and recovers. Every process of a farm uses the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How tasks are ranked, and when whoever holds or wants them counts as dead."""
+
+    weight: float = 1.0  #: seconds of rank for each second of estimate
+    worker_lease: float = 5.0  #: seconds without a beat after which a worker's tasks go to others
+    client_lease: float = 15.0  #: the same for a web process, whose import of a model may hold up its threads
+    worker_beat: float = 1.0  #: seconds between two beats of a worker
+    client_beat: float = 2.0  #: seconds between two beats of a web process
+    away: float = 2.5  #: seconds without any beat after which it was the broker that was away, not everyone else
+    attempts: int = 3  #: workers that may die with a task before it ends as lost

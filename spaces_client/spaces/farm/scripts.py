@@ -1,0 +1,43 @@
+"""Loads the Lua scripts: each is its own file in `lua/`, below the names of the keys and what the scripts share."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from redis import ConnectionError as BrokerGone
+from redis import Redis
+from redis import TimeoutError as BrokerSilent
+from redis.commands.core import Script
+
+from spaces.farm.keys import Keys
+
+#: What a command raises when the broker is away. It may or may not have been executed.
+AWAY = (BrokerGone, BrokerSilent)
+
+
+@cache
+def source(name: str, keys: Keys) -> str:
+    """The text of a script, complete."""
+    folder = files("spaces.farm") / "lua"
+    return "\n".join([keys.in_lua(), (folder / "lib.lua").read_text(), (folder / f"{name}.lua").read_text()])
+
+
+class Scripts:
+    """The scripts on one connection, called by their digest; a broker that does not know one is told it first."""
+
+    def __init__(self, redis: Redis, keys: Keys) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._known: dict[str, Script] = {}
+
+    def get(self, name: str) -> Script:
+        """A script by the name of its file."""
+        if name not in self._known:
+            self._known[name] = self._redis.register_script(source(name, self._keys))
+        return self._known[name]
+
+    def run(self, name: str, key: str, *arguments: str | bytes | int | float) -> Any:
+        """Run a script in the slot of `key`. Any: what a script returns stands above it in its file."""
+        return self.get(name)(keys=[key], args=arguments)

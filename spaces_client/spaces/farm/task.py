@@ -1,0 +1,83 @@
+"""A task, one request to run a function, and the states it goes through. Written once by its caller, never changed."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from spaces.farm.payload import Payload
+from spaces.farm.wire import message
+
+
+class Size(StrEnum):
+    """How much of a GPU a task needs: half an H200 (or a MIG 3g.71gb slice), or a whole one."""
+
+    LARGE = "large"
+    XLARGE = "xlarge"
+
+
+class State(StrEnum):
+    """Where a task is. Everything after RUNNING is final."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    TIMED_OUT = "timed out"
+    CRASHED = "crashed"
+    LOST = "lost"
+
+    @property
+    def final(self) -> bool:
+        """Whether the task has ended."""
+        return self not in (State.QUEUED, State.RUNNING)
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class FunctionName:
+    """Names a decorated function alike in every process that runs the Space's script."""
+
+    module: str
+    qualname: str
+    ordinal: int = 0  #: the how-manieth decoration of this qualname, for functions made in loops
+
+    def __str__(self) -> str:
+        module = "" if self.module == "__main__" else f"{self.module}."
+        ordinal = f"#{self.ordinal}" if self.ordinal else ""
+        return f"{module}{self.qualname.replace('<locals>.', '')}{ordinal}"
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One request to run a function."""
+
+    space: str
+    function: FunctionName
+    arguments: Payload  #: `(args, kwargs)`, encoded
+    revision: str = ""  #: of the Space's source; empty: the latest
+    yields: bool = False  #: a generator: closed at its next yield when it is cancelled, where others are killed
+    size: str = Size.LARGE
+    estimate: float = 60.0  #: expected seconds; ranks the task
+    time_limit: float = 60.0  #: allowed seconds; kills the task
+    summary: str = ""  #: the arguments in a few words, for people
+    client: str = ""  #: the process that waits for the answer; when its lease ends the task is cancelled
+    host: str = ""  #: the host whose shared memory holds the arguments and may hold the result
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    @property
+    def label(self) -> str:
+        """How people read it: `digits.generate`."""
+        return f"{self.space}.{self.function}"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A worker's claim on a task. Writes on behalf of it are refused once another claim exists."""
+
+    task: Task
+    worker: str
+    attempt: int  #: 1 for the first worker that takes the task

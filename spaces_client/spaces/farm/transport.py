@@ -1,0 +1,292 @@
+"""Celery's transport: kombu's for Redis, with the queues `zerofarm.large` and `zerofarm.xlarge` kept by rank.
+
+`register()` puts it in the place of kombu's own, so URLs stay `redis://`, and everything that is no ranked queue
+(fanout, control, events, replies) is inherited. A worker calls `identify` and `set_warm` once; a caller wraps its
+`send_task` in `outgoing`. A message from a ranked queue carries its `Lease` in `properties["lease"]`, and its
+delivery tag is the id of the task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import cached_property
+from queue import Empty
+from time import monotonic
+from typing import Any
+
+from kombu import transport as kombu_transports
+from kombu.log import get_logger
+from kombu.transport import redis as kombu_redis
+from kombu.transport import virtual
+from kombu.utils.json import dumps, loads
+from redis import ConnectionPool, Redis
+from redis.exceptions import NoScriptError
+
+from spaces.farm.events import Cancelled, End, Failed
+from spaces.farm.queue import Claimed, Queue
+from spaces.farm.scripts import source
+from spaces.farm.task import Lease, Size, Task
+
+logger = get_logger(__name__)
+
+#: Names of the ranked queues in Celery, each with the size that it holds.
+RANKED = {f"zerofarm.{size}": size for size in Size}
+
+_outgoing: ContextVar[Task] = ContextVar("outgoing")
+
+REVOKED = Cancelled("revoked")
+REFUSED = Failed("Reject", "the worker could not read its message; do client and worker run the same version?", "")
+
+
+@dataclass
+class Here:
+    """What this process, as a worker, tells the broker with each claim."""
+
+    worker: str = ""
+    warm: Callable[[], Mapping[str, float]] = dict
+    in_hand: set[str] = field(default_factory=set)  #: tasks that were delivered and not yet acknowledged
+
+
+_here = Here()
+
+
+def register() -> None:
+    """Let `redis://`, `rediss://` and `redis+socket://` mean this transport, for every connection made from now on."""
+    for scheme in ("redis", "rediss"):
+        kombu_transports.TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"
+        kombu_transports._transport_cache.pop(scheme, None)
+
+
+def identify(worker: str) -> None:
+    """Name the worker that this process is; its heartbeat must use the same name. No two workers may share one."""
+    _here.worker = worker
+
+
+def set_warm(warm: Callable[[], Mapping[str, float]]) -> None:
+    """Say where to ask, at each claim, which Spaces are warm here and how many seconds a swap to each would cost."""
+    _here.warm = warm
+
+
+@contextmanager
+def outgoing(task: Task) -> Iterator[None]:
+    """Within this, a message that is sent to a ranked queue is the message of this task."""
+    token = _outgoing.set(task)
+    try:
+        yield
+    finally:
+        _outgoing.reset(token)
+
+
+def is_ranked(queue: str) -> bool:
+    """Whether a queue of Celery's is kept by rank."""
+    return queue in RANKED
+
+
+class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu has no types
+    """Acknowledges a ranked message by seeing to it that its task has ended; others as kombu does.
+
+    Closing a channel takes no task from the pool: it goes on under its lease, which the heartbeat keeps, and is
+    acknowledged here afterwards. So leases are kept apart from what kombu gives back when a channel closes.
+    """
+
+    def __init__(self, channel: Channel, prefetch_count: int = 0) -> None:
+        super().__init__(channel, prefetch_count)
+        self._leases: dict[str, Lease] = {}
+
+    def append(self, message: Any, delivery_tag: str) -> None:  # Any: a kombu message
+        lease = message.properties.get("lease")
+        if lease is None:
+            super().append(message, delivery_tag)
+        else:
+            self._leases[delivery_tag] = lease
+            virtual.QoS.append(self, message, delivery_tag)
+
+    def ack(self, delivery_tag: str) -> None:
+        """The pool ends its tasks itself, so one that has not ended is one that Celery threw away."""
+        if delivery_tag in self._leases:
+            self._settle(delivery_tag, REVOKED)
+        else:
+            super().ack(delivery_tag)
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        if delivery_tag in self._leases:
+            self._settle(delivery_tag, None if requeue else REFUSED)
+        else:
+            super().reject(delivery_tag, requeue)
+
+    def restore_unacked(self, client: Redis | None = None) -> None:
+        for tag in self._leases:
+            self._delivered.pop(tag, None)
+        super().restore_unacked(client)
+
+    def _settle(self, tag: str, end: End | None) -> None:
+        lease, queue = self._leases.pop(tag), self.channel.ranked_queue
+        try:
+            stood = queue.release(lease) if end is None else queue.end(lease, end)
+            if not stood:
+                logger.warning("task %s was given to another worker before %s was done", tag, lease.worker)
+        finally:
+            _here.in_hand.discard(tag)
+            virtual.QoS.ack(self, tag)
+
+
+class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types
+    """kombu's channel, which asks `claim.lua` instead of a list where a queue is ranked."""
+
+    QoS = QoS
+
+    #: What the connection that consumes is waiting for: the answer to a claim, a bell, or, as kombu has it, a list.
+    _awaited = "list"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: kombu's own
+        super().__init__(*args, **kwargs)
+        self._parameters = self._connparams()
+
+    @cached_property
+    def ranked_queue(self) -> Queue:
+        """The queue on a connection of its own, so that a task can be settled after its channel was lost."""
+        return Queue(Redis(connection_pool=ConnectionPool(**self._parameters)))
+
+    def basic_consume(self, queue: str, *args: Any, **kwargs: Any) -> Any:  # Any: kombu's own
+        if is_ranked(queue) and not _here.worker:
+            raise RuntimeError(f"cannot take tasks from {queue}: this process is no worker, identify() was not called")
+        return super().basic_consume(queue, *args, **kwargs)
+
+    # -- sending
+
+    def _put(self, queue: str, message: dict[str, Any], **kwargs: Any) -> None:  # Any: kombu's own message
+        if not is_ranked(queue):
+            super()._put(queue, message, **kwargs)
+            return
+        task = _outgoing.get(None)
+        if task is None:
+            raise TypeError(f"{queue} takes tasks of Spaces only; send them with spaces.farm.celery_app.submit")
+        message["properties"]["delivery_tag"] = task.id
+        self._sending_queue.push(task, dumps(message).encode())
+
+    @cached_property
+    def _sending_queue(self) -> Queue:
+        return Queue(self._create_client())
+
+    # -- receiving: claim; if there is nothing, wait for the bell; when it rings, claim again
+
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        if any(map(is_ranked, self.active_queues)):
+            self._send_claim()
+        else:
+            self._awaited = "list"
+            super()._brpop_start(timeout)
+
+    def _brpop_read(self, **options: Any) -> bool:  # Any: redis-py's own
+        if self._awaited == "list":
+            return bool(super()._brpop_read(**options))
+        awaited, self._in_poll = self._awaited, None
+        if awaited == "claim":
+            return self._on_claimed(self._answer("EVALSHA", **options))
+        return self._on_bell(self._answer("BRPOP", **options))
+
+    def _answer(self, command: str, **options: Any) -> Any:  # Any: redis-py's own
+        connection = self.client.connection
+        try:
+            return self.client.parse_response(connection, command, **options)
+        except NoScriptError:
+            self._send_claim("EVAL")
+            raise Empty from None
+        except self.connection_errors:
+            connection.disconnect()
+            raise
+
+    def _on_claimed(self, reply: Any) -> bool:  # Any: the answer of claim.lua
+        claimed = self.ranked_queue.claimed(_here.worker, reply)
+        if claimed is not None:
+            self._deliver(claimed)
+            return True
+        if reply is None and self._consumes_ranked:
+            self._send_wait()
+        raise Empty
+
+    def _on_bell(self, reply: tuple[bytes, bytes] | None) -> bool:
+        if reply is not None:
+            name, item = reply[0].decode(), reply[1]
+            if name not in self._bells:
+                self.connection._deliver(loads(item.decode()), name.rsplit(self.sep, 1)[0])
+                return True
+            if self._consumes_ranked:
+                self._send_claim()
+        raise Empty
+
+    def _send_claim(self, command: str = "EVALSHA") -> None:
+        queue, sizes = self.ranked_queue, [RANKED[name] for name in self.active_queues if is_ranked(name)]
+        script = queue.scripts.get("claim").sha if command == "EVALSHA" else source("claim", queue.keys)
+        arguments = queue.claim_arguments(_here.worker, sizes, _here.warm(), _here.in_hand)
+        self._send("claim", command, script, 1, queue.keys.workers(), *arguments)
+
+    def _send_wait(self) -> None:
+        lists = [
+            self._q_for_pri(name, step)
+            for step in self.priority_steps
+            for name in self.active_queues
+            if not is_ranked(name)
+        ]
+        self._send("bell", "BRPOP", *self._bells, *lists, self.brpop_timeout)
+
+    def _send(self, awaited: str, *command: Any) -> None:  # Any: what redis-py encodes
+        self._awaited = awaited
+        self._in_poll = self.client.connection
+        self._brpop_sent_at = monotonic()
+        self.client.connection.send_command(*command)
+
+    def _deliver(self, claimed: Claimed) -> None:
+        message = _message(claimed)
+        _here.in_hand.add(claimed.lease.task.id)
+        self.connection._deliver(message, f"zerofarm.{claimed.size}")
+
+    @property
+    def _bells(self) -> list[str]:
+        return [self.ranked_queue.keys.bell(RANKED[name]) for name in self.active_queues if is_ranked(name)]
+
+    @property
+    def _consumes_ranked(self) -> bool:
+        return not self._closing and any(map(is_ranked, self.active_queues))
+
+    # -- the rest of what kombu asks of a queue
+
+    def _get(self, queue: str) -> Any:  # Any: a kombu message
+        if not is_ranked(queue):
+            return super()._get(queue)
+        claimed = self.ranked_queue.claim(_here.worker, [RANKED[queue]], _here.warm(), _here.in_hand)
+        if claimed is None:
+            raise Empty
+        _here.in_hand.add(claimed.lease.task.id)
+        return _message(claimed)
+
+    def _size(self, queue: str) -> int:
+        return self._sending_queue.depth(RANKED[queue]) if is_ranked(queue) else int(super()._size(queue))
+
+    def _purge(self, queue: str) -> int:
+        return self._sending_queue.purge(RANKED[queue]) if is_ranked(queue) else int(super()._purge(queue))
+
+    def _has_queue(self, queue: str, **kwargs: Any) -> bool:  # Any: kombu's own
+        return is_ranked(queue) or bool(super()._has_queue(queue, **kwargs))
+
+    def _delete(self, queue: str, *args: Any, **kwargs: Any) -> None:  # Any: kombu's own
+        if is_ranked(queue):
+            self._purge(queue)
+        else:
+            super()._delete(queue, *args, **kwargs)
+
+
+class Transport(kombu_redis.Transport):  # type: ignore[misc]  # kombu has no types
+    """What `redis://` means after `register()`."""
+
+    Channel = Channel
+
+
+def _message(claimed: Claimed) -> Any:  # Any: a kombu message, before it is wrapped
+    message = loads(claimed.message.decode())
+    message["properties"]["lease"] = claimed.lease
+    message["properties"]["delivery_info"]["redelivered"] = claimed.lease.attempt > 1
+    return message

@@ -1,0 +1,53 @@
+"""Dataclasses as bytes: what crosses the boundary between processes is one of a closed set of frozen dataclasses.
+
+`pack` and `unpack` know exactly the classes marked with `@message`; nothing else can be built from bytes.
+Sequences arrive as tuples, so that what is frozen stays frozen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from typing import Any, TypeVar
+
+import msgpack
+
+T = TypeVar("T")
+
+_CLASSES: dict[str, type] = {}
+_MESSAGE = 1
+
+
+def message(cls: type[T]) -> type[T]:
+    """Let a dataclass cross the wire under its own name, which must be unique."""
+    other = _CLASSES.setdefault(cls.__name__, cls)
+    if other is not cls and other.__module__ != cls.__module__:
+        raise TypeError(f"two messages are named {cls.__name__}: {other.__module__} and {cls.__module__}")
+    _CLASSES[cls.__name__] = cls
+    return cls
+
+
+def pack(value: object) -> bytes:
+    """A message as bytes. Raises TypeError for anything that is no message and no plain data."""
+    packed: bytes = msgpack.packb(value, default=_flatten)
+    return packed
+
+
+def unpack(data: bytes | memoryview) -> Any:  # Any: the caller matches on the class
+    """The message that `pack` was given. Raises ValueError for bytes that are none."""
+    return msgpack.unpackb(data, ext_hook=_rebuild, use_list=False, strict_map_key=False)
+
+
+def _flatten(value: object) -> msgpack.ExtType:
+    if not is_dataclass(value) or _CLASSES.get(type(value).__name__) is not type(value):
+        raise TypeError(f"{type(value).__name__} is not a message")
+    parts = [type(value).__name__, *(getattr(value, field.name) for field in fields(value))]
+    return msgpack.ExtType(_MESSAGE, msgpack.packb(parts, default=_flatten))
+
+
+def _rebuild(code: int, data: bytes) -> object:
+    if code != _MESSAGE:
+        raise ValueError(f"unknown extension {code} in a message")
+    name, *values = unpack(data)
+    if name not in _CLASSES:
+        raise ValueError(f"unknown message {name!r}: both sides must run the same version of zerofarm")
+    return _CLASSES[name](*values)

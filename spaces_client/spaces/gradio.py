@@ -1,0 +1,126 @@
+"""Gradio's side of a task: who waits for it, and how progress and toasts reach them.
+
+In the web process a `GradioVisitor` remembers the event that a call belongs to; in a child `relay` stands in for Gradio's
+queue, so that `gr.Progress`, `gr.Info`, `gr.Warning` and tqdm run Gradio's own code and end as events of the task.
+Gradio is never imported here: where it is not loaded, nobody uses it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from spaces.farm.events import Bar, Progressed, Said
+
+
+class NoVisitor:
+    """A script, an API route or a plain thread: it hears of the result alone."""
+
+    gone = False
+
+    def tell(self, event: Progressed | Said) -> None:
+        """Nobody to tell."""
+
+
+class GradioVisitor:
+    """The visitor behind one event of Gradio's queue."""
+
+    def __init__(self, queue: Any, event_id: str) -> None:  # Any: gradio.queueing.Queue
+        self._queue = queue
+        self._event_id = event_id
+
+    @property
+    def gone(self) -> bool:
+        """Whether the page was closed or the event cancelled; Gradio marks the event, it does not stop the function."""
+        return not any(event.alive for event in self._running() if event._id == self._event_id)
+
+    def tell(self, event: Progressed | Said) -> None:
+        """Show progress or a toast on the page."""
+        match event:
+            case Progressed(bars):
+                self._queue.set_progress(self._event_id, [_tracked(bar) for bar in bars])
+            case Said():
+                self._queue.log_message(
+                    event_id=self._event_id,
+                    log=event.text,
+                    title=event.title,
+                    level=event.level,
+                    duration=event.duration,
+                    visible=event.visible,
+                )
+
+    def _running(self) -> Iterable[Any]:
+        return [event for job in list(self._queue.active_jobs) if job for event in job]
+
+
+def current_visitor() -> NoVisitor | GradioVisitor:
+    """Whoever waits for what this thread does."""
+    context = _local_context()
+    if context is None:
+        return NoVisitor()
+    blocks, event_id = context.blocks.get(None), context.event_id.get(None)
+    return GradioVisitor(blocks._queue, event_id) if blocks is not None and event_id else NoVisitor()
+
+
+def relay(tell: Callable[[Progressed | Said], None], arguments: Iterable[object]) -> None:
+    """In a child: send what the function says through Gradio to `tell`, from this context on.
+
+    `arguments` are those of the call: a `gr.Progress(track_tqdm=True)` among them makes every tqdm bar progress.
+    """
+    context = _local_context()
+    if context is None:
+        return
+    context.blocks.set(_BlocksStandIn(tell))
+    context.event_id.set("task")
+    context.in_event_listener.set(True)
+    context.progress.set(next((each for each in arguments if _tracks_tqdm(each)), None))
+
+
+class _BlocksStandIn:
+    def __init__(self, tell: Callable[[Progressed | Said], None]) -> None:
+        self._queue = _QueueStandIn(tell)
+
+
+class _QueueStandIn:
+    """The two methods of Gradio's queue that `gr.Progress` and the toasts call."""
+
+    def __init__(self, tell: Callable[[Progressed | Said], None]) -> None:
+        self._tell = tell
+
+    def set_progress(self, event_id: str, iterables: list[Any] | None) -> None:
+        del event_id
+        if iterables is not None:
+            self._tell(Progressed(tuple(_bar(each) for each in iterables)))
+
+    def log_message(
+        self,
+        event_id: str,
+        log: str,
+        title: str = "Info",
+        level: str = "info",
+        duration: float | None = 10,
+        visible: bool = True,
+    ) -> None:
+        del event_id
+        self._tell(Said(str(log), level, title, duration, visible))
+
+
+def _local_context() -> Any:  # Any: gradio.context.LocalContext
+    module = sys.modules.get("gradio.context")
+    return getattr(module, "LocalContext", None)
+
+
+def _tracks_tqdm(argument: object) -> bool:
+    helpers = sys.modules.get("gradio.helpers")
+    progress = getattr(helpers, "Progress", None)
+    return progress is not None and isinstance(argument, progress) and bool(getattr(argument, "track_tqdm", False))
+
+
+def _bar(tracked: Any) -> Bar:  # Any: gradio.helpers.TrackedIterable
+    return Bar(tracked.index, tracked.length, tracked.desc, tracked.unit, tracked.progress)
+
+
+def _tracked(bar: Bar) -> Any:
+    tracked = sys.modules["gradio.helpers"].TrackedIterable
+    return tracked(None, bar.index, bar.length, bar.description, bar.unit, None, bar.fraction)

@@ -1,0 +1,35 @@
+"""Run a Space's script the way `python app.py` does: as `__main__`, in its folder. Web process and zygote both do.
+
+Both running it alike is what lets a function be named instead of sent, so whatever differs between them belongs in
+`launch.py` and nowhere else.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+
+
+def run(app_file: Path) -> None:
+    """Execute a script as `__main__`. Errors of the script are the caller's."""
+    path = app_file.resolve()
+    module = ModuleType("__main__")
+    module.__dict__.update(__file__=str(path), __builtins__=__builtins__, __spec__=None)
+    sys.modules["__main__"] = module
+    sys.argv = [str(path)]
+    sys.path.insert(0, str(path.parent))
+    os.chdir(path.parent)
+    exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
+
+
+def main() -> None:
+    """`python -m spaces.script app.py`: the web process of a Space, configured by its environment."""
+    import spaces  # noqa: F401 - takes effect before the script imports torch, however late that imports spaces
+
+    run(Path(sys.argv[1]))
+
+
+if __name__ == "__main__":
+    main()

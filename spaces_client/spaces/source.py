@@ -1,0 +1,84 @@
+"""Where a Space's source is, what it is worth (a digest of its content), and how it travels to a host without it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from spaces.errors import RefusedError
+
+#: Folders that no Space runs from.
+_LEFT_OUT = {".git", "__pycache__", ".venv", "venv", "node_modules", ".gradio", ".mypy_cache", ".pytest_cache"}
+
+#: Files above this size count by size and time of change instead of by content: weights, mostly.
+_DIGESTED_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The script of a Space and the files beside it. A single `.py` file has none beside it."""
+
+    app_file: Path
+    alone: bool = False
+
+    @property
+    def root(self) -> Path:
+        """The folder that the script runs in."""
+        return self.app_file.parent
+
+    def digest(self) -> str:
+        """The revision: sixteen hexadecimal digits that change when any file does."""
+        total = hashlib.sha256()
+        for path in self.files():
+            state = path.stat()
+            total.update(f"{path.relative_to(self.root)}\0{state.st_size}\0".encode())
+            if state.st_size <= _DIGESTED_BYTES:
+                total.update(path.read_bytes())
+            else:
+                total.update(str(state.st_mtime_ns).encode())
+        return total.hexdigest()[:16]
+
+    def files(self) -> Iterator[Path]:
+        """Every file of the Space, in a fixed order."""
+        if self.alone:
+            yield self.app_file
+            return
+        for folder, folders, names in os.walk(self.root):
+            folders[:] = sorted(set(folders) - _LEFT_OUT)
+            for name in sorted(names):
+                path = Path(folder, name)
+                if path.is_file() and not name.endswith(".pyc"):
+                    yield path
+
+    def archive(self, limit_bytes: int) -> bytes:
+        """The files as a gzipped tar. Raises RefusedError when they are larger than `limit_bytes`."""
+        size = sum(path.stat().st_size for path in self.files())
+        if size > limit_bytes:
+            raise RefusedError(
+                f"{self.root} has {size / 1e6:.1f} MB of files, more than the {limit_bytes / 1e6:.1f} MB that travel "
+                "to a host without them. Put the folder on a disk that all hosts share, or fetch large files at run time"
+            )
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as archive:
+            for path in self.files():
+                archive.add(path, arcname=str(path.relative_to(self.root)), recursive=False)
+        return buffer.getvalue()
+
+
+def unpack(archive: bytes, folder: Path) -> None:
+    """Lay an archive's files into a folder, whole or not at all; nothing in it can leave the folder."""
+    if folder.is_dir():
+        return
+    staging = folder.with_name(f".{folder.name}.{os.getpid()}")
+    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+        files.extractall(staging, filter="data")
+    try:
+        staging.rename(folder)
+    except OSError:
+        if not folder.is_dir():  # another process of this host was faster
+            raise

@@ -1,0 +1,46 @@
+"""The Space that this process runs: its name, its files, its codec."""
+
+from __future__ import annotations
+
+import re
+import sys
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spaces import config
+from spaces.source import Source
+
+if TYPE_CHECKING:
+    from spaces.farm.codec import Codec
+
+
+def space_source() -> Source:
+    """The script that runs as `__main__`, and the files beside it."""
+    path = getattr(sys.modules["__main__"], "__file__", None) or sys.argv[0]
+    return source_at(Path(path).resolve())
+
+
+def source_at(script: Path) -> Source:
+    """A script's source: its folder if that is a Space's, else the script alone."""
+    return Source(script, alone=script.name != "app.py" and not (script.parent / "README.md").is_file())
+
+
+def space_name() -> str:
+    """The name that the operator gave this Space, or that of its script."""
+    return config.current().space or name_of(space_source())
+
+
+def name_of(source: Source) -> str:
+    """A name for people, queues and URLs: of the folder, or of a script that is the whole Space."""
+    name = source.app_file.stem if source.alone else source.root.name
+    return re.sub(r"[^a-z0-9-]+", "-", name.lower()).strip("-") or "space"
+
+
+@cache
+def space_codec() -> Codec:
+    """Encodes and decodes the values of this Space; its module-level objects go by name."""
+    from spaces.farm.codec import Codec
+    from spaces.farm.references import References, space_modules
+
+    return Codec(config.current().space_key, References(space_modules(space_source().root)))

@@ -1,0 +1,39 @@
+"""A real broker for every test of this folder, empty at its start, and without keys that would stay for ever at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from spaces.farm.connection import connect
+from spaces.farm.queue import Queue
+
+from .support import Server, leaked_keys
+
+
+@pytest.fixture(scope="session")
+def broker_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    server = Server(tmp_path_factory.mktemp("broker"))
+    server.start()
+    yield server.url
+    server.kill()
+
+
+@pytest.fixture
+def queue(broker_url: str) -> Iterator[Queue]:
+    """The ranked queue on an empty broker. Fails the test that leaves a key without a lifetime."""
+    with connect(broker_url) as redis:
+        redis.flushall()
+        queue = Queue(redis)
+        yield queue
+        assert not leaked_keys(queue), "keys without a lifetime were left"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """A broker of the test's own, that it may kill."""
+    server = Server(tmp_path)
+    server.start()
+    yield server
+    server.kill()

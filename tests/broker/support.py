@@ -1,0 +1,106 @@
+"""What the tests of the broker layer share: tasks, a server that can be killed, and waiting for a condition."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from spaces.farm.connection import connect
+from spaces.farm.keys import Keys
+from spaces.farm.payload import Payload
+from spaces.farm.queue import Claimed, Queue
+from spaces.farm.task import FunctionName, Size, Task
+from spaces_workers.broker import find_server
+
+MESSAGE = b'{"a": "message"}'
+SIZES = (Size.LARGE, Size.XLARGE)
+
+
+def make_task(
+    space: str = "digits",
+    estimate: float = 10.0,
+    size: str = Size.LARGE,
+    client: str = "",
+    summary: str = "7, steps=20",
+) -> Task:
+    return Task(
+        space=space,
+        function=FunctionName("__main__", "generate"),
+        arguments=Payload(b"arguments"),
+        size=size,
+        estimate=estimate,
+        time_limit=60.0,
+        summary=summary,
+        client=client,
+    )
+
+
+def pushed(queue: Queue, **options: object) -> Task:
+    task = make_task(**options)  # type: ignore[arg-type]  # the options of make_task
+    assert queue.push(task, MESSAGE)
+    return task
+
+
+def claimed(queue: Queue, worker: str = "w1") -> Claimed:
+    found = queue.claim(worker, SIZES)
+    assert found is not None
+    return found
+
+
+def expire_worker(queue: Queue, worker: str) -> None:
+    """As if the worker had not beaten for the time of its lease."""
+    queue.redis.zadd(queue.keys.workers(), {worker: 1.0})
+
+
+def expire_client(queue: Queue, client: str) -> None:
+    queue.redis.zadd(queue.keys.clients(), {client: 1.0})
+
+
+def wait_until(condition: Callable[[], object], patience: float = 10.0) -> None:
+    deadline = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come true"
+        time.sleep(0.005)
+
+
+def in_thread(target: Callable[[], object]) -> threading.Thread:
+    thread = threading.Thread(target=target, daemon=True)
+    thread.start()
+    return thread
+
+
+def leaked_keys(queue: Queue) -> list[str]:
+    """The keys that have no lifetime and are not on the list of permanent ones."""
+    names = [name.decode() for name in queue.redis.scan_iter()]
+    return [name for name in names if queue.redis.ttl(name) == -1 and not Keys().is_permanent(name)]
+
+
+class Server:
+    """A broker that can be killed without warning and started again with what it had written."""
+
+    def __init__(self, folder: Path) -> None:
+        self.socket = folder / "server.sock"
+        self.url = f"redis+socket://{self.socket}"
+        self._command = [
+            *(str(find_server()), "--port", "0", "--unixsocket", str(self.socket), "--dir", str(folder)),
+            *("--appendonly", "yes", "--appendfsync", "always", "--save", "", "--logfile", str(folder / "log")),
+        ]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self.socket.unlink(missing_ok=True)
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        wait_until(self.socket.exists)
+        with connect(self.url) as client:
+            client.ping()
+
+    def kill(self) -> None:
+        if self._process is not None:
+            os.kill(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None

@@ -1,0 +1,47 @@
+"""The names of keys: one hash tag, the same in Python and in Lua, and none without a lifetime."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+
+import pytest
+from spaces.farm import keys as keys_module
+from spaces.farm.keys import Keys
+from spaces.farm.queue import Queue
+
+from .support import leaked_keys, pushed
+
+METHODS = sorted(
+    name for name, _ in inspect.getmembers(Keys, inspect.isfunction) if not name.startswith(("_", "in_lua", "is_"))
+)
+
+
+def name_of(method: str) -> tuple[str, list[str]]:
+    function: Callable[..., str] = getattr(Keys(), method)
+    arguments = [f"<{parameter}>" for parameter in inspect.signature(function).parameters]
+    return function(*arguments), arguments
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_key_has_the_same_name_in_lua(queue: Queue, method: str) -> None:
+    name, arguments = name_of(method)
+    script = f"{Keys().in_lua()}\nreturn keys.{method}(unpack(ARGV))"
+    assert queue.redis.eval(script, 0, *arguments) == name.encode()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_key_has_the_hash_tag_and_stands_in_the_table(method: str) -> None:
+    name, arguments = name_of(method)
+    assert name.startswith("{zerofarm}:")
+    assert f"`{name.removeprefix('{zerofarm}:').replace('<', '{').replace('>', '}')}`".replace("task", "id") in (
+        keys_module.__doc__ or ""
+    ).replace("task", "id")
+
+
+def test_a_key_without_a_lifetime_is_found(queue: Queue) -> None:
+    pushed(queue)
+    assert leaked_keys(queue) == []
+    queue.redis.set("{zerofarm}:forgotten", "1")
+    assert leaked_keys(queue) == ["{zerofarm}:forgotten"]
+    queue.redis.delete("{zerofarm}:forgotten")

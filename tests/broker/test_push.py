@@ -1,0 +1,101 @@
+"""Pushing: a task is stored, ranked and announced, once."""
+
+from __future__ import annotations
+
+from spaces.farm import wire
+from spaces.farm.keys import WAITING
+from spaces.farm.queue import Queue
+from spaces.farm.rules import Rules
+from spaces.farm.task import State
+
+from .support import MESSAGE, make_task, pushed
+
+
+def test_a_pushed_task_waits_in_its_queue_and_in_its_spaces_part_of_it(queue: Queue) -> None:
+    task = make_task(space="digits", size="xlarge")
+    assert queue.state(task.id) is None
+    assert queue.push(task, MESSAGE)
+    state = queue.state(task.id)
+    assert state is not None
+    assert (state.state, state.position, state.attempt, state.worker) == (State.QUEUED, 0, 0, "")
+    assert (state.started_at, state.ended_at) == (None, None)
+    assert (queue.depth("xlarge"), queue.depth("large")) == (1, 0)
+    assert (queue.waiting("digits"), queue.waiting("names")) == (1, 0)
+
+
+def test_the_score_is_the_brokers_time_and_the_weighted_estimate(queue: Queue) -> None:
+    weighty = Queue(queue.redis, rules=Rules(weight=2.5))
+    task = pushed(weighty, estimate=40.0)
+    state = queue.state(task.id)
+    score = queue.redis.zscore(queue.keys.queue("large"), task.id)
+    seconds, microseconds = queue.redis.time()
+    assert state is not None
+    assert score == state.enqueued_at + 100.0
+    assert 0 <= seconds + microseconds / 1e6 - state.enqueued_at < 5
+
+
+def test_a_task_is_stored_whole(queue: Queue) -> None:
+    task = pushed(queue)
+    stored = queue.redis.hgetall(queue.keys.task(task.id))
+    assert wire.unpack(stored[b"task"]) == task
+    assert stored[b"message"] == MESSAGE
+    assert float(stored[b"time_limit"]) == task.time_limit
+
+
+def test_a_task_pushed_twice_is_accepted_once(queue: Queue) -> None:
+    """A producer that lost the connection before it had the answer sends the message again."""
+    task = make_task()
+    assert queue.push(task, MESSAGE)
+    before = queue.redis.hgetall(queue.keys.task(task.id))
+    assert not queue.push(task, MESSAGE)
+    assert queue.redis.hgetall(queue.keys.task(task.id)) == before
+    assert queue.depth("large") == 1
+
+
+def test_a_task_that_has_ended_is_not_accepted_again(queue: Queue) -> None:
+    task = pushed(queue)
+    queue.cancel(task.id, "why not")
+    assert not queue.push(task, MESSAGE)
+    assert queue.depth("large") == 0
+
+
+def test_each_push_rings_the_bell_up_to_a_bound(queue: Queue) -> None:
+    for _ in range(70):
+        pushed(queue)
+    assert queue.redis.llen(queue.keys.bell("large")) == 64
+    assert queue.redis.llen(queue.keys.bell("xlarge")) == 0
+
+
+def test_a_task_is_known_as_one_that_its_client_waits_for(queue: Queue) -> None:
+    task = pushed(queue, client="web-1")
+    assert queue.redis.smembers(queue.keys.client("web-1")) == {task.id.encode()}
+    assert queue.redis.zscore(queue.keys.clients(), "web-1") is not None
+
+
+def test_a_push_does_not_shorten_the_lease_of_its_client(queue: Queue) -> None:
+    queue.redis.zadd(queue.keys.clients(), {"web-1": 9e9})
+    pushed(queue, client="web-1")
+    assert queue.redis.zscore(queue.keys.clients(), "web-1") == 9e9
+
+
+def test_everything_that_waits_has_a_lifetime(queue: Queue) -> None:
+    task = pushed(queue, client="web-1")
+    keys = queue.keys
+    for key in (keys.task(task.id), keys.queue("large"), keys.waiting("large", "digits"), keys.bell("large")):
+        assert WAITING - 5 <= queue.redis.ttl(key) <= WAITING
+
+
+def test_the_place_in_the_queue_is_exact(queue: Queue) -> None:
+    slow, quick, middle = (pushed(queue, estimate=seconds) for seconds in (300.0, 1.0, 60.0))
+    assert [queue.position(task.id) for task in (quick, middle, slow)] == [0, 1, 2]
+    assert queue.position("unknown") is None
+
+
+def test_emptying_a_queue_ends_every_task_in_it(queue: Queue) -> None:
+    tasks = [pushed(queue) for _ in range(3)]
+    other = pushed(queue, size="xlarge")
+    queue.redis.delete(queue.keys.task(tasks[1].id))
+    assert queue.purge("large") == 2
+    assert (queue.depth("large"), queue.depth("xlarge")) == (0, 1)
+    ends = [queue.state(task.id) for task in (tasks[0], tasks[2], other)]
+    assert [end and end.state for end in ends] == [State.CANCELLED, State.CANCELLED, State.QUEUED]

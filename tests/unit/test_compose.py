@@ -1,0 +1,245 @@
+"""The Compose files: well-formed, consistent with each other and with the command line that they call.
+
+Compose itself is not needed: the schema beside this file is the part of its format that we use, and the few rules of
+merging and interpolation that our files rely on are written out below.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+import yaml
+from jsonschema import Draft202012Validator
+
+ROOT = Path(__file__).parents[2]
+BASE = "docker-compose.yml"
+CPU, HOSTS, WORKER = (f"deploy/docker-compose.{name}.yml" for name in ("cpu", "hosts", "worker"))
+COMBINATIONS = [(BASE,), (BASE, CPU), (BASE, HOSTS), (BASE, WORKER)]
+
+#: What an operator has in .env; `ZEROFARM_HOST` and what follows only where a farm has several hosts.
+ENVIRONMENT = {
+    "ZEROFARM_BROKER_PASSWORD": "broker-password",
+    "ZEROFARM_KEY": "00ff",
+    "FLOWER_BASIC_AUTH": "operator:flower-password",
+    "ZEROFARM_HOST": "gpu-host-2",
+    "ZEROFARM_BROKER_PUBLISH": "10.0.0.1",
+    "REDIS_URL": "redis://:broker-password@10.0.0.1:6379/0",
+}
+
+Document = dict[str, Any]  # Any: YAML, checked by the schema
+
+
+class Reset:
+    """The value of `!reset`: what an earlier file said here is dropped."""
+
+
+class Loader(yaml.SafeLoader):
+    """YAML as Compose reads it."""
+
+
+Loader.add_constructor("!reset", lambda loader, node: Reset())
+
+
+def interpolated(text: str, environment: Mapping[str, str]) -> str:
+    """Replace `${NAME}`, `${NAME:-default}` and `${NAME:?complaint}` as Compose does."""
+
+    def value(found: re.Match[str]) -> str:
+        name, operator, word = found["name"], found["operator"], found["word"]
+        if environment.get(name):
+            return environment[name]
+        if operator == ":-":
+            return str(word)
+        raise KeyError(f"{name} is not set: {word}")
+
+    return re.sub(r"\$\{(?P<name>\w+)(?:(?P<operator>:[-?])(?P<word>[^}]*))?\}", value, text)
+
+
+def merged(earlier: Any, later: Any) -> Any:  # Any: YAML
+    """Merge as Compose does: mappings by key, lists by appending, except commands, which are replaced."""
+    if isinstance(earlier, dict) and isinstance(later, dict):
+        result = {**earlier}
+        for key, value in later.items():
+            if isinstance(value, Reset):
+                result.pop(key, None)
+            elif key in ("command", "test") or key not in earlier:
+                result[key] = value
+            else:
+                result[key] = merged(earlier[key], value)
+        return result
+    if isinstance(earlier, list) and isinstance(later, list):
+        return earlier + later
+    return later
+
+
+def compose(*names: str, environment: Mapping[str, str] = ENVIRONMENT) -> Document:
+    document: Any = {}  # Any: YAML
+    for name in names:
+        lines = (ROOT / name).read_text().splitlines()
+        text = "\n".join(line for line in lines if not line.lstrip().startswith("#"))
+        document = merged(document, yaml.load(interpolated(text, environment), Loader))
+    assert isinstance(document, dict)
+    return document
+
+
+def zerofarm_commands() -> list[Any]:  # Any: pytest's parameter sets
+    """Every command line of ours that a container runs: services, health checks and the images' own."""
+    seen = set()
+    for names in COMBINATIONS:
+        for service, settings in compose(*names)["services"].items():
+            if settings["image"].startswith("zerofarm-"):
+                seen.add((service, *settings["command"]))
+            test = settings.get("healthcheck", {}).get("test", [])
+            if test[1:2] == ["zerofarm"]:
+                seen.add((f"{service} healthcheck", *test[2:]))
+    for dockerfile in ("app/Dockerfile", "workers/Dockerfile"):
+        command = re.search(r"^CMD (\[.*\])$", (ROOT / dockerfile).read_text(), re.MULTILINE)
+        assert command is not None
+        seen.add((dockerfile, *json.loads(command[1])))
+    start = re.search(r"^ExecStart=\S+/zerofarm (.*)$", (ROOT / "deploy/zerofarm.service").read_text(), re.MULTILINE)
+    assert start is not None
+    seen.add(("zerofarm.service", *shlex.split(start[1])))
+    return [pytest.param(arguments, id=f"{origin}: {' '.join(arguments)}") for origin, *arguments in sorted(seen)]
+
+
+@pytest.mark.parametrize("names", COMBINATIONS, ids=lambda names: names[-1])
+def test_the_files_keep_to_the_compose_format(names: tuple[str, ...]) -> None:
+    schema = json.loads((Path(__file__).parent / "compose-schema.json").read_text())
+    Draft202012Validator.check_schema(schema)
+    faults = [
+        f"{fault.json_path}: {fault.message}" for fault in Draft202012Validator(schema).iter_errors(compose(*names))
+    ]
+    assert faults == []
+
+
+@pytest.mark.parametrize("names", COMBINATIONS, ids=lambda names: names[-1])
+def test_every_name_that_a_service_refers_to_is_declared(names: tuple[str, ...]) -> None:
+    document = compose(*names)
+    for settings in document["services"].values():
+        assert {volume.split(":")[0] for volume in settings.get("volumes", [])} <= document["volumes"].keys()
+        assert settings.get("depends_on", {}).keys() <= document["services"].keys()
+        assert {config["source"] for config in settings.get("configs", [])} <= document["configs"].keys()
+        if "build" in settings:
+            assert (ROOT / settings["build"]["context"] / settings["build"]["dockerfile"]).is_file()
+
+
+@pytest.mark.parametrize("arguments", zerofarm_commands())
+def test_every_command_is_one_that_the_command_line_knows(arguments: list[str]) -> None:
+    """Parsed, not run. The demos lie in the image under /spaces, and here in the tree that is copied there."""
+    from spaces_workers.cli import app
+
+    demos = ROOT / "app" / "spaces_app" / "demos"
+    here = [re.sub(r"^/spaces/", f"{demos}/", argument) for argument in arguments]
+    group: Any = typer.main.get_command(app)  # Any: click's, or typer's own copy of it
+    with group.make_context("zerofarm", [here[0], "--help"], resilient_parsing=True) as context:
+        command = group.get_command(context, here[0])
+        assert command is not None, f"zerofarm has no command {here[0]!r}"
+        command.make_context(here[0], here[1:], parent=context).close()
+
+
+@pytest.mark.parametrize("space", ["digits", "names", "search"])
+def test_every_demo_that_is_served_is_in_the_image(space: str) -> None:
+    assert compose(BASE)["services"][space]["command"][1] == f"/spaces/{space}"
+    assert (ROOT / "app" / "spaces_app" / "demos" / space / "app.py").is_file()
+    assert "COPY app/spaces_app/demos /spaces\n" in (ROOT / "app" / "Dockerfile").read_text()
+
+
+def test_a_worker_can_be_scaled_to_the_number_of_gpus() -> None:
+    """Each sees all GPUs and claims one through the volume that they share; a published port would be one too few."""
+    document = compose(BASE)
+    worker = document["services"]["worker"]
+    (devices,) = worker["deploy"]["resources"]["reservations"]["devices"]
+    assert (devices["driver"], devices["count"]) == ("nvidia", "all")
+    assert "gpu" in devices["capabilities"]
+    assert "ports" not in worker
+    assert worker["command"][worker["command"].index("--gpus") + 1] == "auto"
+    assert worker["command"][worker["command"].index("--run-dir") + 1] == "/run/zerofarm"
+    assert "run:/run/zerofarm" in worker["volumes"]
+
+
+@pytest.mark.parametrize("names", [(BASE,), (BASE, CPU)], ids=lambda names: names[-1])
+def test_web_processes_and_workers_share_memory_and_know_it(names: tuple[str, ...]) -> None:
+    document = compose(*names)
+    assert document["volumes"]["run"]["driver_opts"]["type"] == "tmpfs"
+    for service in ("worker", "digits", "names", "search"):
+        settings = document["services"][service]
+        assert "run:/run/zerofarm" in settings["volumes"]
+        assert settings["environment"]["ZEROFARM_RUN_DIR"] == "/run/zerofarm"
+        assert settings["environment"]["ZEROFARM_HOST"] == ENVIRONMENT["ZEROFARM_HOST"]
+
+
+def test_both_images_run_as_the_user_who_owns_the_shared_memory() -> None:
+    options = compose(BASE)["volumes"]["run"]["driver_opts"]["o"]
+    assert {"uid=10001", "gid=10001", "mode=0700"} <= set(options.split(","))
+    for dockerfile in ("app/Dockerfile", "workers/Dockerfile"):
+        text = (ROOT / dockerfile).read_text()
+        assert "useradd --uid 10001 --gid 10001 " in text
+        assert "\nUSER zerofarm\n" in text
+
+
+def test_without_a_gpu_nothing_asks_for_one() -> None:
+    worker = compose(BASE, CPU)["services"]["worker"]
+    assert "deploy" not in worker
+    assert worker["command"][worker["command"].index("--gpus") + 1] == "none"
+    assert "cuda" not in worker["build"]["args"]["BASE_IMAGE"]
+    assert worker["image"] != compose(BASE)["services"]["worker"]["image"]
+
+
+def test_a_worker_on_a_further_host_needs_no_service_of_this_one() -> None:
+    worker = compose(BASE, WORKER)["services"]["worker"]
+    assert "depends_on" not in worker
+    assert worker["environment"]["REDIS_URL"] == ENVIRONMENT["REDIS_URL"]
+
+
+def test_the_farms_key_is_given_to_workers_and_spaces_alone() -> None:
+    services = compose(BASE)["services"]
+    holders = {name for name, settings in services.items() if "ZEROFARM_KEY" in settings.get("environment", {})}
+    assert holders == {"worker", "digits", "names", "search"}
+
+
+def test_nothing_but_pages_is_published_and_only_on_this_host() -> None:
+    services = compose(BASE)["services"]
+    published = {name: settings["ports"] for name, settings in services.items() if "ports" in settings}
+    assert published.keys() == {"home", "digits", "names", "search", "flower"}
+    assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
+    everywhere = compose(BASE, environment={**ENVIRONMENT, "ZEROFARM_PUBLISH": "0.0.0.0"})["services"]
+    assert everywhere["home"]["ports"] == ["0.0.0.0:7860:7860"]
+    assert everywhere["flower"]["ports"] == ["127.0.0.1:5555:5555"]
+
+
+@pytest.mark.parametrize("secret", ["ZEROFARM_BROKER_PASSWORD", "ZEROFARM_KEY", "FLOWER_BASIC_AUTH"])
+def test_a_missing_secret_stops_the_start_and_the_example_names_it(secret: str) -> None:
+    with pytest.raises(KeyError, match=f"{secret} is not set: see deploy/env.example"):
+        compose(BASE, environment={**ENVIRONMENT, secret: ""})
+    assert f"\n{secret}=\n" in (ROOT / "deploy" / "env.example").read_text()
+
+
+def test_the_broker_keeps_tasks_and_evicts_none() -> None:
+    lines = compose(BASE)["configs"]["broker"]["content"].splitlines()
+    assert {"requirepass broker-password", "appendonly yes", "maxmemory-policy noeviction", 'save ""'} <= set(lines)
+
+
+def test_the_images_install_what_the_makefile_installs() -> None:
+    command = 'pip install -c constraints.txt ".[worker,app]"'
+    for dockerfile in ("app/Dockerfile", "workers/Dockerfile"):
+        assert command in (ROOT / dockerfile).read_text()
+    assert "-c constraints.txt" in (ROOT / "Makefile").read_text()
+    assert (ROOT / "constraints.txt").is_file()
+
+
+def test_secrets_and_local_files_stay_out_of_the_images() -> None:
+    ignored = (ROOT / ".dockerignore").read_text().split()
+    assert {".env", ".git", ".venv", "state"} <= set(ignored)
+    assert not {"README.md", "LICENSE", "constraints.txt"} & set(ignored), "the build needs them"
+
+
+def test_the_example_environment_has_no_secret_in_it() -> None:
+    lines = (ROOT / "deploy" / "env.example").read_text().splitlines()
+    given = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    assert {name for name, value in given.items() if value} == {"ZEROFARM_PUBLISH"}

@@ -1,0 +1,127 @@
+"""A worker: the Celery application of the farm with our pool, pinned to the device that it claims."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spaces import config
+from spaces.farm import transport
+from spaces.farm.celery_app import make_celery
+from spaces.farm.connection import connect
+from spaces.farm.queue import Queue
+from spaces.farm.registry import Registry
+from spaces_workers.children import Zygotes
+from spaces_workers.gpu import Device
+from spaces_workers.heartbeat import Heartbeat
+from spaces_workers.preload import Preloader
+from spaces_workers.residency import Residency
+from spaces_workers.workplace import Workplace
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """What the operator decides for one worker."""
+
+    url: str
+    device: Device
+    state_dir: Path
+    farm_key: bytes
+    memory_fraction: float = 1.0
+    warm_children: int = 4
+    name: str = ""
+
+    @property
+    def node_name(self) -> str:
+        """The worker's name in Celery and Flower: `gpu0@host`."""
+        kind = "cpu" if self.device.kind == "standin" else "gpu"
+        return f"{self.name or f'{kind}{self.device.index}'}@{config.current().host}"
+
+
+def run_worker(options: WorkerOptions) -> int:
+    """Work until told to stop. Returns the exit code."""
+    settings = config.current()
+    worker = f"{options.node_name}:{secrets.token_hex(4)}"
+    log_dir = options.state_dir / "logs"
+    for folder in (settings.run_dir, log_dir):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    residency = Residency(options.warm_children)
+    workplace = Workplace(
+        settings,
+        Queue(connect(options.url)),
+        Registry(connect(options.url)),
+        options.device,
+        farm_key=options.farm_key,
+        state_dir=options.state_dir,
+        zygotes=Zygotes(settings.run_dir, log_dir),
+        residency=residency,
+        memory_fraction=options.memory_fraction,
+    )
+    app = _application(options, workplace, worker)
+    preloader = Preloader(options.url, workplace)
+    heartbeat = Heartbeat(
+        lambda: Queue(connect(options.url)),
+        worker,
+        info=lambda: _info(options, app),
+        on_cancel=lambda task, reason: app.pool_of_worker.cancel(task, reason),
+        on_lease_lost=lambda: app.pool_of_worker.abandon_all(),
+    )
+    transport.identify(worker)
+    transport.set_warm(residency.warm)
+    preloader.start()
+    heartbeat.start()
+    try:
+        app.worker_main(_arguments(options))
+        return 0
+    finally:
+        heartbeat.stop()
+        preloader.stop()
+
+
+def _application(options: WorkerOptions, workplace: Workplace, worker: str) -> Any:  # Any: celery has no types
+    app = make_celery(options.url)
+    app.conf.update(
+        worker_pool="spaces_workers.pool:TaskPool",
+        task_default_queue=f"zerofarm.{options.device.sizes[0]}",
+        worker_state_db=None,
+    )
+    app.workplace = workplace
+    app.pool_of_worker = None
+    del worker
+    return app
+
+
+def _arguments(options: WorkerOptions) -> list[str]:
+    queues = ",".join(f"zerofarm.{size}" for size in options.device.sizes)
+    return [
+        "worker",
+        f"--hostname={options.node_name}",
+        f"--queues={queues}",
+        "--concurrency=1",
+        f"--loglevel={os.environ.get('ZEROFARM_LOG_LEVEL', 'INFO')}",
+        "--without-gossip",
+        "--without-mingle",
+    ]
+
+
+def _info(options: WorkerOptions, app: Any) -> dict[str, Any]:  # Any: plain data for people
+    pool = app.pool_of_worker
+    info = pool._get_info() if pool is not None else {}
+    return {
+        "node": options.node_name,
+        "host": config.current().host,
+        "pid": os.getpid(),
+        "device": options.device.name,
+        "uuid": options.device.uuid,
+        "sizes": list(options.device.sizes),
+        "memory_bytes": int(options.device.memory_bytes * options.memory_fraction),
+        "busy": info.get("busy", []),
+        "children": info.get("children", {}),
+        "done": info.get("done", 0),
+    }

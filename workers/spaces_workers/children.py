@@ -1,0 +1,168 @@
+"""Children as their worker sees them: made through a Space's zygote, spoken to over a channel, ended by killing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+
+from spaces.errors import SpacesError
+from spaces_workers import nursery
+from spaces_workers.channel import Channel, ChannelClosed
+from spaces_workers.messages import ChildReady, Exited, Fork, Forked, ZygoteSpec
+
+#: Seconds within which a child must say that it is ready, else it hangs in something that the fork left locked.
+READY_PATIENCE = 30.0
+
+#: Times that a child is forked again before its Space is given up.
+FORK_ATTEMPTS = 3
+
+#: Seconds to wait for word of how a child ended; the zygote may be gone itself.
+EXIT_PATIENCE = 5.0
+
+
+class Child:
+    """One process that holds the device for one Space."""
+
+    def __init__(self, spec: ZygoteSpec, pid: int, channel: Channel, zygote: ZygoteLink) -> None:
+        self.spec = spec
+        self.pid = pid
+        self.channel = channel
+        self.tasks_done = 0
+        self.used_at = time.monotonic()
+        self._zygote = zygote
+
+    def terminate(self) -> None:
+        """Ask the running function to stop; its `finally` clauses run."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End the child and everything that its tasks started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self.channel.abandon()
+
+    def discard(self) -> None:
+        """Kill the child and let go of what belongs to it."""
+        self.kill()
+        self.how_it_ended()
+        self.channel.close()
+
+    @cached_property
+    def _status(self) -> int | None:
+        return self._zygote.status_of(self.pid)
+
+    def how_it_ended(self) -> str:
+        """In words: `was killed by SIGKILL`, `left with exit code 3`."""
+        status = self._status
+        if status is None:
+            return "died together with its zygote"
+        if status >= 0:
+            return f"left with exit code {status}"
+        return f"was killed by {signal.Signals(-status).name}"
+
+
+class ZygoteLink:
+    """A worker's connection to one zygote."""
+
+    def __init__(self, run_dir: Path, spec: ZygoteSpec) -> None:
+        self._channel = nursery.connect(run_dir, spec)
+        self._spec = spec
+        self._statuses: dict[int, int] = {}
+        self._receiving = threading.Lock()
+
+    def fork(self, visible_devices: str, memory_fraction: float) -> Child:
+        """A child that is ready for tasks. Raises SpacesError when none gets ready, ChannelClosed with the zygote."""
+        for _ in range(FORK_ATTEMPTS):
+            child = self._fork_once(Fork(visible_devices, memory_fraction))
+            try:
+                match child.channel.receive(READY_PATIENCE):
+                    case ChildReady():
+                        return child
+                    case other:
+                        raise TypeError(f"a child does not begin with {type(other).__name__}")
+            except (TimeoutError, ChannelClosed):
+                child.kill()
+                reason = child.how_it_ended()
+        raise SpacesError(f"no child of Space {self._spec.space!r} got ready in {FORK_ATTEMPTS} attempts: it {reason}")
+
+    def status_of(self, pid: int) -> int | None:
+        """The exit status of a child, once it is known; None when the zygote cannot tell any more."""
+        deadline = time.monotonic() + EXIT_PATIENCE
+        with self._receiving, contextlib.suppress(ChannelClosed, TimeoutError):
+            while pid not in self._statuses:
+                self._note(self._channel.receive(max(0.0, deadline - time.monotonic())))
+        return self._statuses.pop(pid, None)
+
+    def close(self) -> None:
+        """Let go of the zygote, which kills the children that it made for this link."""
+        self._channel.close()
+
+    def _fork_once(self, request: Fork) -> Child:
+        ours, theirs = Channel.pair()
+        with self._receiving:
+            self._channel.send(request, fd=theirs.fileno())
+            theirs.close()
+            while True:
+                message = self._channel.receive()
+                if isinstance(message, Forked):
+                    return Child(self._spec, message.pid, ours, self)
+                self._note(message)
+
+    def _note(self, message: object) -> None:
+        match message:
+            case Exited(pid, status):
+                self._statuses[pid] = status
+            case _:
+                raise TypeError(f"a zygote does not say {type(message).__name__} here")
+
+
+class Zygotes:
+    """The zygotes that this worker is connected to."""
+
+    def __init__(self, run_dir: Path, log_dir: Path) -> None:
+        self._run_dir = run_dir
+        self._log_dir = log_dir
+        self._links: dict[tuple[str, str], ZygoteLink] = {}
+        # A process that is tied to its starter is tied to the starter's *thread*: this one lives as long as the worker.
+        self._starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="nursery-starter")
+        self._nursery = self._ensure_nursery()
+
+    def fork(self, spec: ZygoteSpec, visible_devices: str, memory_fraction: float) -> Child:
+        """A ready child of a Space. A zygote, or a nursery, that has died meanwhile is made anew, once."""
+        try:
+            return self._link(spec).fork(visible_devices, memory_fraction)
+        except ChannelClosed:
+            self._links.pop((spec.space, spec.revision)).close()
+            return self._link(spec).fork(visible_devices, memory_fraction)
+
+    def prepare(self, spec: ZygoteSpec) -> None:
+        """Have a zygote made ahead of its first task."""
+        nursery.prepare(self._run_dir, spec)
+
+    def close(self) -> None:
+        """Let go of every zygote, and of the nursery where this worker started it."""
+        for link in self._links.values():
+            link.close()
+        self._links.clear()
+        if self._nursery is not None:
+            self._nursery.terminate()
+            self._nursery.wait()
+        self._starter.shutdown()
+
+    def _ensure_nursery(self) -> subprocess.Popen[bytes] | None:
+        return self._starter.submit(nursery.ensure, self._run_dir, self._log_dir).result()
+
+    def _link(self, spec: ZygoteSpec) -> ZygoteLink:
+        key = (spec.space, spec.revision)
+        if key not in self._links:
+            self._nursery = self._ensure_nursery() or self._nursery
+            self._links[key] = ZygoteLink(self._run_dir, spec)
+        return self._links[key]

@@ -1,0 +1,55 @@
+"""The time limit of a running task: a warning, TERM, a grace, KILL; on the monotonic clock and a thread of its own, so
+that neither a busy worker nor an absent broker can put it off."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+#: Seconds between asking a function to stop and killing its process.
+GRACE = 1.0
+
+#: A task is warned when this share of its time is gone, if what is left is worth a word.
+WARNING_SHARE = 0.8
+_WORTH_A_WARNING = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """What happens to a task that does not end by itself."""
+
+    warn: Callable[[], None]
+    terminate: Callable[[], None]
+    kill: Callable[[], None]
+
+
+class Deadline:
+    """Counts from `start()` until `stop()`."""
+
+    def __init__(self, time_limit: float, steps: Steps, grace: float = GRACE) -> None:
+        self._timetable = _timetable(time_limit, steps, grace)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="deadline", daemon=True)
+
+    def start(self) -> None:
+        """Begin to count."""
+        self._started = time.monotonic()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """The task has ended; nothing more happens to it."""
+        self._over.set()
+
+    def _watch(self) -> None:
+        for due, act in self._timetable:
+            if self._over.wait(max(0.0, self._started + due - time.monotonic())):
+                return
+            act()
+
+
+def _timetable(time_limit: float, steps: Steps, grace: float) -> list[tuple[float, Callable[[], None]]]:
+    table = [(time_limit, steps.terminate), (time_limit + grace, steps.kill)]
+    warning = time_limit * WARNING_SHARE
+    return [(warning, steps.warn), *table] if time_limit - warning >= _WORTH_A_WARNING else table

@@ -1,0 +1,58 @@
+"""What a process of the farm is given of the operator's environment: all of it, less the farm's own secrets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from spaces import config
+from spaces.config import Role
+from spaces_workers.messages import ZygoteSpec
+
+#: Quiet defaults for every process that runs a Space's script; the operator's own values win.
+_QUIET = {
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "TOKENIZERS_PARALLELISM": "false",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "PYTHONUNBUFFERED": "1",
+}
+
+
+def without_secrets(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The operator's environment without what opens the broker or signs for the farm."""
+    return {name: value for name, value in environment.items() if name not in config.SECRETS}
+
+
+def of_zygote(spec: ZygoteSpec) -> dict[str, str]:
+    """For a zygote and, by inheritance, for its children: the Space's own key, and no broker."""
+    return (
+        _QUIET
+        | without_secrets()
+        | {
+            config.ROLE: Role.WORKER,
+            config.SPACE: spec.space,
+            config.SPACE_KEY: spec.key.hex(),
+            config.RUN_DIR: str(config.current().run_dir),
+            config.HOST: config.current().host,
+        }
+    )
+
+
+def of_web(space: str, url: str, key: bytes, address: tuple[str, int]) -> dict[str, str]:
+    """For the web process of a Space: its own key, the broker, and the address that it shall answer at."""
+    host, port = address
+    return (
+        _QUIET
+        | {"GRADIO_DEFAULT_CONCURRENCY_LIMIT": "64"}  # visitors wait in the farm's queue, not in the page's
+        | without_secrets()
+        | {
+            config.ROLE: Role.WEB,
+            config.URL: url,
+            config.SPACE: space,
+            config.SPACE_KEY: key.hex(),
+            config.RUN_DIR: str(config.current().run_dir),
+            config.HOST: config.current().host,
+            "GRADIO_SERVER_NAME": host,
+            "GRADIO_SERVER_PORT": str(port),
+        }
+    )

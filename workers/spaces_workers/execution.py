@@ -1,0 +1,113 @@
+"""One run of one function inside a child: decode the arguments, drive the function, encode what comes out.
+
+A plain function is a stream of events without yields, so there is one path for every kind of function.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from spaces import config
+from spaces.errors import SpacesError
+from spaces.farm.blobs import SharedMemoryStore
+from spaces.farm.events import Cancelled, End, Event, Succeeded, Yielded
+from spaces.farm.failure import describe
+from spaces.farm.payload import Payload
+from spaces.farm.payloads import Payloads
+from spaces.function import GPUFunction, Kind, functions
+from spaces.gradio import relay
+from spaces.space import space_codec
+from spaces_workers.messages import Run
+
+
+class Execution:
+    """A task while it runs in this process."""
+
+    def __init__(self, run: Run, tell: Callable[[Event], None]) -> None:
+        self._run = run
+        self._tell = tell
+        self._payloads = _payloads()
+        self.thread_id = 0  #: of the thread that runs the function
+        self.closing = False  #: set from outside: stop at the next yield
+        self.ended = False  #: nothing more will be told
+
+    def end(self) -> End:
+        """Run the function to its end, telling its events on the way, and say how it ended."""
+        started = time.monotonic()
+        self.thread_id = threading.get_ident()
+        try:
+            value = self._drive(_function(self._run))
+            if self.closing:
+                return Cancelled("its generator was closed")
+            return Succeeded(self._pack(value, "returned"), time.monotonic() - started)
+        except BaseException as error:  # SystemExit and all: whatever it is, it ends this task and no other
+            failed = describe(error, self._payloads.codec)
+            return replace(failed, seconds=time.monotonic() - started)
+        finally:
+            self.thread_id = 0
+
+    def _drive(self, function: GPUFunction) -> Any:
+        args, kwargs = self._payloads.value(self._run.arguments)
+        relay(self._tell, (*args, *kwargs.values()))
+        stream = _stream(function, args, kwargs)
+        while True:
+            try:
+                value = next(stream)
+            except StopIteration as stop:
+                return stop.value
+            self._tell(Yielded(self._pack(value, "yielded")))
+            if self.closing:
+                stream.close()
+                return None
+
+    def _pack(self, value: Any, verb: str) -> Payload:
+        return self._payloads.of_result(str(self._run.function), value, verb)
+
+
+def _payloads() -> Payloads:
+    """A child has the shared memory of its host, and no broker."""
+    here = config.current()
+    return Payloads(space_codec(), SharedMemoryStore(here.run_dir, here.host))
+
+
+def _function(run: Run) -> GPUFunction:
+    function = functions.get(run.function)
+    if function is None:
+        known = ", ".join(map(str, functions)) or "none"
+        raise SpacesError(
+            f"{run.label} is not there in the worker, which has: {known}. Its script must decorate the same functions "
+            "in every process that runs it"
+        )
+    return function
+
+
+def _stream(function: GPUFunction, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Generator[Any, None, Any]:
+    """A call of any kind of function, as a generator."""
+    call = function.function
+    match function.kind:
+        case Kind.PLAIN:
+            return call(*args, **kwargs)
+        case Kind.GENERATOR:
+            return (yield from call(*args, **kwargs))
+        case Kind.COROUTINE:
+            return asyncio.run(call(*args, **kwargs))
+        case Kind.ASYNC_GENERATOR:
+            yield from _async_stream(call(*args, **kwargs))
+
+
+def _async_stream(values: Any) -> Generator[Any, None, None]:  # Any: the async generator of a Space
+    with asyncio.Runner() as runner:
+        try:
+            while True:
+                try:
+                    value = runner.run(anext(values))
+                except StopAsyncIteration:
+                    return
+                yield value
+        finally:
+            runner.run(values.aclose())

@@ -1,0 +1,290 @@
+"""The nursery: the one process of a host that makes and keeps its zygotes, for all of its workers.
+
+Workers ask over a socket in the run directory. The nursery holds no broker credentials, imports no Space, and stays
+single-threaded. A zygote is made once for each revision of a Space; the least recently used ones go when memory is short.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import selectors
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from spaces import config
+from spaces.errors import SpacesError
+from spaces_workers import environment
+from spaces_workers.channel import Channel, ChannelClosed
+from spaces_workers.lifeline import tied
+from spaces_workers.messages import (
+    Adopt,
+    Connect,
+    Connected,
+    Prepare,
+    Unmade,
+    ZygoteFailed,
+    ZygoteReady,
+    ZygoteSpec,
+)
+
+logger = logging.getLogger(__name__)
+
+#: Share of the memory available at the start that prepared zygotes may take together.
+MEMORY_SHARE = 0.5
+
+#: Seconds to wait for a nursery that was just started.
+START_PATIENCE = 15.0
+
+
+class ZygoteFailure(SpacesError):
+    """A Space's script failed in its zygote; the message has its traceback."""
+
+
+# --- the worker's side ------------------------------------------------------------------------------------------------
+
+
+def socket_path(run_dir: Path) -> Path:
+    """Where the nursery of this host listens."""
+    return run_dir / "nursery.sock"
+
+
+def ensure(run_dir: Path, log_dir: Path) -> subprocess.Popen[bytes] | None:
+    """Start this host's nursery unless there is one. The one who gets a process owns it: it dies with its starter."""
+    if _answers(run_dir):
+        return None
+    command = [sys.executable, "-m", "spaces_workers.nursery", str(run_dir), str(log_dir)]
+    process = subprocess.Popen(tied(command), env=environment.without_secrets(), stdin=subprocess.DEVNULL)
+    deadline = time.monotonic() + START_PATIENCE
+    while not _answers(run_dir):
+        if time.monotonic() > deadline:
+            process.kill()
+            raise SpacesError(f"the nursery did not start within {START_PATIENCE:g} s; see {log_dir}")
+        time.sleep(0.01)
+    return process
+
+
+def connect(run_dir: Path, zygote: ZygoteSpec) -> Channel:
+    """A channel to a Space's zygote, which is made first if need be (seconds). Raises ZygoteFailure, ChannelClosed."""
+    with _dial(run_dir) as nursery:
+        nursery.send(Connect(zygote))
+        answer, fd = nursery.receive_with_fd()
+    match answer:
+        case Connected() if fd is not None:
+            return Channel.from_fd(fd)
+        case Unmade(traceback):
+            raise ZygoteFailure(f"Space {zygote.space!r} failed while its script ran in the worker:\n{traceback}")
+        case _:
+            raise TypeError(f"a nursery does not answer {type(answer).__name__}")
+
+
+def prepare(run_dir: Path, zygote: ZygoteSpec) -> None:
+    """Have a zygote made ahead of its first task."""
+    with _dial(run_dir) as nursery:
+        nursery.send(Prepare(zygote))
+
+
+@contextmanager
+def _dial(run_dir: Path) -> Iterator[Channel]:
+    with socket.socket(socket.AF_UNIX) as sock:
+        try:
+            sock.connect(str(socket_path(run_dir)))
+        except OSError as error:
+            raise ChannelClosed(f"no nursery answers at {socket_path(run_dir)}: {error}") from None
+        yield Channel(sock)
+
+
+def _answers(run_dir: Path) -> bool:
+    try:
+        with _dial(run_dir):
+            return True
+    except ChannelClosed:
+        return False
+
+
+# --- the nursery itself -----------------------------------------------------------------------------------------------
+
+
+class _Zygote:
+    """One zygote as the nursery knows it: being made, ready, or failed."""
+
+    def __init__(self, spec: ZygoteSpec, process: subprocess.Popen[bytes], channel: Channel) -> None:
+        self.spec = spec
+        self.process = process
+        self.channel = channel
+        self.ready = False
+        self.waiting: list[Channel] = []  #: workers that asked while it was being made
+        self.used_at = time.monotonic()
+
+    @property
+    def resident_bytes(self) -> int:
+        try:
+            return int(psutil.Process(self.process.pid).memory_info().rss)
+        except psutil.NoSuchProcess:
+            return 0
+
+
+class Nursery:
+    """Makes zygotes and hands out sockets to them."""
+
+    def __init__(self, run_dir: Path, log_dir: Path) -> None:
+        self._log_dir = log_dir
+        self._zygotes: dict[tuple[str, str], _Zygote] = {}
+        self._budget_bytes = int(psutil.virtual_memory().available * MEMORY_SHARE)
+        self._selector = selectors.DefaultSelector()
+        self._listener = _listen(socket_path(run_dir))
+        self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
+
+    def serve(self) -> None:
+        """Answer for ever; the process ends by a signal, or with whoever started it."""
+        while True:
+            for key, _ in self._selector.select():
+                key.data(key.fileobj)
+
+    def _accept(self, listener: socket.socket) -> None:
+        sock, _ = listener.accept()
+        self._selector.register(Channel(sock), selectors.EVENT_READ, self._hear_worker)
+
+    def _hear_worker(self, worker: Channel) -> None:
+        try:
+            message = worker.receive()
+        except ChannelClosed:
+            self._forget_worker(worker)
+            return
+        match message:
+            case Connect(spec):
+                self._connect(spec, worker)
+            case Prepare(spec):
+                self._prepare(spec)
+            case _:
+                raise TypeError(f"a nursery cannot {type(message).__name__}")
+
+    def _forget_worker(self, worker: Channel) -> None:
+        self._selector.unregister(worker)
+        worker.close()
+        for zygote in self._zygotes.values():
+            if worker in zygote.waiting:
+                zygote.waiting.remove(worker)
+
+    def _connect(self, spec: ZygoteSpec, worker: Channel) -> None:
+        zygote = self._zygotes.get((spec.space, spec.revision)) or self._make(spec)
+        zygote.used_at = time.monotonic()
+        if zygote.ready:
+            self._introduce(zygote, worker)
+        else:
+            zygote.waiting.append(worker)
+
+    def _prepare(self, spec: ZygoteSpec) -> None:
+        if (spec.space, spec.revision) in self._zygotes:
+            return
+        used = sum(zygote.resident_bytes for zygote in self._zygotes.values())
+        if used > self._budget_bytes:
+            logger.warning(
+                "%s is not made ahead: zygotes hold %.1f of %.1f GB", spec.space, used / 1e9, self._budget_bytes / 1e9
+            )
+            return
+        self._make(spec)
+
+    def _make(self, spec: ZygoteSpec) -> _Zygote:
+        self._retire_other_revisions(spec)
+        ours, theirs = Channel.pair()
+        os.set_inheritable(theirs.fileno(), True)
+        command = [spec.python, "-m", "spaces_workers.zygote", str(theirs.fileno()), spec.app_file]
+        with open(self._log_dir / f"{spec.space}.log", "ab") as log:
+            process = subprocess.Popen(
+                tied(command),
+                env=environment.of_zygote(spec),
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        theirs.close()
+        zygote = self._zygotes[spec.space, spec.revision] = _Zygote(spec, process, ours)
+        self._selector.register(ours, selectors.EVENT_READ, lambda _: self._hear_zygote(zygote))
+        logger.info("zygote of %s (%s) is being made, pid %d", spec.space, spec.revision, process.pid)
+        return zygote
+
+    def _retire_other_revisions(self, spec: ZygoteSpec) -> None:
+        """A changed Space: the old zygote goes; its children finish what they do."""
+        for zygote in [each for each in self._zygotes.values() if each.spec.space == spec.space and each.ready]:
+            self._bury(zygote)
+
+    def _hear_zygote(self, zygote: _Zygote) -> None:
+        try:
+            message = zygote.channel.receive()
+        except ChannelClosed:
+            message = ZygoteFailed(f"it died without a word; see {self._log_dir / zygote.spec.space}.log")
+        match message:
+            case ZygoteReady():
+                zygote.ready = True
+                logger.info("zygote of %s is ready, pid %d", zygote.spec.space, zygote.process.pid)
+                for worker in zygote.waiting:
+                    self._introduce(zygote, worker)
+                zygote.waiting.clear()
+            case ZygoteFailed(traceback):
+                self._bury(zygote, traceback)
+            case _:
+                raise TypeError(f"a zygote does not say {type(message).__name__}")
+
+    def _introduce(self, zygote: _Zygote, worker: Channel) -> None:
+        ours, theirs = Channel.pair()
+        with_worker, with_zygote = ours.fileno(), theirs.fileno()
+        try:
+            zygote.channel.send(Adopt(), fd=with_zygote)
+            worker.send(Connected(zygote.process.pid), fd=with_worker)
+        except ChannelClosed:
+            pass  # whichever of them is gone is noticed by its own socket
+        finally:
+            ours.close()
+            theirs.close()
+
+    def _bury(self, zygote: _Zygote, traceback: str = "it was replaced by another revision") -> None:
+        del self._zygotes[zygote.spec.space, zygote.spec.revision]
+        self._selector.unregister(zygote.channel)
+        zygote.channel.close()
+        zygote.process.terminate()
+        status = zygote.process.wait()
+        logger.info("zygote of %s is gone (%d), pid %d", zygote.spec.space, status, zygote.process.pid)
+        for worker in zygote.waiting:
+            try:
+                worker.send(Unmade(traceback))
+            except ChannelClosed:
+                pass
+
+
+def _listen(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    path.chmod(0o600)
+    listener.listen(64)
+    return listener
+
+
+def main() -> None:
+    """`python -m spaces_workers.nursery RUN_DIR LOG_DIR`; leaves quietly where the host has a nursery already."""
+    run_dir, log_dir = Path(sys.argv[1]), Path(sys.argv[2])
+    for folder in (run_dir, log_dir):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s nursery: %(message)s")
+    with open(run_dir / "nursery.lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        logger.info("serving %s on %s", run_dir, config.current().host)
+        Nursery(run_dir, log_dir).serve()
+
+
+if __name__ == "__main__":
+    main()

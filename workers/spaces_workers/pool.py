@@ -1,0 +1,173 @@
+"""Celery's pool of a ZeroFarm worker: each request becomes a `TaskRun` in a child of its Space.
+
+Celery's callbacks are made on its own thread, in the order accept, then one of success, failure, timeout. The task's
+outcome for its caller is written by the run; what is reported here is for Celery's events and Flower.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from billiard.einfo import ExceptionInfo
+from billiard.exceptions import Terminated, WorkerLostError
+from celery.concurrency.base import BasePool
+from celery.concurrency.prefork import _run_ready_callbacks
+
+from spaces.errors import RemoteError
+from spaces.farm.events import Cancelled, Crashed, End, Failed, Lost, Succeeded, TimedOut
+from spaces.farm.task import Lease
+from spaces_workers.mailbox import Mailbox
+from spaces_workers.run import TaskRun
+from spaces_workers.workplace import Workplace
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between two looks at whether a warm shutdown is over; each is a wait on the mailbox.
+_STOPPING_INTERVAL = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Callbacks:
+    """What Celery wants to hear of one request. Any: Celery has no types."""
+
+    accept: Callable[..., Any]
+    timeout: Callable[..., Any]
+    success: Callable[..., Any]
+    error: Callable[..., Any]
+
+
+class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
+    """Runs one task at a time; `app.workplace` says with what."""
+
+    signal_safe = False
+    uses_semaphore = False
+    task_join_will_block = False
+
+    def on_start(self) -> None:
+        self._mailbox = Mailbox()
+        self._runs: dict[str, tuple[TaskRun, Callbacks]] = {}
+        self._hub: Any = None
+        self._done = 0
+        self._workplace: Workplace = self.app.workplace
+        self.app.pool_of_worker = self
+
+    def register_with_event_loop(self, hub: Any) -> None:
+        self._hub = hub
+        self._mailbox.register_with(hub)
+
+    def on_apply(
+        self,
+        target: Any,  # Any, here and below: Celery's own
+        args: Any,
+        kwargs: Any,
+        accept_callback: Any = None,
+        timeout_callback: Any = None,
+        callback: Any = None,
+        error_callback: Any = None,
+        **options: Any,
+    ) -> TaskRun:
+        lease: Lease = args[2]["properties"]["lease"]
+        run = TaskRun(lease, self._workplace, self)
+        self._runs[lease.task.id] = run, Callbacks(accept_callback, timeout_callback, callback, error_callback)
+        run.start()
+        return run
+
+    # --- told by a run, on its own thread
+
+    def began(self, run: TaskRun) -> None:
+        """The child has the task."""
+        if run.child is None:
+            raise ValueError(f"task {run.lease.task.id} began without a child")
+        pid, now = run.child.pid, time.monotonic()
+        _, callbacks = self._runs[run.lease.task.id]
+        self._mailbox.post(lambda: callbacks.accept(pid, now))
+
+    def ended(self, run: TaskRun, end: End) -> None:
+        """The task's end is written."""
+        self._mailbox.post(lambda: self._settle(run, end))
+
+    # --- told by Celery and by the heartbeat
+
+    def terminate_job(self, pid: int, signal: int | None = None) -> None:
+        """An operator revokes the task that runs in this process."""
+        for run, _ in list(self._runs.values()):
+            if run.child is not None and run.child.pid == pid:
+                run.cancel("revoked by an operator")
+
+    def cancel(self, task_id: str, reason: str) -> None:
+        """The task's caller, or whoever has the right, does not want it any more. From any thread."""
+        if (found := self._runs.get(task_id)) is not None:
+            found[0].cancel(reason)
+
+    def abandon_all(self) -> None:
+        """This worker was taken for dead; its tasks are others' now. From any thread."""
+        for run, _ in list(self._runs.values()):
+            run.abandon()
+
+    def on_stop(self) -> None:
+        """A warm shutdown: what runs may end, what has ended is acknowledged."""
+        while self._runs:
+            self._mailbox.wait(_STOPPING_INTERVAL)
+            if self._hub is not None:
+                self._hub.fire_timers()
+                _run_ready_callbacks(self._hub)
+        self._close()
+
+    def on_terminate(self) -> None:
+        """A cold shutdown: what runs goes back to the queue, for another worker."""
+        for run, _ in list(self._runs.values()):
+            run.give_back()
+        self._close()
+
+    def _get_info(self) -> dict[str, Any]:  # Any: shown as it is on Flower's Pool tab
+        busy = [run for run, _ in self._runs.values()]
+        idle = self._workplace.residency.children()
+        return super()._get_info() | {  # type: ignore[no-any-return] # celery has no types
+            "max-concurrency": self.limit,
+            "gpu": self._workplace.device.name,
+            "device": self._workplace.device.visible_devices or "CPU",
+            "busy": [f"{run.lease.task.label} (pid {run.child.pid if run.child else '-'})" for run in busy],
+            "children": {child.spec.space: {"pid": child.pid, "done": child.tasks_done} for child in idle},
+            "processes": [child.pid for child in idle] + [run.child.pid for run in busy if run.child],
+            "done": self._done,
+        }
+
+    @property
+    def num_processes(self) -> int:
+        return int(self.limit)
+
+    def _settle(self, run: TaskRun, end: End) -> None:
+        _, callbacks = self._runs.pop(run.lease.task.id)
+        self._done += 1
+        match end:
+            case Succeeded(seconds=seconds):
+                callbacks.success((False, "", seconds))
+            case Failed(type_name, text, traceback, seconds=seconds):
+                callbacks.success((True, _error_info(RemoteError(f"{type_name}: {text}"), traceback), seconds))
+            case TimedOut(time_limit=time_limit):
+                callbacks.timeout(False, time_limit)
+            case Crashed(reason):
+                callbacks.error(_error_info(WorkerLostError(f"the child {reason}")))
+            case Cancelled(reason):
+                callbacks.error(_error_info(Terminated(reason)))
+            case Lost():
+                raise ValueError("a run cannot be lost by its own worker")
+
+    def _close(self) -> None:
+        self._workplace.close()
+        self._mailbox.close()
+
+
+def _error_info(error: Exception, traceback: str = "") -> ExceptionInfo:
+    """What Celery makes of an exception that it caught; with the child's traceback in place of ours."""
+    try:
+        raise error
+    except Exception:
+        info = ExceptionInfo()
+    if traceback:
+        info.traceback = traceback
+    return info

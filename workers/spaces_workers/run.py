@@ -1,0 +1,220 @@
+"""One task on this worker, from its lease to its end: get a child, pass its events on, end it exactly once.
+
+A thread of its own attends each run, so that neither a slow zygote nor an absent broker stops the worker's event loop.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import Protocol
+
+from spaces.errors import SpacesError
+from spaces.farm.events import (
+    Cancelled,
+    Crashed,
+    End,
+    Failed,
+    Said,
+    Started,
+    Succeeded,
+    TimedOut,
+    is_end,
+    state_after,
+)
+from spaces.farm.queue import LeaseLost
+from spaces.farm.task import Lease
+from spaces_workers.channel import ChannelClosed
+from spaces_workers.children import Child
+from spaces_workers.deadline import Deadline, Steps
+from spaces_workers.messages import Close, Idle, Run
+from spaces_workers.workplace import Workplace
+
+logger = logging.getLogger(__name__)
+
+#: Seconds that a generator has to close at its next yield before its child is killed.
+CLOSE_GRACE = 5.0
+
+#: Seconds that a child may take to get ready for the next task, waiting for what the last one left running.
+SETTLE_PATIENCE = 10.0
+
+#: Words in an error after which a CUDA context cannot be trusted any more.
+_HARM = ("CUDA error", "AcceleratorError", "OutOfMemoryError", "cuDNN error", "CUBLAS_STATUS", "device-side assert")
+
+
+class Report(Protocol):
+    """Whoever wants to know how a run goes: the pool, on behalf of Celery."""
+
+    def began(self, run: TaskRun) -> None: ...
+    def ended(self, run: TaskRun, end: End) -> None: ...
+
+
+class TaskRun:
+    """A task while this worker holds its lease."""
+
+    def __init__(self, lease: Lease, workplace: Workplace, report: Report) -> None:
+        self.lease = lease
+        self.child: Child | None = None
+        self.started = time.monotonic()
+        self._workplace = workplace
+        self._report = report
+        self._returned = False  #: the task goes back to the queue
+        self._ran = False  #: the child was given the task
+        self._spoke = False  #: the child said how the task ended
+        self._verdict: End | None = None  #: decided from outside; outweighs whatever the child says after it
+        self._lock = threading.Lock()
+        self._writer = workplace.writer(lease)
+        self._deadline = Deadline(lease.task.time_limit, Steps(self._warn, self._time_out, self._kill))
+        self._thread = threading.Thread(target=self._attend, name=lease.task.label, daemon=True)
+
+    def start(self) -> None:
+        """Begin; `report.ended` is called exactly once, from the run's own thread."""
+        self._thread.start()
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the end; whether it came."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def cancel(self, reason: str) -> None:
+        """Stop the task: its generator at the next yield, else its child."""
+        if not self._decide(Cancelled(reason)) or (child := self.child) is None:
+            return
+        if not self.lease.task.yields:
+            self._kill()
+            return
+        try:
+            child.channel.send(Close())
+        except ChannelClosed:
+            return
+        timer = threading.Timer(CLOSE_GRACE, self._kill)
+        timer.daemon = True
+        timer.start()
+
+    def abandon(self) -> None:
+        """The lease is another worker's now: kill what runs, say nothing."""
+        self._decide(Cancelled("another worker holds its lease"))
+        self._kill()
+
+    def give_back(self) -> None:
+        """A cold shutdown: kill what runs and let another worker have the task."""
+        self._returned = True
+        self._decide(Cancelled("its worker was stopped"))
+        self._kill()
+
+    # Called by Celery through a weak reference, for a task that is revoked before it began.
+    def terminate(self, signal: int) -> None:
+        self.cancel(f"revoked by an operator (signal {signal})")
+
+    # --- the attending thread
+
+    def _attend(self) -> None:
+        try:
+            end: End = self._converse()
+        except ChannelClosed:
+            end = Crashed(self.child.how_it_ended() if self.child else "could not be made", self._seconds)
+        except LeaseLost:
+            end = Cancelled("another worker holds its lease")
+        except SpacesError as error:
+            end = _failure(error, str(error))
+        except Exception as error:
+            logger.exception("task %s: the worker failed", self.lease.task.id)
+            end = _failure(error, f"the worker failed: {error}")
+        self._finish(self._verdict or end)
+
+    def _converse(self) -> End:
+        """Have the function run, pass on what it says, and return how it says it ended."""
+        task = self.lease.task
+        self._writer.write([Started(self.lease.worker, self._workplace.device_name, self.lease.attempt)])
+        self.child = child = self._workplace.child_for(task)
+        arguments = self._workplace.fetched(task.arguments)
+        with self._lock:
+            if self._verdict is not None:
+                return self._verdict
+            self.started = time.monotonic()
+            self._ran = True
+            child.channel.send(Run(task.id, task.label, task.function, arguments))
+        self._deadline.start()
+        self._report.began(self)
+        while True:
+            event = self._workplace.delivered(child.channel.receive(), task)
+            if is_end(event):
+                self._spoke = True
+                return event  # type: ignore[no-any-return] # `is_end` says so
+            self._writer.write([event])
+
+    def _finish(self, end: End) -> None:
+        """The one end of a run, whatever became of it."""
+        self._deadline.stop()
+        seconds = self._seconds
+        if self._returned:
+            self._workplace.queue.release(self.lease)
+        elif not self._writer.end(end):
+            logger.warning("task %s: its lease was lost; its end is another worker's to tell", self.lease.task.id)
+        self._put_child_away(end)
+        logger.info("task %s: %s %s after %.2f s", self.lease.task.id, self.lease.task.label, state_after(end), seconds)
+        self._report.ended(self, end)
+
+    def _put_child_away(self, end: End) -> None:
+        """Keep a child that is as good as new; end one that may not be."""
+        child = self.child
+        if child is None:
+            return
+        if not self._ran or (self._spoke and _harmless(end) and self._settled(child)):
+            child.tasks_done += self._ran
+            self._workplace.residency.keep(child)
+        else:
+            child.discard()
+
+    def _settled(self, child: Child) -> bool:
+        try:
+            message = child.channel.receive(timeout=SETTLE_PATIENCE)
+        except (ChannelClosed, TimeoutError):
+            return False
+        return isinstance(message, Idle) and message.clean
+
+    # --- what others decide
+
+    def _decide(self, verdict: End) -> bool:
+        with self._lock:
+            if self._verdict is not None:
+                return False
+            self._verdict = verdict
+        self._writer.stop()
+        return True
+
+    def _warn(self) -> None:
+        limit = self.lease.task.time_limit
+        text = f"{self.lease.task.function} has used {self._seconds:.0f} of its {limit:g} s and is stopped after them"
+        said = Said(text, "warning", "ZeroGPU duration")
+        # On a thread of its own: an absent broker may hold up the word, never the limit.
+        append = self._workplace.queue.append
+        threading.Thread(target=append, args=(self.lease, [said]), daemon=True).start()
+
+    def _time_out(self) -> None:
+        if self._decide(TimedOut(self._seconds, self.lease.task.time_limit)) and self.child:
+            self.child.terminate()
+
+    def _kill(self) -> None:
+        if self.child and not self._spoke:
+            self.child.kill()
+
+    @property
+    def _seconds(self) -> float:
+        return time.monotonic() - self.started
+
+
+def _failure(error: Exception, text: str) -> Failed:
+    return Failed(f"{type(error).__module__}.{type(error).__qualname__}", text, "")
+
+
+def _harmless(end: End) -> bool:
+    """Whether what happened leaves the process as good as before."""
+    match end:
+        case Succeeded() | Cancelled():
+            return True
+        case Failed(type_name, text):
+            return not any(sign in f"{type_name} {text}" for sign in _HARM)
+        case _:
+            return False

@@ -1,0 +1,152 @@
+"""A zygote: a process that has executed a Space's script once, without touching CUDA, and forks children on request.
+
+Started by the nursery as `python -m spaces_workers.zygote FD APP_FILE`. It stays quiet and single-threaded from the
+script's launch on, because a fork copies only the forking thread: a lock that another thread held stays held for ever.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import selectors
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import NoReturn
+
+from spaces import launch, script
+from spaces_workers.channel import Channel, ChannelClosed
+from spaces_workers.messages import Adopt, Exited, Fork, Forked, ZygoteFailed, ZygoteReady
+
+
+class Zygote:
+    """The fork server that a Space's script becomes when it launches."""
+
+    def __init__(self, nursery: Channel) -> None:
+        self._nursery = nursery
+        self._selector = selectors.DefaultSelector()
+        self._children: dict[int, Channel] = {}  # by pid: the worker that asked for it
+        self._wake_read, self._wake_write = os.pipe()
+
+    def serve(self) -> NoReturn:
+        """Announce readiness and fork on request, until the nursery is gone."""
+        self._watch_for_dead_children()
+        self._selector.register(self._nursery, selectors.EVENT_READ, self._hear_nursery)
+        gc.collect()
+        gc.freeze()
+        self._nursery.send(ZygoteReady())
+        while True:
+            for key, _ in self._selector.select():
+                key.data(key.fileobj)
+
+    def _watch_for_dead_children(self) -> None:
+        for end in (self._wake_read, self._wake_write):
+            os.set_blocking(end, False)
+        signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the operator's word to the supervisor, not to us
+        self._selector.register(self._wake_read, selectors.EVENT_READ, self._bury_children)
+
+    def _hear_nursery(self, nursery: Channel) -> None:
+        try:
+            message, fd = nursery.receive_with_fd()
+        except ChannelClosed:
+            self._leave()
+        match message:
+            case Adopt() if fd is not None:
+                self._selector.register(Channel.from_fd(fd), selectors.EVENT_READ, self._hear_worker)
+            case _:
+                raise TypeError(f"a zygote cannot {type(message).__name__}")
+
+    def _hear_worker(self, worker: Channel) -> None:
+        try:
+            message, fd = worker.receive_with_fd()
+        except ChannelClosed:
+            self._lose(worker)
+            return
+        match message:
+            case Fork() if fd is not None:
+                self._fork(worker, message, fd)
+            case _:
+                raise TypeError(f"a zygote cannot {type(message).__name__}")
+
+    def _fork(self, worker: Channel, request: Fork, fd: int) -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid == 0:
+            self._become_child(request, fd)
+        os.close(fd)
+        self._children[pid] = worker
+        self._tell(worker, Forked(pid))
+
+    def _become_child(self, request: Fork, fd: int) -> NoReturn:
+        """What the fork inherited from the zygote is undone here; the rest is `child.py`'s."""
+        signal.set_wakeup_fd(-1)
+        for key in list(self._selector.get_map().values()):
+            os.close(key.fd)
+        self._selector.close()
+        os.close(self._wake_write)
+        from spaces_workers import child
+
+        child.live(Channel.from_fd(fd), request)
+
+    def _lose(self, worker: Channel) -> None:
+        """A worker is gone: so are its children, even one that holds the interpreter's lock and hears nothing."""
+        self._selector.unregister(worker)
+        worker.close()
+        for pid, owner in self._children.items():
+            if owner is worker:
+                _kill(pid)
+
+    def _bury_children(self, wake: int) -> None:
+        try:
+            while os.read(wake, 4096):
+                pass
+        except BlockingIOError:
+            pass
+        for pid in list(self._children):
+            gone, status = os.waitpid(pid, os.WNOHANG)
+            if gone:
+                self._tell(self._children.pop(pid), Exited(pid, os.waitstatus_to_exitcode(status)))
+
+    def _tell(self, worker: Channel, message: Forked | Exited) -> None:
+        try:
+            worker.send(message)
+        except ChannelClosed:
+            pass  # its socket reads as closed too: `_lose` follows
+
+    def _leave(self) -> NoReturn:
+        """The nursery is gone or wants us gone. Children live on for their workers: the next zygote makes the next."""
+        os._exit(0)
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        try:
+            os.kill(pid, signal.SIGKILL)  # it had not become the leader of its group yet
+        except ProcessLookupError:
+            pass
+
+
+def main() -> NoReturn:
+    """Run the script; where it launches, or ends without, become its fork server."""
+    nursery = Channel.from_fd(int(sys.argv[1]))
+    os.set_inheritable(nursery.fileno(), False)
+    zygote = Zygote(nursery)
+    launch.take_over_at_launch(zygote.serve)
+    try:
+        script.run(Path(sys.argv[2]))
+    except BaseException as error:  # SystemExit too: a script that leaves has no function to run
+        text = traceback.format_exc()
+        print(text, file=sys.stderr, flush=True)
+        nursery.send(ZygoteFailed(text if not isinstance(error, SystemExit) else f"the script left by {error!r}"))
+        os._exit(1)
+    zygote.serve()
+
+
+if __name__ == "__main__":
+    main()
