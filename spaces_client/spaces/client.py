@@ -6,7 +6,8 @@ One client for each process, made at its first call. Its lease tells the farm th
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -162,8 +163,18 @@ class FarmClient:
         return TaskHandle(task, farm, current_visitor())
 
 
-#: Stands in for the farm of this process while a test says so; see `spaces.testing`.
-_override: Any = None
+_stand_in: Any = None  # Any: whatever a test puts in place of a FarmClient
+
+
+@contextmanager
+def stand_in(client: Any) -> Iterator[None]:
+    """Within this, tasks of this process go to `client`; see `spaces.testing`."""
+    global _stand_in
+    before, _stand_in = _stand_in, client
+    try:
+        yield
+    finally:
+        _stand_in = before
 
 
 @cache
@@ -173,8 +184,8 @@ def _client_of_process() -> FarmClient:
 
 def current_client() -> Any:  # Any: a FarmClient, or the stand-in of a test
     """The client of this process. Raises SpacesError where nothing can be submitted."""
-    if _override is not None:
-        return _override
+    if _stand_in is not None:
+        return _stand_in
     role = config.current().role
     if role is Role.WORKER:
         raise SpacesError("submit() is for the web process: inside a GPU function, call the function itself")

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -61,9 +62,27 @@ class Config:
 
 
 @cache
+def _of_process() -> Config:
+    return Config.from_environment()
+
+
+_stand_in: Config | None = None
+
+
 def current() -> Config:
     """The configuration of this process."""
-    return Config.from_environment()
+    return _stand_in or _of_process()
+
+
+@contextmanager
+def stand_in(config: Config) -> Iterator[None]:
+    """Within this, `config` is the configuration of the process; for tests of Spaces."""
+    global _stand_in
+    before, _stand_in = _stand_in, config
+    try:
+        yield
+    finally:
+        _stand_in = before
 
 
 def default_run_dir() -> Path:

@@ -1,8 +1,8 @@
 """Gradio's side of a task: who waits for it, and how progress and toasts reach them.
 
-In the web process a `GradioVisitor` remembers the event that a call belongs to; in a child `relay` stands in for Gradio's
-queue, so that `gr.Progress`, `gr.Info`, `gr.Warning` and tqdm run Gradio's own code and end as events of the task.
-Gradio is never imported here: where it is not loaded, nobody uses it.
+In the web process a `GradioVisitor` remembers the event that a call belongs to; in a child `relay` stands in for
+Gradio's queue, so that `gr.Progress`, `gr.Info`, `gr.Warning` and tqdm run Gradio's own code and end as events of the
+task. Gradio is never imported here: where it is not loaded, nobody uses it.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ class Farm:
         with spaces.Farm("redis://broker:6379/0") as farm:
             images = farm.submit("digits", "generate", 7, steps=20).result()
 
-    Plain data, arrays, images and tensors travel; other objects need the Space's key (`space_key`, hexadecimal), because
-    whoever holds it can have code run. Tasks outlive the process that submitted them.
+    Plain data, arrays, images and tensors travel; other objects need the Space's key (`space_key`, hexadecimal),
+    because whoever holds it can have code run. Tasks outlive the process that submitted them.
     """
 
     def __init__(self, url: str = "", space_key: str = "") -> None:

@@ -61,7 +61,7 @@ class Source:
         if size > limit_bytes:
             raise RefusedError(
                 f"{self.root} has {size / 1e6:.1f} MB of files, more than the {limit_bytes / 1e6:.1f} MB that travel "
-                "to a host without them. Put the folder on a disk that all hosts share, or fetch large files at run time"
+                "to a host without them. Put the folder on a disk that all hosts share, or fetch files at run time"
             )
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as archive:

@@ -1,5 +1,4 @@
-"""The arguments of a call in a few words, for Flower and the command line. Never more than a glance: no bytes, no secrets
-that an author did not pass as plain text."""
+"""The arguments of a call in a few words, for Flower and the command line: plain values shortened, others by type."""
 
 from __future__ import annotations
 

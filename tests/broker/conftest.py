@@ -1,4 +1,4 @@
-"""A real broker for every test of this folder, empty at its start, and without keys that would stay for ever at its end."""
+"""A real broker for every test of this folder: empty at its start, without keys that would stay for ever at its end."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from spaces.farm.connection import connect
 from spaces.farm.queue import Queue
 

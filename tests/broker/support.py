@@ -9,12 +9,15 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
+from spaces.farm import wire
 from spaces.farm.connection import connect
+from spaces.farm.events import Event
 from spaces.farm.keys import Keys
 from spaces.farm.payload import Payload
 from spaces.farm.queue import Claimed, Queue
-from spaces.farm.task import FunctionName, Size, Task
+from spaces.farm.task import FunctionName, Size, State, Task
 from spaces_workers.broker import find_server
 
 MESSAGE = b'{"a": "message"}'
@@ -50,6 +53,22 @@ def claimed(queue: Queue, worker: str = "w1") -> Claimed:
     found = queue.claim(worker, SIZES)
     assert found is not None
     return found
+
+
+def events_of(queue: Queue, task: str) -> list[tuple[int, Event]]:
+    """What stands in a task's stream, with the attempt that said it."""
+    entries = cast(list[tuple[bytes, dict[bytes, bytes]]], queue.redis.xrange(queue.keys.events(task)))
+    return [(int(fields[b"n"]), wire.unpack(fields[b"e"])) for _, fields in entries]
+
+
+def said(queue: Queue, task: str) -> list[Event]:
+    return [event for _, event in events_of(queue, task)]
+
+
+def state_of(queue: Queue, task: Task) -> State:
+    state = queue.state(task.id)
+    assert state is not None
+    return state.state
 
 
 def expire_worker(queue: Queue, worker: str) -> None:
@@ -88,7 +107,7 @@ class Server:
         self.url = f"redis+socket://{self.socket}"
         self._command = [
             *(str(find_server()), "--port", "0", "--unixsocket", str(self.socket), "--dir", str(folder)),
-            *("--appendonly", "yes", "--appendfsync", "always", "--save", "", "--logfile", str(folder / "log")),
+            *("--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--logfile", str(folder / "log")),
         ]
         self._process: subprocess.Popen[bytes] | None = None
 

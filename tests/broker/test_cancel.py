@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import pytest
 from redis.client import PubSub
-from spaces.farm import wire
+
 from spaces.farm.events import Cancelled, Succeeded
 from spaces.farm.keys import ENDED
 from spaces.farm.payload import Payload
 from spaces.farm.queue import CancelOutcome, Queue
 from spaces.farm.task import State
 
-from .support import claimed, expire_worker, pushed
-
-
-def ends(queue: Queue, task: str) -> list[object]:
-    return [wire.unpack(fields[b"e"]) for _, fields in queue.redis.xrange(queue.keys.events(task))]  # type: ignore[union-attr]
+from .support import claimed, expire_worker, pushed, said, state_of
 
 
 def test_a_waiting_task_is_removed_at_once(queue: Queue) -> None:
@@ -25,7 +21,7 @@ def test_a_waiting_task_is_removed_at_once(queue: Queue) -> None:
     assert state is not None
     assert (state.state, state.position, state.attempt) == (State.CANCELLED, None, 0)
     assert (queue.depth("large"), queue.waiting("digits")) == (0, 0)
-    assert ends(queue, task.id) == [Cancelled("the visitor left")]
+    assert said(queue, task.id) == [Cancelled("the visitor left")]
     assert queue.redis.exists(queue.keys.client("web-1")) == 0
     assert ENDED - 5 <= queue.redis.ttl(queue.keys.task(task.id)) <= ENDED
     assert queue.claim("w1", ["large"]) is None
@@ -43,7 +39,7 @@ def test_the_worker_of_a_running_task_is_told_at_once_and_again_at_its_beat(queu
     assert word["data"] == f"{task.id} the visitor left".encode()
     assert queue.leases.beat("w1").cancelled == {task.id: "the visitor left"}
     assert queue.leases.beat("w2").cancelled == {}
-    assert queue.state(task.id).state is State.RUNNING  # type: ignore[union-attr]
+    assert state_of(queue, task) is State.RUNNING
     assert queue.end(lease, Cancelled("the visitor left"))
     assert queue.leases.beat("w1").cancelled == {}
 
@@ -61,14 +57,14 @@ def test_a_task_that_ends_before_it_is_stopped_has_ended_as_it_did(queue: Queue)
     lease = claimed(queue, "w1").lease
     queue.cancel(task.id, "the visitor left")
     assert queue.end(lease, Succeeded(Payload(b"")))
-    assert ends(queue, task.id) == [Succeeded(Payload(b""))]
+    assert said(queue, task.id) == [Succeeded(Payload(b""))]
 
 
 def test_nothing_happens_to_a_task_that_has_ended(queue: Queue) -> None:
     task = pushed(queue)
     queue.end(claimed(queue).lease, Succeeded(Payload(b"")))
     assert queue.cancel(task.id, "too late") is CancelOutcome.ENDED
-    assert ends(queue, task.id) == [Succeeded(Payload(b""))]
+    assert said(queue, task.id) == [Succeeded(Payload(b""))]
 
 
 def test_an_unknown_task_is_unknown(queue: Queue) -> None:
@@ -89,7 +85,7 @@ def test_a_cancelled_task_that_its_worker_gives_back_ends_instead_of_waiting_aga
         case "death":
             expire_worker(queue, "w1")
             queue.leases.beat("w2")
-    assert queue.state(task.id).state is State.CANCELLED  # type: ignore[union-attr]
-    assert ends(queue, task.id) == [Cancelled("the visitor left")]
+    assert state_of(queue, task) is State.CANCELLED
+    assert said(queue, task.id) == [Cancelled("the visitor left")]
     assert queue.depth("large") == 0
     assert not queue.end(lease, Succeeded(Payload(b"")))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 import threading
+from itertools import pairwise
 
 from spaces.farm.connection import connect
 from spaces.farm.keys import WAITING
 from spaces.farm.queue import Queue
 from spaces.farm.task import Lease, State
 
-from .support import MESSAGE, SIZES, claimed, in_thread, make_task, pushed, wait_until
+from .support import MESSAGE, SIZES, claimed, in_thread, make_task, pushed, state_of, wait_until
 
 
 def test_a_claimed_task_is_running_and_held_by_its_worker(queue: Queue) -> None:
@@ -75,7 +76,7 @@ def test_five_hundred_tasks_come_out_in_the_exact_order_of_their_rank(queue: Que
     ]
     scores = {task.id: float(queue.redis.hget(queue.keys.task(task.id), "score") or 0) for task in tasks}
     order = [scores[claimed(queue).lease.task.id] for _ in tasks]
-    assert sum(first > second for first, second in zip(order, order[1:], strict=False)) == 0
+    assert sum(first > second for first, second in pairwise(order)) == 0
     assert order == sorted(scores.values())
 
 
@@ -83,8 +84,8 @@ def test_a_warm_space_is_preferred_within_its_bonus(queue: Queue) -> None:
     cold = pushed(queue, space="cold", estimate=10.0)
     warm = pushed(queue, space="warm", estimate=14.0)
     assert queue.claim("w1", ["large"], {"warm": 5.0}) is not None
-    assert queue.state(warm.id).state is State.RUNNING  # type: ignore[union-attr]
-    assert queue.state(cold.id).state is State.QUEUED  # type: ignore[union-attr]
+    assert state_of(queue, warm) is State.RUNNING
+    assert state_of(queue, cold) is State.QUEUED
 
 
 def test_a_warm_space_is_not_preferred_beyond_its_bonus(queue: Queue) -> None:

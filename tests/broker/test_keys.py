@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable
 
 import pytest
+
 from spaces.farm import keys as keys_module
 from spaces.farm.keys import Keys
 from spaces.farm.queue import Queue
@@ -32,7 +33,7 @@ def test_a_key_has_the_same_name_in_lua(queue: Queue, method: str) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_key_has_the_hash_tag_and_stands_in_the_table(method: str) -> None:
-    name, arguments = name_of(method)
+    name, _ = name_of(method)
     assert name.startswith("{zerofarm}:")
     assert f"`{name.removeprefix('{zerofarm}:').replace('<', '{').replace('>', '}')}`".replace("task", "id") in (
         keys_module.__doc__ or ""

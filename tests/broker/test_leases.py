@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from spaces.farm import wire
 from spaces.farm.events import Cancelled, Lost, Said
 from spaces.farm.leases import CLIENT_GONE
 from spaces.farm.queue import Queue
 from spaces.farm.rules import Rules
-from spaces.farm.task import State, Task
+from spaces.farm.task import State
 
-from .support import claimed, expire_client, expire_worker, pushed
-
-
-def state_of(queue: Queue, task: Task) -> State:
-    state = queue.state(task.id)
-    assert state is not None
-    return state.state
-
-
-def last_event(queue: Queue, task: Task) -> object:
-    return wire.unpack(queue.redis.xrevrange(queue.keys.events(task.id), count=1)[0][1][b"e"])  # type: ignore[index]
+from .support import claimed, expire_client, expire_worker, pushed, said, state_of
 
 
 def away(queue: Queue, seconds: float) -> None:
@@ -81,7 +70,7 @@ def test_a_task_whose_workers_die_too_often_ends_as_lost(queue: Queue) -> None:
         expire_worker(queue, worker)
         queue.leases.beat("other")
     assert state_of(queue, task) is State.LOST
-    assert last_event(queue, task) == Lost(3)
+    assert said(queue, task.id)[-1] == Lost(3)
     assert queue.depth("large") == 0
     assert not queue.end(lease, Cancelled("too late"))
     assert queue.redis.exists(queue.keys.client("web-1")) == 0
@@ -93,7 +82,7 @@ def test_how_often_is_a_rule(queue: Queue) -> None:
     claimed(queue, "w1")
     expire_worker(queue, "w1")
     strict.leases.beat("w2")
-    assert last_event(queue, task) == Lost(1)
+    assert said(queue, task.id)[-1] == Lost(1)
 
 
 def test_after_an_absence_of_the_broker_everyone_gets_one_fresh_lease(queue: Queue) -> None:
@@ -154,7 +143,7 @@ def test_a_dead_clients_waiting_task_is_removed_and_its_running_one_is_stopped(q
         State.CANCELLED,
         State.QUEUED,
     ]
-    assert last_event(queue, waiting) == Cancelled(CLIENT_GONE)
+    assert said(queue, waiting.id)[-1] == Cancelled(CLIENT_GONE)
     assert queue.redis.zscore(queue.keys.clients(), "web-1") is None
     assert queue.redis.exists(queue.keys.client("web-1")) == 0
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from spaces.farm import wire
 from spaces.farm.keys import WAITING
 from spaces.farm.queue import Queue
@@ -36,7 +38,7 @@ def test_the_score_is_the_brokers_time_and_the_weighted_estimate(queue: Queue) -
 
 def test_a_task_is_stored_whole(queue: Queue) -> None:
     task = pushed(queue)
-    stored = queue.redis.hgetall(queue.keys.task(task.id))
+    stored = cast(dict[bytes, bytes], queue.redis.hgetall(queue.keys.task(task.id)))
     assert wire.unpack(stored[b"task"]) == task
     assert stored[b"message"] == MESSAGE
     assert float(stored[b"time_limit"]) == task.time_limit

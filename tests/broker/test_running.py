@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from spaces.farm import wire
+
 from spaces.farm.events import Cancelled, Event, Failed, Said, Started, Succeeded, Yielded
 from spaces.farm.keys import ENDED
 from spaces.farm.payload import Payload
 from spaces.farm.queue import LeaseLost, Queue
 from spaces.farm.task import Lease, State
 
-from .support import claimed, expire_worker, pushed
+from .support import claimed, events_of, expire_worker, pushed, state_of
 
 RESULT = Succeeded(Payload(b"result"), 1.5)
-
-
-def events_of(queue: Queue, lease: Lease) -> list[tuple[int, Event]]:
-    entries = queue.redis.xrange(queue.keys.events(lease.task.id))
-    return [(int(fields[b"n"]), wire.unpack(fields[b"e"])) for _, fields in entries]  # type: ignore[union-attr]
 
 
 def lost_lease(queue: Queue) -> Lease:
@@ -36,7 +31,7 @@ def test_events_are_appended_in_order_with_the_attempt_that_said_them(queue: Que
     first: list[Event] = [Started("w1", "cpu", 1), Said("hello")]
     assert queue.append(lease, first) == 0
     assert queue.append(lease, [Yielded(Payload(b"1"))]) == 0
-    assert events_of(queue, lease) == [(1, event) for event in [*first, Yielded(Payload(b"1"))]]
+    assert events_of(queue, lease.task.id) == [(1, event) for event in [*first, Yielded(Payload(b"1"))]]
     assert queue.redis.ttl(queue.keys.events(lease.task.id)) > ENDED
 
 
@@ -55,7 +50,7 @@ def test_a_batch_that_is_sent_again_is_written_once(queue: Queue) -> None:
     queue.append(lease, [Said("a")], batch=1)
     queue.append(lease, [Said("a")], batch=1)
     queue.append(lease, [Said("b")], batch=2)
-    assert [event for _, event in events_of(queue, lease)] == [Said("a"), Said("b")]
+    assert [event for _, event in events_of(queue, lease.task.id)] == [Said("a"), Said("b")]
 
 
 def test_the_batches_of_a_new_attempt_count_from_one_again(queue: Queue) -> None:
@@ -64,7 +59,7 @@ def test_the_batches_of_a_new_attempt_count_from_one_again(queue: Queue) -> None
     queue.leases.leave("w1")
     lease = claimed(queue, "w2").lease
     queue.append(lease, [Said("b")], batch=1)
-    assert events_of(queue, lease) == [(1, Said("a")), (2, Said("b"))]
+    assert events_of(queue, lease.task.id) == [(1, Said("a")), (2, Said("b"))]
 
 
 def test_a_stream_is_bounded(queue: Queue) -> None:
@@ -83,7 +78,7 @@ def test_the_end_is_the_last_event_and_leaves_only_what_may_be_read_for_an_hour(
     assert state is not None
     assert (state.state, state.worker, state.attempt) == (State.SUCCEEDED, "w1", 1)
     assert state.ended_at is not None
-    assert events_of(queue, lease) == [(1, RESULT)]
+    assert events_of(queue, lease.task.id) == [(1, RESULT)]
     for key in (queue.keys.task(task.id), queue.keys.events(task.id)):
         assert ENDED - 5 <= queue.redis.ttl(key) <= ENDED
     assert not queue.redis.hmget(queue.keys.task(task.id), "task", "message")[0]
@@ -96,8 +91,8 @@ def test_a_task_ends_once_however_often_it_is_ended(queue: Queue) -> None:
     assert queue.end(lease, RESULT)
     assert queue.end(lease, RESULT)
     assert queue.end(lease, Cancelled("too late"))
-    assert events_of(queue, lease) == [(1, RESULT)]
-    assert queue.state(lease.task.id).state is State.SUCCEEDED  # type: ignore[union-attr]
+    assert events_of(queue, lease.task.id) == [(1, RESULT)]
+    assert state_of(queue, lease.task) is State.SUCCEEDED
 
 
 def test_nothing_is_written_by_a_worker_that_lost_its_lease(queue: Queue) -> None:
@@ -108,7 +103,7 @@ def test_nothing_is_written_by_a_worker_that_lost_its_lease(queue: Queue) -> Non
     assert not queue.end(lease, RESULT)
     assert not queue.release(lease)
     assert queue.redis.hgetall(queue.keys.task(lease.task.id)) == before
-    assert events_of(queue, lease) == []
+    assert events_of(queue, lease.task.id) == []
 
 
 def test_an_older_attempt_of_the_same_worker_is_fenced_off_too(queue: Queue) -> None:
@@ -158,4 +153,4 @@ def test_a_release_does_not_count_as_a_death(queue: Queue) -> None:
     task = pushed(queue)
     for _ in range(10):
         assert queue.release(claimed(queue).lease)
-    assert queue.state(task.id).state is State.QUEUED  # type: ignore[union-attr]
+    assert state_of(queue, task) is State.QUEUED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import runpy
 import sys
@@ -121,7 +122,7 @@ def test_letters_stream_and_every_yield_holds_all_so_far(names: Page) -> None:
     assert all(line.startswith("Mc") for line in lines)
     for earlier, later in itertools.pairwise(texts):
         assert later.startswith(earlier.rstrip("\n")), (earlier, later)
-        assert len(later) <= len(earlier) + 2
+        assert len(later) <= len(earlier + "\nMcx")
 
 
 def test_the_names_look_like_names(names: Page) -> None:
@@ -228,9 +229,14 @@ def opened(name: str) -> Iterator[Page]:
     folder = str(demo(name))
     sys.path.insert(0, folder)
     try:
-        yield runpy.run_path(f"{folder}/app.py", run_name="app")
+        yield asyncio.run(executed(f"{folder}/app.py"))
     finally:
         sys.path.remove(folder)
+
+
+async def executed(script: str) -> Page:
+    """Run a script inside an event loop, for where none runs Gradio makes many and closes none of them."""
+    return runpy.run_path(script, run_name="app")
 
 
 def public_names(page: Page) -> set[str]:

@@ -1,4 +1,4 @@
-"""Messages, and file descriptors with them, over a local stream socket: four bytes of length, then the packed message."""
+"""Messages, and descriptors with them, over a local stream socket: four bytes of length, then the packed message."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ def _take_gpu(memory_fraction: float) -> None:
 
 
 def _settled(before: set[threading.Thread]) -> bool:
-    """Whether every thread that the task started has ended, given a moment: a streamer's generation runs on a little."""
+    """Whether every thread that the task started has ended, given a moment: a streamer's thread runs on a little."""
     deadline = time.monotonic() + STRAGGLER_GRACE
     for thread in set(threading.enumerate()) - before:
         if thread is not threading.current_thread():

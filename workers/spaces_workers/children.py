@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import threading
@@ -37,6 +38,11 @@ class Child:
         self.tasks_done = 0
         self.used_at = time.monotonic()
         self._zygote = zygote
+
+    @property
+    def gone(self) -> bool:
+        """Whether an idle child has died: it has nothing to say until it is given a task."""
+        return bool(select.select([self.channel], [], [], 0)[0])
 
     def terminate(self) -> None:
         """Ask the running function to stop; its `finally` clauses run."""

@@ -5,21 +5,21 @@ A plain function is a stream of events without yields, so there is one path for 
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from spaces import config
+from spaces.calls import stream
 from spaces.errors import SpacesError
 from spaces.farm.blobs import SharedMemoryStore
 from spaces.farm.events import Cancelled, End, Event, Succeeded, Yielded
 from spaces.farm.failure import describe
 from spaces.farm.payload import Payload
 from spaces.farm.payloads import Payloads
-from spaces.function import GPUFunction, Kind, functions
+from spaces.function import GPUFunction, functions
 from spaces.gradio import relay
 from spaces.space import space_codec
 from spaces_workers.messages import Run
@@ -54,15 +54,15 @@ class Execution:
     def _drive(self, function: GPUFunction) -> Any:
         args, kwargs = self._payloads.value(self._run.arguments)
         relay(self._tell, (*args, *kwargs.values()))
-        stream = _stream(function, args, kwargs)
+        values = stream(function, args, kwargs)
         while True:
             try:
-                value = next(stream)
+                value = next(values)
             except StopIteration as stop:
                 return stop.value
             self._tell(Yielded(self._pack(value, "yielded")))
             if self.closing:
-                stream.close()
+                values.close()
                 return None
 
     def _pack(self, value: Any, verb: str) -> Payload:
@@ -84,30 +84,3 @@ def _function(run: Run) -> GPUFunction:
             "in every process that runs it"
         )
     return function
-
-
-def _stream(function: GPUFunction, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Generator[Any, None, Any]:
-    """A call of any kind of function, as a generator."""
-    call = function.function
-    match function.kind:
-        case Kind.PLAIN:
-            return call(*args, **kwargs)
-        case Kind.GENERATOR:
-            return (yield from call(*args, **kwargs))
-        case Kind.COROUTINE:
-            return asyncio.run(call(*args, **kwargs))
-        case Kind.ASYNC_GENERATOR:
-            yield from _async_stream(call(*args, **kwargs))
-
-
-def _async_stream(values: Any) -> Generator[Any, None, None]:  # Any: the async generator of a Space
-    with asyncio.Runner() as runner:
-        try:
-            while True:
-                try:
-                    value = runner.run(anext(values))
-                except StopAsyncIteration:
-                    return
-                yield value
-        finally:
-            runner.run(values.aclose())

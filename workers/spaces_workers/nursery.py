@@ -1,7 +1,7 @@
 """The nursery: the one process of a host that makes and keeps its zygotes, for all of its workers.
 
 Workers ask over a socket in the run directory. The nursery holds no broker credentials, imports no Space, and stays
-single-threaded. A zygote is made once for each revision of a Space; the least recently used ones go when memory is short.
+single-threaded. A zygote is made once for each revision of a Space.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import re
 import selectors
 import socket
 import subprocess
@@ -53,8 +54,13 @@ class ZygoteFailure(SpacesError):
 
 
 def socket_path(run_dir: Path) -> Path:
-    """Where the nursery of this host listens."""
-    return run_dir / "nursery.sock"
+    """Where the nursery of this host listens.
+
+    Containers may share the run directory, but the children that a nursery's zygotes make can be killed only where
+    their process ids mean something: each process namespace has a nursery of its own.
+    """
+    namespace = re.sub(r"\D", "", os.readlink("/proc/self/ns/pid"))
+    return run_dir / f"nursery-{namespace}.sock"
 
 
 def ensure(run_dir: Path, log_dir: Path) -> subprocess.Popen[bytes] | None:
@@ -277,7 +283,7 @@ def main() -> None:
     for folder in (run_dir, log_dir):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s nursery: %(message)s")
-    with open(run_dir / "nursery.lock", "w") as lock:
+    with open(socket_path(run_dir).with_suffix(".lock"), "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 
-from redis.exceptions import ConnectionError, TimeoutError
-
 from spaces.errors import SpacesError
 from spaces.farm.connection import connect
 from spaces.farm.registry import Registry
+from spaces.farm.scripts import AWAY
 from spaces_workers.channel import ChannelClosed
 from spaces_workers.workplace import Workplace
 
@@ -41,7 +40,7 @@ class Preloader:
             try:
                 with connect(self._url) as redis:
                     self._listen(Registry(redis))
-            except (ConnectionError, TimeoutError) as error:
+            except AWAY as error:
                 logger.debug("no word of new Spaces: %s", error)
                 self._stopping.wait(RETRY_INTERVAL)
 

@@ -1,4 +1,4 @@
-"""Which Spaces are on this worker's device: the children that are kept warm, and the one that goes when another comes."""
+"""Which Spaces are on this worker's device: the children that are kept warm, and which one goes when another comes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Residency:
         """The warm child of this very revision, if there is one; it is the caller's now."""
         with self._lock:
             child = self._idle.pop(spec.space, None)
-        if child is not None and child.spec.revision != spec.revision:
+        if child is not None and (child.spec.revision != spec.revision or child.gone):
             child.discard()
             return None
         return child

@@ -57,6 +57,7 @@ class TaskRun:
         self.lease = lease
         self.child: Child | None = None
         self.started = time.monotonic()
+        self._arguments = lease.task.arguments
         self._workplace = workplace
         self._report = report
         self._returned = False  #: the task goes back to the queue
@@ -128,7 +129,7 @@ class TaskRun:
         task = self.lease.task
         self._writer.write([Started(self.lease.worker, self._workplace.device_name, self.lease.attempt)])
         self.child = child = self._workplace.child_for(task)
-        arguments = self._workplace.fetched(task.arguments)
+        self._arguments = arguments = self._workplace.fetched(task.arguments)
         with self._lock:
             if self._verdict is not None:
                 return self._verdict
@@ -140,20 +141,22 @@ class TaskRun:
         while True:
             event = self._workplace.delivered(child.channel.receive(), task)
             if is_end(event):
-                self._spoke = True
+                with self._lock:
+                    self._spoke = True
                 return event  # type: ignore[no-any-return] # `is_end` says so
             self._writer.write([event])
 
     def _finish(self, end: End) -> None:
         """The one end of a run, whatever became of it."""
         self._deadline.stop()
-        seconds = self._seconds
+        task, seconds = self.lease.task, self._seconds
         if self._returned:
             self._workplace.queue.release(self.lease)
         elif not self._writer.end(end):
-            logger.warning("task %s: its lease was lost; its end is another worker's to tell", self.lease.task.id)
+            logger.warning("task %s: its lease was lost; its end is another worker's to tell", task.id)
+        self._workplace.forget_fetched(self._arguments, task)
         self._put_child_away(end)
-        logger.info("task %s: %s %s after %.2f s", self.lease.task.id, self.lease.task.label, state_after(end), seconds)
+        logger.info("task %s: %s %s after %.2f s", task.id, task.label, state_after(end), seconds)
         self._report.ended(self, end)
 
     def _put_child_away(self, end: End) -> None:
@@ -178,7 +181,7 @@ class TaskRun:
 
     def _decide(self, verdict: End) -> bool:
         with self._lock:
-            if self._verdict is not None:
+            if self._spoke or self._verdict is not None:
                 return False
             self._verdict = verdict
         self._writer.stop()

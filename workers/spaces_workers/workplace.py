@@ -107,6 +107,11 @@ class Workplace:
             )
         return replace(payload, blob=self._files.write(self._broker.read(payload.blob)))
 
+    def forget_fetched(self, payload: Payload, task: Task) -> None:
+        """Delete the copy that `fetched` made, if it made one; the original is the caller's."""
+        if payload.blob is not None and payload.blob != task.arguments.blob:
+            self._files.delete(payload.blob)
+
     def delivered(self, event: E, task: Task) -> E:
         """The same event with its payload where the task's caller can read it."""
         if task.host == self.config.host:

@@ -66,7 +66,6 @@ def _identity(device: EmulatedDevice) -> dict[str, Answer]:
     properties = DeviceProperties.of(device)
     answers: dict[str, Answer] = {
         "is_available": lambda: True,
-        "_is_compiled": lambda: True,
         "device_count": lambda: 1,
         "current_device": _zero,
         "get_device_name": lambda device_=None: device.name,

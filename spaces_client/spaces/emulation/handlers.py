@@ -136,9 +136,14 @@ def _is_pinned(mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: d
     return False
 
 
-@handles(Tensor.record_stream)
-def _nothing(mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    return None
+@handles(torch.device, torch._C._nn._parse_to)
+def _device_by_index(mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A bare index means the accelerator, which a torch without CUDA refuses to name."""
+    if args and isinstance(args[0], int):
+        args = (CUDA_DEVICE, *args[1:])
+    elif isinstance(kwargs.get("device"), int):
+        kwargs = {**kwargs, "device": CUDA_DEVICE}
+    return func(*args, **kwargs)
 
 
 @handles(Tensor.__repr__)

@@ -154,6 +154,8 @@ def install(patches: Patches) -> None:
         patches.function(cuda, name, lambda device=None: DEFAULT_STREAM)
     patches.function(cuda, "set_stream", lambda stream: None)
     patches.function(cuda, "stream", StreamContext)
+    # Torch looks at the type of the stream before it asks any mode.
+    patches.function(torch.Tensor, "record_stream", lambda tensor, stream: None)
     patches.function(cuda, "get_stream_from_external", lambda data_ptr, device=None: ExternalStream(data_ptr))
 
 

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from celery import Celery
 from celery.app.amqp import AMQP
-from kombu import Exchange, Queue
+from kombu import Queue
 from kombu.exceptions import OperationalError
 
 from spaces.errors import FarmUnavailable
@@ -66,8 +66,7 @@ def make_celery(url: str) -> Celery:
     transport.register()
     app = Celery("zerofarm", broker=url, amqp=ReadableNames, set_as_current=False)
     app.conf.update(SETTINGS)
-    # The exchange without a name routes to the queue of the same name, without keeping a table in the broker.
-    app.conf.task_queues = [Queue(name, Exchange(""), routing_key=name) for name in transport.RANKED]
+    app.conf.task_queues = [Queue(name, routing_key=name) for name in transport.RANKED]
     app.task(name=RUN)(_run)
     return app
 
@@ -85,6 +84,7 @@ def submit(app: Celery, task: Task) -> None:
                 kwargsrepr="",
                 time_limit=task.time_limit,
                 ignore_result=True,
+                declare=[],  # a ranked queue is always there
             )
     except OperationalError as error:
         url = redacted(app.conf.broker_url)

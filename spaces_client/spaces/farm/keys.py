@@ -48,7 +48,7 @@ EVENTS_KEPT = 10_000
 #: Yields that the reader of a stream has consumed when it gives its writer one credit.
 YIELDS_PER_CREDIT = 64
 
-_FOREIGN = (r"_kombu\.binding\.", r"unacked")  # made by kombu for Celery's own traffic
+_FOREIGN = ("_kombu.binding", "unacked")  # made by kombu for Celery's own traffic
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ class Keys:
 
     def is_permanent(self, key: str) -> bool:
         """Whether a key may be without a lifetime: the short list."""
-        return key == self.spaces() or any(re.match(pattern, key) for pattern in _FOREIGN)
+        return key == self.spaces() or key.startswith(_FOREIGN)
 
     def in_lua(self) -> str:
         """The same names and lifetimes for scripts: `keys.task(id)`, `WAITING`."""

@@ -9,8 +9,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, TextIteratorStream
 
 MODEL = "Qwen/Qwen3-4B-Instruct-2507"
 
+device = "cuda" if torch.cuda.is_available() else "cpu"
 tokenizer = AutoTokenizer.from_pretrained(MODEL)
-model = AutoModelForCausalLM.from_pretrained(MODEL, dtype=torch.bfloat16).to("cuda")
+model = AutoModelForCausalLM.from_pretrained(MODEL, dtype=torch.bfloat16).to(device)
 
 
 def seconds(message, history, system, longest, temperature):
@@ -29,7 +30,7 @@ def chat(message, history, system, longest, temperature):
     ]
     inputs = tokenizer.apply_chat_template(
         conversation, add_generation_prompt=True, return_dict=True, return_tensors="pt"
-    ).to("cuda")
+    ).to(device)
     streamer = TextIteratorStreamer(tokenizer, timeout=60, skip_prompt=True, skip_special_tokens=True)
     options = {"max_new_tokens": int(longest), "do_sample": temperature > 0}
     if temperature > 0:

@@ -40,7 +40,7 @@ def generate(digit, count, steps, guidance, seed, randomize, progress=gr.Progres
 def on_paper(drawing):
     """Give a drawing of 16 x 16 pixels a margin, enlarge it and put it down in ink."""
     enlarged = ImageOps.expand(drawing, border=2).resize((256, 256), Image.Resampling.BICUBIC)
-    return ImageOps.colorize(enlarged, black=PAPER, white=INK)
+    return ImageOps.colorize(enlarged, black=PAPER, white=INK, blackpoint=48, whitepoint=208)
 
 
 with gr.Blocks(title="Digits") as demo:

@@ -63,7 +63,7 @@ with gr.Blocks(title="Names") as demo:
     with gr.Row():
         with gr.Column():
             kind = gr.Radio(["feminine", "masculine", "surname"], value="feminine", label="Kind")
-            beginning = gr.Textbox(label="Begins with", placeholder="Any letter", max_length=LONGEST_BEGINNING)
+            beginning = gr.Textbox("", label="Begins with", placeholder="Any letter", max_length=LONGEST_BEGINNING)
             count = gr.Slider(1, 20, value=8, step=1, label="How many")
             temperature = gr.Slider(
                 0.3, 1.5, value=0.8, step=0.1, label="Temperature", info="Low: familiar. High: daring."

@@ -1,0 +1,126 @@
+"""CUDA where there is none: the web process and the zygote run a Space's script on a machine, or in a process,
+without a GPU, and `cuda` works all the same.
+
+    from spaces import emulation
+
+    emulation.install()          # before torch is imported, or after
+    ...                          # the Space's script: `.to("cuda")`, `device_map="cuda"`, `torch.cuda.*`
+    emulation.leave("cuda:0")    # in a forked child that has a GPU: everything moves there
+
+Importing this costs nothing; torch is touched only when the Space imports it. What is emulated, and how far, is in
+the modules of this package: `mode` and `handlers` for tensors, `cuda` for the rest of the API, `weights` for moving.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from spaces.emulation.device import H200, RTX_PRO_6000, EmulatedDevice
+from spaces.emulation.errors import EmulationError
+from spaces.imports import when_imported
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = [
+    "EmulatedDevice",
+    "EmulationError",
+    "H200",
+    "RTX_PRO_6000",
+    "adopt",
+    "drop_weights",
+    "install",
+    "is_emulated",
+    "leave",
+    "relocate",
+    "tracked",
+]
+
+_device: EmulatedDevice | None = None
+
+
+def install(device: EmulatedDevice = H200) -> None:
+    """Emulate `device` from now on: at once if torch is imported, else when it will be. Again: no effect."""
+    global _device
+    if _device is None:
+        _device = device
+        when_imported("torch", _install_with_torch)
+
+
+def leave(device: str = "cuda:0", move: Callable[[list[Any]], list[Any]] | None = None) -> None:
+    """In a forked child: give up the emulation, and move what was on emulated cuda to a real device.
+
+    Called by the thread that forked, before any other is started. Tensors stay the same objects, with their views
+    and ties; generators stay the same objects, with their seeds. `move` gets the distinct `torch.UntypedStorage`s
+    and returns their replacements in the same order, for a caller who has a faster way than a copy each. A torch
+    that has not been imported yet will be imported plain.
+    """
+    global _device
+    _device = None
+    if _is_loaded():
+        _runtime().leave(device, move)
+
+
+def tracked() -> list[torch.Tensor]:
+    """The live tensors on emulated cuda, wherever the Space keeps them."""
+    if not _is_loaded():
+        return []
+    from spaces.emulation import marks
+
+    return marks.tracked()
+
+
+def is_emulated(tensor: torch.Tensor) -> bool:
+    """Whether a tensor is on emulated cuda."""
+    if not _is_loaded():
+        return False
+    from spaces.emulation import marks
+
+    return marks.place(tensor) != marks.CPU
+
+
+def adopt(tensor: torch.Tensor) -> None:
+    """Declare a tensor, and whatever shares its memory, to be on emulated cuda; nothing is copied."""
+    from spaces.emulation import marks
+
+    marks.mark(tensor)
+
+
+def relocate(move: Callable[[list[Any]], list[Any]]) -> None:
+    """Give every tracked storage new memory, still on emulated cuda: how a zygote fills its arena.
+
+    `move` gets the distinct `torch.UntypedStorage`s and returns their replacements in the same order.
+    """
+    if _is_loaded():
+        from spaces.emulation import weights
+
+        weights.relocate(move)
+
+
+def drop_weights() -> None:
+    """Free the values of everything on emulated cuda; reading one afterwards raises `EmulationError`.
+
+    Shapes, dtypes and devices still answer. For the web process once it has launched.
+    """
+    if _is_loaded():
+        from spaces.emulation import weights
+
+        weights.drop_weights()
+
+
+def _install_with_torch(_: ModuleType) -> None:
+    if _device is not None:
+        _runtime().install(_device)
+
+
+def _is_loaded() -> bool:
+    return "spaces.emulation.runtime" in sys.modules
+
+
+def _runtime() -> Any:  # Any: imported late, for it imports torch
+    from spaces.emulation import runtime
+
+    return runtime

@@ -1,0 +1,46 @@
+"""`torch.cuda.FloatTensor` and its brothers, which old model code still builds tensors with."""
+
+from __future__ import annotations
+
+from typing import Any  # torch is not typed here
+
+import torch
+
+from spaces.emulation.marks import CPU, mark, place
+from spaces.emulation.patches import Patches
+
+_NAMES = ["Float", "Double", "Half", "BFloat16", "Byte", "Char", "Short", "Int", "Long", "Bool"]
+
+
+class CudaTensorType(type):
+    """Metaclass of `torch.cuda.<Name>Tensor`: callable, and true in isinstance of such a tensor."""
+
+    emulated_name: str
+    on_cpu: Any
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        tensor = cls.on_cpu(*args, **kwargs)
+        mark(tensor)
+        return tensor
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return isinstance(instance, torch.Tensor) and place(instance) != CPU and instance.type() == cls.emulated_name
+
+
+def install(patches: Patches) -> None:
+    for name in _NAMES:
+        kind = CudaTensorType(f"{name}Tensor", (), {"__module__": "torch.cuda"})
+        kind.emulated_name = f"torch.cuda.{name}Tensor"
+        kind.on_cpu = getattr(torch, f"{name}Tensor")
+        patches.value(torch.cuda, f"{name}Tensor", kind)
+    original = torch.set_default_tensor_type
+
+    def set_default_tensor_type(wanted: Any) -> None:
+        name = getattr(wanted, "emulated_name", wanted)
+        if isinstance(name, str) and name.startswith("torch.cuda."):
+            original(name.replace("torch.cuda.", "torch.", 1))
+            torch.set_default_device("cuda")
+        else:
+            original(wanted)
+
+    patches.function(torch, "set_default_tensor_type", set_default_tensor_type)

@@ -1,0 +1,89 @@
+"""Entering and leaving the emulation as a whole; imported with torch, and only then."""
+
+from __future__ import annotations
+
+import sys
+
+import torch
+
+from spaces.emulation import (
+    autocast,
+    cuda,
+    generators,
+    handlers,
+    legacy,
+    loading,
+    modules,
+    streams,
+    threads,
+    weights,
+)
+from spaces.emulation.device import EmulatedDevice
+from spaces.emulation.marks import CPU, tracked
+from spaces.emulation.mode import leave_thread
+from spaces.emulation.patches import Patches
+
+__all__ = ["install", "leave"]
+
+_in_force: Patches | None = None
+
+
+def install(device: EmulatedDevice) -> None:
+    """Emulate `device` in this process; every part can be undone."""
+    global _in_force
+    if _in_force is not None:
+        return
+    assert handlers.HANDLERS
+    patches = _in_force = Patches()
+    streams.install(patches)
+    cuda.install(patches, device)
+    generators.install(patches)
+    autocast.install(patches)
+    modules.install(patches)
+    legacy.install(patches)
+    loading.install(patches)
+    threads.install(patches)
+
+
+def leave(device: str, move: weights.Move | None) -> None:
+    """Undo `install` and put on `device` whatever was on emulated cuda."""
+    global _in_force
+    if _in_force is None:
+        return
+    tensors = tracked()
+    _in_force.undo()
+    _in_force = None
+    leave_thread()
+    modules.compile_again()
+    target = torch.device(device)
+    generators.leave(target)
+    _take(tensors, target, move)
+    if target.type == "cuda":
+        # The default generator of a GPU starts from a constant: forks would all draw the same numbers.
+        torch.cuda.manual_seed_all(torch.initial_seed())
+
+
+def _take(tensors: list[torch.Tensor], device: torch.device, move: weights.Move | None) -> None:
+    def copy(storages: list[weights.Storage]) -> list[weights.Storage]:
+        return [_copied(storage, device) for storage in storages]
+
+    weights.relocate(move or copy, tensors)
+    _, without_storage = weights.by_storage(tensors)
+    with torch.no_grad():
+        for tensor in without_storage:
+            tensor.data = tensor.to(device)
+            tensor.__dict__.pop("emulated_place", None)
+
+
+def _copied(storage: weights.Storage, device: torch.device) -> weights.Storage:
+    if device.type == "cpu":
+        storage.emulated_place = CPU
+        return storage
+    real = torch.UntypedStorage(storage.nbytes(), device=device)
+    if device.type != "meta":
+        real.copy_(storage)
+    return real
+
+
+if "torch" not in sys.modules:  # pragma: no cover - said for whoever imports this directly
+    raise ImportError("spaces.emulation.runtime is imported after torch")

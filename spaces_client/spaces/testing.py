@@ -1,0 +1,156 @@
+"""A farm inside the test's own process, for authors who test their Spaces: no broker, no worker, no GPU.
+
+    with InMemoryFarm() as farm:
+        from app import generate            # decorate within the farm
+        assert generate(3).size == (256, 256)
+        assert farm.tasks[0].label == "app.generate"
+
+Calls run in threads, one after the other. Arguments and results go through the real codec, so what could not be sent to
+a worker fails here too. Time limits are noted in `tasks` and not enforced: a thread cannot be killed.
+"""
+
+from __future__ import annotations
+
+import queue
+import secrets
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, Self
+
+from spaces import client, config
+from spaces.calls import stream
+from spaces.config import Role
+from spaces.farm.blobs import SharedMemoryStore
+from spaces.farm.codec import Codec
+from spaces.farm.events import Cancelled, End, Event, Succeeded, Yielded, is_end, state_after
+from spaces.farm.failure import describe
+from spaces.farm.payload import Payload
+from spaces.farm.payloads import Payloads
+from spaces.farm.task import State, Task
+from spaces.function import GPUFunction
+from spaces.gradio import current_visitor, relay
+from spaces.handle import TaskHandle
+from spaces.outcome import outcome
+from spaces.summary import summary
+
+
+class InMemoryFarm:
+    """Stands in for a farm while it is entered; functions decorated meanwhile submit their calls to it."""
+
+    def __init__(self, space: str = "app") -> None:
+        self.tasks: list[Task] = []  #: every task so far, in the order of submission
+        self._space = space
+        self._runs: dict[str, _Run] = {}
+        self._turn = threading.Lock()
+        self._left = ExitStack()
+        here = config.current()
+        self._payloads = Payloads(Codec(secrets.token_bytes(32)), SharedMemoryStore(here.run_dir, here.host))
+
+    def __enter__(self) -> Self:
+        self._left.enter_context(config.stand_in(replace(config.current(), role=Role.WEB, space=self._space)))
+        self._left.enter_context(client.stand_in(self))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._left.close()
+        for run in self._runs.values():
+            run.closing = True
+            run.thread.join()
+
+    def submit(
+        self, function: GPUFunction, args: Sequence[Any], kwargs: Mapping[str, Any], time_limit: float
+    ) -> TaskHandle:
+        """Run a call in a thread. Raises EncodingError like the real farm."""
+        task = Task(
+            space=self._space,
+            function=function.name,
+            arguments=self._payloads.of_call(str(function.name), function.signature, args, kwargs),
+            yields=function.yields,
+            size=function.size,
+            estimate=time_limit,
+            time_limit=time_limit,
+            summary=summary(args, kwargs),
+        )
+        self.tasks.append(task)
+        self._runs[task.id] = _Run(task, function, self._payloads, self._turn)
+        return TaskHandle(task, self, current_visitor())
+
+    def serve_space(self) -> None:
+        """Nobody needs to be told of the Space."""
+
+    def events(self, task: Task) -> _Run:
+        return self._runs[task.id]
+
+    def cancel(self, task: Task, reason: str) -> None:
+        self._runs[task.id].closing = True
+
+    def state(self, task: Task) -> State:
+        return self._runs[task.id].state
+
+    def position(self, task: Task) -> int | None:
+        waiting = [run.task.id for run in self._runs.values() if run.state is State.QUEUED]
+        return waiting.index(task.id) if task.id in waiting else None
+
+    def value(self, payload: Payload) -> Any:
+        return self._payloads.taken(payload)
+
+    def outcome(self, task: Task, end: End) -> Any:
+        self._payloads.discard(task.arguments)
+        return outcome(task, end, self._payloads)
+
+
+class _Run:
+    """One task: a thread, and the stream of its events."""
+
+    def __init__(self, task: Task, function: GPUFunction, payloads: Payloads, turn: threading.Lock) -> None:
+        self.task = task
+        self.state = State.QUEUED
+        self.closing = False
+        self._function = function
+        self._payloads = payloads
+        self._turn = turn
+        self._events: queue.Queue[Event] = queue.Queue()
+        self.thread = threading.Thread(target=self._run, name=task.label, daemon=True)
+        self.thread.start()
+
+    def next_event(self, timeout: float) -> Event | None:
+        """The next event, or None after `timeout` seconds without one."""
+        try:
+            return self._events.get(timeout=timeout)
+        except queue.Empty:
+            return None
+
+    def _run(self) -> None:
+        with self._turn:
+            self.state = State.RUNNING
+            try:
+                end = self._end()
+            except BaseException as error:  # whatever it is, it ends this task and no other
+                end = describe(error, self._payloads.codec)
+            self._tell(end)
+
+    def _end(self) -> End:
+        args, kwargs = self._payloads.value(self.task.arguments)
+        relay(self._tell, (*args, *kwargs.values()))
+        values = stream(self._function, args, kwargs)
+        while not self.closing:
+            try:
+                value = next(values)
+            except StopIteration as stop:
+                return Succeeded(self._sent(stop.value, "returned"))
+            self._tell(Yielded(self._sent(value, "yielded")))
+        values.close()
+        return Cancelled("its caller left")
+
+    def _sent(self, value: Any, verb: str) -> Payload:
+        return self._payloads.of_result(str(self.task.function), value, verb)
+
+    def _tell(self, event: Event) -> None:
+        if is_end(event):
+            self.state = state_after(event)
+        self._events.put(event)

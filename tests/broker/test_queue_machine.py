@@ -1,0 +1,259 @@
+"""Random interleavings of everything that can happen to tasks, against a model of a few lines.
+
+No task is lost, none ends twice, the order is exact, nothing is written without a lease, no key is left for ever.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    MultipleResults,
+    RuleBasedStateMachine,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
+
+from spaces.farm.events import Cancelled, End, Lost, Said, Succeeded, is_end, state_after
+from spaces.farm.leases import CLIENT_GONE
+from spaces.farm.payload import Payload
+from spaces.farm.queue import CancelOutcome, LeaseLost, Queue
+from spaces.farm.task import Lease, State
+
+from .support import MESSAGE, SIZES, events_of, expire_client, expire_worker, leaked_keys, make_task
+
+WORKERS = ("w1", "w2", "w3")
+OBSERVER = "observer"  # beats, and so reaps, but never claims
+SPACES = ("digits", "names", "search")
+CLIENTS = ("web-1", "web-2")
+RESULT = Succeeded(Payload(b"result"))
+
+
+@dataclass
+class Modelled:
+    """What the model knows of a task."""
+
+    size: str
+    space: str
+    client: str
+    score: float
+    state: State = State.QUEUED
+    worker: str = ""
+    attempt: int = 0
+    lost: int = 0
+    reason: str | None = None
+    said: int = 0
+    end: End | None = None
+
+    def finish(self, end: End) -> None:
+        assert self.end is None
+        self.end, self.state = end, state_after(end)
+
+    def give_back(self) -> None:
+        self.worker = ""
+        if self.reason is not None:
+            self.finish(Cancelled(self.reason))
+        else:
+            self.state = State.QUEUED
+
+    def cancel(self, reason: str) -> CancelOutcome:
+        if self.state is State.QUEUED:
+            self.finish(Cancelled(reason))
+            return CancelOutcome.REMOVED
+        if self.state is State.RUNNING:
+            self.reason = self.reason or reason
+            return CancelOutcome.TOLD
+        return CancelOutcome.ENDED
+
+
+@dataclass
+class Model:
+    tasks: dict[str, Modelled] = field(default_factory=dict)
+
+    def holds(self, lease: Lease) -> bool:
+        task = self.tasks[lease.task.id]
+        return (task.state, task.worker, task.attempt) == (State.RUNNING, lease.worker, lease.attempt)
+
+    def waiting(self, size: str, space: str | None = None) -> list[str]:
+        found = [
+            (task.score, name)
+            for name, task in self.tasks.items()
+            if task.state is State.QUEUED and task.size == size and space in (None, task.space)
+        ]
+        return [name for _, name in sorted(found)]
+
+    def running(self, worker: str) -> list[Modelled]:
+        return [task for task in self.tasks.values() if task.state is State.RUNNING and task.worker == worker]
+
+    def best(self, sizes: list[str], warm: dict[str, float]) -> str | None:
+        ranked = []
+        for size in sizes:
+            ranked += [(self.tasks[name].score, name) for name in self.waiting(size)[:1]]
+            for space, bonus in warm.items():
+                ranked += [(self.tasks[name].score - bonus, name) for name in self.waiting(size, space)[:1]]
+        return min(ranked)[1] if ranked else None
+
+
+class QueueMachine(RuleBasedStateMachine):
+    queue: Queue
+
+    tasks: Bundle[str] = Bundle("tasks")
+    leases: Bundle[Lease] = Bundle("leases")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queue.redis.flushall()
+        self.model = Model()
+
+    @rule(
+        target=tasks,
+        size=st.sampled_from(SIZES),
+        space=st.sampled_from(SPACES),
+        client=st.sampled_from(("", *CLIENTS)),
+        estimate=st.integers(1, 300),
+    )
+    def push(self, size: str, space: str, client: str, estimate: int) -> str:
+        task = make_task(size=size, space=space, client=client, estimate=float(estimate))
+        assert self.queue.push(task, MESSAGE)
+        assert not self.queue.push(task, MESSAGE)
+        score = self.queue.redis.zscore(self.queue.keys.queue(size), task.id)
+        state = self.queue.state(task.id)
+        assert score is not None
+        assert state is not None
+        assert score == state.enqueued_at + estimate
+        self.model.tasks[task.id] = Modelled(size, space, client, score)
+        return task.id
+
+    @rule(
+        target=leases,
+        worker=st.sampled_from(WORKERS),
+        sizes=st.lists(st.sampled_from(SIZES), min_size=1, unique=True),
+        warm=st.dictionaries(st.sampled_from(SPACES), st.floats(0, 200)),
+    )
+    def claim(self, worker: str, sizes: list[str], warm: dict[str, float]) -> Lease | MultipleResults[Lease]:
+        expected = self.model.best(sizes, warm)
+        found = self.queue.claim(worker, sizes, warm)
+        if found is None:
+            assert expected is None
+            return multiple()
+        assert found.lease.task.id == expected
+        task = self.model.tasks[found.lease.task.id]
+        task.state, task.worker, task.attempt = State.RUNNING, worker, task.attempt + 1
+        assert found.lease.attempt == task.attempt
+        return found.lease
+
+    @rule(lease=leases)
+    def append(self, lease: Lease) -> None:
+        if self.model.holds(lease):
+            assert self.queue.append(lease, [Said("a"), Said("b")]) == 0
+            self.model.tasks[lease.task.id].said += 2
+        else:
+            with pytest.raises(LeaseLost):
+                self.queue.append(lease, [Said("too late")])
+
+    @rule(lease=leases)
+    def end(self, lease: Lease) -> None:
+        task = self.model.tasks[lease.task.id]
+        held = self.model.holds(lease)
+        had_ended_it = task.end is not None and (task.worker, task.attempt) == (lease.worker, lease.attempt)
+        assert self.queue.end(lease, RESULT) == (held or had_ended_it)
+        if held:
+            task.finish(RESULT)
+
+    @rule(lease=leases)
+    def release(self, lease: Lease) -> None:
+        held = self.model.holds(lease)
+        assert self.queue.release(lease) == held
+        if held:
+            self.model.tasks[lease.task.id].give_back()
+
+    @rule(worker=st.sampled_from(WORKERS))
+    def leave(self, worker: str) -> None:
+        running = self.model.running(worker)
+        assert self.queue.leases.leave(worker) == len(running)
+        for task in running:
+            task.give_back()
+
+    @rule(worker=st.sampled_from(WORKERS))
+    def beat(self, worker: str) -> None:
+        cancelled = self.queue.leases.beat(worker).cancelled
+        reasons = sorted(task.reason for task in self.model.running(worker) if task.reason is not None)
+        assert sorted(cancelled.values()) == reasons
+
+    @rule(worker=st.sampled_from(WORKERS))
+    def worker_dies(self, worker: str) -> None:
+        expire_worker(self.queue, worker)
+        self.queue.leases.beat(OBSERVER)
+        for task in self.model.running(worker):
+            task.lost += 1
+            if task.lost >= 3 and task.reason is None:
+                task.worker = ""
+                task.finish(Lost(3))
+            else:
+                task.give_back()
+
+    @rule(client=st.sampled_from(CLIENTS))
+    def client_dies(self, client: str) -> None:
+        expire_client(self.queue, client)
+        self.queue.leases.beat(OBSERVER)
+        for task in self.model.tasks.values():
+            if task.client == client:
+                task.cancel(CLIENT_GONE)
+
+    @rule(task=tasks, reason=st.sampled_from(("the visitor left", "an operator said so")))
+    def cancel(self, task: str, reason: str) -> None:
+        assert self.queue.cancel(task, reason) is self.model.tasks[task].cancel(reason)
+
+    @invariant()
+    def the_order_is_exact(self) -> None:
+        keys, redis = self.queue.keys, self.queue.redis
+        for size in SIZES:
+            assert names(redis.zrange(keys.queue(size), 0, -1)) == self.model.waiting(size)
+            for space in SPACES:
+                assert names(redis.zrange(keys.waiting(size, space), 0, -1)) == self.model.waiting(size, space)
+
+    @invariant()
+    def every_task_is_where_the_model_has_it(self) -> None:
+        for name, task in self.model.tasks.items():
+            state = self.queue.state(name)
+            assert state is not None
+            assert (state.state, state.worker, state.attempt) == (task.state, task.worker, task.attempt)
+        for worker in WORKERS:
+            held = {name.decode() for name in self.queue.redis.smembers(self.queue.keys.held(worker))}  # type: ignore[union-attr]
+            assert len(held) == len(self.model.running(worker))
+
+    @invariant()
+    def every_end_is_told_once_and_last(self) -> None:
+        for name, task in self.model.tasks.items():
+            said = [event for _, event in events_of(self.queue, name)]
+            ends = [event for event in said if is_end(event)]
+            assert ends == ([] if task.end is None else [task.end])
+            assert len(said) == task.said + len(ends)
+            assert not ends or said[-1] == ends[0]
+
+    @invariant()
+    def no_key_is_left_for_ever(self) -> None:
+        assert leaked_keys(self.queue) == []
+
+
+def names(members: object) -> list[str]:
+    return [member.decode() for member in members]  # type: ignore[attr-defined]
+
+
+def test_random_interleavings_agree_with_the_model(queue: Queue) -> None:
+    QueueMachine.queue = queue
+    run_state_machine_as_test(
+        QueueMachine,
+        settings=settings(
+            max_examples=60,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -1,0 +1,330 @@
+"""Celery's messages over the ranked queues: kombu and Celery on a real broker, through a unix socket."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from celery import Celery
+from celery.worker.request import Request
+from kombu import Connection, Consumer, Exchange
+from kombu import Queue as CeleryQueue
+
+from spaces.errors import FarmUnavailable
+from spaces.farm import transport
+from spaces.farm.celery_app import RUN, make_celery, submit
+from spaces.farm.connection import connect
+from spaces.farm.events import Cancelled, Failed, Started, Succeeded
+from spaces.farm.payload import Payload
+from spaces.farm.queue import Queue
+from spaces.farm.task import Lease, State, Task
+
+from .support import Server, claimed, expire_worker, in_thread, make_task, pushed, said, state_of, wait_until
+
+RESULT = Succeeded(Payload(b"result"))
+
+
+@pytest.fixture(autouse=True)
+def identity() -> Iterator[None]:
+    """This process is worker w1."""
+    transport.identify("w1")
+    yield
+    transport.identify("")
+    transport.set_warm(dict)
+    transport._here.in_hand.clear()
+
+
+@pytest.fixture
+def app(queue: Queue, broker_url: str) -> Iterator[Celery]:
+    app = make_celery(broker_url)
+    yield app
+    app.close()
+
+
+def drained(connection: Connection, timeout: float = 0.1) -> bool:
+    """Wait for a message, but not for long; always True."""
+    with suppress(TimeoutError):
+        connection.drain_events(timeout=timeout)
+    return True
+
+
+class Worker:
+    """What Celery's consumer does: takes one message at a time."""
+
+    def __init__(self, app: Celery) -> None:
+        self.messages: list[Any] = []
+        self.connection: Connection = app.connection_for_read()
+        self.consumer = Consumer(
+            self.connection,
+            list(app.conf.task_queues),
+            on_message=self.messages.append,
+            accept=["json"],
+            prefetch_count=1,
+        )
+        self.consumer.consume()
+
+    def take(self) -> Any:
+        count = len(self.messages)
+        wait_until(lambda: drained(self.connection) and len(self.messages) > count)
+        return self.messages[-1]
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+@pytest.fixture
+def worker(app: Celery) -> Iterator[Worker]:
+    worker = Worker(app)
+    yield worker
+    worker.close()
+
+
+def test_a_submitted_task_is_delivered_with_its_lease(app: Celery, worker: Worker, queue: Queue) -> None:
+    task = make_task()
+    submit(app, task)
+    message = worker.take()
+    assert message.properties["lease"] == Lease(task, "w1", 1)
+    assert message.delivery_tag == task.id
+    assert state_of(queue, task) is State.RUNNING
+    message.ack()
+
+
+def test_the_lease_reaches_the_pool_and_no_event_or_answer_of_celery(app: Celery, worker: Worker) -> None:
+    task = make_task(summary="7, steps=20")
+    submit(app, task)
+    message = worker.take()
+    request = Request(message, app=app, task=app.tasks[RUN], on_ack=message.ack_log_error)
+    assert request.request_dict["properties"]["lease"] == Lease(task, "w1", 1)
+    assert (request.id, request.name, request.argsrepr) == (task.id, "digits.generate", "7, steps=20")
+    assert request.time_limits == [60.0, None]
+    assert task.id in json.dumps(request.info(safe=True))
+    message.ack()
+
+
+def test_tasks_are_delivered_by_rank_over_all_sizes(app: Celery, worker: Worker, queue: Queue) -> None:
+    tasks = [make_task(size=size, estimate=seconds) for size, seconds in (("large", 30), ("xlarge", 5), ("large", 1))]
+    for task in tasks:
+        submit(app, task)
+    order = []
+    for _ in tasks:
+        message = worker.take()
+        order.append(message.delivery_tag)
+        queue.end(message.properties["lease"], RESULT)
+        message.ack()
+    assert order == [tasks[2].id, tasks[1].id, tasks[0].id]
+
+
+def test_a_worker_takes_the_next_task_when_it_has_acknowledged_the_last(app: Celery, worker: Worker) -> None:
+    first, second = make_task(estimate=1), make_task(estimate=2)
+    submit(app, first)
+    submit(app, second)
+    message = worker.take()
+    drained(worker.connection)
+    assert [each.delivery_tag for each in worker.messages] == [first.id]
+    message.ack()
+    assert worker.take().delivery_tag == second.id
+
+
+def test_what_is_warm_is_asked_at_each_claim(app: Celery, worker: Worker) -> None:
+    transport.set_warm(lambda: {"names": 100.0})
+    cold, warm = make_task("digits", 1), make_task("names", 50)
+    submit(app, cold)
+    submit(app, warm)
+    assert worker.take().delivery_tag == warm.id
+
+
+def test_an_idle_worker_is_woken_in_milliseconds(app: Celery, worker: Worker, queue: Queue) -> None:
+    for _ in range(3):
+        thread = in_thread(lambda: drained(worker.connection, 5.0))
+        wait_until(lambda: queue.redis.info("clients")["blocked_clients"] == 1)
+        began = time.monotonic()
+        submit(app, make_task())
+        thread.join()
+        assert time.monotonic() - began < 0.5
+        worker.messages[-1].ack()
+    assert len(worker.messages) == 3
+
+
+def test_the_acknowledgement_of_a_task_that_has_ended_changes_nothing(
+    app: Celery, worker: Worker, queue: Queue
+) -> None:
+    task = make_task()
+    submit(app, task)
+    message = worker.take()
+    queue.end(message.properties["lease"], RESULT)
+    message.ack()
+    assert said(queue, task.id) == [RESULT]
+
+
+def test_a_message_that_celery_throws_away_ends_its_task(app: Celery, worker: Worker, queue: Queue) -> None:
+    """Celery acknowledges a revoked task without running it; its caller must hear of that."""
+    task = make_task()
+    submit(app, task)
+    worker.take().ack()
+    assert said(queue, task.id) == [Cancelled("revoked")]
+    assert state_of(queue, task) is State.CANCELLED
+
+
+def test_a_message_that_celery_cannot_read_ends_its_task(app: Celery, worker: Worker, queue: Queue) -> None:
+    task = make_task()
+    submit(app, task)
+    worker.take().reject()
+    assert isinstance(said(queue, task.id)[0], Failed)
+
+
+def test_a_message_that_is_requeued_goes_back_to_its_old_place(app: Celery, worker: Worker, queue: Queue) -> None:
+    task = make_task(estimate=1)
+    submit(app, task)
+    message = worker.take()
+    submit(app, make_task(estimate=2))
+    message.requeue()
+    assert queue.position(task.id) == 0
+    assert worker.take().delivery_tag == task.id
+
+
+def test_the_acknowledgement_of_a_lost_lease_is_refused(
+    app: Celery, worker: Worker, queue: Queue, caplog: pytest.LogCaptureFixture
+) -> None:
+    task = make_task()
+    submit(app, task)
+    message = worker.take()
+    expire_worker(queue, "w1")
+    queue.leases.beat("w2")
+    claimed(queue, "w2")
+    with caplog.at_level(logging.WARNING):
+        message.ack()
+    assert f"task {task.id} was given to another worker" in caplog.text
+    assert state_of(queue, task) is State.RUNNING
+
+
+def test_closing_the_connection_takes_no_task_from_the_pool(app: Celery, worker: Worker, queue: Queue) -> None:
+    """Celery closes its channels when the broker was away; the task goes on meanwhile, and is acknowledged after."""
+    task = make_task()
+    submit(app, task)
+    message = worker.take()
+    worker.close()
+    assert state_of(queue, task) is State.RUNNING
+    queue.append(message.properties["lease"], [Started("w1", "cpu", 1)])
+    queue.end(message.properties["lease"], RESULT)
+    message.ack()
+    assert state_of(queue, task) is State.SUCCEEDED
+
+
+def test_a_task_whose_delivery_was_lost_is_delivered_again(app: Celery, worker: Worker, queue: Queue) -> None:
+    task = pushed(queue)
+    queue.cancel(task.id, "only its message is needed")
+    task = make_task()
+    submit(app, task)
+    claimed(queue, "w1")  # as a claim of this worker whose answer was lost
+    message = worker.take()
+    assert message.properties["lease"] == Lease(task, "w1", 2)
+    assert message.delivery_info["redelivered"] is True
+
+
+def test_a_process_that_is_no_worker_cannot_take_tasks(app: Celery) -> None:
+    transport.identify("")
+    with pytest.raises(RuntimeError, match=r"cannot take tasks from zerofarm\.large: this process is no worker"):
+        Worker(app)
+
+
+def test_only_tasks_of_spaces_are_accepted(app: Celery, queue: Queue) -> None:
+    with pytest.raises(TypeError, match=r"zerofarm\.large takes tasks of Spaces only"):
+        app.send_task("something.else", queue="zerofarm.large")
+    assert queue.depth("large") == 0
+
+
+def test_a_submitted_task_waits_in_the_queue_of_its_size(app: Celery, queue: Queue) -> None:
+    submit(app, make_task(size="xlarge"))
+    assert (queue.depth("large"), queue.depth("xlarge")) == (0, 1)
+    with app.connection_for_read() as connection:
+        assert connection.default_channel.queue_declare("zerofarm.xlarge").message_count == 1
+        assert connection.default_channel.queue_purge("zerofarm.xlarge") == 1
+
+
+def test_every_event_names_the_task_as_people_know_it(app: Celery, queue: Queue) -> None:
+    """Celery's own `task-sent`, the only event of a waiting task, names the one task that all Spaces share."""
+    events: list[dict[str, Any]] = []
+    with app.connection_for_read() as first:
+        receiver = app.events.Receiver(first, handlers={"*": events.append})
+        with receiver.consumer_context(wakeup=False) as (connection, _channel, _consumers):
+            wait_until(lambda: drained(connection) and queue.redis.pubsub_numpat())
+            submit(app, make_task(summary="7, steps=20"))
+            wait_until(lambda: drained(connection) and events)
+    assert [(event["type"], event["name"], event["args"]) for event in events] == [
+        ("task-sent", "digits.generate", "7, steps=20")
+    ]
+
+
+def test_queues_without_rank_are_kept_as_kombu_keeps_them(app: Celery, worker: Worker, queue: Queue) -> None:
+    plain = CeleryQueue("plain", Exchange(""), routing_key="plain")
+    worker.consumer.add_queue(plain)
+    worker.consumer.consume()
+    with app.connection_for_write() as connection, connection.Producer() as producer:
+        producer.publish({"a": "b"}, routing_key="plain", serializer="json")
+    message = worker.take()
+    assert message.payload == {"a": "b"}
+    assert "lease" not in message.properties
+    message.ack()
+    submit(app, make_task())
+    assert worker.take().properties["lease"].attempt == 1
+
+
+def test_a_message_of_its_own_can_be_fetched_without_waiting(app: Celery, queue: Queue) -> None:
+    with app.connection_for_read() as connection:
+        ranked = CeleryQueue("zerofarm.large", Exchange(""), channel=connection)
+        assert ranked.get() is None
+        task = make_task()
+        submit(app, task)
+        message = ranked.get()
+        assert message.properties["lease"] == Lease(task, "w1", 1)
+        message.ack()
+
+
+def test_workers_and_callers_go_on_when_the_broker_has_been_killed(server: Server) -> None:
+    app = make_celery(server.url)
+    worker = Worker(app)
+    before, after = make_task(estimate=1), make_task(estimate=2)
+    submit(app, before)
+    server.kill()
+    server.start()
+    submit(app, after)
+    worker.connection.collect()
+    worker.close()
+    worker = Worker(app)
+    with connect(server.url) as redis:
+        for task in (before, after):
+            message = worker.take()
+            assert message.delivery_tag == task.id
+            Queue(redis).end(message.properties["lease"], RESULT)
+            message.ack()
+    worker.close()
+    app.close()
+
+
+def test_a_caller_whose_broker_is_away_is_told_within_seconds(server: Server) -> None:
+    app = make_celery(server.url)
+    server.kill()
+    began = time.monotonic()
+    with pytest.raises(FarmUnavailable, match=r"digits\.generate was not queued: the broker at .* does not answer"):
+        submit(app, make_task())
+    assert time.monotonic() - began < 10
+    app.close()
+
+
+def submitted(app: Celery, count: int) -> list[Task]:
+    tasks = [make_task() for _ in range(count)]
+    for task in tasks:
+        submit(app, task)
+    return tasks
+
+
+def test_submitting_from_many_threads_loses_nothing(app: Celery, queue: Queue) -> None:
+    threads = [in_thread(lambda: submitted(app, 10)) for _ in range(20)]
+    for thread in threads:
+        thread.join()
+    assert queue.depth("large") == 200

@@ -1,0 +1,169 @@
+"""Real farms for tests: a real broker, real workers on CPU stand-ins, real zygotes and children."""
+
+from __future__ import annotations
+
+import ast
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import psutil
+
+import spaces
+from spaces.farm.connection import connect
+from spaces.farm.queue import Queue
+from spaces.farm.registry import FunctionRecord, Registry, SpaceRecord, record_of
+from spaces.farm.signing import derive_space_key
+from spaces.farm.task import FunctionName
+from spaces.source import Source
+from spaces_workers.broker import Broker, EmbeddedBroker, find_broker
+
+T = TypeVar("T")
+
+SPACES = Path(__file__).parent / "spaces"
+FARM_KEY = bytes(range(32))
+
+#: Seconds after which a condition that a test waits for counts as never coming.
+PATIENCE = 30.0
+
+
+def wait_until(condition: Callable[[], T], patience: float = PATIENCE) -> T:
+    """The first truthy value of `condition`. Fails the test when none comes."""
+    deadline = time.monotonic() + patience
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{condition} did not come true within {patience:g} s")
+        time.sleep(0.01)
+    return value
+
+
+class Farm:
+    """A broker and the workers that a test starts."""
+
+    def __init__(self, broker: Broker, folder: Path) -> None:
+        self.broker = broker
+        self.folder = folder
+        self.run_dir = folder / "run"
+        self.state_dir = folder / "state"
+        self.workers: list[subprocess.Popen[bytes]] = []
+        self.redis = connect(broker.url)
+        self.queue = Queue(self.redis)
+        self.registry = Registry(self.redis)
+
+    def client(self, space: str = "faults") -> spaces.Farm:
+        """A caller that holds the key of a Space."""
+        return spaces.Farm(self.broker.url, derive_space_key(FARM_KEY, space).hex())
+
+    def register(self, name: str = "faults", app_file: Path | None = None) -> SpaceRecord:
+        """Make a Space of `tests/spaces` known, as its web process would."""
+        source = Source(app_file or SPACES / name / "app.py")
+        record = record_of(name, source, "test-host", _functions(source.app_file))
+        self.registry.register(record, source.archive(1 << 20))
+        return record
+
+    def start_worker(self, name: str = "cpu0", host: str = "test-host") -> subprocess.Popen[bytes]:
+        """Start a worker on a stand-in and wait until it is alive."""
+        environment = os.environ | {
+            "ZEROFARM_URL": self.broker.url,
+            "ZEROFARM_KEY": FARM_KEY.hex(),
+            "ZEROFARM_RUN_DIR": str(self.run_dir if host == "test-host" else self.folder / f"run-{host}"),
+            "ZEROFARM_HOST": host,
+            "TEST_STATE_DIR": str(self.state_dir),
+            "TEST_WORKER_NAME": name,
+        }
+        log = (self.folder / f"{name}.log").open("ab")
+        worker = subprocess.Popen([sys.executable, "-c", _WORKER], env=environment, stdout=log, stderr=log)
+        log.close()
+        self.workers.append(worker)
+        wait_until(lambda: any(info.get("pid") == worker.pid for info in self.queue.leases.workers().values()))
+        return worker
+
+    def restart_broker(self) -> None:
+        """Kill the broker and start it again on the same data and address."""
+        assert isinstance(self.broker, EmbeddedBroker)
+        os.kill(self.broker.server.pid, signal.SIGKILL)
+        self.broker.stop()
+        self.broker = find_broker(self.folder / "broker")
+
+    def stop(self) -> None:
+        """Stop every worker; a warm shutdown that hangs fails the test."""
+        for worker in self.workers:
+            if worker.poll() is None:
+                worker.send_signal(signal.SIGTERM)
+        for worker in self.workers:
+            worker.wait(PATIENCE)
+        self.redis.close()
+
+
+@contextmanager
+def farm(folder: Path) -> Iterator[Farm]:
+    """A farm that leaves no process behind, which is checked."""
+    before = {process.pid for process in psutil.process_iter()}
+    made = Farm(find_broker(folder / "broker"), folder)
+    try:
+        yield made
+    finally:
+        made.stop()
+        made.broker.stop()
+    wait_until(lambda: not leftovers(before, folder), patience=10)
+
+
+def leftovers(before: set[int], folder: Path) -> list[str]:
+    """Processes of a farm in this folder that were not there before, as text."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            ours = process.pid not in before and str(folder) in " ".join([*process.cmdline(), *_values(process)])
+            if ours and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(f"{process.pid} {' '.join(process.cmdline())}")
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+def _values(process: psutil.Process) -> list[str]:
+    return list(process.environ().values())
+
+
+def _functions(app_file: Path) -> list[FunctionRecord]:
+    """The decorated functions of a script, read off its text: the tests' own process must not run it."""
+    found = []
+    for node in ast.parse(app_file.read_text()).body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.decorator_list:
+            yields = any(isinstance(each, ast.Yield | ast.YieldFrom) for each in ast.walk(node))
+            found.append(FunctionRecord(FunctionName("__main__", node.name), _duration(node), "large", yields))
+    return found
+
+
+def _duration(node: ast.FunctionDef | ast.AsyncFunctionDef) -> float | None:
+    for decorator in node.decorator_list:
+        if isinstance(decorator, ast.Call):
+            for keyword in decorator.keywords:
+                if keyword.arg == "duration":
+                    return float(ast.literal_eval(keyword.value))
+    return 60.0
+
+
+_WORKER = """
+import logging, os
+from pathlib import Path
+from spaces_workers.celery_app import WorkerOptions, run_worker
+from spaces_workers.gpu import standin
+
+logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+run_worker(
+    WorkerOptions(
+        url=os.environ["ZEROFARM_URL"],
+        device=standin(0),
+        state_dir=Path(os.environ["TEST_STATE_DIR"]),
+        farm_key=bytes.fromhex(os.environ["ZEROFARM_KEY"]),
+        name=os.environ["TEST_WORKER_NAME"],
+    )
+)
+"""

@@ -1,0 +1,155 @@
+"""What dies, and what happens then: workers, zygotes, the nursery, the broker, children that are idle."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from spaces.errors import SpacesError
+from spaces.farm.task import State
+from tests.harness import SPACES, Farm, wait_until
+
+
+def running(farm: Farm, task: str) -> bool:
+    state = farm.queue.state(task)
+    return state is not None and state.state is State.RUNNING
+
+
+def processes(farm: Farm, module: str) -> list[psutil.Process]:
+    """The farm's processes that run this module; children of a zygote look like it."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if module in process.cmdline() and process.environ().get("ZEROFARM_RUN_DIR") == str(farm.run_dir):
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+def test_a_task_whose_worker_is_killed_runs_elsewhere_within_6_s(own_farm: Farm) -> None:
+    first = own_farm.start_worker("first")
+    with own_farm.client() as client:
+        handle = client.submit("faults", "nap", 1.0)
+        wait_until(lambda: running(own_farm, handle.id))
+        own_farm.start_worker("second")
+        client.submit("faults", "pid").result(timeout=30)  # its zygote is made
+        first.kill()
+        killed_at = time.monotonic()
+        wait_until(lambda: (state := own_farm.queue.state(handle.id)) and state.attempt == 2)
+        assert time.monotonic() - killed_at < 6
+        handle.result(timeout=30)
+
+
+def test_children_die_with_a_killed_worker_even_in_a_loop_in_c(own_farm: Farm) -> None:
+    worker = own_farm.start_worker()
+    with own_farm.client() as client:
+        own = client.submit("faults", "pid").result(timeout=30)
+        handle = client.submit("faults", "loop_in_c", duration=600)
+        wait_until(lambda: running(own_farm, handle.id))
+        assert psutil.pid_exists(own)
+        worker.kill()
+        wait_until(lambda: not psutil.pid_exists(own))
+
+
+def test_a_killed_zygote_is_made_again_and_its_warm_child_goes_on(own_farm: Farm) -> None:
+    own_farm.start_worker()
+    with own_farm.client() as client:
+        warm = client.submit("faults", "pid").result(timeout=30)
+        zygote = psutil.Process(warm).parent()
+        assert zygote is not None
+        zygote.kill()
+        assert client.submit("faults", "pid").result(timeout=30) == warm
+        os.kill(warm, signal.SIGKILL)
+        wait_until(lambda: not psutil.pid_exists(warm))
+        assert client.submit("faults", "pid").result(timeout=30) != warm
+
+
+def test_a_killed_nursery_is_started_again(own_farm: Farm) -> None:
+    own_farm.start_worker()
+    with own_farm.client() as client:
+        warm = client.submit("faults", "pid").result(timeout=30)
+        for process in processes(own_farm, "spaces_workers.nursery"):
+            process.kill()
+        os.kill(warm, signal.SIGKILL)
+        assert client.submit("faults", "add", 1, 2).result(timeout=30) == 3
+
+
+def test_a_broker_that_is_killed_and_comes_back_finds_tasks_and_workers_as_they_were(own_farm: Farm) -> None:
+    own_farm.start_worker()
+    with own_farm.client() as client:
+        handle = client.submit("faults", "nap", 3.0)
+        waiting = client.submit("faults", "add", 1, 2)
+        wait_until(lambda: running(own_farm, handle.id))
+        own_farm.restart_broker()
+        assert isinstance(handle.result(timeout=60), int)
+        assert waiting.result(timeout=60) == 3
+        state = own_farm.queue.state(handle.id)
+        assert state is not None
+        assert state.attempt == 1
+
+
+def test_a_warm_shutdown_lets_the_running_task_end(own_farm: Farm) -> None:
+    worker = own_farm.start_worker()
+    with own_farm.client() as client:
+        handle = client.submit("faults", "nap", 1.5)
+        wait_until(lambda: running(own_farm, handle.id))
+        worker.terminate()
+        handle.result(timeout=30)
+        assert worker.wait(30) == 0
+
+
+def test_a_cold_shutdown_gives_the_task_to_another_worker(own_farm: Farm) -> None:
+    first = own_farm.start_worker("first")
+    with own_farm.client() as client:
+        handle = client.submit("faults", "nap", 2.0)
+        wait_until(lambda: running(own_farm, handle.id))
+        first.send_signal(signal.SIGQUIT)
+        first.wait(30)
+        own_farm.start_worker("second")
+        handle.result(timeout=30)
+
+
+def test_a_task_fails_with_the_traceback_of_a_script_that_fails(own_farm: Farm, tmp_path: Path) -> None:
+    folder = tmp_path / "flawed"
+    folder.mkdir()
+    (folder / "app.py").write_text((SPACES / "faults" / "app.py").read_text() + "\nraise RuntimeError('no weights')\n")
+    own_farm.register("flawed", folder / "app.py")
+    own_farm.start_worker()
+    with own_farm.client("flawed") as client, pytest.raises(SpacesError, match="RuntimeError: no weights"):
+        client.submit("flawed", "add", 1, 2).result(timeout=30)
+
+
+def test_a_changed_script_is_run_anew_and_the_old_one_is_let_go(own_farm: Farm, tmp_path: Path) -> None:
+    folder = tmp_path / "changing"
+    folder.mkdir()
+    script = folder / "app.py"
+    script.write_text("import spaces\n\n@spaces.GPU\ndef version():\n    return 1\n")
+    own_farm.register("changing", script)
+    own_farm.start_worker()
+    with own_farm.client("changing") as client:
+        assert client.submit("changing", "version").result(timeout=30) == 1
+        script.write_text("import spaces\n\n@spaces.GPU\ndef version():\n    return 2\n")
+        own_farm.register("changing", script)
+        assert client.submit("changing", "version").result(timeout=30) == 2
+
+
+def test_a_worker_on_a_host_without_the_files_unpacks_the_archive(own_farm: Farm, tmp_path: Path) -> None:
+    folder = tmp_path / "travelling"
+    folder.mkdir()
+    (folder / "word.txt").write_text("hello")
+    (folder / "app.py").write_text(
+        "import spaces\n\n@spaces.GPU\ndef read():\n    return open('word.txt').read(), __file__\n"
+    )
+    own_farm.register("travelling", folder / "app.py")
+    (folder / "app.py").unlink()
+    own_farm.start_worker("elsewhere", host="another-host")
+    with own_farm.client("travelling") as client:
+        word, path = client.submit("travelling", "read").result(timeout=30)
+    assert word == "hello"
+    assert str(folder) not in path

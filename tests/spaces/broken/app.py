@@ -1,0 +1,3 @@
+"""A Space whose script fails before it launches."""
+
+raise RuntimeError("the weights are not where they should be")

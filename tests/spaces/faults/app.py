@@ -1,0 +1,133 @@
+"""A Space of everything that can go wrong with a GPU function, and of a few that go right. It has no interface."""
+
+import os
+import signal
+import threading
+import time
+
+import spaces
+
+LOCK = threading.Lock()
+OPENED = time.time()
+
+
+@spaces.GPU
+def add(a, b):
+    return a + b
+
+
+@spaces.GPU
+def pid():
+    return os.getpid()
+
+
+@spaces.GPU
+def environment():
+    return dict(os.environ)
+
+
+@spaces.GPU
+def draw():
+    import random
+
+    return random.random()
+
+
+@spaces.GPU(duration=30)
+def nap(seconds):
+    time.sleep(seconds)
+    return os.getpid()
+
+
+@spaces.GPU(duration=2)
+def loop_in_c():
+    sum(range(10**12))
+
+
+@spaces.GPU(duration=2)
+def tidy_up(path):
+    try:
+        while True:
+            time.sleep(0.01)
+    finally:
+        with open(path, "w") as file:
+            file.write("tidied")
+
+
+@spaces.GPU
+def fail():
+    raise ValueError("no such prompt")
+
+
+@spaces.GPU
+def leave():
+    os._exit(3)
+
+
+@spaces.GPU
+def crash():
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+@spaces.GPU
+def return_lock():
+    return threading.Lock()
+
+
+@spaces.GPU
+def same_lock(lock):
+    return lock is LOCK
+
+
+@spaces.GPU(duration=60)
+def count(n, pause=0.0):
+    for number in range(n):
+        yield number
+        time.sleep(pause)
+    return "counted"
+
+
+@spaces.GPU
+def yield_then_fail():
+    yield 1
+    yield 2
+    raise KeyError("third")
+
+
+@spaces.GPU
+def run_ahead(path, n):
+    for number in range(n):
+        with open(path, "w") as file:
+            file.write(str(number))
+        yield number
+
+
+@spaces.GPU
+def spawn(path):
+    import subprocess
+
+    process = subprocess.Popen(["sleep", "600"])
+    with open(path, "w") as file:
+        file.write(str(process.pid))
+    time.sleep(600)
+
+
+@spaces.GPU
+def nested(a, b):
+    return add(a, b) + add(b, a)
+
+
+@spaces.GPU
+async def add_later(a, b):
+    return a + b
+
+
+@spaces.GPU
+async def count_later(n):
+    for number in range(n):
+        yield number
+
+
+@spaces.GPU
+def echo(value):
+    return value

@@ -1,0 +1,191 @@
+"""Payloads: small ones travel whole, large ones wait in shared memory or in the broker, and nobody reaches beyond."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from redis import Redis
+
+from spaces.errors import RefusedError
+from spaces.farm import blobs, wire
+from spaces.farm.blobs import BlobGone, BrokerStore, SharedMemoryStore, discard, move, pack, unpack
+from spaces.farm.codec import Codec, Encoded
+from spaces.farm.connection import connect
+from spaces.farm.parts import join, split
+from spaces.farm.payload import INLINE_BYTES, Blob, Payload
+from spaces_workers.broker import find_broker
+
+LARGE = Encoded(b"body", (b"a" * 70_000, b"", b"b" * 65))
+MODULE = "spaces.farm.blobs"
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> SharedMemoryStore:
+    return SharedMemoryStore(tmp_path, "here")
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    with find_broker(tmp_path_factory.mktemp("broker")) as broker, connect(broker.url) as client:
+        yield client
+
+
+@pytest.fixture
+def broker(redis: Redis) -> BrokerStore:
+    return BrokerStore(redis, lifetime=60.0, key=lambda name: f"blob:{name}")
+
+
+def content(encoded: Encoded) -> list[bytes]:
+    return [bytes(part) for part in (encoded.body, *encoded.buffers)]
+
+
+def blob_of(payload: Payload) -> Blob:
+    assert payload.blob is not None
+    return payload.blob
+
+
+def test_a_small_value_travels_inside_its_message(files: SharedMemoryStore) -> None:
+    payload = pack(Encoded(b"body", (memoryview(b"buffer"),)), files)
+    assert payload == Payload(b"body", (b"buffer",))
+    assert content(unpack(wire.unpack(wire.pack(payload)), [files])) == [b"body", b"buffer"]
+    discard(payload, [files])
+
+
+def test_the_limit_counts_body_and_buffers_together(files: SharedMemoryStore) -> None:
+    half = b"x" * (INLINE_BYTES // 2)
+    assert pack(Encoded(half, (half,)), files).blob is None
+    assert pack(Encoded(half, (half, b"x")), files).blob is not None
+
+
+@pytest.mark.parametrize("place", ["files", "broker"])
+def test_a_large_value_waits_in_a_store(place: str, request: pytest.FixtureRequest) -> None:
+    store = request.getfixturevalue(place)
+    payload = pack(LARGE, store)
+    assert (payload.body, payload.buffers) == (b"", ())
+    assert blob_of(payload).size_bytes > LARGE.size_bytes
+    assert content(unpack(wire.unpack(wire.pack(payload)), [store])) == content(LARGE)
+    discard(payload, [store])
+    with pytest.raises(BlobGone, match="no longer in"):
+        unpack(payload, [store])
+    discard(payload, [store])
+
+
+def test_a_payload_is_read_from_the_store_that_holds_it(files: SharedMemoryStore, broker: BrokerStore) -> None:
+    for payload in (pack(LARGE, files), pack(LARGE, broker)):
+        assert content(unpack(payload, [files, broker])) == content(LARGE)
+
+
+def test_a_payload_that_no_store_reaches_is_refused(files: SharedMemoryStore, tmp_path: Path) -> None:
+    elsewhere = pack(LARGE, SharedMemoryStore(tmp_path, "elsewhere"))
+    with pytest.raises(ValueError, match="in the file of elsewhere, which this process cannot reach"):
+        unpack(elsewhere, [files])
+
+
+def test_a_blob_moves_from_one_store_to_another(files: SharedMemoryStore, broker: BrokerStore) -> None:
+    first = files.write(LARGE)
+    moved = move(first, files, broker)
+    assert moved.place == "broker"
+    assert content(broker.read(moved)) == content(LARGE)
+    with pytest.raises(BlobGone):
+        files.read(first)
+
+
+def test_files_are_readable_by_their_user_alone(files: SharedMemoryStore, tmp_path: Path) -> None:
+    files.write(LARGE)
+    (file,) = (tmp_path / "blobs").iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+
+
+def test_what_was_read_outlives_its_file(files: SharedMemoryStore) -> None:
+    payload = pack(Codec().encode(np.arange(20_000)), files)
+    encoded = unpack(payload, [files])
+    discard(payload, [files])
+    assert Codec().decode(encoded.body, encoded.buffers)[19_999] == 19_999
+
+
+def test_what_a_reader_changes_stays_its_own(files: SharedMemoryStore) -> None:
+    payload = pack(Codec().encode(np.zeros(20_000)), files)
+    first, second = (Codec().decode(e.body, e.buffers) for e in (unpack(payload, [files]), unpack(payload, [files])))
+    first[:] = 1
+    assert not second.any()
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "", "A" * 32, "0" * 31, "0" * 33, "0" * 31 + "\n"])
+def test_a_name_from_the_network_cannot_leave_its_place(
+    name: str, files: SharedMemoryStore, broker: BrokerStore
+) -> None:
+    for store, blob in ((files, Blob("file", name, "here", 1)), (broker, Blob("broker", name, "", 1))):
+        for act in (store.read, store.delete):  # type: ignore[attr-defined]
+            with pytest.raises(ValueError, match="payload"):
+                act(blob)
+
+
+def test_a_link_in_the_folder_is_not_followed(files: SharedMemoryStore, tmp_path: Path) -> None:
+    blob = files.write(LARGE)
+    (tmp_path / "blobs" / blob.name).rename(tmp_path / "elsewhere")
+    (tmp_path / "blobs" / blob.name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic"):
+        files.read(blob)
+
+
+def test_old_files_are_swept_finished_or_not(tmp_path: Path) -> None:
+    files = SharedMemoryStore(tmp_path, "here", clock=lambda: 1000.0)
+    assert files.sweep(older_than=60) == 0
+    for name, written in {"old": 930.0, "older.unfinished": 10.0, "young": 950.0}.items():
+        (tmp_path / "blobs").mkdir(exist_ok=True)
+        (tmp_path / "blobs" / name).touch()
+        os.utime(tmp_path / "blobs" / name, (written, written))
+    assert files.sweep(older_than=60) == 2
+    assert [entry.name for entry in (tmp_path / "blobs").iterdir()] == ["young"]
+
+
+def test_a_full_disk_is_said_and_leaves_no_file(
+    files: SharedMemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rename(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(RefusedError, match=r"blobs has no room for a payload of 0\.1 MB"):
+        files.write(LARGE)
+    assert list((tmp_path / "blobs").iterdir()) == []
+
+
+def test_a_string_in_the_broker_has_a_lifetime(redis: Redis, broker: BrokerStore) -> None:
+    blob = broker.write(LARGE)
+    assert 0 < int(redis.pttl(f"blob:{blob.name}")) <= 60_000  # type: ignore[arg-type]  # not awaited
+
+
+def test_a_string_too_large_for_the_broker_is_refused(broker: BrokerStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blobs, "BROKER_BYTES", 2**16)
+    with pytest.raises(RefusedError, match="too large for the broker"):
+        broker.write(LARGE)
+
+
+def test_parts_begin_at_aligned_addresses() -> None:
+    data = b"".join(join([b"a", b"", b"c" * 200]))
+    whole = memoryview(data)
+    assert [bytes(part) for part in split(whole)] == [b"a", b"", b"c" * 200]
+    assert len(data) % 64 == 0
+    assert data.index(b"c") % 64 == 0
+
+
+@pytest.mark.parametrize("cut", range(0, 320, 13))
+def test_parts_that_were_cut_off_or_never_were_are_refused(cut: int) -> None:
+    data = b"".join(join([b"a" * 70, b"b" * 70]))
+    with pytest.raises(ValueError, match="payload"):
+        split(memoryview(data[:cut]))
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 2**63])
+def test_a_forged_number_of_parts_is_refused(count: int) -> None:
+    data = b"ZFPARTS1" + count.to_bytes(8, "little") + b"\xff" * 16
+    with pytest.raises(ValueError, match="payload"):
+        split(memoryview(data))

@@ -1,0 +1,266 @@
+"""Arrays, tensors, images and tables: every dtype and mode, without pickle, writable and private on arrival."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from spaces.errors import EncodingError
+from spaces.farm.blobs import SharedMemoryStore, pack, unpack
+from spaces.farm.codec import Codec
+
+KEY = b"k" * 32
+RECORD = np.dtype([("name", "<U4"), ("place", "f8", (2,)), ("inner", [("flag", "?")])])
+
+ARRAYS = {
+    **{name: np.ones((3, 4), name) for name in ["bool", "int8", "uint16", "int64", "float16", "float64", "complex64"]},
+    "big endian": np.arange(5, dtype=">i4"),
+    "text": np.array(["a", "bcd"]),
+    "bytes": np.array([b"a", b"bcd"]),
+    "times": np.array(["2026-01-01", "NaT"], dtype="M8[us]"),
+    "spans": np.array([1, 2], dtype="m8[25s]"),
+    "structured": np.zeros(3, RECORD),
+    "aligned": np.zeros(2, np.dtype([("a", "i1"), ("b", "f8")], align=True)),
+    "no dimension": np.array(3.5),
+    "empty": np.zeros((0, 3)),
+    "text of no length": np.zeros(2, "<U0"),
+    "every second": np.arange(10_000)[::2],
+    "backwards": np.arange(10)[::-1],
+    "large": np.arange(100_000, dtype="f4").reshape(100, 1000),
+}
+
+
+def round_trip(value: Any, codec: Codec | None = None) -> Any:  # any: arrays of several libraries
+    codec = codec or Codec()
+    encoded = codec.encode(value)
+    return codec.decode(bytes(encoded.body), tuple(map(bytes, encoded.buffers)))
+
+
+@pytest.mark.parametrize("array", ARRAYS.values(), ids=ARRAYS)
+def test_an_array_comes_back_equal_and_writable(array: np.ndarray[Any, Any]) -> None:
+    result = round_trip(array)
+    assert type(result) is np.ndarray
+    assert result.dtype == array.dtype
+    assert result.shape == array.shape
+    assert result.tobytes() == array.tobytes()
+    assert result.flags.writeable
+
+
+def test_fortran_order_is_kept() -> None:
+    array = np.asfortranarray(np.arange(12.0).reshape(3, 4))
+    result = round_trip(array)
+    assert result.flags.f_contiguous
+    assert not result.flags.c_contiguous
+    np.testing.assert_array_equal(result, array)
+
+
+@pytest.mark.parametrize(
+    "scalar",
+    [
+        np.float32(1.5),
+        np.int8(-3),
+        np.bool_(True),
+        np.str_(""),
+        np.str_("abc"),
+        np.datetime64("2026"),
+        np.complex128(1j),
+    ],
+    ids=repr,
+)
+def test_a_numpy_scalar_keeps_its_type(scalar: np.generic) -> None:
+    result = round_trip(scalar)
+    assert type(result) is type(scalar)
+    assert result == scalar
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.array([{"a": 1}, None], dtype=object),
+        np.ma.array([1, 2], mask=[False, True]),
+        np.rec.array([(1, 2.0)], dtype=[("a", "i4"), ("b", "f8")]),
+        np.array(["text", "of any length"], dtype=np.dtypes.StringDType()),
+    ],
+    ids=["object", "masked", "records", "strings"],
+)
+def test_what_bytes_alone_do_not_tell_goes_by_pickle(array: np.ndarray[Any, Any]) -> None:
+    result = round_trip(array, Codec(KEY))
+    assert type(result) is type(array)
+    assert result.tolist() == array.tolist()
+    with pytest.raises(EncodingError, match="needs the Space's key"):
+        Codec().encode(array)
+
+
+def test_an_array_in_shared_memory_is_writable_private_and_not_copied(tmp_path: Path) -> None:
+    store, codec = SharedMemoryStore(tmp_path, "here"), Codec()
+    payload = pack(codec.encode(np.zeros(100_000)), store)
+    read = [unpack(payload, [store]) for _ in range(2)]
+    mine, theirs = (codec.decode(encoded.body, encoded.buffers) for encoded in read)
+    mine[0] = 1.0
+    assert np.shares_memory(mine, np.frombuffer(read[0].buffers[0]))
+    assert theirs[0] == 0.0
+    assert mine.ctypes.data % 64 == 0
+
+
+torch: Any = pytest.importorskip("torch")  # any: torch is untyped here
+DTYPES = [
+    *("bool", "uint8", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64", "float16", "bfloat16"),
+    *("float32", "float64", "complex64", "complex128", "float8_e4m3fn", "float8_e5m2"),
+]
+
+
+@pytest.mark.parametrize("name", DTYPES)
+def test_a_tensor_of_every_dtype_comes_back(name: str) -> None:
+    tensor = torch.arange(6).reshape(2, 3).to(getattr(torch, name))
+    result = round_trip(tensor)
+    assert result.dtype is tensor.dtype
+    assert result.shape == tensor.shape
+    assert torch.equal(result.view(torch.uint8), tensor.view(torch.uint8))
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        torch.tensor(2.5),
+        torch.zeros(0, 3),
+        torch.arange(12.0).reshape(3, 4).T,
+        torch.arange(12.0)[::2],
+        torch.ones(2, dtype=torch.complex64).conj(),
+        torch.ones(1).expand(3, 3),
+        torch.ones(100_000),
+    ],
+    ids=["no dimension", "empty", "transposed", "every second", "conjugated", "expanded", "large"],
+)
+def test_a_tensor_of_any_layout_comes_back_contiguous_and_writable(tensor: Any) -> None:
+    result = round_trip(tensor)
+    assert torch.equal(result, tensor)
+    assert result.is_contiguous()
+    result.zero_()
+
+
+def test_a_tensor_that_requires_grad_still_does_and_is_a_leaf() -> None:
+    result = round_trip(torch.ones(2, requires_grad=True) * 2)
+    assert result.requires_grad
+    assert result.is_leaf
+    assert result.tolist() == [2.0, 2.0]
+
+
+def test_dtypes_and_devices_are_plain_data() -> None:
+    value = [torch.bfloat16, torch.device("cuda:1"), torch.device("cpu")]
+    assert round_trip(value) == value
+
+
+def test_what_is_no_plain_tensor_goes_by_pickle() -> None:
+    codec = Codec(KEY)
+    parameter = round_trip(torch.nn.Parameter(torch.ones(2), requires_grad=False), codec)
+    assert type(parameter) is torch.nn.Parameter
+    assert not parameter.requires_grad
+    assert torch.equal(round_trip(torch.eye(3).to_sparse(), codec).to_dense(), torch.eye(3))
+    assert round_trip(torch.Size([1, 2]), codec) == torch.Size([1, 2])
+
+
+def test_a_small_module_goes_by_value() -> None:
+    module = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2))
+    result = round_trip({"head": module}, Codec(KEY))["head"]
+    assert type(result) is torch.nn.Sequential
+    assert torch.equal(result[0].weight, module[0].weight)
+    assert result[0].weight.requires_grad
+
+
+def test_a_large_module_is_refused_with_the_remedy() -> None:
+    module = torch.nn.Sequential(torch.nn.Linear(5000, 5000))
+    with pytest.raises(EncodingError, match=r"a torch module of 95 MB cannot be sent.*Create it at module level"):
+        Codec(KEY).encode({"model": module})
+
+
+def picture(mode: str) -> Image.Image:
+    image = Image.radial_gradient("L").resize((33, 21))
+    if mode in ("La", "RGBa"):
+        return image.convert(mode[:-1] + "A").convert(mode)
+    if mode in ("LAB", "HSV", "PA"):
+        return image.convert("RGB").convert("P").convert("PA") if mode == "PA" else Image.new(mode, (33, 21), (1, 2, 3))
+    return image.convert(mode)
+
+
+@pytest.mark.parametrize(
+    "mode",
+    ["1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV", "I", "F", "I;16"],
+)
+def test_an_image_of_every_mode_comes_back(mode: str) -> None:
+    image = picture(mode)
+    result = round_trip(image)
+    assert (result.mode, result.size) == (mode, (33, 21))
+    assert result.tobytes() == image.tobytes()
+    assert result.getpalette() == image.getpalette()
+    result.putpixel((0, 0), result.getpixel((1, 1)))
+
+
+def test_an_image_opened_from_a_file_is_a_plain_image_that_knows_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "dot.png"
+    Image.new("RGB", (3, 3), "red").quantize().save(path, dpi=(72, 72), transparency=0)
+    with Image.open(path) as opened:
+        result = round_trip(opened)
+    assert type(result) is Image.Image
+    assert (result.format, result.filename, result.info["transparency"]) == ("PNG", str(path), 0)
+    assert result.convert("RGBA").getpixel((0, 0)) == (255, 0, 0, 0)
+
+
+def test_of_an_animation_the_current_frame_goes() -> None:
+    file = io.BytesIO()
+    Image.new("L", (2, 2), 0).save(file, "GIF", save_all=True, append_images=[Image.new("L", (2, 2), 255)])
+    with Image.open(file) as animation:
+        animation.seek(1)
+        assert round_trip(animation).convert("L").getpixel((0, 0)) == 255
+
+
+def test_an_empty_image_comes_back() -> None:
+    assert round_trip(Image.new("RGB", (0, 5))).size == (0, 5)
+
+
+def test_images_and_tensors_inside_objects_leave_the_pickle() -> None:
+    encoded = Codec(KEY).encode(Holder(torch.ones(50_000), Image.new("RGB", (200, 200), "red")))
+    assert sorted(map(len, encoded.buffers)) == [120_000, 200_000]
+    result = Codec(KEY).decode(encoded.body, tuple(map(bytes, encoded.buffers)))
+    assert torch.equal(result.tensor, torch.ones(50_000))
+    assert result.image.getpixel((5, 5)) == (255, 0, 0)
+
+
+class Holder:
+    """Like the outputs of diffusers and transformers."""
+
+    def __init__(self, tensor: Any, image: Image.Image) -> None:
+        self.tensor = tensor
+        self.image = image
+
+
+def test_a_table_goes_by_pickle_with_its_columns_beside() -> None:
+    pandas: Any = pytest.importorskip("pandas")  # any: pandas is untyped here
+    table = pandas.DataFrame({"x": np.arange(20_000), "y": np.ones(20_000), "label": ["a", "b"] * 10_000})
+    encoded = Codec(KEY).encode(table)
+    assert encoded.buffers
+    result = Codec(KEY).decode(encoded.body, tuple(map(bytes, encoded.buffers)))
+    assert result.equals(table)
+    result.loc[0, "x"] = 5
+    assert result["x"][0] == 5
+
+
+@pytest.mark.parametrize(
+    "description", ["|O", "O", "T", "f8,O", [["a", "|O"]], ["a"], 5, "i4" * 99, [["a", "<f8", 5, 6]], ["|V8", ["x"]]]
+)
+def test_a_forged_dtype_is_refused(description: object) -> None:
+    honest = Codec().encode(np.zeros(1))
+    forged = bytes(honest.body).replace(b"\xa3<f8", Codec().encode(description).body)
+    with pytest.raises(EncodingError):
+        Codec().decode(forged)
+
+
+def test_an_image_larger_than_its_pixels_is_refused_before_it_is_made() -> None:
+    honest = Codec().encode(Image.new("L", (7, 9)))
+    forged = bytes(honest.body).replace(b"\x92\x07\x09", Codec().encode([100_000, 1_000_000]).body)
+    with pytest.raises(EncodingError, match="are no image of 100000x1000000 pixels"):
+        Codec().decode(forged)

@@ -1,0 +1,240 @@
+"""An exception arrives at the caller as itself, with the remote traceback as its cause; an order to exit does not."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from spaces.errors import EncodingError, RemoteError, RemoteTraceback
+from spaces.farm import wire
+from spaces.farm.codec import Codec
+from spaces.farm.events import Failed
+from spaces.farm.failure import describe, format_traceback, rebuild
+
+KEY = b"k" * 32
+
+
+class AuthorsError(Exception):
+    def __init__(self, text: str, code: int) -> None:
+        super().__init__(text, code)
+        self.code = code
+
+
+class PickyError(Exception):
+    """Cannot be made again from its arguments."""
+
+    def __init__(self, *, reason: str) -> None:
+        super().__init__(f"because of {reason}")
+
+
+class SilentError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+
+def raised(error: BaseException) -> BaseException:
+    try:
+        raise error
+    except BaseException as caught:
+        return caught
+
+
+def over_the_wire(error: BaseException, codec: Codec) -> BaseException:
+    failed = wire.unpack(wire.pack(describe(raised(error), codec)))
+    assert isinstance(failed, Failed)
+    return rebuild(failed, codec)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("bad value"),
+        KeyError("name"),
+        FileNotFoundError(2, "No such file or directory", "/tmp/x"),
+        UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
+        ZeroDivisionError(),
+        ImportError("no module", name="torch"),
+        EncodingError("cannot be sent"),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("key", [KEY, b""], ids=["with a key", "without a key"])
+def test_a_builtin_error_arrives_as_itself(error: Exception, key: bytes) -> None:
+    result = over_the_wire(error, Codec(key))
+    assert type(result) is type(error)
+    assert str(result) == str(error)
+    assert vars(result) == vars(error)
+    assert getattr(result, "filename", None) == getattr(error, "filename", None)
+    assert getattr(result, "name", None) == getattr(error, "name", None)
+
+
+def test_the_remote_traceback_is_its_cause() -> None:
+    result = over_the_wire(ValueError("bad value"), Codec())
+    assert isinstance(result.__cause__, RemoteTraceback)
+    assert "in raised\n" in str(result.__cause__)
+    assert str(result.__cause__).endswith("ValueError: bad value")
+
+
+def test_an_error_of_the_author_arrives_as_itself() -> None:
+    result = over_the_wire(AuthorsError("out of paper", 7), Codec(KEY))
+    assert isinstance(result, AuthorsError)
+    assert (result.args, result.code) == (("out of paper", 7), 7)
+
+
+@pytest.mark.parametrize("key", [KEY, b""], ids=["with a key", "without a key"])
+def test_notes_arrive(key: bytes) -> None:
+    error = ValueError("bad value")
+    error.add_note("while drawing a cat")
+    assert over_the_wire(error, Codec(key)).__notes__ == ["while drawing a cat"]
+
+
+@pytest.mark.parametrize(
+    ("error", "key", "text"),
+    [
+        (AuthorsError("out of paper", 7), b"", f"{__name__}.AuthorsError: ('out of paper', 7)"),
+        (PickyError(reason="rain"), KEY, f"{__name__}.PickyError: because of rain"),
+        (SilentError(), b"", f"{__name__}.SilentError: (its text cannot be read: __str__ raised)"),
+        (SystemExit(3), KEY, "SystemExit: 3"),
+        (KeyboardInterrupt(), KEY, "KeyboardInterrupt: "),
+        (GeneratorExit(), b"", "GeneratorExit: "),
+        (asyncio.CancelledError(), KEY, "asyncio.exceptions.CancelledError: "),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
+)
+def test_what_cannot_or_must_not_be_rebuilt_is_a_remote_error(error: BaseException, key: bytes, text: str) -> None:
+    result = over_the_wire(error, Codec(key))
+    assert type(result) is RemoteError
+    assert str(result) == text
+    assert isinstance(result.__cause__, RemoteTraceback)
+
+
+def test_a_builtin_error_whose_arguments_cannot_be_sent_keeps_its_text() -> None:
+    result = over_the_wire(ValueError("bad", threading.Lock()), Codec(KEY))
+    assert type(result) is ValueError
+    assert str(result).startswith("('bad', <unlocked _thread.lock")
+
+
+def test_an_error_too_large_for_an_event_keeps_its_text() -> None:
+    failed = describe(ValueError("x" * 100_000), Codec())
+    assert failed.error is None
+    assert str(rebuild(failed, Codec())) == "x" * 100_000
+
+
+def test_an_error_signed_with_another_key_keeps_its_text() -> None:
+    failed = describe(AuthorsError("out of paper", 7), Codec(KEY))
+    result = rebuild(failed, Codec(b"x" * 32))
+    assert type(result) is RemoteError
+
+
+def gradio_error(**fields: Any) -> Exception:  # any: whatever gr.Error takes
+    gradio: Any = pytest.importorskip("gradio")  # any: gradio is untyped here
+    error: Exception = gradio.Error(**fields)
+    return error
+
+
+@pytest.mark.parametrize("key", [KEY, b""], ids=["with a key", "without a key"])
+def test_a_gradio_error_keeps_all_that_the_visitor_sees(key: bytes) -> None:
+    fields = {
+        "message": "too <b>large</b>",
+        "title": "Sorry",
+        "duration": None,
+        "visible": False,
+        "print_exception": False,
+    }
+    result = over_the_wire(gradio_error(**fields), Codec(key))
+    assert type(result).__name__ == "Error"
+    assert {name: getattr(result, name) for name in fields} == fields
+
+
+def test_a_subclass_of_a_gradio_error_is_one_at_least() -> None:
+    base: Any = type(gradio_error(message=""))  # any: gradio is untyped here
+    local = type("LocalError", (base,), {})
+    result: Any = over_the_wire(local(message="no paper", title="Printer"), Codec(KEY))
+    assert type(result) is base
+    assert (result.message, result.title) == ("no paper", "Printer")
+
+
+def test_the_text_of_a_gradio_error_is_its_message() -> None:
+    assert describe(gradio_error(message="no paper"), Codec()).text == "no paper"
+
+
+def test_where_gradio_is_missing_its_error_is_a_remote_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = describe(gradio_error(message="no paper"), Codec())
+    monkeypatch.setitem(sys.modules, "gradio.exceptions", None)
+    result = rebuild(failed, Codec())
+    assert (type(result), str(result)) == (RemoteError, "gradio.exceptions.Error: no paper")
+
+
+def test_a_forged_payload_builds_no_other_class() -> None:
+    codec = Codec()
+    for name in ("builtins.SystemExit", "builtins.eval", "os.system", "builtins.dict", "spaces.errors.annotations", ""):
+        encoded = codec.encode(["arguments", name, ("1",), {}, []])
+        failed = Failed("ValueError", "text", "", wire_payload(encoded))
+        assert type(rebuild(failed, codec)) is ValueError
+
+
+def test_a_forged_state_sets_no_special_attribute() -> None:
+    encoded = Codec().encode(
+        ["arguments", "builtins.ValueError", ("text",), {"__cause__": 1, "__dict__": {}, "x": 1}, []]
+    )
+    result = rebuild(Failed("ValueError", "text", "tb", wire_payload(encoded)), Codec())
+    assert vars(result) == {"x": 1}
+
+
+def wire_payload(encoded: Any) -> Any:  # any: Encoded to Payload, whose types tests need not repeat
+    from spaces.farm.payload import Payload
+
+    return Payload(bytes(encoded.body), tuple(map(bytes, encoded.buffers)))
+
+
+def in_a_thread(function: Callable[[], object]) -> BaseException:
+    caught: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            Codec(KEY).decode(Codec(KEY).encode(Calls(function)).body)
+        except BaseException as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    return caught[0]
+
+
+class Calls:
+    """Calls a function from inside our own code, so that our frames stand above and below those of the test."""
+
+    def __init__(self, function: Callable[[], object]) -> None:
+        self.function = function
+
+    def __reduce__(self) -> Any:  # any: pickle's own
+        return self.function()
+
+
+def draw() -> None:
+    raise ValueError("no ink")
+
+
+def test_a_traceback_holds_no_frame_of_ours() -> None:
+    text = format_traceback(in_a_thread(draw))
+    assert "in draw\n" in text
+    assert "ValueError: no ink" in text
+    assert "threading.py" not in text
+    assert "spaces/farm" not in text
+
+
+def test_a_traceback_of_ours_alone_is_kept() -> None:
+    error = pytest.raises(EncodingError, Codec().decode, b"\xc1").value.with_traceback(None)
+    try:
+        Codec().decode(b"\xc1")
+    except EncodingError as caught:
+        error = caught
+    assert error.__traceback__ is not None
+    error = error.with_traceback(error.__traceback__.tb_next)
+    assert "codec.py" in format_traceback(error)

@@ -1,0 +1,132 @@
+"""Flower for a farm: `python -m spaces_workers.flower`, and `zerofarm flower`, which calls `main`.
+
+Flower is used as it is, on the farm's own Celery app, so tasks have the names that people know. What it cannot know
+of ranked queues is added by `flower_pages` and `flower_ends`. It never runs without a password, and none is ever on
+a command line: `$FLOWER_BASIC_AUTH` is `user:password`; where it is not set, one is made and printed once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import secrets
+import signal
+import sys
+from collections.abc import Sequence
+
+from celery import Celery
+from flower.app import Flower
+from flower.command import apply_env_options, extract_settings, setup_logging
+from flower.options import options
+from flower.urls import settings
+
+from spaces import config
+from spaces.errors import SpacesError
+from spaces.farm.celery_app import make_celery
+from spaces.farm.connection import connect
+from spaces.farm.queue import Queue
+from spaces_workers.flower_ends import Ends
+from spaces_workers.flower_pages import PAGES, readable
+
+#: Who may open Flower may stop tasks and workers, so unless told otherwise it answers on this host only.
+ADDRESS, PORT = "127.0.0.1", 5555
+
+USER = "zerofarm"
+
+#: Tasks that Flower remembers, at about 2 kB each.
+MAX_TASKS = 20_000
+
+#: Columns of the list of tasks.
+COLUMNS = "name,uuid,state,args,received,runtime,worker,exception"
+
+
+class FarmFlower(Flower):  # type: ignore[misc]  # flower has no types
+    """Flower with pages that know ranked queues."""
+
+    def __init__(self, app: Celery, queue: Queue) -> None:
+        super().__init__(capp=app, options=options, **settings)
+        self.queue = queue
+        self.ends = Ends(self.events.state, queue)
+        self.add_handlers(".*", PAGES)
+
+    def start(self) -> None:
+        """Answer until SIGTERM or SIGINT."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.io_loop.asyncio_loop.add_signal_handler(number, self.io_loop.stop)
+        self.ends.start()
+        super().start()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run Flower until it is told to stop. Returns the exit code."""
+    given = _parser().parse_args(argv)
+    try:
+        serve(given.redis_url, given.address, given.port)
+    except (SpacesError, OSError) as error:
+        print(f"Flower cannot start at {given.address}:{given.port}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def serve(url: str, address: str, port: int) -> None:
+    """Answer at `address` for the farm whose broker is at `url`; port 0 takes a free one.
+
+    Raises FarmUnavailable for a URL of no known form, OSError if the port is taken.
+    """
+    queue = Queue(connect(url))
+    app = make_celery(url)
+    app.set_default()  # Flower asks for the time zone of the current app
+    _configure()
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    flower = FarmFlower(app, queue)
+    options.address, options.port = address, port
+    _greet(address, flower.start_http_server())
+    try:
+        flower.start()
+    finally:
+        flower.stop()
+        _finish(loop)
+
+
+def _configure() -> None:
+    """Our defaults, over them the operator's `$FLOWER_...`, over them what must be so."""
+    options.max_tasks, options.tasks_columns, options.format_task = MAX_TASKS, COLUMNS, readable
+    apply_env_options()
+    options.persistent = False
+    extract_settings()
+    setup_logging()
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s flower: %(message)s")
+    # It says so of each of four questions whenever no worker is there to answer, as at every start of a farm.
+    logging.getLogger("flower.inspector").setLevel(logging.ERROR)
+
+
+def _greet(address: str, port: int) -> None:
+    """Say once where Flower is, and the password if it was made here."""
+    print(f"Flower answers at http://{address}:{port}", flush=True)
+    if not (options.basic_auth or options.auth):
+        options.basic_auth = [f"{USER}:{secrets.token_urlsafe(12)}"]
+        print(f"Its login is {options.basic_auth[0]}; set FLOWER_BASIC_AUTH=user:password to choose it", flush=True)
+
+
+def _finish(loop: asyncio.AbstractEventLoop) -> None:
+    """Let what was under way hear of the end."""
+    for task in (tasks := asyncio.all_tasks(loop)):
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+    loop.close()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m spaces_workers.flower", description=__doc__)
+    url = os.environ.get(config.URL) or os.environ.get("REDIS_URL")
+    parser.add_argument("--redis-url", default=url, required=not url, help=f"broker; default: ${config.URL}, $REDIS_URL")
+    parser.add_argument("--address", default=ADDRESS, help="where to answer; default: %(default)s, this host only")
+    parser.add_argument("--port", type=int, default=PORT, help="default: %(default)s; 0: a free one")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
