@@ -10,12 +10,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import psutil
 
 import spaces
+from spaces import config
 from spaces.farm.connection import connect
 from spaces.farm.queue import Queue
 from spaces.farm.registry import FunctionRecord, Registry, SpaceRecord, record_of
@@ -56,9 +58,11 @@ class Farm:
         self.queue = Queue(self.redis)
         self.registry = Registry(self.redis)
 
-    def client(self, space: str = "faults") -> spaces.Farm:
-        """A caller that holds the key of a Space."""
-        return spaces.Farm(self.broker.url, derive_space_key(FARM_KEY, space).hex())
+    def client(self, space: str = "faults", *, near: bool = False) -> spaces.Farm:
+        """A caller that holds the key of a Space; `near` shares the memory of the workers' host."""
+        here = replace(config.current(), run_dir=self.run_dir, host="test-host" if near else "caller")
+        with config.stand_in(here):
+            return spaces.Farm(self.broker.url, derive_space_key(FARM_KEY, space).hex())
 
     def register(self, name: str = "faults", app_file: Path | None = None) -> SpaceRecord:
         """Make a Space of `tests/spaces` known, as its web process would."""

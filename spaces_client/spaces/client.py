@@ -24,10 +24,9 @@ from spaces.space import space_codec, space_name, space_source
 from spaces.summary import summary
 
 if TYPE_CHECKING:
+    from spaces.farm.codec import Codec
     from spaces.farm.payload import Payload
-    from spaces.farm.payloads import Payloads
-    from spaces.farm.queue import Queue
-    from spaces.farm.registry import Registry, SpaceRecord
+    from spaces.farm.registry import SpaceRecord
     from spaces.farm.stream import EventReader
     from spaces.function import GPUFunction
 
@@ -35,18 +34,24 @@ if TYPE_CHECKING:
 class FarmConnection:
     """A connection to one farm: submits tasks, follows and stops them. `Farm` and `FarmClient` each have one."""
 
-    def __init__(self, url: str, payloads: Payloads, client: str = "") -> None:
+    def __init__(self, here: Config, codec: Codec, client: str = "") -> None:
+        from spaces.farm.blobs import BrokerStore, SharedMemoryStore
         from spaces.farm.celery_app import make_celery
         from spaces.farm.connection import connect
+        from spaces.farm.keys import WAITING
+        from spaces.farm.nearest import NearestStore
+        from spaces.farm.payloads import Payloads
         from spaces.farm.queue import Queue
         from spaces.farm.registry import Registry
 
         self.client = client
-        self.payloads = payloads
-        self.redis = connect(url)
-        self.queue: Queue = Queue(self.redis)
-        self.registry: Registry = Registry(self.redis)
-        self._celery = make_celery(url)
+        self.redis = connect(here.url)
+        self.queue = Queue(self.redis)
+        self.registry = Registry(self.redis)
+        self._celery = make_celery(here.url)
+        files = SharedMemoryStore(here.run_dir, here.host)
+        strings = BrokerStore(self.redis, WAITING, self.queue.keys.blob)
+        self.payloads = Payloads(codec, NearestStore(here.host, files, strings, self._hosts), files, strings)
 
     def submit(self, task: Task) -> None:
         """Queue a task. Raises FarmUnavailable, RefusedError; then nothing was queued."""
@@ -82,6 +87,10 @@ class FarmConnection:
         self.payloads.discard(task.arguments)
         return outcome(task, end, self.payloads)
 
+    def _hosts(self) -> set[str]:
+        """Where the live workers are."""
+        return {info["host"] for info in self.queue.leases.workers().values()}
+
     def close(self) -> None:
         """Close the connections; tasks that were submitted go on."""
         self._celery.close()
@@ -101,25 +110,9 @@ class FarmClient:
         from spaces.farm.connection import connect
         from spaces.farm.queue import Queue
 
-        farm = FarmConnection(self._settings.url, self._payloads, self._client)
+        farm = FarmConnection(self._settings, space_codec(), self._client)
         ClientLease(lambda: Queue(connect(self._settings.url)), self._client).start()
         return farm
-
-    @cached_property
-    def _payloads(self) -> Payloads:
-        from spaces.farm.blobs import BrokerStore, SharedMemoryStore
-        from spaces.farm.connection import connect
-        from spaces.farm.keys import WAITING, Keys
-        from spaces.farm.nearest import NearestStore
-        from spaces.farm.payloads import Payloads
-
-        files = SharedMemoryStore(self._settings.run_dir, self._settings.host)
-        strings = BrokerStore(connect(self._settings.url), WAITING, Keys().blob)
-        return Payloads(space_codec(), NearestStore(self._settings.host, files, strings, self._hosts), files, strings)
-
-    def _hosts(self) -> set[str]:
-        """Where the live workers are."""
-        return {info["host"] for info in self._farm.queue.leases.workers().values()}
 
     @cached_property
     def _record(self) -> SpaceRecord:
@@ -149,7 +142,7 @@ class FarmClient:
         task = Task(
             space=self._record.name,
             function=function.name,
-            arguments=self._payloads.of_call(str(function.name), function.signature, args, kwargs),
+            arguments=farm.payloads.of_call(str(function.name), function.signature, args, kwargs),
             revision=self._record.revision,
             yields=function.yields,
             size=function.size,

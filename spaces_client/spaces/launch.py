@@ -30,7 +30,7 @@ def prepare() -> None:
         return
     from spaces import emulation
 
-    getattr(emulation, "install", lambda: None)()  # TEMP
+    emulation.install()
     when_imported("gradio.blocks", _watch_gradio)
     when_imported("uvicorn", _watch_uvicorn)
 
@@ -53,7 +53,7 @@ def _watch_gradio(blocks: ModuleType) -> None:
 
 
 def _watch_uvicorn(uvicorn: ModuleType) -> None:
-    original = uvicorn.run
+    original: Any = uvicorn.run
 
     @functools.wraps(original)
     def run(*args: Any, **kwargs: Any) -> Any:
@@ -63,7 +63,7 @@ def _watch_uvicorn(uvicorn: ModuleType) -> None:
             kwargs |= {"port": int(port), "host": os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")}
         return original(*args, **kwargs)
 
-    uvicorn.run = run
+    uvicorn.run = run  # type: ignore[attr-defined] # it is there: the module is uvicorn
 
 
 def _at_launch() -> None:

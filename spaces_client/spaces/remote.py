@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -25,15 +26,11 @@ class Farm:
     """
 
     def __init__(self, url: str = "", space_key: str = "") -> None:
-        from spaces.farm.blobs import BrokerStore
         from spaces.farm.codec import Codec
-        from spaces.farm.connection import connect
-        from spaces.farm.keys import WAITING, Keys
-        from spaces.farm.payloads import Payloads
 
-        url = url or config.current().url
-        strings = BrokerStore(connect(url), WAITING, Keys().blob)
-        self._farm = FarmConnection(url, Payloads(Codec(bytes.fromhex(space_key)), strings))
+        here = config.current()
+        self._host = here.host
+        self._farm = FarmConnection(replace(here, url=url or here.url), Codec(bytes.fromhex(space_key)))
 
     def submit(
         self, space: str, function: str, *args: Any, duration: Seconds | None = None, **kwargs: Any
@@ -56,6 +53,7 @@ class Farm:
             estimate=time_limit,
             time_limit=time_limit,
             summary=summary(args, kwargs),
+            host=self._host,
         )
         self._farm.submit(task)
         return TaskHandle(task, self._farm, current_visitor())

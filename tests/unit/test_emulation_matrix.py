@@ -5,10 +5,13 @@ All rows run in one process of their own, with the emulation installed before to
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
 import sys
+import traceback
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -231,20 +234,19 @@ def _run_rows() -> None:
     import torch
 
     names = {"torch": torch, "cuda": torch.ones(2, 2, device="cuda"), "cpu": torch.ones(2, 2)}
-    heard = {call: _heard(lambda call=call: eval(compile(call, "<row>", "eval"), names)) for call in [*CALLS, *REFUSED]}
-    heard |= {name: _heard(scenario) for name, (scenario, _) in SCENARIOS.items()}
+    heard: dict[str, object] = {}
+    for call in [*CALLS, *REFUSED]:
+        heard[call] = _heard(functools.partial(eval, compile(call, "<row>", "eval"), names))
+    for name, (scenario, _) in SCENARIOS.items():
+        heard[name] = _heard(scenario)
     print(json.dumps(heard, default=str))
 
 
-def _heard(act):  # type: ignore[no-untyped-def]
+def _heard(act: Callable[[], object]) -> object:
     try:
         return act()
-    except Exception as error:
-        import traceback
-
-        if "-v" in sys.argv:
-            traceback.print_exc()
-        return f"{type(error).__name__}: {error}"
+    except Exception as error:  # whatever a row raises is its answer
+        return f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
 
 
 if __name__ == "__main__":

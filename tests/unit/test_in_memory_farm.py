@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 
 import pytest
 
@@ -31,7 +31,7 @@ def test_a_call_becomes_a_task_and_returns_its_value(farm: InMemoryFarm) -> None
 
 def test_a_generator_yields_and_returns(farm: InMemoryFarm) -> None:
     @spaces.GPU
-    def count(n: int) -> Iterator[int]:
+    def count(n: int) -> Generator[int, None, int]:
         yield from range(n)
         return n
 
@@ -46,7 +46,7 @@ def test_a_generator_that_is_left_early_is_closed(farm: InMemoryFarm) -> None:
     closed = threading.Event()
 
     @spaces.GPU
-    def forever() -> Iterator[int]:
+    def forever() -> Generator[int, None, None]:
         try:
             while True:
                 yield 1

@@ -13,7 +13,6 @@ import selectors
 import signal
 import sys
 import threading
-import time
 from typing import NoReturn
 
 from spaces import config
@@ -22,6 +21,7 @@ from spaces.farm.events import Event
 from spaces_workers.channel import Bell, Channel, ChannelClosed
 from spaces_workers.execution import Execution
 from spaces_workers.messages import ChildReady, Close, Fork, Idle, Run
+from spaces_workers.stragglers import settled
 
 #: Seconds that threads which a task started may outlive it before the child is given up.
 STRAGGLER_GRACE = 5.0
@@ -70,7 +70,7 @@ class Child:
         self._attend(execution)
         thread.join()
         self._execution = None
-        self._channel.send(Idle(clean=_settled(before)))
+        self._channel.send(Idle(clean=settled(before, STRAGGLER_GRACE)))
 
     def _execute(self, execution: Execution) -> None:
         try:
@@ -139,12 +139,3 @@ def _take_gpu(memory_fraction: float) -> None:
     emulation.leave("cuda:0")
     if memory_fraction < 1:
         torch.cuda.set_per_process_memory_fraction(memory_fraction)
-
-
-def _settled(before: set[threading.Thread]) -> bool:
-    """Whether every thread that the task started has ended, given a moment: a streamer's thread runs on a little."""
-    deadline = time.monotonic() + STRAGGLER_GRACE
-    for thread in set(threading.enumerate()) - before:
-        if thread is not threading.current_thread():
-            thread.join(max(0.0, deadline - time.monotonic()))
-    return not any(thread.is_alive() for thread in set(threading.enumerate()) - before)

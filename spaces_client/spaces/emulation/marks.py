@@ -9,6 +9,7 @@ is no table to keep in step, to lock, or to clean. Sparse tensors have no storag
 from __future__ import annotations
 
 import gc
+import sys
 import weakref
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -19,6 +20,9 @@ CPU: Final = 0
 CUDA: Final = 1
 DROPPED: Final = 2
 """On emulated cuda, but `drop_weights` has freed the values."""
+
+NO_STORAGE: Final = (NotImplementedError, RuntimeError)
+"""What sparse tensors and some wrapper subclasses raise when asked for their storage."""
 
 CUDA_DEVICE: Final = torch.device("cuda", 0)
 CPU_DEVICE: Final = torch.device("cpu")
@@ -31,7 +35,7 @@ def place(tensor: torch.Tensor) -> int:
     """CPU, CUDA or DROPPED."""
     try:
         return tensor.untyped_storage().emulated_place  # type: ignore[no-any-return]  # our own attribute
-    except (NotImplementedError, RuntimeError):  # sparse tensors and some wrapper subclasses
+    except NO_STORAGE:
         return tensor.__dict__.get("emulated_place", CPU)  # type: ignore[no-any-return]
 
 
@@ -40,7 +44,7 @@ def mark(tensor: torch.Tensor, where: int = CUDA) -> None:
     try:
         if not tensor.is_meta:
             tensor.untyped_storage().emulated_place = where
-    except (NotImplementedError, RuntimeError):
+    except NO_STORAGE:
         tensor.__dict__["emulated_place"] = where
 
 
@@ -49,12 +53,53 @@ def highest(values: Iterable[object]) -> int:
     found = CPU
     for value in values:
         if isinstance(value, torch.Tensor):
-            found = max(found, place(value))
+            try:  # `place`, without the call: this runs for every operand of every operation
+                where = value.untyped_storage().emulated_place
+            except NO_STORAGE:
+                where = place(value)
+            if where > found:
+                found = where
         elif isinstance(value, (list, tuple)):
             for item in value:
                 if isinstance(item, torch.Tensor):
                     found = max(found, place(item))
     return found
+
+
+def mark_result(result: object, operands: tuple[object, ...] = ()) -> None:
+    """Mark the tensors of a result, except those that share memory with a CPU operand, as `cpu.copy_(cuda)` does."""
+    if isinstance(result, torch.Tensor):
+        _mark_new(result, operands)
+    elif isinstance(result, (list, tuple)) and not isinstance(result, torch.Size):
+        for item in result:
+            if isinstance(item, torch.Tensor):
+                _mark_new(item, operands)
+
+
+def _mark_new(result: torch.Tensor, operands: tuple[object, ...]) -> None:
+    try:
+        storage = result.untyped_storage()
+        if storage.emulated_place or result.is_meta:
+            return
+        for operand in operands:
+            if isinstance(operand, torch.Tensor) and operand.untyped_storage() is storage:
+                return
+        storage.emulated_place = CUDA
+    except NO_STORAGE:
+        mark(result)
+
+
+_use_count = getattr(torch._C, "_storage_Use_Count", lambda _address: sys.maxsize)  # 2.1 and later
+_OWNED_ONCE: Final = _use_count(torch.empty(1).untyped_storage()._cdata)
+
+
+def owns_its_memory(tensor: torch.Tensor) -> bool:
+    """Whether no other tensor, but for a base that nobody holds, shares the memory of this one."""
+    owners = _use_count(tensor.untyped_storage()._cdata)
+    if owners == _OWNED_ONCE:
+        return True
+    base = tensor._base
+    return owners == _OWNED_ONCE + 1 and base is not None and sys.getrefcount(base) <= 2
 
 
 _known: weakref.WeakValueDictionary[int, torch.Tensor] = weakref.WeakValueDictionary()
@@ -69,12 +114,11 @@ def tracked() -> list[torch.Tensor]:
     """
     if gc.get_freeze_count() and not _known:
         gc.unfreeze()
-    found = {id(tensor): tensor for tensor in _known.values() if place(tensor) != CPU}
-    for tensor in _tensors_known_to_gc():
-        if place(tensor) != CPU:
-            found[id(tensor)] = tensor
-            _known[id(tensor)] = tensor
-    return list(found.values())
+    with torch._C.DisableTorchFunction():
+        for tensor in _tensors_known_to_gc():
+            if place(tensor) != CPU:
+                _known[id(tensor)] = tensor
+        return [tensor for tensor in list(_known.values()) if place(tensor) != CPU]
 
 
 def _tensors_known_to_gc() -> Iterator[torch.Tensor]:
@@ -84,3 +128,8 @@ def _tensors_known_to_gc() -> Iterator[torch.Tensor]:
             yield thing
             if thing.is_leaf and thing.grad is not None:
                 yield thing.grad
+
+
+def forget(tensor: torch.Tensor) -> None:
+    """Keep no reference to a tensor, not even a weak one, which torch's swapping of tensors forbids."""
+    _known.pop(id(tensor), None)

@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterator
 from typing import Any  # torch is not typed here, and any call can pass through
 
 import torch
-from spaces.emulation.errors import weights_are_gone
-from spaces.emulation.marks import CPU, CPU_DEVICE, CUDA, DROPPED, highest, mark, place
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack, _pop_mode, _push_mode
+
+from spaces.emulation.errors import weights_are_gone
+from spaces.emulation.marks import CPU, CPU_DEVICE, CUDA, DROPPED, highest, mark_result
 
 Handler = Callable[["Emulation", Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
 
@@ -31,6 +32,7 @@ class Emulation(TorchFunctionMode):  # type: ignore[misc]  # torch is untyped he
     def __init__(self) -> None:
         super().__init__()
         self.moving_modules = 0
+        self.reading_files = 0
 
     def __torch_function__(
         self,
@@ -54,7 +56,7 @@ class Emulation(TorchFunctionMode):  # type: ignore[misc]  # torch is untyped he
         if where == DROPPED:
             raise weights_are_gone(getattr(func, "__name__", str(func)))
         result = func(*args, **kwargs)
-        mark_new(result, args)
+        mark_result(result, args)
         return result
 
 
@@ -65,28 +67,6 @@ def names_cuda(device: object) -> bool:
     if isinstance(device, str):
         return device.startswith("cuda")
     return isinstance(device, int) and not isinstance(device, bool)
-
-
-def mark_new(result: object, args: tuple[Any, ...]) -> None:
-    """Mark the tensors of a result, except those that share memory with a CPU operand, as `cpu.copy_(cuda)` does."""
-    if isinstance(result, torch.Tensor):
-        if place(result) == CPU and not _is_part_of(result, args):
-            mark(result)
-    elif isinstance(result, (list, tuple)) and not isinstance(result, torch.Size):
-        for item in result:
-            if isinstance(item, torch.Tensor) and place(item) == CPU and not _is_part_of(item, args):
-                mark(item)
-
-
-def _is_part_of(result: torch.Tensor, args: tuple[Any, ...]) -> bool:
-    return any(value is result or _share(value, result) for value in args if isinstance(value, torch.Tensor))
-
-
-def _share(one: torch.Tensor, other: torch.Tensor) -> bool:
-    try:
-        return one.untyped_storage() is other.untyped_storage()
-    except (NotImplementedError, RuntimeError):
-        return False
 
 
 def _with_device(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -101,7 +81,7 @@ def _with_device(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[s
         kwargs["device"] = CPU_DEVICE if where else device
     result = func(*args, **kwargs)
     if where:
-        mark_new(result, ())
+        mark_result(result)
     return result
 
 
@@ -132,9 +112,5 @@ def reentered() -> Iterator[None]:
     if any(isinstance(mode, Emulation) for mode in _get_current_function_mode_stack()):
         yield
         return
-    with current_or_new():
+    with getattr(_this_thread, "mode", None) or Emulation():
         yield
-
-
-def current_or_new() -> Emulation:
-    return getattr(_this_thread, "mode", None) or Emulation()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable
 from typing import Any  # torch is not typed here
 
 import torch
@@ -24,23 +24,16 @@ def install(patches: Patches) -> None:
     _one_device_is_no_parallelism(patches)
 
 
-@contextlib.contextmanager
-def moving_modules() -> Iterator[None]:
-    """While this is entered a tensor that changes device keeps its memory, because its old self is thrown away."""
-    mode = current()
-    mode.moving_modules += 1
-    try:
-        yield
-    finally:
-        mode.moving_modules -= 1
-
-
 def _move_without_copies(patches: Patches) -> None:
     original = torch.nn.Module._apply
 
     def apply(self: Any, *args: Any, **kwargs: Any) -> Any:
-        with moving_modules():
+        mode = current()
+        mode.moving_modules += 1
+        try:
             return original(self, *args, **kwargs)
+        finally:
+            mode.moving_modules -= 1
 
     patches.function(torch.nn.Module, "_apply", apply)
 
@@ -104,8 +97,6 @@ def _run_compiled_code_eagerly(patches: Patches) -> None:
 
 def compile_again() -> None:
     """After leaving: compiled functions compile at their next call."""
-    import sys
-
     if "torch._dynamo" in sys.modules:
         torch.compiler.set_stance("default")
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-
 import torch
 
 from spaces.emulation import (
+    accelerator,
     autocast,
     cuda,
     generators,
     handlers,
     legacy,
     loading,
+    memory,
     modules,
+    seeds,
     streams,
     threads,
     weights,
@@ -33,10 +34,13 @@ def install(device: EmulatedDevice) -> None:
     global _in_force
     if _in_force is not None:
         return
-    assert handlers.HANDLERS
     patches = _in_force = Patches()
+    handlers.install()
     streams.install(patches)
     cuda.install(patches, device)
+    memory.install(patches, device)
+    accelerator.install(patches, device)
+    seeds.install(patches)
     generators.install(patches)
     autocast.install(patches)
     modules.install(patches)
@@ -68,11 +72,7 @@ def _take(tensors: list[torch.Tensor], device: torch.device, move: weights.Move 
         return [_copied(storage, device) for storage in storages]
 
     weights.relocate(move or copy, tensors)
-    _, without_storage = weights.by_storage(tensors)
-    with torch.no_grad():
-        for tensor in without_storage:
-            tensor.data = tensor.to(device)
-            tensor.__dict__.pop("emulated_place", None)
+    weights.move_alone(tensors, device)
 
 
 def _copied(storage: weights.Storage, device: torch.device) -> weights.Storage:
@@ -83,7 +83,3 @@ def _copied(storage: weights.Storage, device: torch.device) -> weights.Storage:
     if device.type != "meta":
         real.copy_(storage)
     return real
-
-
-if "torch" not in sys.modules:  # pragma: no cover - said for whoever imports this directly
-    raise ImportError("spaces.emulation.runtime is imported after torch")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 import time
-from types import TracebackType
-from typing import Any, NoReturn  # torch's constructors take any option
+from typing import Any  # torch's constructors take any option
 
 import torch
 
+from spaces.emulation.answers import nothing, refuses, replace, says
 from spaces.emulation.classes import StandIn, replace_class
 from spaces.emulation.errors import needs_gpu
 from spaces.emulation.marks import CUDA_DEVICE
@@ -18,16 +18,15 @@ _ids = itertools.count(1)
 
 
 class Stream(metaclass=StandIn):
-    """A stream on which work is always complete."""
+    """A stream on which work is always complete; also `torch.Stream("cuda")`."""
 
-    def __init__(self, device: object = None, priority: int = 0, **options: object) -> None:
+    def __init__(self, _device: object = None, priority: int = 0, *, stream_id: int | None = None, **_: object) -> None:
         self.device = CUDA_DEVICE
         self.device_index = 0
         self.device_type = 1
         self.priority = priority
-        self.stream_id = int(str(options.get("stream_id", next(_ids))))
-        self.cuda_stream = self.stream_id
-        self.native_handle = self.stream_id
+        self.stream_id = next(_ids) if stream_id is None else stream_id
+        self.cuda_stream = self.native_handle = self.stream_id
 
     def query(self) -> bool:
         return True
@@ -52,13 +51,11 @@ class Stream(metaclass=StandIn):
     def __enter__(self) -> Stream:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         pass
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Stream) and self.stream_id == getattr(other, "stream_id", None)
+        return isinstance(other, Stream) and self.stream_id == other.stream_id
 
     def __hash__(self) -> int:
         return hash((Stream, self.stream_id))
@@ -70,16 +67,16 @@ class Stream(metaclass=StandIn):
 class ExternalStream(Stream):
     """A stream made elsewhere, known by its pointer."""
 
-    def __init__(self, stream_ptr: int, device: object = None, **options: object) -> None:
-        super().__init__(device, stream_id=stream_ptr)
+    def __init__(self, stream_ptr: int, _device: object = None, **_: object) -> None:
+        super().__init__(stream_id=stream_ptr)
 
 
 class Event(metaclass=StandIn):
     """A moment, taken from the host's clock; `elapsed_time` is in milliseconds as torch has it."""
 
-    def __init__(self, *args: object, **options: object) -> None:
+    def __init__(self, *_args: object, **_options: object) -> None:
         self.device = CUDA_DEVICE
-        self.cuda_event = 0
+        self.cuda_event = self.event_id = 0
         self._recorded_at = time.perf_counter()
 
     def record(self, stream: object = None) -> None:
@@ -110,28 +107,22 @@ class StreamContext:
     def __enter__(self) -> None:
         pass
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         pass
 
 
 class CUDAGraph(metaclass=StandIn):
     """Recording kernels is the one thing that cannot be pretended."""
 
-    def __init__(self, *args: object, **options: object) -> None:
+    def __init__(self, *_args: object, **_options: object) -> None:
         raise needs_gpu("torch.cuda.CUDAGraph()")
 
 
 class graph(metaclass=StandIn):  # noqa: N801 - torch's own spelling
     """`with torch.cuda.graph(g):`"""
 
-    def __init__(self, *args: object, **options: object) -> None:
+    def __init__(self, *_args: object, **_options: object) -> None:
         raise needs_gpu("torch.cuda.graph()")
-
-
-def _make_graphed_callables(*args: object, **options: object) -> NoReturn:
-    raise needs_gpu("torch.cuda.make_graphed_callables()")
 
 
 DEFAULT_STREAM = Stream(stream_id=0)
@@ -139,32 +130,37 @@ DEFAULT_STREAM = Stream(stream_id=0)
 
 def install(patches: Patches) -> None:
     cuda = torch.cuda
-    replace_class(patches, [cuda, cuda.streams], Stream)
-    replace_class(patches, [cuda, cuda.streams], ExternalStream)
-    replace_class(patches, [cuda, cuda.streams], Event)
-    replace_class(patches, [cuda, cuda.graphs], CUDAGraph)
-    replace_class(patches, [cuda, cuda.graphs], graph)
-    replace_class(patches, [torch], _any_device(Stream, "Stream"))
-    replace_class(patches, [torch], _any_device(Event, "Event"))
-    for owner in (cuda, cuda.graphs):
-        patches.function(owner, "make_graphed_callables", _make_graphed_callables)
-        patches.function(owner, "is_current_stream_capturing", lambda: False)
-        patches.function(owner, "graph_pool_handle", lambda: (0, 0))
-    for name in ("current_stream", "default_stream"):
-        patches.function(cuda, name, lambda device=None: DEFAULT_STREAM)
-    patches.function(cuda, "set_stream", lambda stream: None)
-    patches.function(cuda, "stream", StreamContext)
+    for timing in (Stream, ExternalStream, Event):
+        replace_class(patches, [cuda, cuda.streams], timing)
+    for recording in (CUDAGraph, graph):
+        replace_class(patches, [cuda, cuda.graphs], recording)
+    for generic in (Stream, Event):
+        replace_class(patches, [torch], _of_any_device(generic))
+    graphs = {
+        "make_graphed_callables": refuses("torch.cuda.make_graphed_callables()"),
+        "is_current_stream_capturing": says(False),
+        "graph_pool_handle": says((0, 0)),
+    }
+    replace(patches, graphs, cuda, cuda.graphs)
+    streams = {
+        "current_stream": says(DEFAULT_STREAM),
+        "default_stream": says(DEFAULT_STREAM),
+        "set_stream": nothing,
+        "stream": StreamContext,
+        "get_stream_from_external": ExternalStream,
+    }
+    replace(patches, streams, cuda)
     # Torch looks at the type of the stream before it asks any mode.
-    patches.function(torch.Tensor, "record_stream", lambda tensor, stream: None)
-    patches.function(cuda, "get_stream_from_external", lambda data_ptr, device=None: ExternalStream(data_ptr))
+    replace(patches, {"record_stream": nothing}, torch.Tensor)
 
 
-def _any_device(emulated: StandIn, name: str) -> StandIn:
-    """`torch.Stream` and `torch.Event`, which take the device as an argument, for every device but cuda the real."""
+def _of_any_device(emulated: StandIn) -> StandIn:
+    """`torch.Stream` and `torch.Event` take a device: emulated for cuda, the real thing for every other."""
+    name = emulated.__name__
     real = getattr(torch, name)
 
-    def new(cls: type, device: Any = None, *args: Any, **options: Any) -> Any:
-        kind = "cuda" if device is None or isinstance(device, int) else torch.device(device).type
+    def new(_class: type, device: Any = None, *args: Any, **options: Any) -> Any:
+        kind = "cuda" if device is None else torch.device(device).type
         return emulated(device, *args, **options) if kind == "cuda" else real(device, *args, **options)
 
     return StandIn(name, (emulated,), {"__new__": new, "__module__": "torch"})

@@ -8,37 +8,51 @@ from collections.abc import Callable
 from typing import Any  # a storage of torch, untyped here
 
 import torch
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
-from spaces.emulation.marks import CPU, DROPPED, mark, place, tracked
+from spaces.emulation.marks import DROPPED, forget, mark, tracked
 
 Storage = Any
 Move = Callable[[list[Storage]], list[Storage]]
 """Given distinct storages, returns as many new ones, in the same order and with the same bytes."""
 
 
-def by_storage(tensors: list[torch.Tensor]) -> tuple[dict[Storage, list[torch.Tensor]], list[torch.Tensor]]:
-    """The tensors of each storage, and those that have none (sparse tensors)."""
-    groups: dict[int, tuple[Storage, list[torch.Tensor]]] = {}
-    without: list[torch.Tensor] = []
-    for tensor in tensors:
-        try:
-            storage = tensor.untyped_storage()
-        except (NotImplementedError, RuntimeError):
-            without.append(tensor)
-        else:
-            groups.setdefault(id(storage), (storage, []))[1].append(tensor)
-    return dict(groups.values()), without
-
-
 def relocate(move: Move, tensors: list[torch.Tensor] | None = None) -> None:
     """Give every tracked storage the memory that `move` returns for it; the tensors stay the same objects."""
     with torch._C.DisableTorchFunction(), torch.no_grad():
-        groups, _ = by_storage(tracked() if tensors is None else tensors)
-        storages = list(groups)
-        for old, new in zip(storages, move(storages), strict=True):
+        groups = _by_storage(tracked() if tensors is None else tensors)
+        storages = [storage for storage, _ in groups]
+        for (old, sharing), new in zip(groups, move(storages), strict=True):
             new.emulated_place = old.emulated_place
-            for tensor in groups[old]:
+            for tensor in sharing:
                 repoint(tensor, new)
+
+
+def _by_storage(tensors: list[torch.Tensor]) -> list[tuple[Storage, list[torch.Tensor]]]:
+    groups: dict[int, tuple[Storage, list[torch.Tensor]]] = {}
+    for tensor in tensors:
+        if not _stands_alone(tensor):
+            storage = tensor.untyped_storage()
+            groups.setdefault(id(storage), (storage, []))[1].append(tensor)
+    return list(groups.values())
+
+
+def _stands_alone(tensor: torch.Tensor) -> bool:
+    """Tensors that are more than a view of a storage: sparse, quantized, or wrappers around other tensors."""
+    return bool(tensor.layout != torch.strided or tensor.is_quantized or is_traceable_wrapper_subclass(tensor))
+
+
+def move_alone(tensors: list[torch.Tensor], device: torch.device) -> None:
+    """Move to a real device the tensors that `relocate` cannot; the objects stay the same."""
+    for tensor in filter(_stands_alone, tensors):
+        with torch.no_grad():
+            moved = tensor.to(device)
+        if is_traceable_wrapper_subclass(tensor):
+            forget(tensor)
+            torch.utils.swap_tensors(tensor, moved)
+        else:
+            tensor.data = moved
+        tensor.__dict__.pop("emulated_place", None)
 
 
 def repoint(tensor: torch.Tensor, storage: Storage) -> None:
@@ -57,11 +71,11 @@ def drop_weights() -> None:
     """
     gc.collect()
     with torch._C.DisableTorchFunction(), torch.no_grad():
-        groups, without = by_storage(tracked())
-        for tensor in without:
+        tensors = tracked()
+        for tensor in filter(_stands_alone, tensors):
             mark(tensor, DROPPED)
-        for storage, tensors in groups.items():
-            _empty(storage, tensors)
+        for storage, sharing in _by_storage(tensors):
+            _empty(storage, sharing)
     _return_free_memory()
 
 
@@ -82,7 +96,3 @@ def _return_free_memory() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc keeps what it was given back, unless asked
     if trim is not None:
         trim(0)
-
-
-def is_emulated(tensor: torch.Tensor) -> bool:
-    return place(tensor) != CPU

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from spaces.farm.payload import Payload
 from spaces.farm.task import State
@@ -127,7 +128,7 @@ _STATES: dict[type, State] = {
 }
 
 
-def is_end(event: Event) -> bool:
+def is_end(event: Event) -> TypeGuard[End]:
     """Whether nothing comes after this event."""
     return type(event) in _STATES
 

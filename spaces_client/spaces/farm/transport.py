@@ -117,10 +117,10 @@ class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu has no types
         else:
             super().reject(delivery_tag, requeue)
 
-    def restore_unacked(self, client: Redis | None = None) -> None:
+    def restore_unacked_once(self, stderr: Any = None) -> None:  # Any: kombu's own
         for tag in self._leases:
             self._delivered.pop(tag, None)
-        super().restore_unacked(client)
+        super().restore_unacked_once(stderr)
 
     def _settle(self, tag: str, end: End | None) -> None:
         lease, queue = self._leases.pop(tag), self.channel.ranked_queue

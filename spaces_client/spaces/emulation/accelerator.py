@@ -1,0 +1,32 @@
+"""`torch.accelerator.*`, through which newer libraries ask for whatever GPU there is."""
+
+from __future__ import annotations
+
+import torch
+
+from spaces.emulation import memory
+from spaces.emulation.answers import nothing, replace, same, says, zero
+from spaces.emulation.cuda import DeviceContext
+from spaces.emulation.device import EmulatedDevice
+from spaces.emulation.marks import CUDA_DEVICE
+from spaces.emulation.patches import Patches
+from spaces.emulation.streams import DEFAULT_STREAM
+
+_KIND = torch.device("cuda")
+
+
+def install(patches: Patches, device: EmulatedDevice) -> None:
+    orders = "set_device_index set_device_idx set_stream synchronize empty_host_cache"
+    answers = {
+        "is_available": says(True),
+        "device_count": says(1),
+        "current_accelerator": says(_KIND),
+        "current_stream": says(DEFAULT_STREAM),
+        "device_index": DeviceContext,
+        "get_memory_info": says(memory.free_and_total(device)),
+        **memory.answers(),
+        **same(zero, "current_device_index current_device_idx"),
+        **same(nothing, orders),
+    }
+    replace(patches, answers, torch.accelerator)
+    replace(patches, {"_get_accelerator": says(CUDA_DEVICE)}, torch._C)

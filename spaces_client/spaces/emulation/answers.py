@@ -1,0 +1,45 @@
+"""Functions that answer the same whatever they are asked, and how tables of them replace parts of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NoReturn  # torch is not typed here
+
+from spaces.emulation.errors import needs_gpu
+from spaces.emulation.patches import Patches
+
+Answer = Callable[..., Any]
+Answers = dict[str, Answer]
+
+
+def says(value: object) -> Answer:
+    """A function that takes anything and returns `value`."""
+
+    def answer(*_args: object, **_options: object) -> object:
+        return value
+
+    return answer
+
+
+nothing = says(None)
+zero = says(0)
+
+
+def refuses(what: str) -> Answer:
+    """A function that takes anything and raises `EmulationError` about `what`."""
+
+    def refuse(*_args: object, **_options: object) -> NoReturn:
+        raise needs_gpu(what)
+
+    return refuse
+
+
+def same(answer: Answer, names: str) -> Answers:
+    """One answer under several names, separated by spaces."""
+    return dict.fromkeys(names.split(), answer)
+
+
+def replace(patches: Patches, answers: Answers, *owners: Any) -> None:
+    for owner in owners:
+        for name, answer in answers.items():
+            patches.function(owner, name, answer)

@@ -1,0 +1,54 @@
+"""Where the pages of a farm are: what its starter knows and its broker does not. Written by `zerofarm up` into the state
+directory, read by the home page and by `zerofarm status`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+Serving: TypeAlias = Literal["starting", "serving", "failed", "restarting"]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The page of one Space."""
+
+    url: str
+    serving: Serving
+    title: str = ""
+    emoji: str = ""
+    problem: str = ""  #: why it does not serve, in one line
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """The pages of a farm; a URL is empty while its page does not answer."""
+
+    home: str = ""
+    flower: str = ""
+    spaces: Mapping[str, Page] = field(default_factory=dict)
+
+    def write(self, path: Path) -> None:
+        """Replace the file, never visible half-written."""
+        draft = path.with_name(f"{path.name}.{os.getpid()}")
+        draft.write_text(json.dumps(asdict(self), indent=2))
+        draft.replace(path)
+
+
+def pages_path(state_dir: Path) -> Path:
+    """Where the farm of a state directory writes its pages."""
+    return state_dir / "pages.json"
+
+
+def read_pages(path: Path) -> Pages:
+    """The pages, or none where no farm has written any."""
+    try:
+        known = json.loads(path.read_text())
+    except FileNotFoundError:
+        return Pages()
+    return Pages(known["home"], known["flower"], {name: Page(**page) for name, page in known["spaces"].items()})

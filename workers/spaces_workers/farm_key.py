@@ -1,0 +1,50 @@
+"""The farm's key, from which the key of each Space is derived: the operator's, or one made once and kept."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from spaces import config
+from spaces.errors import SpacesError
+
+BYTES = 32
+FEWEST_BYTES = 16
+
+
+class KeyFault(SpacesError):
+    """The farm's key cannot be used."""
+
+
+def farm_key(state_dir: Path, environment: Mapping[str, str] = os.environ) -> bytes:
+    """`$ZEROFARM_KEY` (hexadecimal) if it is set, else the key in `state_dir/farm.key`, which is made if need be."""
+    if given := environment.get(config.FARM_KEY):
+        return _key(given, f"${config.FARM_KEY}")
+    path = state_dir / "farm.key"
+    if not path.exists():
+        _make(path)
+    return _key(path.read_text().strip(), str(path))
+
+
+def _make(path: Path) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(secrets.token_hex(BYTES))
+    # A link, not a rename: of two who make one at the same time the first wins and both read the same.
+    with suppress(FileExistsError):
+        os.link(draft, path)
+    draft.unlink()
+
+
+def _key(text: str, origin: str) -> bytes:
+    try:
+        key = bytes.fromhex(text)
+    except ValueError:
+        raise KeyFault(f"{origin} must be hexadecimal digits, as `openssl rand -hex {BYTES}` prints them") from None
+    if len(key) < FEWEST_BYTES:
+        raise KeyFault(f"{origin} must have at least {2 * FEWEST_BYTES} hexadecimal digits, got {len(text)}")
+    return key

@@ -1,0 +1,45 @@
+"""What a process has written to its log since it was started: the traceback that it died of, or its last words."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+TAIL_LINES = 20
+TAIL_BYTES = 64 * 1024
+
+#: A log longer than this is put aside as `.1` before its process is started anew.
+KEPT_BYTES = 20 * 1024 * 1024
+
+_TRACEBACK = "Traceback (most recent call last):"
+
+
+class LogTail:
+    """The end of a log, from the moment that this was made."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _put_aside(path)
+        self.path = path
+        self._start = path.stat().st_size if path.exists() else 0
+
+    def last_words(self) -> str:
+        """The last traceback with what follows it, else the last lines; empty if nothing was written."""
+        text = self._text()
+        before, found, traceback = text.rpartition(_TRACEBACK)
+        if found:
+            # An exception that was raised while another was handled: its cause stands above it.
+            first = before.rfind(_TRACEBACK) if before.rstrip().endswith(("exception:", "occurred:")) else -1
+            return text[first:] if first >= 0 else found + traceback
+        return "\n".join(text.splitlines()[-TAIL_LINES:])
+
+    def _text(self) -> str:
+        with self.path.open("rb") as log:
+            size = log.seek(0, os.SEEK_END)
+            log.seek(max(self._start, size - TAIL_BYTES))
+            return log.read().decode(errors="replace").strip()
+
+
+def _put_aside(path: Path) -> None:
+    if path.exists() and path.stat().st_size > KEPT_BYTES:
+        path.replace(path.with_name(f"{path.name}.1"))

@@ -1,0 +1,66 @@
+"""Which ports the pages of a farm take."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+
+from spaces.errors import SpacesError
+
+HIGHEST = 65535
+
+
+class PortError(SpacesError):
+    """A port that was asked for cannot be had, or a host name means no address of this machine."""
+
+
+class Ports:
+    """Gives out ports of one host that are free, none of them twice."""
+
+    def __init__(self, host: str) -> None:
+        self._host = host
+        self._given: set[int] = set()
+
+    def exactly(self, port: int, option: str) -> int:
+        """This port, or any free one for 0. Raises PortError if it is taken."""
+        if not 0 <= port <= HIGHEST:
+            raise PortError(f"{option} must be between 0 and {HIGHEST}, got {port}")
+        found = self._free(port)
+        if found is None:
+            raise PortError(f"port {port} of {self._host} is taken. Stop what uses it, or give another {option}, or 0")
+        return found
+
+    def after(self, port: int) -> int:
+        """The next free port above this one, or any free one for 0."""
+        for candidate in range(port + 1, HIGHEST + 1) if port else ():
+            found = self._free(candidate)
+            if found is not None:
+                return found
+        return self.exactly(0, "--port")
+
+    def _free(self, port: int) -> int | None:
+        if port in self._given:
+            return None
+        number = self._bound(port)
+        while number in self._given:  # the system may give out again what was closed a moment ago
+            number = self._bound(port)
+        if number is not None:
+            self._given.add(number)
+        return number
+
+    def _bound(self, port: int) -> int | None:
+        try:
+            family, kind, protocol, _, address = socket.getaddrinfo(self._host, port, type=socket.SOCK_STREAM)[0]
+        except OSError as error:
+            raise PortError(f"--host {self._host} is no address of this machine: {error}") from None
+        with contextlib.closing(socket.socket(family, kind, protocol)) as probe:
+            # As servers do: a port whose last connections are still in TIME_WAIT is free.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(address)
+                probe.listen(1)
+            except OSError as error:
+                if not port:
+                    raise PortError(f"--host {self._host} is no address of this machine: {error}") from None
+                return None
+            return int(probe.getsockname()[1])

@@ -1,0 +1,180 @@
+"""What `zerofarm up` tells while it starts and keeps a farm: as JSON lines for programs, as words for people."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol, TextIO, TypeAlias
+
+from rich.console import Console
+from rich.markup import escape
+from rich.status import Status
+from rich.table import Table
+
+from spaces.farm.connection import redacted
+
+
+@dataclass(frozen=True, slots=True)
+class Starting:
+    """A process is being started."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """A process does its work now. `url` is empty for those without a page."""
+
+    name: str
+    url: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A process ended before it answered, and is left alone."""
+
+    name: str
+    space: str  #: the Space that it would have served, or empty
+    reason: str
+    traceback: str
+    log: str
+
+
+@dataclass(frozen=True, slots=True)
+class Restarting:
+    """A process ended without being asked to, and is started again after `pause` seconds."""
+
+    name: str
+    reason: str
+    pause: float
+    log: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that the operator should know."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Everything that could be started answers."""
+
+    home: str
+    flower: str | None
+    flower_login: str | None  #: `user:password` where it was made for this run
+    broker: str
+    workers: Sequence[Mapping[str, Any]]  # Any: what workers tell of themselves
+    spaces: Mapping[str, str]  #: URL by name
+    failed: Sequence[str] = field(default_factory=tuple)  #: names of Spaces that do not serve
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """The operator has asked for the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """No process is left."""
+
+
+Report: TypeAlias = Starting | Answering | Failed | Restarting | Note | Ready | Stopping | Stopped
+
+
+class Reporter(Protocol):
+    """Is told what happens, in order, on one thread."""
+
+    def __call__(self, report: Report) -> None: ...
+
+
+class JsonLines:
+    """One JSON object a line: the report's fields, and its name in lower case as `event`."""
+
+    def __init__(self, output: TextIO = sys.stdout) -> None:
+        self._output = output
+
+    def __call__(self, report: Report) -> None:
+        print(json.dumps({"event": type(report).__name__.lower()} | asdict(report)), file=self._output, flush=True)
+
+
+class Words:
+    """Lines for people, with what is still awaited below them where the output is a terminal."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(highlight=False)
+        self._awaited: list[str] = []
+        self._status: Status | None = None
+
+    def __call__(self, report: Report) -> None:
+        match report:
+            case Starting(name):
+                self._await([*self._awaited, name])
+            case Answering(name, url, seconds):
+                place = f" at [link={url}]{url}[/link]" if url else ""
+                self._say(f"[green]✓[/green] {name}{place} [dim]after {seconds:.1f} s[/dim]")
+                self._settle(name)
+            case Failed(name, _, reason, traceback, log):
+                self._say(f"[red]✗ {name} {reason}[/red], see {log}")
+                self._console.print(_indented(traceback), style="dim", markup=False)
+                self._settle(name)
+            case Restarting(name, reason, pause, log):
+                self._say(f"[yellow]↻ {name} {reason}[/yellow], starts again in {pause:.1f} s; see {log}")
+                self._settle(name)
+            case Note(text):
+                self._say(f"[yellow]·[/yellow] {escape(text)}")
+            case Ready():
+                self._await([])
+                self._console.print(_summary(report))
+            case Stopping():
+                self._say("Stopping. Ctrl-C once more stops at once.")
+            case Stopped():
+                self._await([])
+                self._say("Stopped.")
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, soft_wrap=True)
+
+    def _settle(self, name: str) -> None:
+        self._await([each for each in self._awaited if each != name])
+
+    def _await(self, names: list[str]) -> None:
+        self._awaited = names
+        if self._status is not None and not names:
+            self._status.stop()
+            self._status = None
+        elif names and self._console.is_terminal:
+            text = f"Starting {', '.join(names)}"
+            if self._status is None:
+                self._status = self._console.status(text)
+                self._status.start()
+            self._status.update(text)
+
+
+def _summary(ready: Ready) -> Table:
+    table = Table(show_header=False, box=None, padding=(0, 2), title="The farm is ready", title_justify="left")
+    table.add_row("[bold]Home[/bold]", _link(ready.home), "")
+    for name, url in ready.spaces.items():
+        table.add_row(name, _link(url), "")
+    for name in ready.failed:
+        table.add_row(name, "[red]did not start[/red]", "")
+    for worker in ready.workers:
+        table.add_row(str(worker["name"]), escape(str(worker["device"])), " ".join(worker["sizes"]))
+    if ready.flower:
+        user, _, password = (ready.flower_login or "").partition(":")
+        login = f"user {user}, password {password}" if password else "with the login in $FLOWER_BASIC_AUTH"
+        table.add_row("Flower", _link(ready.flower), login)
+    table.add_row("Broker", escape(redacted(ready.broker)), "")
+    return table
+
+
+def _link(url: str) -> str:
+    return f"[link={url}]{url}[/link]"
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {line}" for line in text.splitlines())
