@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,6 +27,7 @@ from spaces.farm.signing import derive_space_key
 from spaces.farm.task import FunctionName
 from spaces.source import Source
 from spaces_workers.broker import Broker, EmbeddedBroker, find_broker
+from spaces_workers.environment import of_web
 
 T = TypeVar("T")
 
@@ -54,6 +57,7 @@ class Farm:
         self.run_dir = folder / "run"
         self.state_dir = folder / "state"
         self.workers: list[subprocess.Popen[bytes]] = []
+        self.webs: dict[str, subprocess.Popen[bytes]] = {}
         self.redis = connect(broker.url)
         self.queue = Queue(self.redis)
         self.registry = Registry(self.redis)
@@ -88,6 +92,23 @@ class Farm:
         wait_until(lambda: any(info.get("pid") == worker.pid for info in self.queue.leases.workers().values()))
         return worker
 
+    def start_web(self, space: str = "studio", app_file: Path | None = None) -> str:
+        """Start the web process of a Space and wait until its page answers. Returns its URL."""
+        here = replace(config.current(), run_dir=self.run_dir, host="test-host")
+        port = _free_port()
+        with config.stand_in(here):
+            key = derive_space_key(FARM_KEY, space)
+            environment = of_web(space, self.broker.url, key, ("127.0.0.1", port))
+        log = (self.folder / f"web-{space}.log").open("ab")
+        command = [sys.executable, "-m", "spaces.script", str(app_file or SPACES / space / "app.py")]
+        web = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        log.close()
+        self.webs[space] = web
+        url = f"http://127.0.0.1:{port}"
+        wait_until(lambda: web.poll() is not None or _answers(url), patience=90)
+        assert web.poll() is None, (self.folder / f"web-{space}.log").read_text()
+        return url
+
     def restart_broker(self) -> None:
         """Kill the broker and start it again on the same data and address."""
         assert isinstance(self.broker, EmbeddedBroker)
@@ -96,12 +117,13 @@ class Farm:
         self.broker = find_broker(self.folder / "broker")
 
     def stop(self) -> None:
-        """Stop every worker; a warm shutdown that hangs fails the test."""
-        for worker in self.workers:
-            if worker.poll() is None:
-                worker.send_signal(signal.SIGTERM)
-        for worker in self.workers:
-            worker.wait(PATIENCE)
+        """Stop every process; a warm shutdown that hangs fails the test."""
+        started = [*self.webs.values(), *self.workers]
+        for process in started:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        for process in started:
+            process.wait(PATIENCE)
         self.redis.close()
 
 
@@ -129,6 +151,20 @@ def leftovers(before: set[int], folder: Path) -> list[str]:
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
     return found
+
+
+def _free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return int(answer.status) == 200
+    except OSError:
+        return False
 
 
 def _values(process: psutil.Process) -> list[str]:

@@ -18,6 +18,7 @@ from spaces.duration import DEFAULT_DURATION, Duration, check_duration, check_si
 from spaces.errors import DefinitionError
 from spaces.farm.task import Size
 from spaces.function import GPUFunction, Kind, register
+from spaces.gradio import shown_to_visitor
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -99,7 +100,7 @@ def _wrap(function: GPUFunction) -> Callable[..., Any]:
 
 def _plain_face(function: GPUFunction) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
-        with function.submit(*args, **kwargs) as handle:
+        with shown_to_visitor(), function.submit(*args, **kwargs) as handle:
             return handle.result()
 
     return call
@@ -107,7 +108,7 @@ def _plain_face(function: GPUFunction) -> Callable[..., Any]:
 
 def _generator_face(function: GPUFunction) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        with function.submit(*args, **kwargs) as handle:
+        with shown_to_visitor(), function.submit(*args, **kwargs) as handle:
             yield from handle
             return handle.result()
 
@@ -116,17 +117,19 @@ def _generator_face(function: GPUFunction) -> Callable[..., Any]:
 
 def _coroutine_face(function: GPUFunction) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> Any:
-        async with await asyncio.to_thread(function.submit, *args, **kwargs) as handle:
-            return await handle
+        with shown_to_visitor():
+            async with await asyncio.to_thread(function.submit, *args, **kwargs) as handle:
+                return await handle
 
     return call
 
 
 def _async_generator_face(function: GPUFunction) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        async with await asyncio.to_thread(function.submit, *args, **kwargs) as handle:
-            async for value in handle:
-                yield value
+        with shown_to_visitor():
+            async with await asyncio.to_thread(function.submit, *args, **kwargs) as handle:
+                async for value in handle:
+                    yield value
 
     return call
 

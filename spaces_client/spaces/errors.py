@@ -22,6 +22,9 @@ from __future__ import annotations
 class SpacesError(Exception):
     """Base of every error that ZeroFarm raises on its own account."""
 
+    #: Of the message that a visitor of a page sees.
+    title = "ZeroGPU client error"
+
 
 class DefinitionError(SpacesError, ValueError):
     """A decorated function is declared in a way that can never work; raised at decoration where possible."""

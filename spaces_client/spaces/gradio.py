@@ -8,9 +8,11 @@ task. Gradio is never imported here: where it is not loaded, nobody uses it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from spaces.errors import RemoteError, SpacesError
 from spaces.farm.events import Bar, Progressed, Said
 
 
@@ -63,6 +65,23 @@ def current_visitor() -> NoVisitor | GradioVisitor:
     return GradioVisitor(blocks._queue, event_id) if blocks is not None and event_id else NoVisitor()
 
 
+@contextmanager
+def shown_to_visitor() -> Iterator[None]:
+    """Let the farm's own errors reach a page whose author shows no others: what stopped a task concerns its visitor.
+
+    The error stays what it is, and is a `gr.Error` as well. A function's own errors are left to Gradio's `show_error`.
+    """
+    try:
+        yield
+    except RemoteError:
+        raise
+    except SpacesError as error:
+        shown = _as_gradio_error(error)
+        if shown is None:
+            raise
+        raise shown from error.__cause__
+
+
 def relay(tell: Callable[[Progressed | Said], None], arguments: Iterable[object]) -> None:
     """In a child: send what the function says through Gradio to `tell`, from this context on.
 
@@ -109,6 +128,15 @@ class _QueueStandIn:
 def _local_context() -> Any:  # Any: gradio.context.LocalContext
     module = sys.modules.get("gradio.context")
     return getattr(module, "LocalContext", None)
+
+
+def _as_gradio_error(error: SpacesError) -> BaseException | None:
+    gradio_error = getattr(sys.modules.get("gradio.exceptions"), "Error", None)
+    if gradio_error is None or isinstance(error, gradio_error):
+        return None
+    kind = type(type(error).__name__, (type(error), gradio_error), {"__init__": gradio_error.__init__})
+    shown: BaseException = kind(str(error), title=error.title)
+    return shown
 
 
 def _tracks_tqdm(argument: object) -> bool:

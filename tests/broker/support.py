@@ -11,6 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
+from redis import ConnectionError as BrokerGone
+from redis import Redis
+
 from spaces.farm import wire
 from spaces.farm.connection import connect
 from spaces.farm.events import Event
@@ -99,6 +102,13 @@ def leaked_keys(queue: Queue) -> list[str]:
     return [name for name in names if queue.redis.ttl(name) == -1 and not Keys().is_permanent(name)]
 
 
+def answers(client: Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except BrokerGone:
+        return False
+
+
 class Server:
     """A broker that can be killed without warning and started again with what it had written."""
 
@@ -114,9 +124,8 @@ class Server:
     def start(self) -> None:
         self.socket.unlink(missing_ok=True)
         self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
-        wait_until(self.socket.exists)
         with connect(self.url) as client:
-            client.ping()
+            wait_until(lambda: answers(client))
 
     def kill(self) -> None:
         if self._process is not None:

@@ -9,6 +9,7 @@ from spaces.farm.events import Cancelled, Succeeded
 from spaces.farm.keys import ENDED
 from spaces.farm.payload import Payload
 from spaces.farm.queue import CancelOutcome, Queue
+from spaces.farm.rules import Rules
 from spaces.farm.task import State
 
 from .support import claimed, expire_worker, pushed, said, state_of
@@ -89,3 +90,12 @@ def test_a_cancelled_task_that_its_worker_gives_back_ends_instead_of_waiting_aga
     assert said(queue, task.id) == [Cancelled("the visitor left")]
     assert queue.depth("large") == 0
     assert not queue.end(lease, Succeeded(Payload(b"")))
+
+
+def test_a_cancelled_task_whose_last_worker_dies_was_cancelled_and_not_lost(queue: Queue) -> None:
+    task = pushed(queue)
+    claimed(queue, "w1")
+    queue.cancel(task.id, "the visitor left")
+    expire_worker(queue, "w1")
+    Queue(queue.redis, rules=Rules(attempts=1)).leases.beat("w2")
+    assert said(queue, task.id) == [Cancelled("the visitor left")]

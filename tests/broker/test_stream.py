@@ -145,6 +145,13 @@ def test_a_writer_stays_within_its_window_until_it_is_given_credit(queue: Queue,
     assert read == [yielded(number) for number in range(total)]
 
 
+def test_the_credit_of_a_dead_attempt_does_not_count_for_the_next(queue: Queue) -> None:
+    lease = running(queue, "w1")
+    queue.redis.lpush(queue.keys.credit(lease.task.id), "1", "1")
+    queue.leases.leave("w1")
+    assert queue.append(claimed(queue, "w2").lease, [Said("x")]) == 0
+
+
 def test_events_that_are_no_yields_need_no_credit(queue: Queue) -> None:
     writer = EventWriter(queue, running(queue))
     for _ in range(2 * WINDOW):

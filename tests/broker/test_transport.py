@@ -202,12 +202,16 @@ def test_the_acknowledgement_of_a_lost_lease_is_refused(
     assert state_of(queue, task) is State.RUNNING
 
 
-def test_closing_the_connection_takes_no_task_from_the_pool(app: Celery, worker: Worker, queue: Queue) -> None:
+def test_closing_the_connection_takes_no_task_from_the_pool(
+    app: Celery, worker: Worker, queue: Queue, caplog: pytest.LogCaptureFixture
+) -> None:
     """Celery closes its channels when the broker was away; the task goes on meanwhile, and is acknowledged after."""
     task = make_task()
     submit(app, task)
     message = worker.take()
-    worker.close()
+    with caplog.at_level(logging.INFO):
+        worker.close()
+    assert "Restoring" not in caplog.text
     assert state_of(queue, task) is State.RUNNING
     queue.append(message.properties["lease"], [Started("w1", "cpu", 1)])
     queue.end(message.properties["lease"], RESULT)
@@ -302,6 +306,23 @@ def test_workers_and_callers_go_on_when_the_broker_has_been_killed(server: Serve
             assert message.delivery_tag == task.id
             Queue(redis).end(message.properties["lease"], RESULT)
             message.ack()
+    worker.close()
+    app.close()
+
+
+def test_a_task_that_celery_could_not_throw_away_is_delivered_again(server: Server) -> None:
+    app = make_celery(server.url)
+    worker = Worker(app)
+    task = make_task()
+    submit(app, task)
+    message = worker.take()
+    server.kill()
+    with pytest.raises(worker.connection.connection_errors):
+        message.ack()
+    server.start()
+    worker.close()
+    worker = Worker(app)
+    assert worker.take().properties["lease"] == Lease(task, "w1", 2)
     worker.close()
     app.close()
 

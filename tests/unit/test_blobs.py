@@ -22,7 +22,6 @@ from spaces.farm.payload import INLINE_BYTES, Blob, Payload
 from spaces_workers.broker import find_broker
 
 LARGE = Encoded(b"body", (b"a" * 70_000, b"", b"b" * 65))
-MODULE = "spaces.farm.blobs"
 
 
 @pytest.fixture
@@ -122,7 +121,7 @@ def test_a_name_from_the_network_cannot_leave_its_place(
     name: str, files: SharedMemoryStore, broker: BrokerStore
 ) -> None:
     for store, blob in ((files, Blob("file", name, "here", 1)), (broker, Blob("broker", name, "", 1))):
-        for act in (store.read, store.delete):  # type: ignore[attr-defined]
+        for act in (store.read, store.delete):
             with pytest.raises(ValueError, match="payload"):
                 act(blob)
 
@@ -160,7 +159,7 @@ def test_a_full_disk_is_said_and_leaves_no_file(
 
 def test_a_string_in_the_broker_has_a_lifetime(redis: Redis, broker: BrokerStore) -> None:
     blob = broker.write(LARGE)
-    assert 0 < int(redis.pttl(f"blob:{blob.name}")) <= 60_000  # type: ignore[arg-type]  # not awaited
+    assert 0 < int(redis.pttl(f"blob:{blob.name}")) <= 60_000
 
 
 def test_a_string_too_large_for_the_broker_is_refused(broker: BrokerStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import uuid
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import msgpack
 import pytest
@@ -62,7 +63,7 @@ VALUES = st.recursive(
 )
 
 
-def round_trip(value: object, codec: Codec | None = None) -> object:
+def round_trip(value: object, codec: Codec | None = None) -> Any:  # any: whatever was sent
     codec = codec or Codec()
     encoded = codec.encode(value)
     return codec.decode(bytes(encoded.body), tuple(map(bytes, encoded.buffers)))
@@ -98,9 +99,9 @@ def test_any_bytes_are_read_or_refused(body: bytes) -> None:
 @given(st.sampled_from(list(Kind)), st.lists(VALUES, max_size=5))
 def test_any_fields_of_any_kind_are_read_or_refused(kind: Kind, fields: list[object]) -> None:
     encoded = Codec().encode(fields)
-    forged = bytes(encoded.body)
+    body = bytes(encoded.body)
     head = msgpack.packb(msgpack.ExtType(kind.value, b""))
-    forged = msgpack.Packer().pack_array_header(len(fields) + 1) + head + forged[1:]  # a short list has a header of 1
+    forged = msgpack.Packer().pack_array_header(len(fields) + 1) + head + body[1:]  # a short list has a header of 1
     try:
         Codec(KEY).decode(forged, encoded.buffers)
     except EncodingError:
@@ -113,7 +114,7 @@ def test_any_fields_of_any_kind_are_read_or_refused(kind: Kind, fields: list[obj
         2**63,
         2**64,
         -(2**63) - 1,
-        10**5000,
+        10**4000,
         "\ud800",
         "caf\u00e9\udcff",
         Decimal("sNaN"),
@@ -138,7 +139,7 @@ def test_values_at_the_edges_come_back(value: object) -> None:
 
 
 def test_floats_keep_sign_and_nan() -> None:
-    nan, zero, infinity = round_trip((math.nan, -0.0, -math.inf))  # type: ignore[misc]  # a tuple, as it was
+    nan, zero, infinity = round_trip((math.nan, -0.0, -math.inf))
     assert math.isnan(nan)
     assert math.copysign(1, zero) == -1
     assert infinity == -math.inf
@@ -146,7 +147,7 @@ def test_floats_keep_sign_and_nan() -> None:
 
 def test_the_order_of_a_dict_is_kept() -> None:
     value = dict.fromkeys(("z", "a", (2, 1), 0))
-    assert list(round_trip(value)) == list(value)  # type: ignore[call-overload]  # a dict, as it was
+    assert list(round_trip(value)) == list(value)
 
 
 def test_large_bytes_travel_beside_the_message() -> None:
@@ -157,7 +158,7 @@ def test_large_bytes_travel_beside_the_message() -> None:
 
 def test_each_place_of_a_shared_list_gets_a_copy() -> None:
     shared = [1]
-    first, second = round_trip([shared, shared])  # type: ignore[misc]  # a list of two
+    first, second = round_trip([shared, shared])
     assert first == second == shared
     assert first is not second
 
@@ -212,8 +213,8 @@ def test_a_value_can_be_read_from_a_view() -> None:
 
 def test_plain_data_needs_no_library() -> None:
     script = (
-        "import sys; from spaces.farm.codec import Codec; codec = Codec(b'k' * 32)\n"
-        "body = codec.encode(({'steps': 20}, [1.5], sys.flags)).body; codec.decode(body)\n"
+        "import collections, sys; from spaces.farm.codec import Codec; codec = Codec(b'k' * 32)\n"
+        "body = codec.encode(({'steps': 20}, [1.5], collections.OrderedDict(a=1))).body; codec.decode(body)\n"
         "print([name for name in ('numpy', 'torch', 'PIL', 'gradio', 'pandas') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)

@@ -25,7 +25,6 @@ ARRAYS = {
     "times": np.array(["2026-01-01", "NaT"], dtype="M8[us]"),
     "spans": np.array([1, 2], dtype="m8[25s]"),
     "structured": np.zeros(3, RECORD),
-    "aligned": np.zeros(2, np.dtype([("a", "i1"), ("b", "f8")], align=True)),
     "no dimension": np.array(3.5),
     "empty": np.zeros((0, 3)),
     "text of no length": np.zeros(2, "<U0"),
@@ -85,12 +84,14 @@ def test_a_numpy_scalar_keeps_its_type(scalar: np.generic) -> None:
         np.ma.array([1, 2], mask=[False, True]),
         np.rec.array([(1, 2.0)], dtype=[("a", "i4"), ("b", "f8")]),
         np.array(["text", "of any length"], dtype=np.dtypes.StringDType()),
+        np.zeros(2, np.dtype([("a", "i1"), ("b", "f8")], align=True)),
     ],
-    ids=["object", "masked", "records", "strings"],
+    ids=["object", "masked", "records", "strings", "aligned"],
 )
 def test_what_bytes_alone_do_not_tell_goes_by_pickle(array: np.ndarray[Any, Any]) -> None:
     result = round_trip(array, Codec(KEY))
     assert type(result) is type(array)
+    assert result.dtype.isalignedstruct == array.dtype.isalignedstruct
     assert result.tolist() == array.tolist()
     with pytest.raises(EncodingError, match="needs the Space's key"):
         Codec().encode(array)
@@ -206,8 +207,19 @@ def test_an_image_opened_from_a_file_is_a_plain_image_that_knows_its_file(tmp_pa
     with Image.open(path) as opened:
         result = round_trip(opened)
     assert type(result) is Image.Image
-    assert (result.format, result.filename, result.info["transparency"]) == ("PNG", str(path), 0)
+    assert (result.format, vars(result)["filename"], result.info["transparency"]) == ("PNG", str(path), 0)
     assert result.convert("RGBA").getpixel((0, 0)) == (255, 0, 0, 0)
+
+
+def test_an_image_whose_file_was_cut_off_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "cut.png"
+    Image.effect_noise((64, 64), 50).save(path)
+    path.write_bytes(path.read_bytes()[:1000])
+    with (
+        Image.open(path) as image,
+        pytest.raises(EncodingError, match=r"cannot be sent to another process: .*truncated"),
+    ):
+        Codec().encode(image)
 
 
 def test_of_an_animation_the_current_frame_goes() -> None:

@@ -16,7 +16,6 @@ from spaces.errors import EncodingError
 from spaces.farm.codec import Codec
 
 KEY = b"k" * 32
-MODULE = __name__.replace(".", r"\.")
 
 
 class Scheduler:
@@ -62,9 +61,9 @@ def generate(prompt: str, pipe: object = None, *images: object, steps: object = 
     pass
 
 
-def refusal(*args: object, codec: Codec | None = None, **kwargs: object) -> str:
+def refusal(*args: object, codec: Codec = Codec(KEY), **kwargs: object) -> str:  # noqa: B008  # never changes
     with pytest.raises(EncodingError) as caught:
-        (codec or Codec(KEY)).encode_call("generate", inspect.signature(generate), args, kwargs)
+        codec.encode_call("generate", inspect.signature(generate), args, kwargs)
     return str(caught.value)
 
 
@@ -93,7 +92,7 @@ def test_a_lock_deep_inside_an_argument_is_found() -> None:
         ({"a": [1, (threading.Thread(),)]}, "it holds a thread (threading.Thread at ['a'][1][0])"),
         (Pipeline().run, "it holds a lock (_thread.lock at .__self__.scheduler.mutex)"),
         ([Stubborn()], f"it holds a {__name__}.Stubborn at [0] (no entry)"),
-        (memoryview(b"abc"), "it is a memoryview (cannot pickle 'memoryview' object)"),
+        (memoryview(b"abc"), "it is a memoryview (cannot pickle "),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
@@ -116,7 +115,7 @@ def test_an_open_file_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_an_argument_goes_by_the_name_that_its_author_gave_it(
-    args: tuple[object, ...], kwargs: dict[str, object], name: str
+    args: tuple[object, ...], kwargs: dict[str, Any], name: str
 ) -> None:
     assert refusal(*args, **kwargs).startswith(f"argument {name!r} of generate() ")
 

@@ -6,8 +6,10 @@ import collections
 import dataclasses
 import enum
 import functools
+import gc
 import pickle
 import re
+import warnings
 from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
@@ -89,12 +91,22 @@ def test_a_subclass_of_str_keeps_its_attributes() -> None:
     assert (type(result), result, result.name) == (FilePath, "/tmp/upload.png", "upload.png")
 
 
+def gradio_and_component() -> tuple[Any, Any]:  # any: gradio is untyped here
+    """Gradio leaves event loops open when it is imported; they are collected here, where nobody minds."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gradio: Any = pytest.importorskip("gradio")  # any: as above
+        with gradio.Blocks():
+            component = gradio.Gallery()
+        gc.collect()
+    return gradio, component
+
+
 def test_gradios_own_argument_types_come_back() -> None:
-    gradio: Any = pytest.importorskip("gradio")  # any: gradio is untyped here
+    gradio, component = gradio_and_component()
     from gradio.utils import NamedString
 
-    with gradio.Blocks():
-        event = gradio.SelectData(target=gradio.Gallery(), data={"index": 3, "value": "x"})
+    event = gradio.SelectData(target=component, data={"index": 3, "value": "x"})
     path, request, selected = round_trip((NamedString("/tmp/a"), gradio.Request(username="ada"), event))
     assert path.name == "/tmp/a"
     assert request.username == "ada"
@@ -111,9 +123,6 @@ def test_an_array_inside_an_object_stays_outside_the_pickle_and_is_writable() ->
 
 def test_sharing_inside_an_object_is_kept() -> None:
     mask = np.zeros(3)
-    first, second = round_trip(Settings(1, mask).__dict__ | {"again": Settings(2, mask)}).values(), None
-    assert second is None
-    assert len(first) == 3
     pair = round_trip(collections.OrderedDict(a=mask, b=mask))
     assert pair["a"] is pair["b"]
 
@@ -125,13 +134,18 @@ def test_without_a_key_nothing_is_pickled() -> None:
         Codec().encode([Point(1, 2)])
 
 
+SPRUNG: list[str] = []
+
+
+def spring(text: str) -> None:
+    SPRUNG.append(text)
+
+
 class Trap:
     """Unpickling it would be noticed."""
 
-    sprung: list[str] = []  # noqa: RUF012  # shared on purpose
-
     def __reduce__(self) -> tuple[Callable[..., None], tuple[str]]:
-        return Trap.sprung.append, ("it was opened",)
+        return spring, ("it was opened",)
 
 
 def forged(signature: bytes, pickled: bytes, *buffers: bytes) -> bytes:
@@ -155,13 +169,13 @@ def forged(signature: bytes, pickled: bytes, *buffers: bytes) -> bytes:
 def test_a_pickle_that_the_key_did_not_sign_is_never_opened(codec: Codec, signature: bytes) -> None:
     with pytest.raises(EncodingError, match="pickle"):
         codec.decode(forged(signature, pickle.dumps(Trap())))
-    assert Trap.sprung == []
+    assert SPRUNG == []
 
 
 def test_a_trap_that_is_signed_springs() -> None:
     """The test above could not fail if the trap did not work."""
     Codec(KEY).decode(forged(sign(KEY, pickle.dumps(Trap()), ()), pickle.dumps(Trap())))
-    assert Trap.sprung.pop() == "it was opened"
+    assert SPRUNG.pop() == "it was opened"
 
 
 def test_a_changed_buffer_is_noticed() -> None:

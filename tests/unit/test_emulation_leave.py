@@ -17,11 +17,24 @@ def case(function: Case) -> Case:
     return function
 
 
+def leave_for_another_memory() -> set[int]:
+    """Leave for the CPU, but with every storage copied as to a GPU; returns the new addresses."""
+    from spaces import emulation
+
+    addresses: set[int] = set()
+
+    def move(storages: list[Any]) -> list[Any]:
+        copies = [storage.clone() for storage in storages]
+        addresses.update(copy.data_ptr() for copy in copies)
+        return copies
+
+    emulation.leave("cpu", move)
+    return addresses
+
+
 @case
 def every_tensor_moves_wherever_it_is_kept() -> None:
     import torch
-
-    from spaces import emulation
 
     model = torch.nn.Linear(2, 2).to("cuda")
     listed = [torch.ones(2, device="cuda")]
@@ -32,10 +45,13 @@ def every_tensor_moves_wherever_it_is_kept() -> None:
     def where() -> str:
         return str(closed.device)
 
-    emulation.leave("meta")
-    assert [str(tensor.device) for tensor in (model.weight, model.bias, listed[0], parameter)] == ["meta"] * 4
-    assert where() == "meta"
-    assert str(cpu.device) == "cpu"
+    assert where() == "cuda:0"
+
+    kept = [model.weight, model.bias, listed[0], parameter, closed]
+    moved = leave_for_another_memory()
+    assert moved == {tensor.untyped_storage().data_ptr() for tensor in kept}
+    assert where() == "cpu"
+    assert cpu.untyped_storage().data_ptr() not in moved
 
 
 @case
@@ -71,19 +87,19 @@ def gradients_and_special_tensors_move_too() -> None:
     import torch
     from torch.testing._internal.two_tensor import TwoTensor
 
-    from spaces import emulation
-
     leaf = torch.ones(2, device="cuda", requires_grad=True)
     (leaf * 2).sum().backward()
     with torch.inference_mode():
         inferred = torch.ones(2, device="cuda")
     sparse = torch.eye(2, device="cuda").to_sparse()
     wrapped = TwoTensor(torch.ones(2), torch.ones(2)).to("cuda")
-    emulation.leave("meta")
-    assert leaf.grad is not None
-    assert str(leaf.device) == str(leaf.grad.device) == "meta"
-    assert str(inferred.device) == str(sparse.device) == "meta"
-    assert str(wrapped.a.device) == "meta"
+    gradient = leaf.grad
+    moved = leave_for_another_memory()
+    assert gradient is not None
+    assert {tensor.untyped_storage().data_ptr() for tensor in (leaf, gradient, inferred)} <= moved
+    assert [str(tensor.device) for tensor in (leaf, gradient, inferred, sparse, wrapped)] == ["cpu"] * 5
+    assert sparse.to_dense().tolist() == [[1.0, 0.0], [0.0, 1.0]]
+    assert wrapped.a.tolist() == [1.0, 1.0]
 
 
 @case
@@ -157,7 +173,7 @@ def a_default_device_set_by_the_space_stays_in_force() -> None:
     from spaces import emulation
 
     torch.set_default_device("cuda")
-    emulation.leave("meta")
+    emulation.leave("cpu")
     (mode,) = torch.overrides._get_current_function_mode_stack()
     assert isinstance(mode, DeviceContext)
     assert mode.device.type == "cuda"
@@ -195,8 +211,8 @@ def what_was_found_before_a_freeze_is_found_after_the_fork() -> None:
     assert [id(tensor) for tensor in emulation.tracked()] == [id(weight)]
     gc.freeze()
     later = torch.ones(2, device="cuda")
-    emulation.leave("meta")
-    assert str(weight.device) == str(later.device) == "meta"
+    moved = leave_for_another_memory()
+    assert moved == {weight.untyped_storage().data_ptr(), later.untyped_storage().data_ptr()}
 
 
 @case
@@ -205,12 +221,9 @@ def a_freeze_before_anything_was_found_does_no_harm() -> None:
 
     import torch
 
-    from spaces import emulation
-
     weight = torch.ones(2, device="cuda")
     gc.freeze()
-    emulation.leave("meta")
-    assert str(weight.device) == "meta"
+    assert leave_for_another_memory() == {weight.untyped_storage().data_ptr()}
 
 
 @case

@@ -161,7 +161,7 @@ def relocated_weights_keep_values_views_and_their_place() -> None:
     first, last = arena.data_ptr(), arena.data_ptr() + 4096
     assert first <= model.weight.data_ptr() < row.data_ptr() < last
     assert not arena.is_cuda
-    assert {id(tensor) for tensor in emulation.tracked()} == {id(model.weight), id(model.bias), id(row)}
+    assert {id(tensor) for tensor in emulation.tracked()} >= {id(model.weight), id(model.bias), id(row)}
 
 
 @case

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import secrets
 import signal
@@ -18,7 +17,8 @@ from spaces.farm.pages import pages_path
 from spaces.farm.signing import derive_space_key
 from spaces_workers import environment, nursery, readiness
 from spaces_workers.keeper import Service
-from spaces_workers.processes import TERMINATE, Command, Process, Steps
+from spaces_workers.processes import Command, Process, Steps
+from spaces_workers.readiness import Probe
 from spaces_workers.served_space import ServedSpace
 from spaces_workers.worker_plan import PlannedWorker
 
@@ -28,6 +28,7 @@ STOP_WORKER: Steps = ((signal.SIGTERM, 2.5), (signal.SIGQUIT, 1.5))
 STOP_NURSERY: Steps = ((signal.SIGTERM, 1.0),)
 
 FLOWER_LOGIN = "FLOWER_BASIC_AUTH"
+FLOWER_HOST = "127.0.0.1"  # who may open Flower may stop tasks, so it is not where the pages are
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,30 +56,32 @@ class Composition:
         self._options = options
         self._leases = leases
         given = os.environ.get(FLOWER_LOGIN)
-        #: Flower's login, where it was made here and must be told; None where the operator gave one.
+        #: Flower's login where it was made here, so that it must be told; None where the operator gave one.
         self.made_login = None if given else f"zerofarm:{secrets.token_urlsafe(12)}"
-        self._flower_login = given or str(self.made_login)
+        self._login = given or str(self.made_login)
 
     def nursery(self) -> Service:
         """The maker of zygotes, unless this host has one."""
         socket = nursery.socket_path(self._options.run_dir)
         log_dir = str(self._options.state_dir / "logs")
-        command = self._module("nursery", "spaces_workers.nursery", str(self._options.run_dir), log_dir)
+        module = _module("spaces_workers.nursery", str(self._options.run_dir), log_dir)
         return Service(
             "nursery",
-            Command(*command, environment.without_secrets(), self._log("nursery"), STOP_NURSERY),
+            Command(module, environment.without_secrets(), self._log("nursery"), STOP_NURSERY),
             probe=lambda _: readiness.listener(socket),
             is_provided=lambda: readiness.listens(socket),
         )
 
     def workers(self) -> Iterator[Service]:
         """The workers, each on a device, or a share of one, of its own."""
+        key = {config.FARM_KEY: self._options.farm_key.hex()}
         for planned in self._options.workers:
-            name = f"worker {planned.name}"
             yield Service(
-                name,
-                self._command(name, self._worker_arguments(planned), {config.FARM_KEY: self._options.farm_key.hex()}),
-                probe=lambda process: readiness.lease(self._leases, process.pid),
+                f"worker {planned.name}",
+                Command(
+                    self._worker(planned), self._environment(key), self._log(f"worker-{planned.name}"), STOP_WORKER
+                ),
+                probe=self._lease,
             )
 
     def spaces(self) -> Iterator[Service]:
@@ -86,17 +89,73 @@ class Composition:
         for space in self._options.spaces:
             port = self._options.space_ports[space.name]
             key = derive_space_key(self._options.farm_key, space.name)
-            command = Command(
-                f"web-{space.name}",
-                [sys.executable, "-m", "spaces.script", str(space.app_file)],
-                environment.of_web(space.name, self.url, key, (self._options.host, port)),
-                self._log(f"web-{space.name}"),
+            yield self._page(
+                f"Space {space.name}",
+                Command(
+                    _module("spaces.script", str(space.app_file)),
+                    environment.of_web(space.name, self.url, key, (self._options.host, port)),
+                    self._log(f"web-{space.name}"),
+                ),
+                (self._options.host, port),
+                space=space.name,
             )
-            yield Service(f"Space {space.name}", command, self._page(port), self._url(port), space.name)
 
     def home(self) -> Service:
         """The home page."""
-        port = self._options.home_port
-        return Service(
-        ...
+        host, port = self._options.host, self._options.home_port
+        pages = str(pages_path(self._options.state_dir))
+        module = _module("spaces_app.home", "--host", host, "--port", str(port), "--pages", pages)
+        command = Command(module, self._environment(), self._log("home"))
+        return self._page("home", command, (host, port), path="/healthz")
+
+    def flower(self) -> Iterator[Service]:
+        """Flower, if it is wanted."""
+        port = self._options.flower_port
+        if port is None:
+            return
+        module = _module("spaces_workers.flower", "--address", FLOWER_HOST, "--port", str(port))
+        command = Command(module, self._environment({FLOWER_LOGIN: self._login}), self._log("flower"))
+        yield self._page("Flower", command, (FLOWER_HOST, port), path="/healthcheck")
+
+    def _worker(self, planned: PlannedWorker) -> list[str]:
+        options = self._options
+        return _module(
+            "spaces_workers.cli",
+            *("worker", "--supervised", "--name", planned.name, "--gpus", planned.gpus),
+            *("--workers-per-gpu", str(options.workers_per_gpu)),
+            *("--state-dir", str(options.state_dir), "--run-dir", str(options.run_dir)),
         )
+
+    def _lease(self, process: Process) -> Probe:
+        return readiness.lease(self._leases, process.pid)
+
+    def _environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Of a process of our own: the broker, and nothing that would make it a part of a Space."""
+        settings = config.current()
+        own = {
+            config.ROLE: Role.NONE,
+            config.URL: self.url,
+            config.RUN_DIR: str(settings.run_dir),
+            config.HOST: settings.host,
+            "PYTHONUNBUFFERED": "1",
+        }
+        return environment.without_secrets() | own | dict(more or {})
+
+    def _page(
+        self, name: str, command: Command, address: tuple[str, int], *, path: str = "/", space: str = ""
+    ) -> Service:
+        host, port = local(address[0]), address[1]
+        url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        return Service(name, command, lambda _: readiness.page(host, port, path), url, space)
+
+    def _log(self, name: str) -> Path:
+        return self._options.state_dir / "logs" / f"{name}.log"
+
+
+def local(host: str) -> str:
+    """The address by which this host reaches a server that listens at `host`."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
+
+
+def _module(name: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", name, *arguments]

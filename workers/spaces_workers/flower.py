@@ -28,7 +28,8 @@ from spaces.errors import SpacesError
 from spaces.farm.celery_app import make_celery
 from spaces.farm.connection import connect
 from spaces.farm.queue import Queue
-from spaces_workers.flower_ends import Ends, FarmEvents
+from spaces_workers.flower_ends import Ends
+from spaces_workers.flower_events import FarmEvents
 from spaces_workers.flower_pages import PAGES
 
 #: Who may open Flower may stop tasks and workers, so unless told otherwise it answers on this host only.
@@ -48,7 +49,7 @@ class FarmFlower(Flower):  # type: ignore[misc]  # flower has no types
 
     def __init__(self, app: Celery, queue: Queue) -> None:
         limits = {"max_tasks_in_memory": options.max_tasks, "max_workers_in_memory": options.max_workers}
-        events = FarmEvents(app, IOLoop.current(), enable_events=options.enable_events, **limits)
+        events = FarmEvents(app, IOLoop.current(), enable_events=False, **limits)  # our workers always send theirs
         super().__init__(capp=app, options=options, events=events, **settings)
         self.queue = queue
         self.ends = Ends(self.events.state, queue)
@@ -64,14 +65,16 @@ class FarmFlower(Flower):  # type: ignore[misc]  # flower has no types
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run Flower until it is told to stop. Returns the exit code."""
+    """Run Flower until it is told to stop; then the process ends. Returns the exit code if it could not start."""
     given = _parser().parse_args(argv)
     try:
         serve(given.redis_url, given.address, given.port)
     except (SpacesError, OSError) as error:
         print(f"Flower cannot start at {given.address}:{given.port}: {error}", file=sys.stderr)
         return 1
-    return 0
+    sys.stdout.flush()
+    # Python would wait for Flower's threads, and they for an absent broker as long as it stays away.
+    os._exit(0)
 
 
 def serve(url: str, address: str, port: int) -> None:
@@ -92,8 +95,8 @@ def serve(url: str, address: str, port: int) -> None:
     try:
         flower.start()
     finally:
-        flower.stop()
         _finish(loop)
+        flower.stop()
 
 
 def _configure() -> None:
@@ -123,7 +126,6 @@ def _finish(loop: asyncio.AbstractEventLoop) -> None:
     for task in tasks:
         task.cancel()
     loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-    loop.close()
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -12,7 +12,6 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from flower.events import Events
 from redis import RedisError
 from tornado.ioloop import PeriodicCallback
 
@@ -33,16 +32,6 @@ EVENTS = {
     State.CRASHED: "failed",
     State.LOST: "failed",
 }
-
-
-class FarmEvents(Events):  # type: ignore[misc]  # flower has no types
-    """What Flower hears. A task that waits counts as received when it was sent: lists are sorted by that, latest first,
-    and would otherwise have at their very end what still waits. The worker that gets it says better."""
-
-    def on_event(self, event: dict[str, Any]) -> None:  # Any: Celery's event
-        if event["type"] == "task-sent":
-            event["received"] = event["timestamp"]
-        super().on_event(event)
 
 
 class Ends:

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from spaces.farm.pages import Serving
 from spaces_workers.processes import Command, Process, described
 from spaces_workers.readiness import Probe, until
 from spaces_workers.reports import Answering, Failed, Reporter, Restarting, Starting
@@ -42,7 +43,8 @@ class Keeper:
     def __init__(self, service: Service, report: Reporter) -> None:
         self.service = service
         self.settled = asyncio.Event()  #: it answers, or has failed
-        self.answers = False  #: it does its work now
+        self.serving: Serving = "starting"
+        self.problem = ""  #: why it does not answer, in one line
         self._report = report
         self._process: Process | None = None
         self._pause = Pause()
@@ -63,6 +65,16 @@ class Keeper:
         """End its process, if it has one. `run` must have been cancelled before."""
         if self._process is not None:
             await self._process.stop()
+
+    @property
+    def answers(self) -> bool:
+        """Whether it does its work now."""
+        return self.serving == "serving"
+
+    @property
+    def pid(self) -> int | None:
+        """Its process, if it is one of ours."""
+        return self._process.pid if self._process is not None else None
 
     def kill(self) -> None:
         """End its process at once."""
@@ -92,13 +104,14 @@ class Keeper:
             ending.cancel()
 
     def _answer(self) -> None:
-        self.answers = True
+        self.serving, self.problem = "serving", ""
         self.settled.set()
 
     async def _fail(self, process: Process) -> None:
         reason = f"{described(await process.ended())} before it answered"
         log = self.service.command.log
         words = process.log.last_words()
+        self.serving, self.problem = "failed", words.rpartition("\n")[2] or reason
         self._report(Failed(self.service.name, self.service.space, reason, words, str(log)))
         self.settled.set()
 
@@ -106,9 +119,9 @@ class Keeper:
         """Say that the process died, and how long to wait."""
         if self._process is None:
             raise ValueError(f"{self.service.name} ended without having been started")
-        self.answers = False
+        self.serving, self.problem = "restarting", described(status)
         pause = self._pause.next(self._process.seconds)
-        self._report(Restarting(self.service.name, described(status), pause, str(self.service.command.log)))
+        self._report(Restarting(self.service.name, self.problem, pause, str(self.service.command.log)))
         return pause
 
 

@@ -1,5 +1,4 @@
-"""One process that `zerofarm up` starts: tied to it, its output in a log, its end noticed at once and brought about when
-wanted.
+"""One process that `zerofarm up` starts: tied to it, its output in a log, its end noticed at once, or brought about.
 
 Everything is started from the thread of the event loop, because a tied process dies with the *thread* that started it.
 """
@@ -29,7 +28,6 @@ TERMINATE: Steps = ((signal.SIGTERM, 3.0),)
 class Command:
     """How a process is started and stopped."""
 
-    name: str  #: for people, and of its log: `worker-cpu0`
     arguments: Sequence[str]
     environment: Mapping[str, str] = field(repr=False)  #: holds secrets
     log: Path
@@ -44,7 +42,7 @@ class Process:
         self.log = LogTail(command.log)
         self.started_at = time.monotonic()
         self._popen = _started(command)
-        self._ended = asyncio.create_task(self._wait(), name=f"end of {command.name}")
+        self._ended = asyncio.create_task(self._wait())
 
     @property
     def pid(self) -> int:
@@ -117,7 +115,12 @@ def _started(command: Command) -> subprocess.Popen[bytes]:
 async def _readable(fd: int) -> None:
     loop = asyncio.get_running_loop()
     seen: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(fd, lambda: seen.done() or seen.set_result(None))
+
+    def notice() -> None:
+        if not seen.done():
+            seen.set_result(None)
+
+    loop.add_reader(fd, notice)
     try:
         await seen
     finally:

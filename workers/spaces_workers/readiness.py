@@ -53,10 +53,9 @@ def listener(path: Path) -> Probe:
 
 def listens(path: Path) -> bool:
     """Whether somebody accepts connections at a unix socket, now."""
-    with socket.socket(socket.AF_UNIX) as sock:
-        with suppress(OSError):
-            sock.connect(str(path))
-            return True
+    with socket.socket(socket.AF_UNIX) as sock, suppress(OSError):
+        sock.connect(str(path))
+        return True
     return False
 
 

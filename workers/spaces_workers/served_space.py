@@ -26,7 +26,7 @@ class ServedSpace:
 
 
 def served_space(path: Path) -> ServedSpace:
-    """The Space in a folder with `app.py` (or a README that names `app_file`), or in a `.py` file. Raises SpaceFault."""
+    """The Space in a folder with `app.py`, or with a README that names its script; or in a script. Raises SpaceFault."""
     app_file = _app_file(path)
     source = Source(path.resolve() / "app.py") if path.is_dir() else source_at(app_file)
     card = {} if source.alone else _card(source.root)
@@ -73,7 +73,7 @@ def _card(folder: Path) -> dict[str, str]:
         return {}
     if not lines or lines[0].strip() != "---":
         return {}
-    card = {}
+    card: dict[str, str] = {}
     for line in lines[1:]:
         if line.strip() == "---":
             return card

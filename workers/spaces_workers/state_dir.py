@@ -29,7 +29,9 @@ def usable(state_dir: Path) -> Path:
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise StateDirFault(f"the state directory {state_dir} cannot be made: {error}. Give another --state-dir") from None
+        raise StateDirFault(
+            f"the state directory {state_dir} cannot be made: {error}. Give another --state-dir"
+        ) from None
     if not os.access(state_dir, os.R_OK | os.W_OK | os.X_OK):
         raise StateDirFault(f"the state directory {state_dir} cannot be written. Give another --state-dir")
     return state_dir.resolve()

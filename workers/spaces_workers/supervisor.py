@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Coroutine, Iterable
-from dataclasses import replace
-from typing import Any
+from collections.abc import Coroutine, Iterable, Sequence
 
-from spaces import config
 from spaces.errors import SpacesError
 from spaces.farm.connection import connect
 from spaces.farm.leases import Leases
-from spaces.farm.pages import Page, Pages, Serving, pages_path
+from spaces.farm.pages import Page, Pages, pages_path
 from spaces.farm.queue import Queue
 from spaces_workers.broker_keeper import BrokerKeeper
 from spaces_workers.composition import Composition, FarmOptions
 from spaces_workers.keeper import Keeper, Service
-from spaces_workers.reports import Answering, Failed, Ready, Report, Reporter, Restarting, Starting, Stopped, Stopping
+from spaces_workers.reports import Ready, Report, Reporter, Stopped, Stopping
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -37,14 +34,14 @@ class Supervisor:
     def __init__(self, options: FarmOptions, reporter: Reporter) -> None:
         self._options = options
         self._reporter = reporter
-        self._pages = Pages()
         self._broker = BrokerKeeper(options.state_dir, options.url, self._report)
         self._nursery: list[Keeper] = []
         self._workers: list[Keeper] = []
-        self._web: list[Keeper] = []
+        self._spaces: list[Keeper] = []
+        self._flower: list[Keeper] = []
+        self._home: list[Keeper] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._ending: asyncio.Future[None]
-        self._stop_asked = False
+        self._ending: asyncio.Future[None] | None = None
 
     async def run(self) -> None:
         """Live until asked to stop, then leave no process. Raises SpacesError where the farm cannot be."""
@@ -65,26 +62,16 @@ class Supervisor:
         self._go(self._broker.run(broker))
         leases = Queue(connect(broker.url)).leases
         farm = Composition(self._options, broker.url, leases)
-        self._nursery = await self._needed([farm.nursery()])
-        self._pages = Pages(
-            spaces={space.name: Page("", "starting", space.title, space.emoji) for space in self._options.spaces}
-        )
+        self._nursery = self._kept([farm.nursery()])
+        await _needed(self._nursery)
+        self._home = self._kept([farm.home()])
         self._workers = self._kept(farm.workers())
-        self._web = self._kept([*farm.spaces(), *farm.flower()])
-        self._web += await self._needed([farm.home()])
-        await _settled(self._workers)
-        if not any(worker.answers for worker in self._workers):
-            raise FarmFault("no worker could be started; what the first one said stands above")
-        await _settled(self._web)
+        self._spaces = self._kept(farm.spaces())
+        self._flower = self._kept(farm.flower())
+        await _needed(self._home)
+        await _needed(self._workers)
+        await _settled([*self._spaces, *self._flower])
         self._report(self._ready(farm, leases))
-
-    async def _needed(self, services: list[Service]) -> list[Keeper]:
-        keepers = self._kept(services)
-        await _settled(keepers)
-        for keeper in keepers:
-            if not keeper.answers:
-                raise FarmFault(f"{keeper.service.name} could not be started; see {keeper.service.command.log}")
-        return keepers
 
     def _kept(self, services: Iterable[Service]) -> list[Keeper]:
         keepers = [Keeper(service, self._report) for service in services]
@@ -92,39 +79,81 @@ class Supervisor:
             self._go(keeper.run())
         return keepers
 
-    def _ready(self, farm: Composition, leases: Leases) -> Ready:
-        told = leases.workers().values()
-        ours = {worker.pid for worker in self._workers if worker.answers}
-        spaces = self._pages.spaces
-        return Ready(
-            home=self._pages.home,
-            flower=self._pages.flower or None,
-            flower_login=farm.made_login if self._pages.flower else None,
-            broker=farm.url,
-            workers=[{"name": info["node"]} | info for info in told if info.get("pid") in ours],
-            spaces={name: page.url for name, page in spaces.items() if page.url},
-            failed=[name for name, page in spaces.items() if page.serving == "failed"],
-        )
+    def _go(self, work: Coroutine[None, None, None]) -> None:
+        """Have something done beside the rest; an error of it ends the farm."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
 
-    # --- what happens, told on and written down for the home page
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled() or self._ending is None or self._ending.done():
+            return
+        if (error := task.exception()) is not None:
+            self._ending.set_exception(error)
 
     def _report(self, report: Report) -> None:
         self._reporter(report)
-        match report:
-            case Answering(name, url):
-                self._note(name, url, "serving")
-            case Failed(name, traceback=traceback):
-                self._note(name, "", "failed", traceback.strip().rpartition("\n")[2])
-            case Restarting(name, reason):
-                self._note(name, "", "restarting", reason)
-            case _:
-                pass
+        self._pages().write(pages_path(self._options.state_dir))
 
-    def _note(self, name: str, url: str, serving: Serving, problem: str = "") -> None:
-        ...
+    def _pages(self) -> Pages:
+        keepers = {keeper.service.space: keeper for keeper in self._spaces}
+        spaces = {}
+        for space in self._options.spaces:
+            keeper = keepers.get(space.name)
+            serving, problem = (keeper.serving, keeper.problem) if keeper else ("starting", "")
+            spaces[space.name] = Page(_url([keeper] if keeper else []), serving, space.title, space.emoji, problem)
+        return Pages(_url(self._home), _url(self._flower), spaces)
 
-    # --- the end
+    def _ready(self, farm: Composition, leases: Leases) -> Ready:
+        pages = self._pages()
+        ours = {worker.pid for worker in self._workers if worker.answers}
+        workers = leases.workers().values()
+        return Ready(
+            home=pages.home,
+            flower=pages.flower or None,
+            flower_login=farm.made_login if pages.flower else None,
+            broker=farm.url,
+            workers=[{"name": info["node"]} | info for info in workers if info.get("pid") in ours],
+            spaces={name: page.url for name, page in pages.spaces.items() if page.url},
+            failed=[name for name, page in pages.spaces.items() if page.serving == "failed"],
+        )
 
-    def _ask_to_stop(self) -> None: ...
+    def _ask_to_stop(self) -> None:
+        """A signal: the first one stops in order, the second one at once."""
+        if self._ending is None:
+            return
+        if not self._ending.done():
+            self._ending.set_result(None)
+            return
+        for keeper in (*self._everything(), *self._nursery):
+            keeper.kill()
 
-    async def _stop(self) -> None: ...
+    async def _stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*(keeper.stop() for keeper in self._everything()))
+        await asyncio.gather(*(keeper.stop() for keeper in self._nursery))
+        await self._broker.stop()
+        pages_path(self._options.state_dir).unlink(missing_ok=True)
+
+    def _everything(self) -> list[Keeper]:
+        """What is stopped at once; nursery and broker outlive it."""
+        return [*self._home, *self._spaces, *self._flower, *self._workers]
+
+
+async def _settled(keepers: Iterable[Keeper]) -> None:
+    for keeper in keepers:
+        await keeper.settled.wait()
+
+
+async def _needed(keepers: Sequence[Keeper]) -> None:
+    """Wait for what the farm cannot be without: at least one of these must answer."""
+    await _settled(keepers)
+    if not any(keeper.answers for keeper in keepers):
+        names = " and ".join(keeper.service.name for keeper in keepers)
+        raise FarmFault(f"{names} could not be started; see {keepers[0].service.command.log}")
+
+
+def _url(keepers: Sequence[Keeper]) -> str:
+    return keepers[0].service.url if keepers and keepers[0].answers else ""

@@ -27,11 +27,9 @@ class Zygote:
         self._nursery = nursery
         self._selector = selectors.DefaultSelector()
         self._children: dict[int, Channel] = {}  # by pid: the worker that asked for it
-        self._wake_read, self._wake_write = os.pipe()
 
     def serve(self) -> NoReturn:
         """Announce readiness and fork on request, until the nursery is gone."""
-        self._watch_for_dead_children()
         self._selector.register(self._nursery, selectors.EVENT_READ, self._hear_nursery)
         gc.collect()
         gc.freeze()
@@ -39,14 +37,6 @@ class Zygote:
         while True:
             for key, _ in self._selector.select():
                 key.data(key.fileobj)
-
-    def _watch_for_dead_children(self) -> None:
-        for end in (self._wake_read, self._wake_write):
-            os.set_blocking(end, False)
-        signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the operator's word to the supervisor, not to us
-        self._selector.register(self._wake_read, selectors.EVENT_READ, self._bury_children)
 
     def _hear_nursery(self, nursery: Channel) -> None:
         try:
@@ -79,15 +69,15 @@ class Zygote:
             self._become_child(request, fd)
         os.close(fd)
         self._children[pid] = worker
+        pidfd = os.pidfd_open(pid)
+        self._selector.register(pidfd, selectors.EVENT_READ, lambda _: self._bury(pid, pidfd))
         self._tell(worker, Forked(pid))
 
     def _become_child(self, request: Fork, fd: int) -> NoReturn:
         """What the fork inherited from the zygote is undone here; the rest is `child.py`'s."""
-        signal.set_wakeup_fd(-1)
         for key in list(self._selector.get_map().values()):
             os.close(key.fd)
         self._selector.close()
-        os.close(self._wake_write)
         from spaces_workers import child
 
         child.live(Channel.from_fd(fd), request)
@@ -100,16 +90,11 @@ class Zygote:
             if owner is worker:
                 _kill(pid)
 
-    def _bury_children(self, wake: int) -> None:
-        try:
-            while os.read(wake, 4096):
-                pass
-        except BlockingIOError:
-            pass
-        for pid in list(self._children):
-            gone, status = os.waitpid(pid, os.WNOHANG)
-            if gone:
-                self._tell(self._children.pop(pid), Exited(pid, os.waitstatus_to_exitcode(status)))
+    def _bury(self, pid: int, pidfd: int) -> None:
+        self._selector.unregister(pidfd)
+        os.close(pidfd)
+        _, status = os.waitpid(pid, 0)
+        self._tell(self._children.pop(pid), Exited(pid, os.waitstatus_to_exitcode(status)))
 
     def _tell(self, worker: Channel, message: Forked | Exited) -> None:
         try:

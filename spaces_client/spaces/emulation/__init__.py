@@ -41,13 +41,21 @@ __all__ = [
 
 _device: EmulatedDevice | None = None
 
+# Watched before torch is, because they import it themselves and define their own names after that.
+_READERS = ("safetensors.torch", "transformers.core_model_loading")
+
 
 def install(device: EmulatedDevice = H200) -> None:
     """Emulate `device` from now on: at once if torch is imported, else when it will be. Again: no effect."""
     global _device
     if _device is None:
         _device = device
-        when_imported("torch", _install_with_torch)
+        if "torch" in sys.modules:
+            when_imported("torch", _install_with_torch)
+        for library in _READERS:
+            when_imported(library, _read_without_copies)
+        if "torch" not in sys.modules:
+            when_imported("torch", _install_with_torch)
 
 
 def leave(device: str = "cuda:0", move: Callable[[list[Any]], list[Any]] | None = None) -> None:
@@ -114,6 +122,11 @@ def drop_weights() -> None:
 def _install_with_torch(_: ModuleType) -> None:
     if _device is not None:
         _runtime().install(_device)
+
+
+def _read_without_copies(library: ModuleType) -> None:
+    if _device is not None:
+        _runtime().read_without_copies(library)
 
 
 def _is_loaded() -> bool:

@@ -81,9 +81,9 @@ def install(patches: Patches) -> None:
 
 
 def leave(device: torch.device) -> None:
-    """Turn every generator made so far into one of `device`, with the seed it had; meta draws nothing."""
+    """Turn every generator made so far into one of `device`, with the seed it had."""
     Generator.active = False
     for generator in list(_alive):
         seed = generator.initial_seed()
-        generator.become(_Original() if device.type == "meta" else _Original(device=device))
+        generator.become(_Original(device=device))
         generator.manual_seed(seed)

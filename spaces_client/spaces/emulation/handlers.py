@@ -85,16 +85,16 @@ def _stay(tensor: Any, where: int, options: list[object]) -> Any:
 def _settle(mode: Emulation, source: Any, result: Any, where: int) -> Any:
     """Put the result of a move where it belongs.
 
-    A move between devices copies, because both tensors may be changed afterwards. But a Parameter whose module
-    moves, or a tensor fresh from a file, leaves no old self behind: there the mark alone changes, nothing is
-    copied, and weights that are mapped from a file stay mapped.
+    A move between devices copies, because both tensors may be changed afterwards. But a tensor fresh from a file,
+    or a Parameter whose module moves, leaves no old self behind: there the mark alone changes, nothing is copied,
+    and weights that are mapped from a file stay mapped.
     """
     if result is not source and where:
         mark_result(result, (source,))
     if place(result) == where:
         return result
-    discards_source = mode.reading_files or (mode.moving_modules and isinstance(source, torch.nn.Parameter))
-    if not (discards_source and owns_its_memory(result)):
+    moves_with_module = mode.moving_modules and isinstance(source, torch.nn.Parameter)
+    if not (mode.reading_files or (moves_with_module and owns_its_memory(result))):
         result = result.clone()
     mark(result, where)
     return result
@@ -182,6 +182,15 @@ def _tensor(_mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: dic
     return result
 
 
+@handles(torch._C._VariableFunctions._pack_padded_sequence, torch._C._VariableFunctions._pad_packed_sequence)
+def _first_result_only(_mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The second result is a list of lengths, which torch keeps on the CPU."""
+    result = func(*args, **kwargs)
+    if place(args[0]):
+        mark(result[0])
+    return result
+
+
 def _plain(_mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Neither values nor devices are touched: whatever shares memory shares the mark."""
     return func(*args, **kwargs)
@@ -211,7 +220,9 @@ def install() -> None:
     for name in methods:
         if hasattr(Tensor, name):
             HANDLERS[getattr(Tensor, name)] = _plain
-    for function in (torch.is_floating_point, torch.is_complex, torch.numel, torch.is_inference, torch.detach):
+    functions = [torch.is_floating_point, torch.is_complex, torch.numel, torch.is_inference, torch.detach]
+    functions += [torch._has_compatible_shallow_copy_type]
+    for function in functions:
         HANDLERS[function] = _plain
 
 

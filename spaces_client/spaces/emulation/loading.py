@@ -1,43 +1,46 @@
 """Loading files onto cuda and saving from it.
 
 `torch.save` writes where a tensor was and `torch.load` puts it back; both ask a registry, which gets an entry for
-emulated cuda ahead of the others. Tensors fresh from a file are nobody else's, so they are adopted without a copy,
-which keeps safetensors mapped instead of read.
+emulated cuda ahead of the others. Tensors fresh from a file are nobody else's, so those of safetensors are marked
+where they are: they stay mapped, and are read when, and if, somebody looks at them.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from types import ModuleType
 from typing import Any  # torch and its friends are not typed here
 
 import torch
 
-from spaces.emulation.marks import CPU, CUDA
-from spaces.emulation.mode import current
+from spaces.emulation.errors import weights_are_gone
+from spaces.emulation.marks import CPU, CUDA, DROPPED, mark
+from spaces.emulation.mode import current, names_cuda
 from spaces.emulation.patches import Patches
-from spaces.imports import when_imported
 
 BEFORE_ALL_OTHERS = 1
 
-ADOPTED = {
-    "safetensors.torch": ["load_file"],
-    "transformers.core_model_loading": ["_materialize_copy"],
-}
-"""Functions that move a tensor to a device right after reading it from a file."""
-
 
 def install(patches: Patches) -> None:
-    registry = torch.serialization._package_registry
     entry = (BEFORE_ALL_OTHERS, functools.partial(_tag, patches), functools.partial(_restore, patches))
-    registry.insert(0, entry)
-    for module, names in ADOPTED.items():
-        when_imported(module, functools.partial(_adopt, patches, names))
+    torch.serialization._package_registry.insert(0, entry)
+
+
+def read_without_copies(patches: Patches, module: ModuleType) -> None:
+    """Patch a library that reads weight files, just imported."""
+    match module.__name__:
+        case "safetensors.torch":
+            _map_onto_cuda(patches, module)
+        case "transformers.core_model_loading":
+            _materialize_in_place(patches, module)
 
 
 def _tag(patches: Patches, storage: Any) -> str | None:
-    return "cuda:0" if patches.active and storage.emulated_place != CPU else None
+    if not patches.active or storage.emulated_place == CPU:
+        return None
+    if storage.emulated_place == DROPPED:
+        raise weights_are_gone("torch.save()")
+    return "cuda:0"
 
 
 def _restore(patches: Patches, storage: Any, location: str) -> Any:
@@ -47,21 +50,33 @@ def _restore(patches: Patches, storage: Any, location: str) -> Any:
     return storage
 
 
-def _adopt(patches: Patches, names: list[str], module: ModuleType) -> None:
-    for name in names:
-        original = getattr(module, name, None)
-        if original is not None and patches.active:
-            patches.function(module, name, _as_reading(original))
+def _map_onto_cuda(patches: Patches, module: Any) -> None:
+    original = module.load_file
+
+    def load_file(filename: Any, device: Any = "cpu", **options: Any) -> Any:
+        tensors = original(filename, device="cpu" if names_cuda(device) else device, **options)
+        if names_cuda(device):
+            for tensor in tensors.values():
+                mark(tensor)
+        return tensors
+
+    patches.function(module, "load_file", load_file)
 
 
-def _as_reading(original: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def load(*args: Any, **kwargs: Any) -> Any:
+def _materialize_in_place(patches: Patches, module: Any) -> None:
+    """Transformers 5 reads each weight as a slice of a file and moves it; earlier ones have no such function."""
+    original = getattr(module, "_materialize_copy", None)
+    if original is None:
+        return
+
+    def materialize(source: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(source, torch.Tensor):  # not a slice of a file: somebody may still hold it
+            return original(source, *args, **kwargs)
         mode = current()
         mode.reading_files += 1
         try:
-            return original(*args, **kwargs)
+            return original(source, *args, **kwargs)
         finally:
             mode.reading_files -= 1
 
-    return load
+    patches.function(module, "_materialize_copy", materialize)

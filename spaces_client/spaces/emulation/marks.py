@@ -89,17 +89,14 @@ def _mark_new(result: torch.Tensor, operands: tuple[object, ...]) -> None:
         mark(result)
 
 
-_use_count = getattr(torch._C, "_storage_Use_Count", lambda _address: sys.maxsize)  # 2.1 and later
-_OWNED_ONCE: Final = _use_count(torch.empty(1).untyped_storage()._cdata)
+_use_count = getattr(torch._C, "_storage_Use_Count", lambda _address: sys.maxsize)
+_owned_once = torch.empty(1)
+_OWNED_ONCE: Final = _use_count(_owned_once.untyped_storage()._cdata)
 
 
 def owns_its_memory(tensor: torch.Tensor) -> bool:
-    """Whether no other tensor, but for a base that nobody holds, shares the memory of this one."""
-    owners = _use_count(tensor.untyped_storage()._cdata)
-    if owners == _OWNED_ONCE:
-        return True
-    base = tensor._base
-    return owners == _OWNED_ONCE + 1 and base is not None and sys.getrefcount(base) <= 2
+    """Whether no other tensor shares the memory of this one."""
+    return bool(_use_count(tensor.untyped_storage()._cdata) == _OWNED_ONCE)
 
 
 _known: weakref.WeakValueDictionary[int, torch.Tensor] = weakref.WeakValueDictionary()

@@ -107,6 +107,22 @@ def leave_thread() -> None:
 
 
 @contextlib.contextmanager
+def paused() -> Iterator[None]:
+    """Tell the plain truth in this thread: tensors are on the CPU."""
+    modes = [_pop_mode() for _ in _get_current_function_mode_stack()]
+    for mode in reversed(modes):
+        if not isinstance(mode, Emulation):
+            _push_mode(mode)
+    try:
+        yield
+    finally:
+        for _ in _get_current_function_mode_stack():
+            _pop_mode()
+        for mode in reversed(modes):
+            _push_mode(mode)
+
+
+@contextlib.contextmanager
 def reentered() -> Iterator[None]:
     """Have the mode in force although torch has set it aside to run a function that calls user code back."""
     if any(isinstance(mode, Emulation) for mode in _get_current_function_mode_stack()):

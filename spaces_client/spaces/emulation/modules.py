@@ -10,7 +10,7 @@ import torch
 from torch.utils._device import DeviceContext
 
 from spaces.emulation.marks import CPU_DEVICE, mark
-from spaces.emulation.mode import current, reentered
+from spaces.emulation.mode import current, paused, reentered
 from spaces.emulation.patches import Patches
 
 Hook = Callable[[Any], Any]
@@ -21,6 +21,8 @@ def install(patches: Patches) -> None:
     _see_user_code_in_backward(patches)
     _default_device(patches)
     _run_compiled_code_eagerly(patches)
+    _attention_by_any_backend(patches)
+    _export_for_the_cpu(patches)
     _one_device_is_no_parallelism(patches)
 
 
@@ -99,6 +101,32 @@ def compile_again() -> None:
     """After leaving: compiled functions compile at their next call."""
     if "torch._dynamo" in sys.modules:
         torch.compiler.set_stance("default")
+
+
+def _attention_by_any_backend(patches: Patches) -> None:
+    """Code that insists on a backend of the GPU gets the plain one, which gives the same result."""
+    original = torch.nn.attention._sdpa_kernel
+
+    def allow(backends: Any, *args: Any, **kwargs: Any) -> Any:
+        return original([*backends, torch.nn.attention.SDPBackend.MATH], *args, **kwargs)
+
+    patches.function(torch.nn.attention, "_sdpa_kernel", allow)
+
+
+def _export_for_the_cpu(patches: Patches) -> None:
+    """Tracing with fake tensors believes a device so far that C++ looks for its driver, and aborts."""
+    for name in ("export", "export_for_training", "draft_export"):
+        original = getattr(torch.export, name, None)
+        if original is not None:
+            patches.function(torch.export, name, _without_emulation(original))
+
+
+def _without_emulation(original: Callable[..., Any]) -> Callable[..., Any]:
+    def run(*args: Any, **kwargs: Any) -> Any:
+        with paused():
+            return original(*args, **kwargs)
+
+    return run
 
 
 def _one_device_is_no_parallelism(patches: Patches) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import torch
 
 from spaces.emulation import (
@@ -14,6 +16,7 @@ from spaces.emulation import (
     loading,
     memory,
     modules,
+    scripted,
     seeds,
     streams,
     threads,
@@ -24,7 +27,7 @@ from spaces.emulation.marks import CPU, tracked
 from spaces.emulation.mode import leave_thread
 from spaces.emulation.patches import Patches
 
-__all__ = ["install", "leave"]
+__all__ = ["install", "leave", "read_without_copies"]
 
 _in_force: Patches | None = None
 
@@ -44,9 +47,16 @@ def install(device: EmulatedDevice) -> None:
     generators.install(patches)
     autocast.install(patches)
     modules.install(patches)
+    scripted.install(patches)
     legacy.install(patches)
     loading.install(patches)
     threads.install(patches)
+
+
+def read_without_copies(module: ModuleType) -> None:
+    """A library that reads weight files has been imported."""
+    if _in_force is not None:
+        loading.read_without_copies(_in_force, module)
 
 
 def leave(device: str, move: weights.Move | None) -> None:
@@ -80,6 +90,4 @@ def _copied(storage: weights.Storage, device: torch.device) -> weights.Storage:
         storage.emulated_place = CPU
         return storage
     real = torch.UntypedStorage(storage.nbytes(), device=device)
-    if device.type != "meta":
-        real.copy_(storage)
-    return real
+    return real.copy_(storage)

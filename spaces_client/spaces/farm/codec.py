@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from inspect import Signature
-from typing import Any
+from typing import Any, cast
 
 import msgpack
 
 from spaces.errors import EncodingError
 from spaces.farm import explain, pickling, signing
-from spaces.farm.extensions import SHORT_BYTES, Kind, extension_of, read
-from spaces.farm.raw import Raw
+from spaces.farm.extensions import Extension, Kind, extension_of, read
+from spaces.farm.raw import SHORT_BYTES, Raw
 from spaces.farm.references import Reference, References
 
 #: Lists in lists deeper than this go by pickle, which does not use Python's own stack.
@@ -138,7 +138,7 @@ class _Encoding:
 
     def plain(self, value: object) -> object:
         """What msgpack can write in place of `value`."""
-        if type(value) in _ATOMS and not _is_large_integer(value):
+        if _is_native(value):
             return value
         if id(value) in self._open or len(self._open) > DEEPEST:
             raise _Knotted
@@ -168,10 +168,10 @@ class _Encoding:
             case list() if type(value) is list:
                 return value if _ATOMS.issuperset(map(type, value)) else [self.plain(item) for item in value]
             case dict() if type(value) is dict and _ATOMS.issuperset(map(type, value)):
-                return {key: self.plain(item) for key, item in value.items()}
+                return {key: self.plain(item) for key, item in list(value.items())}
         cls: type = type(value)
         extension = extension_of(cls)
-        fields = extension.write(value) if extension else None
+        fields = _fields(extension, value) if extension else None
         if extension is None or fields is None:
             return self._by_name(value) or self.pickled(value)
         return [_MARKS[extension.kind], *map(self.plain, fields)]
@@ -219,9 +219,21 @@ class _Decoding:
         return pickling.load(pickle, buffers, self._references.resolve)
 
 
+def _fields(extension: Extension, value: object) -> list[Any] | None:  # any: whatever the codec can write
+    try:
+        return extension.write(value)
+    except Exception as error:  # a file that was cut off, a GPU that failed: what PIL and torch raise is no fixed set
+        raise pickling.Unsendable(pickling.a(pickling.name_of(value)), str(error) or type(error).__name__) from error
+
+
 def _kind(code: int, _data: bytes) -> Kind:
     return Kind(code)
 
 
-def _is_large_integer(value: object) -> bool:
-    return type(value) is int and not -(2**63) <= value < 2**64
+def _is_native(value: object) -> bool:
+    cls = type(value)
+    if cls is int:
+        return -(2**63) <= cast("int", value) < 2**64
+    if cls is bytes:
+        return len(cast("bytes", value)) <= SHORT_BYTES
+    return cls in _ATOMS

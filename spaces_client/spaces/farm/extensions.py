@@ -22,9 +22,6 @@ from typing import Any
 from spaces.farm import arrays, images
 from spaces.farm.raw import Raw
 
-#: Shorter bytes stay in the message.
-SHORT_BYTES = 4096
-
 Fields = list[Any]  # any: whatever the codec can write
 Writer = Callable[[Any], Fields | None]
 Reader = Callable[..., Any]  # any: the fields of its kind
@@ -103,22 +100,25 @@ def _read_integer(data: bytes) -> int:
 
 
 def _write_datetime(value: datetime) -> Fields | None:
-    if value.fold or value.tzinfo not in (None, UTC):
+    if value.tzinfo not in (None, UTC):
         return None  # a time zone is more than its offset
-    return [value.isoformat()]
+    return [value.isoformat(), value.fold]
 
 
-def _read_datetime(text: str) -> datetime:
-    value = datetime.fromisoformat(text)
-    return value if value.tzinfo is None else value.astimezone(UTC)
+def _read_datetime(text: str, fold: int) -> datetime:
+    return datetime.fromisoformat(text).replace(fold=fold)
 
 
 def _write_time(value: time) -> Fields | None:
-    return None if value.fold or value.tzinfo else [value.isoformat()]
+    return None if value.tzinfo else [value.isoformat(), value.fold]
 
 
-def _bytes_or_raw(value: bytes | bytearray) -> Fields:
-    return [bytes(value) if len(value) <= SHORT_BYTES else Raw(memoryview(value))]
+def _read_time(text: str, fold: int) -> time:
+    return time.fromisoformat(text).replace(fold=fold)
+
+
+def _write_bytes(value: bytes | bytearray) -> Fields:
+    return [Raw(memoryview(value))]
 
 
 _STANDARD: dict[type, Extension] = {
@@ -128,8 +128,8 @@ _STANDARD: dict[type, Extension] = {
     dict: Extension(Kind.MAP, _write_dict),
     int: Extension(Kind.INTEGER, _write_integer),
     complex: Extension(Kind.COMPLEX, lambda value: [value.real, value.imag]),
-    bytes: Extension(Kind.BYTES, _bytes_or_raw),
-    bytearray: Extension(Kind.BYTEARRAY, _bytes_or_raw),
+    bytes: Extension(Kind.BYTES, _write_bytes),
+    bytearray: Extension(Kind.BYTEARRAY, _write_bytes),
     slice: Extension(Kind.SLICE, lambda value: [value.start, value.stop, value.step]),
     range: Extension(Kind.RANGE, lambda value: [value.start, value.stop, value.step]),
     type(pathlib.Path()): Extension(Kind.PATH, lambda value: [str(value)]),
@@ -166,7 +166,7 @@ _READERS: dict[Kind, Reader] = {
     Kind.PURE_PATH: pathlib.PurePath,
     Kind.DATETIME: _read_datetime,
     Kind.DATE: date.fromisoformat,
-    Kind.TIME: time.fromisoformat,
+    Kind.TIME: _read_time,
     Kind.TIMEDELTA: timedelta,
     Kind.DECIMAL: Decimal,
     Kind.UUID: lambda data: uuid.UUID(bytes=data),

@@ -1,5 +1,6 @@
-"""Where the pages of a farm are: what its starter knows and its broker does not. Written by `zerofarm up` into the state
-directory, read by the home page and by `zerofarm status`.
+"""Where the pages of a farm are: what its starter knows and its broker does not.
+
+Written by `zerofarm up` into the state directory, read by the home page and by `zerofarm status`.
 """
 
 from __future__ import annotations

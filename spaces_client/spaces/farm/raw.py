@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+#: Bytes up to this number stay in the message.
+SHORT_BYTES = 4096
+
 
 @dataclass(frozen=True, slots=True)
 class Raw:

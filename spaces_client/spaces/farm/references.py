@@ -166,13 +166,14 @@ def _within(value: object, steps: tuple[Step, ...]) -> Iterator[tuple[tuple[Step
 
 def _held_by(value: object) -> Iterable[tuple[Step, object]]:
     match value:
-        case list() | tuple():
-            return [(("item", index), item) for index, item in enumerate(value[:MOST_ITEMS])]
-        case dict():
-            items = list(value.items()) if len(value) <= MOST_ITEMS else []
-            return [(("item", key), item) for key, item in items if type(key) in (str, int)]
         case FunctionType():
             return []
+        case list() | tuple() | dict() if len(value) > MOST_ITEMS:
+            return []
+        case list() | tuple():
+            return [(("item", index), item) for index, item in enumerate(value)]
+        case dict():
+            return [(("item", key), item) for key, item in list(value.items()) if type(key) in (str, int)]
     return [(("attribute", name), item) for name, item in _attributes(value).items()]
 
 

@@ -130,7 +130,7 @@ class StatusReader:
         return sorted(key.decode()[prefix:] for key in found)
 
     def _now(self) -> float:
-        seconds, microseconds = cast(tuple[int, int], self._redis.time())
+        seconds, microseconds = self._redis.time()
         return seconds + microseconds / 1e6
 
     def _spaces(

@@ -8,6 +8,6 @@ if holds(ARGV[1], ARGV[2], ARGV[3]) then
   finish(ARGV[1], ARGV[4], ARGV[5])
   return 1
 end
-local task = redis.call('HMGET', KEYS[1], 'state', 'worker', 'attempt')
-if task[1] ~= 'queued' and task[2] == ARGV[2] and task[3] == ARGV[3] then return 0 end
+local task = redis.call('HMGET', KEYS[1], 'worker', 'attempt')
+if task[1] == ARGV[2] and task[2] == ARGV[3] then return 0 end
 return -1

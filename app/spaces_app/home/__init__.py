@@ -1,0 +1,1 @@
+"""The home page of a farm: a gallery of its Spaces, and what its workers do at this moment."""

@@ -1,0 +1,42 @@
+"""`python -m spaces_app.home`: serves the home page; the broker is the one in the environment."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import uvicorn
+
+from spaces import config
+from spaces_app.home.app import make_app
+from spaces_app.home.snapshots import Snapshots
+
+#: Seconds that pages which are being answered have left when the server is told to stop.
+SHUTDOWN_GRACE = 1
+
+
+def main() -> None:
+    """Serve until told to stop."""
+    arguments = _parser().parse_args()
+    links = dict(link.split("=", 1) for link in arguments.link)
+    snapshots = Snapshots(config.current().url, arguments.pages, links)
+    uvicorn.run(
+        make_app(snapshots),
+        host=arguments.host,
+        port=arguments.port,
+        log_level="warning",
+        timeout_graceful_shutdown=SHUTDOWN_GRACE,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m spaces_app.home", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=7860)
+    parser.add_argument("--pages", type=Path, required=True, help="where the farm's starter writes its pages")
+    parser.add_argument("--link", action="append", default=[], metavar="NAME=URL", help="the page of a Space")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""The home page's server: one static page, and the status that it asks for while somebody looks."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.responses import FileResponse, JSONResponse
+from fastapi.staticfiles import StaticFiles
+
+from spaces.errors import FarmUnavailable
+from spaces_app.home.snapshots import Snapshots
+
+STATIC = Path(__file__).parent / "static"
+
+#: Nothing of the page comes from elsewhere, and it is in nobody's frame.
+HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+def make_app(snapshots: Snapshots) -> FastAPI:
+    """The application, on a source of snapshots."""
+    app = FastAPI(title="ZeroFarm", docs_url=None, redoc_url=None, openapi_url=None)
+
+    @app.get("/")
+    def page() -> FileResponse:
+        return FileResponse(STATIC / "index.html", headers=HEADERS | {"Cache-Control": "no-cache"})
+
+    @app.get("/api/status")
+    def status() -> dict[str, Any]:  # Any: the status as JSON
+        return asdict(snapshots.latest())
+
+    @app.get("/healthz")
+    def health() -> dict[str, str]:
+        """That this server lives; of the broker, `/api/status` tells."""
+        return {"status": "ok"}
+
+    @app.exception_handler(FarmUnavailable)
+    def without_broker(_request: Any, error: FarmUnavailable) -> JSONResponse:  # Any: starlette's request
+        return JSONResponse({"problem": str(error)}, status_code=503)
+
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    return app

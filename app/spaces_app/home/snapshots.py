@@ -1,0 +1,55 @@
+"""What the home page shows, read from the broker at most once a second however many look."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from redis import RedisError
+
+from spaces.errors import FarmUnavailable
+from spaces.farm.connection import connect, redacted
+from spaces.farm.pages import Page, Pages, read_pages
+from spaces.farm.queue import Queue
+from spaces.farm.status import FarmStatus, StatusReader
+
+#: Seconds for which a look at the broker serves everybody.
+FRESH = 1.0
+
+
+class Snapshots:
+    """The status of a farm, a second old at most. Safe to use from several threads."""
+
+    def __init__(
+        self, url: str, pages: Path, links: Mapping[str, str], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._url = url
+        self._pages = pages
+        self._links = links
+        self._clock = clock
+        self._reader = StatusReader(Queue(connect(url)))
+        self._lock = threading.Lock()
+        self._latest: FarmStatus | None = None
+        self._read_at = 0.0
+
+    def latest(self) -> FarmStatus:
+        """The farm now, or a moment ago. Raises FarmUnavailable."""
+        with self._lock:
+            if self._latest is None or self._clock() - self._read_at >= FRESH:
+                self._latest = self._read()
+                self._read_at = self._clock()
+            return self._latest
+
+    def _read(self) -> FarmStatus:
+        try:
+            return self._reader.read(self._known_pages())
+        except RedisError as error:
+            raise FarmUnavailable(f"the broker at {redacted(self._url)} does not answer: {error}") from error
+
+    def _known_pages(self) -> Pages:
+        pages = read_pages(self._pages)
+        linked = {name: Page(url, "serving") for name, url in self._links.items()}
+        return replace(pages, spaces={**linked, **pages.spaces})

@@ -1,0 +1,120 @@
+"""A Space's page over a real farm: what its visitors get, see and may do, through gradio_client."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+
+from spaces.farm.task import State
+from tests.harness import Farm, wait_until
+
+
+def states(farm: Farm) -> list[str]:
+    """The states of all tasks that the broker remembers."""
+    return [str(farm.queue.state(key.decode().rpartition(":")[2]).state) for key in farm.redis.keys("*:task:*")]  # type: ignore[union-attr]
+
+
+def test_a_button_returns_what_the_function_returned(visitor: Client) -> None:
+    assert visitor.predict("Ada", api_name="/greet") == "Hello Ada"
+
+
+def test_an_ordinary_handler_may_call_a_gpu_function(visitor: Client) -> None:
+    assert visitor.predict("Ada", api_name="/plain") == "Hello Ada!"
+
+
+def test_a_coroutine_is_a_gpu_function_too(visitor: Client) -> None:
+    assert visitor.predict("Ada", api_name="/later") == "later Ada"
+
+
+def test_a_generator_streams_every_value(visitor: Client) -> None:
+    job = visitor.submit(5, 0.05, api_name="/count")
+    assert list(job) == ["0", "1", "2", "3", "4"]
+
+
+@pytest.mark.parametrize(("name", "argument"), [("greet", "Ada"), ("tracked", 4)])
+def test_progress_reaches_the_page(visitor: Client, name: str, argument: Any) -> None:
+    job = visitor.submit(argument, api_name=f"/{name}")
+    seen = wait_until(lambda: (status := job.status()).progress_data and status.progress_data[0].desc)
+    assert seen in ("step 0", "step 1", "step 2", "tracking")
+    job.result(timeout=30)
+
+
+def test_a_gr_error_keeps_its_words(visitor: Client) -> None:
+    with pytest.raises(AppError, match="too dark"):
+        visitor.predict(api_name="/refuse")
+
+
+def test_another_error_shows_no_more_than_gradio_would(visitor: Client, web_farm: Farm) -> None:
+    with pytest.raises(AppError) as caught:
+        visitor.predict(api_name="/fail")
+    assert "secret" not in str(caught.value)
+    assert "a secret of the author's" in (web_farm.folder / "web-studio.log").read_text()
+
+
+def test_a_visitor_reads_why_a_task_was_stopped(visitor: Client) -> None:
+    with pytest.raises(AppError, match=r"studio\.overrun was stopped after 1 s: it asked for 1 s"):
+        visitor.predict(api_name="/overrun")
+
+
+def test_a_visitor_reads_which_argument_cannot_be_sent(visitor: Client) -> None:
+    with pytest.raises(AppError, match="argument 'name' of greet"):
+        visitor.predict(api_name="/with_lock")
+
+
+def test_a_running_plain_function_of_a_visitor_who_leaves_is_killed(
+    studio: str, web_farm: Farm, tmp_path: Path
+) -> None:
+    note = tmp_path / "pid"
+    with browsing(studio, "hold", 600, str(note)):
+        wait_until(note.exists)
+    wait_until(lambda: "running" not in states(web_farm))
+    assert str(State.CANCELLED) in states(web_farm)
+
+
+def test_a_queued_task_of_a_visitor_who_leaves_never_runs(
+    studio: str, visitor: Client, web_farm: Farm, tmp_path: Path
+) -> None:
+    running = visitor.submit(4, str(tmp_path / "first"), api_name="/hold")
+    wait_until((tmp_path / "first").exists)
+    with browsing(studio, "hold", 0, str(tmp_path / "second")):
+        wait_until(lambda: web_farm.queue.depth("large") == 1)
+    wait_until(lambda: web_farm.queue.depth("large") == 0)
+    assert running.result(timeout=30) == "held"
+    assert not (tmp_path / "second").exists()
+
+
+def test_a_stream_of_a_visitor_who_leaves_is_closed(studio: str, web_farm: Farm) -> None:
+    with browsing(studio, "count", 100_000, 0.01) as words:
+        wait_until(lambda: "process_generating" in next(words))
+    wait_until(lambda: "running" not in states(web_farm))
+
+
+def test_tasks_of_a_web_process_that_is_killed_end(web_farm: Farm, tmp_path: Path) -> None:
+    app = tmp_path / "doomed" / "app.py"
+    app.parent.mkdir()
+    app.write_text((Path(__file__).parents[1] / "spaces" / "studio" / "app.py").read_text())
+    url = web_farm.start_web("doomed", app)
+    with browsing(url, "hold", 600, str(tmp_path / "pid")):
+        wait_until((tmp_path / "pid").exists)
+        web_farm.webs["doomed"].kill()
+        wait_until(lambda: "running" not in states(web_farm))
+
+
+@contextmanager
+def browsing(url: str, function: str, *arguments: Any) -> Iterator[Iterator[str]]:
+    """Press a button and listen to the page's stream, as a browser does; leaving closes the tab."""
+    config = httpx.get(f"{url}/config").json()
+    index = next(each["id"] for each in config["dependencies"] if each["api_name"] == function)
+    request = {"data": arguments, "fn_index": index, "session_hash": uuid.uuid4().hex}
+    base = f"{url}{config['api_prefix']}/queue"
+    httpx.post(f"{base}/join", json=request).raise_for_status()
+    with httpx.stream("GET", f"{base}/data", params={"session_hash": request["session_hash"]}, timeout=60) as stream:
+        yield stream.iter_lines()

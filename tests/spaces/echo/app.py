@@ -1,0 +1,28 @@
+"""A Space with an interface: what comes in goes out, through the farm."""
+
+import os
+import time
+
+import gradio as gr
+
+import spaces
+
+
+@spaces.GPU
+def echo(text):
+    return f"{text} from process {os.getpid()}"
+
+
+@spaces.GPU(duration=30)
+def wait(seconds):
+    time.sleep(seconds)
+    return "done"
+
+
+with gr.Blocks() as demo:
+    text = gr.Textbox()
+    answer = gr.Textbox()
+    gr.Button("Echo").click(echo, text, answer, api_name="echo")
+    gr.Button("Wait").click(wait, gr.Number(5), answer, api_name="wait")
+
+demo.launch()

@@ -1,0 +1,136 @@
+"""When the emulation takes hold, what it costs before that, and how its errors speak."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from tests.unit.emulation_process import has_torch
+
+pytestmark = pytest.mark.skipif(not has_torch, reason="needs torch")
+
+
+def script(text: str, file: str = "-") -> str:
+    """What a fresh Python prints for a script."""
+    run = subprocess.run([sys.executable, file], input=textwrap.dedent(text), capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return run.stdout.strip()
+
+
+def test_a_space_without_torch_never_imports_it() -> None:
+    printed = script("""
+        import sys
+        from spaces import emulation
+
+        emulation.install()
+        import json, logging
+        assert emulation.tracked() == []
+        emulation.drop_weights()
+        print([name for name in sys.modules if name.split(".")[0] in ("torch", "numpy", "safetensors")])
+        """)
+    assert printed == "[]"
+
+
+@pytest.mark.parametrize("first", ["import torch", "import safetensors.torch", "from torch.cuda import is_available"])
+def test_the_first_import_of_torch_is_emulated(first: str) -> None:
+    printed = script(f"""
+        from spaces import emulation
+        emulation.install()
+        {first}
+        import torch, safetensors.torch
+        safetensors.torch.save_file({{"w": torch.ones(2, device="cuda")}}, "/dev/shm/emulation-test.safetensors")
+        loaded = safetensors.torch.load_file("/dev/shm/emulation-test.safetensors", device="cuda")
+        print(torch.cuda.is_available(), loaded["w"].device, safetensors.torch.load_file.__qualname__)
+        """)
+    assert printed == "True cuda:0 load_file"
+
+
+def test_a_torch_imported_before_is_emulated_at_once() -> None:
+    printed = script("""
+        import torch, safetensors.torch
+        from spaces import emulation
+        emulation.install()
+        emulation.install(emulation.RTX_PRO_6000)
+        print(torch.cuda.get_device_name(), torch.ones(1, device="cuda").device)
+        """)
+    assert printed == "NVIDIA H200 cuda:0"
+
+
+def test_another_device_can_be_emulated() -> None:
+    printed = script("""
+        from spaces import emulation
+        emulation.install(emulation.EmulatedDevice("Test", 10**9, 8, 6, 10))
+        import torch
+        properties = torch.cuda.get_device_properties()
+        print(properties.name, properties.total_memory, torch.cuda.get_device_capability(), torch.cuda.get_arch_list())
+        """)
+    assert printed == "Test 1000000000 (8, 6) ['sm_86']"
+
+
+def test_a_fork_that_leaves_before_torch_is_imported_gets_a_plain_torch() -> None:
+    printed = script("""
+        from spaces import emulation
+        emulation.install()
+        emulation.leave("cpu")
+        import torch
+        print(torch.cuda.is_available.__module__, torch.overrides._get_current_function_mode_stack())
+        """)
+    assert printed == "torch.cuda []"
+
+
+def test_a_missing_torch_is_still_an_import_error() -> None:
+    printed = script("""
+        import sys
+        from spaces import emulation
+        emulation.install()
+        sys.path = [entry for entry in sys.path if "site-packages" not in entry]
+        try:
+            import torch
+        except ModuleNotFoundError as error:
+            print(error)
+        """)
+    assert printed == "No module named 'torch'"
+
+
+def test_the_error_names_the_line_of_the_space_and_not_of_a_library(tmp_path: object) -> None:
+    app = f"{tmp_path}/app.py"
+    with open(app, "w") as file:
+        file.write(
+            "from spaces import emulation\n"
+            "emulation.install()\n"
+            "import torch\n"
+            "try:\n"
+            "    torch.nn.Sequential().apply(lambda module: torch.cuda.CUDAGraph())\n"
+            "except emulation.EmulationError as error:\n"
+            "    assert isinstance(error, RuntimeError)\n"
+            "    print(error)\n"
+        )
+    printed = script("", app)
+    assert f"({app}:5)" in printed
+    assert printed.startswith("torch.cuda.CUDAGraph() needs a real GPU")
+    assert printed.endswith("Move it inside the @spaces.GPU function")
+
+
+def test_what_slips_past_the_emulation_ends_with_a_line_too() -> None:
+    """A raw thread knows no mode, so its call reaches torch's own start of CUDA."""
+    printed = script("""
+        import _thread, queue
+        from spaces import emulation
+        emulation.install()
+        import torch
+        heard = queue.Queue()
+
+        def ask():
+            try:
+                torch.ones(1, device="cuda")
+            except Exception as error:
+                heard.put(error)
+
+        _thread.start_new_thread(ask, ())
+        print(heard.get(timeout=60))
+        """)
+    assert "<stdin>:10" in printed
+    assert "inside the @spaces.GPU function" in printed

@@ -1,0 +1,1 @@
+"""The commands of `zerofarm`, each a thin face over the module that does the work."""

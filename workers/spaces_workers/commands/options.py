@@ -1,0 +1,81 @@
+"""The options that several commands share, with one meaning everywhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+from spaces import config
+from spaces.errors import SpacesError
+from spaces_workers.broker_server import Settings
+from spaces_workers.state_dir import default_state_dir, usable
+
+RedisUrl: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--redis-url", metavar="URL", help="The broker: redis://, rediss://, unix:// or redis+socket://."),
+]
+StateDir: TypeAlias = Annotated[
+    Path, typer.Option("--state-dir", help="Keeps the farm's key, its broker's data and its logs.")
+]
+RunDir: TypeAlias = Annotated[
+    Path, typer.Option("--run-dir", help="Shared memory of this host: payloads, sockets, claims.")
+]
+Gpus: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--gpus", metavar="auto|none|LIST", help="Numbers or UUIDs of GPUs, `0,1`; `none` computes on the CPU."
+    ),
+]
+WorkersPerGpu: TypeAlias = Annotated[
+    int, typer.Option("--workers-per-gpu", min=1, help="Workers that share one GPU, its memory in equal parts.")
+]
+Host: TypeAlias = Annotated[str, typer.Option("--host", help="The address that pages answer at; 0.0.0.0 for all.")]
+Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+def state_dir_default() -> Path:
+    return default_state_dir()
+
+
+def run_dir_default() -> Path:
+    return config.current().run_dir
+
+
+class NoBroker(SpacesError):
+    """No broker was named and none runs."""
+
+
+def broker_url(given: str | None, state_dir: Path) -> str:
+    """The broker that was named: by the option, `$ZEROFARM_URL` or `$REDIS_URL`; else the one that runs in `state_dir`.
+
+    Raises NoBroker.
+    """
+    found = given or named_in_environment() or running_broker(state_dir)
+    if not found:
+        raise NoBroker(f"no farm runs in {state_dir}: start one by `zerofarm up`, or name its broker by --redis-url")
+    return found
+
+
+def named_in_environment() -> str | None:
+    """The operator's broker."""
+    return os.environ.get(config.URL) or os.environ.get("REDIS_URL") or None
+
+
+def running_broker(state_dir: Path) -> str | None:
+    """The broker that a farm of this state directory has started, if it still runs."""
+    return Settings.of(state_dir, None).running_url() if state_dir.is_dir() else None
+
+
+@contextmanager
+def using(run_dir: Path) -> Iterator[Path]:
+    """Have this process, and those that it starts, use this run directory; yields it as an absolute path."""
+    absolute = usable(run_dir)
+    os.environ[config.RUN_DIR] = str(absolute)
+    with config.stand_in(replace(config.current(), run_dir=absolute)):
+        yield absolute

@@ -1,0 +1,133 @@
+"""`zerofarm worker`, `web`, `home` and `flower`: one process of a farm alone, for containers and further hosts."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from spaces import config
+from spaces.config import Role
+from spaces.errors import SpacesError
+from spaces.farm.pages import pages_path
+from spaces.farm.signing import derive_space_key
+from spaces_workers import environment, worker_plan
+from spaces_workers.commands import options
+from spaces_workers.composition import FLOWER_HOST
+from spaces_workers.farm_key import farm_key
+from spaces_workers.ports import Ports
+from spaces_workers.served_space import served_space
+from spaces_workers.state_dir import usable
+from spaces_workers.tether import leave_with_parent
+
+STATE_DIR = options.state_dir_default()
+RUN_DIR = options.run_dir_default()
+
+
+def worker(
+    redis_url: options.RedisUrl = None,
+    gpus: options.Gpus = "auto",
+    workers_per_gpu: options.WorkersPerGpu = 1,
+    name: Annotated[
+        str, typer.Option("--name", help="Of its node in Celery and Flower; of its GPU if not given.")
+    ] = "",
+    state_dir: options.StateDir = STATE_DIR,
+    run_dir: options.RunDir = RUN_DIR,
+    supervised: Annotated[bool, typer.Option("--supervised", hidden=True)] = False,
+) -> None:
+    """Run one worker on a free GPU of this host."""
+    from spaces_workers.celery_app import WorkerOptions, run_worker
+
+    if supervised:
+        leave_with_parent()
+    logging.basicConfig(
+        level=os.environ.get("ZEROFARM_LOG_LEVEL", "INFO"), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    state_dir = usable(state_dir)
+    url = options.broker_url(redis_url, state_dir)
+    with options.using(run_dir) as run_dir:
+        claim, named = worker_plan.claim(gpus, workers_per_gpu, run_dir)
+        run_worker(
+            WorkerOptions(
+                url=url,
+                device=claim.device,
+                state_dir=state_dir,
+                farm_key=farm_key(state_dir),
+                memory_fraction=claim.memory_fraction,
+                name=name or named,
+            )
+        )
+
+
+def web(
+    space: Annotated[Path, typer.Argument(metavar="SPACE", help="A folder with app.py, or a .py file.")],
+    redis_url: options.RedisUrl = None,
+    host: options.Host = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="0 takes a free one.")] = 7860,
+    name: Annotated[str, typer.Option("--name", help="Of the Space; of its folder if not given.")] = "",
+    state_dir: options.StateDir = STATE_DIR,
+    run_dir: options.RunDir = RUN_DIR,
+) -> None:
+    """Serve one Space, whose GPU functions run on the farm's workers."""
+    served = served_space(space)
+    url = options.broker_url(redis_url, usable(state_dir))
+    key = derive_space_key(farm_key(state_dir), name or served.name)
+    address = host, Ports(host).exactly(port, "--port")
+    with options.using(run_dir):
+        env = environment.of_web(name or served.name, url, key, address)
+    _become(["-m", "spaces.script", str(served.app_file)], env)
+
+
+def home(
+    redis_url: options.RedisUrl = None,
+    host: options.Host = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="0 takes a free one.")] = 7860,
+    link: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--link", metavar="NAME=URL", help="Where the page of a Space is; `:7861` is on the home page's host."
+        ),
+    ] = None,
+    state_dir: options.StateDir = STATE_DIR,
+) -> None:
+    """Serve the home page: a gallery of the Spaces, and what the farm does."""
+    url = options.broker_url(redis_url, state_dir)
+    port = Ports(host).exactly(port, "--port")
+    links = [argument for each in link or [] for argument in ("--link", _checked(each))]
+    arguments = ["--host", host, "--port", str(port), "--pages", str(pages_path(state_dir)), *links]
+    _become(["-m", "spaces_app.home", *arguments], environment.without_secrets() | _of_ours(url))
+
+
+def flower(
+    redis_url: options.RedisUrl = None,
+    address: Annotated[str, typer.Option("--address", help="Who opens Flower may stop tasks.")] = FLOWER_HOST,
+    port: Annotated[int, typer.Option("--port", help="0 takes a free one.")] = 5555,
+    state_dir: options.StateDir = STATE_DIR,
+) -> None:
+    """Serve Flower, with the login in $FLOWER_BASIC_AUTH (user:password), or one that is made and printed."""
+    url = options.broker_url(redis_url, state_dir)
+    port = Ports(address).exactly(port, "--port")
+    login = {name: os.environ[name] for name in ("FLOWER_BASIC_AUTH",) if name in os.environ}
+    arguments = ["-m", "spaces_workers.flower", "--address", address, "--port", str(port)]
+    _become(arguments, environment.without_secrets() | _of_ours(url) | login)
+
+
+def _of_ours(url: str) -> dict[str, str]:
+    return {config.ROLE: Role.NONE, config.URL: url}
+
+
+def _checked(link: str) -> str:
+    name, equals, url = link.partition("=")
+    if not (name and equals and url.startswith(("http://", "https://", ":", "/"))):
+        raise SpacesError(
+            f"--link must be NAME=URL, as in digits=https://farm.example/digits or digits=:7861, got {link!r}"
+        )
+    return link
+
+
+def _become(arguments: list[str], env: dict[str, str]) -> NoReturn:
+    os.execve(sys.executable, [sys.executable, *arguments], env)

@@ -1,0 +1,96 @@
+"""`zerofarm up`: a whole farm on this host, by one command."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spaces.errors import SpacesError
+from spaces_workers.commands import options
+from spaces_workers.composition import FLOWER_HOST, FarmOptions
+from spaces_workers.farm_key import farm_key
+from spaces_workers.ports import PortError, Ports
+from spaces_workers.reports import JsonLines, Note, Reporter, Words
+from spaces_workers.served_space import ServedSpace, served_spaces
+from spaces_workers.state_dir import only_farm, usable
+from spaces_workers.supervisor import Supervisor
+from spaces_workers.worker_plan import plan_workers
+
+HOME_PORT, FLOWER_PORT = 7860, 5555
+
+
+def up(
+    spaces: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[SPACE]...", help="Folders with app.py, or .py files; none means the bundled demos."),
+    ] = None,
+    gpus: options.Gpus = "auto",
+    workers_per_gpu: options.WorkersPerGpu = 1,
+    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Workers in all; of stand-ins, 1.")] = None,
+    host: options.Host = "127.0.0.1",
+    port: Annotated[
+        int,
+        typer.Option("--port", help="The home page's; Spaces take the free ones after it. 0 takes any that are free."),
+    ] = HOME_PORT,
+    redis_url: options.RedisUrl = None,
+    flower_port: Annotated[
+        int | None, typer.Option("--flower-port", help=f"Flower's, on {FLOWER_HOST}; {FLOWER_PORT} if that is free.")
+    ] = None,
+    no_flower: Annotated[bool, typer.Option("--no-flower", help="Without Flower.")] = False,
+    state_dir: options.StateDir = options.state_dir_default(),  # noqa: B008 - typer reads defaults once
+    run_dir: options.RunDir = options.run_dir_default(),  # noqa: B008
+    json: options.Json = False,
+) -> None:
+    """Start a farm: broker, workers, Spaces, home page and Flower. Ctrl-C stops it."""
+    reporter: Reporter = JsonLines() if json else Words()
+    served = served_spaces(spaces or _bundled_demos())
+    plan = plan_workers(gpus, workers, workers_per_gpu)
+    if plan.note:
+        reporter(Note(plan.note))
+    state_dir = usable(state_dir)
+    with options.using(run_dir) as run_dir, only_farm(state_dir):
+        home, space_ports = _page_ports(host, port, served)
+        farm = FarmOptions(
+            spaces=served,
+            workers=plan.workers,
+            workers_per_gpu=workers_per_gpu,
+            host=host,
+            home_port=home,
+            space_ports=space_ports,
+            flower_port=None if no_flower else _flower_port(flower_port, port),
+            url=redis_url or options.named_in_environment(),
+            state_dir=state_dir,
+            run_dir=run_dir,
+            farm_key=farm_key(state_dir),
+        )
+        asyncio.run(Supervisor(farm, reporter).run())
+
+
+def _page_ports(host: str, port: int, spaces: Sequence[ServedSpace]) -> tuple[int, dict[str, int]]:
+    ports = Ports(host)
+    home = ports.exactly(port, "--port")
+    return home, {space.name: ports.after(port) for space in spaces}
+
+
+def _flower_port(wanted: int | None, port: int) -> int:
+    ports = Ports(FLOWER_HOST)
+    if wanted is not None:
+        return ports.exactly(wanted, "--flower-port")
+    try:
+        return ports.exactly(FLOWER_PORT if port else 0, "--flower-port")
+    except PortError:
+        return ports.exactly(0, "--flower-port")
+
+
+def _bundled_demos() -> list[Path]:
+    try:
+        from spaces_app.demos import default_demos
+    except ImportError as error:
+        raise SpacesError(
+            f'the bundled demos are not here ({error}). Name Spaces to serve, or pip install "zerofarm[worker,app]"'
+        ) from error
+    return default_demos()
