@@ -71,7 +71,7 @@ class Farm:
     def register(self, name: str = "faults", app_file: Path | None = None) -> SpaceRecord:
         """Make a Space of `tests/spaces` known, as its web process would."""
         source = Source(app_file or SPACES / name / "app.py")
-        record = record_of(name, source, "test-host", _functions(source.app_file))
+        record = record_of(name, source, source.digest(), "test-host", _functions(source.app_file))
         self.registry.register(record, source.archive(1 << 20))
         return record
 

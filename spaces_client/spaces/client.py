@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
-from spaces import config
+from spaces import config, emulation
 from spaces.config import Config, Role
 from spaces.errors import RefusedError, SpacesError
 from spaces.farm.events import End
@@ -20,6 +20,7 @@ from spaces.function import functions
 from spaces.gradio import current_visitor
 from spaces.handle import TaskHandle
 from spaces.outcome import outcome
+from spaces.replay import ImportCall, RecordedHandle
 from spaces.space import space_codec, space_name, space_source
 from spaces.summary import summary
 
@@ -103,6 +104,9 @@ class FarmClient:
     def __init__(self, settings: Config) -> None:
         self._settings = settings
         self._client = f"{settings.host}:{uuid.uuid4().hex[:12]}"
+        self._calls: list[ImportCall] = []  #: what came of the calls before the launch
+        self._record: SpaceRecord | None = None
+        self._launched = False
 
     @cached_property
     def _farm(self) -> FarmConnection:
@@ -115,35 +119,45 @@ class FarmClient:
         return farm
 
     @cached_property
-    def _record(self) -> SpaceRecord:
-        """This Space, as the farm is told of it."""
-        from spaces.farm.registry import FunctionRecord, record_of
-
-        known = tuple(
-            FunctionRecord(each.name, each.fixed_duration, each.size, each.yields) for each in functions.values()
-        )
-        return record_of(space_name(), space_source(), self._settings.host, known)
+    def _digest(self) -> str:
+        """Of the Space's files as they are before its script writes any."""
+        return space_source().digest()
 
     def serve_space(self) -> None:
-        """Tell the farm of this Space, so that workers can make its zygote; called where the script launches."""
-        from spaces.farm.registry import ARCHIVE_LIMIT_BYTES
+        """Tell the farm of this Space, so that workers can make its zygote; called where the script launches.
 
+        From here on the web process needs no weights.
+        """
+        self._register()
+        self._launched = True
+        space_codec().freeze_references()
+        emulation.drop_weights()
+
+    def _register(self) -> SpaceRecord:
+        """Tell the farm what it must know to make a zygote of the script as far as it has run."""
+        from spaces.farm.registry import ARCHIVE_LIMIT_BYTES, FunctionRecord, record_of
+
+        known = [FunctionRecord(each.name, each.fixed_duration, each.size, each.yields) for each in functions.values()]
+        source = space_source()
+        self._record = record_of(space_name(), source, self._digest, self._settings.host, known, tuple(self._calls))
         try:
-            archive = self._record.source.archive(ARCHIVE_LIMIT_BYTES)
+            archive = source.archive(ARCHIVE_LIMIT_BYTES)
         except RefusedError:
             archive = None  # too large to travel: workers of other hosts will say so if one is asked
         self._farm.registry.register(self._record, archive)
+        return self._record
 
     def submit(
         self, function: GPUFunction, args: Sequence[Any], kwargs: Mapping[str, Any], time_limit: float
     ) -> TaskHandle:
         """Queue a call of a function of this Space."""
         farm = self._farm
+        record = self._record if self._launched and self._record else self._register()
         task = Task(
-            space=self._record.name,
+            space=record.name,
             function=function.name,
             arguments=farm.payloads.of_call(str(function.name), function.signature, args, kwargs),
-            revision=self._record.revision,
+            revision=record.revision,
             yields=function.yields,
             size=function.size,
             estimate=time_limit,
@@ -153,7 +167,8 @@ class FarmClient:
             host=self._settings.host,
         )
         farm.submit(task)
-        return TaskHandle(task, farm, current_visitor())
+        handle = TaskHandle(task, farm, current_visitor())
+        return handle if self._launched else RecordedHandle(handle, space_codec(), self._calls.append)
 
 
 _stand_in: Any = None  # Any: whatever a test puts in place of a FarmClient

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import AsyncIterator, Callable, Generator
 from typing import Any, TypeVar, overload
 
-from spaces import config
+from spaces import config, replay
 from spaces.config import Role
 from spaces.duration import DEFAULT_DURATION, Duration, check_duration, check_size
 from spaces.errors import DefinitionError
@@ -136,6 +136,8 @@ def _async_generator_face(function: GPUFunction) -> Callable[..., Any]:
 
 def _inline_plain(function: GPUFunction) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
+        if replay.importing():
+            return replay.value(function.name)
         return function.function(*args, **kwargs)
 
     return call
@@ -143,6 +145,8 @@ def _inline_plain(function: GPUFunction) -> Callable[..., Any]:
 
 def _inline_generator(function: GPUFunction) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        if replay.importing():
+            return (yield from replay.stream(function.name))
         return (yield from function.function(*args, **kwargs))
 
     return call
@@ -150,6 +154,8 @@ def _inline_generator(function: GPUFunction) -> Callable[..., Any]:
 
 def _inline_coroutine(function: GPUFunction) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> Any:
+        if replay.importing():
+            return replay.value(function.name)
         return await function.function(*args, **kwargs)
 
     return call

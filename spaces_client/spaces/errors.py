@@ -4,6 +4,7 @@
     ├── DefinitionError      a decorated function is declared wrongly         (also a ValueError)
     ├── EncodingError        an argument or result cannot travel              (also a TypeError)
     ├── RefusedError         the farm will not accept the task: unknown Space or function, too large, too long
+    ├── BlobGone             a payload was read already, or its lifetime is over (also a LookupError; in `farm.blobs`)
     ├── FarmUnavailable      the broker cannot be reached                     (also a ConnectionError)
     ├── WaitTimeout          `handle.result(timeout)` gave up waiting         (also a TimeoutError)
     └── TaskError            the task was accepted and did not succeed

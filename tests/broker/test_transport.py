@@ -24,7 +24,7 @@ from spaces.farm.payload import Payload
 from spaces.farm.queue import Queue
 from spaces.farm.task import Lease, State, Task
 
-from .support import Server, claimed, expire_worker, in_thread, make_task, pushed, said, state_of, wait_until
+from .support import SIZES, Server, claimed, expire_worker, in_thread, make_task, pushed, said, state_of, wait_until
 
 RESULT = Succeeded(Payload(b"result"))
 
@@ -148,6 +148,33 @@ def test_an_idle_worker_is_woken_in_milliseconds(app: Celery, worker: Worker, qu
         assert time.monotonic() - began < 0.5
         worker.messages[-1].ack()
     assert len(worker.messages) == 3
+
+
+def test_a_worker_that_stops_while_its_claim_is_under_way_gives_the_task_back(
+    app: Celery, worker: Worker, queue: Queue
+) -> None:
+    queue.claim("w2", SIZES)  # so that the broker knows the script
+    task = make_task()
+    submit(app, task)
+    worker.connection.transport.cycle.on_poll_start()
+    wait_until(lambda: state_of(queue, task) is State.RUNNING)
+    worker.consumer.cancel()
+    wait_until(lambda: drained(worker.connection) and state_of(queue, task) is State.QUEUED)
+    assert worker.messages == []
+
+
+def test_a_worker_that_stops_while_it_waits_for_the_bell_leaves_the_task_alone(
+    app: Celery, worker: Worker, queue: Queue
+) -> None:
+    cycle = worker.connection.transport.cycle
+    cycle.on_poll_start()
+    wait_until(lambda: drained(worker.connection) and queue.redis.info("clients")["blocked_clients"] == 1)
+    worker.consumer.cancel()
+    task = make_task()
+    submit(app, task)
+    drained(worker.connection)
+    assert state_of(queue, task) is State.QUEUED
+    assert worker.messages == []
 
 
 def test_the_acknowledgement_of_a_task_that_has_ended_changes_nothing(

@@ -281,6 +281,31 @@ def test_a_password_is_made_where_none_is_given(shared_farm: Farm, tmp_path: Pat
         assert made.partition(":")[2] not in " ".join(psutil.Process(flower.process.pid).cmdline())
 
 
+@pytest.mark.parametrize(
+    ("url", "login", "said"),
+    [
+        ("redis://127.0.0.1:1/0", "only-a-password", "FLOWER_BASIC_AUTH must be user:password"),
+        ("amqp://host", LOGIN, "broker URL must begin with one of redis://"),
+    ],
+)
+def test_it_says_why_it_cannot_start(url: str, login: str, said: str) -> None:
+    environment = os.environ | {"ZEROFARM_URL": url, "FLOWER_BASIC_AUTH": login}
+    command = [sys.executable, "-m", "spaces_workers.flower", "--port", "0"]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("Flower cannot start at 127.0.0.1:0: ")
+    assert said in ended.stderr
+    assert "only-a-password" not in ended.stderr
+
+
+def test_a_taken_port_is_named(shared_farm: Farm, flower: Flower) -> None:
+    port = str(urllib.parse.urlsplit(flower.url).port)
+    command = [sys.executable, "-m", "spaces_workers.flower", "--redis-url", shared_farm.broker.url, "--port", port]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"Flower cannot start at 127.0.0.1:{port}: ")
+
+
 def test_it_goes_on_when_the_broker_comes_back(own_farm: Farm, tmp_path: Path) -> None:
     """Flower's own way doubles its pause at each failure."""
     with flower_of(own_farm, tmp_path) as flower, own_farm.client() as client:

@@ -121,6 +121,7 @@ def test_a_function_may_tidy_up_within_the_grace(client: spaces.Farm, tmp_path: 
 
 def test_a_queued_task_that_is_cancelled_never_runs(client: spaces.Farm) -> None:
     running = client.submit("faults", "nap", 1.0)
+    wait_until(lambda: running.state is State.RUNNING)
     queued = client.submit("faults", "leave")
     assert queued.position == 0
     queued.cancel("changed my mind")

@@ -427,7 +427,7 @@ def safetensors_onto_cuda() -> object:
     import safetensors.torch
     import torch
 
-    path = tempfile.mktemp(suffix=".safetensors")
+    path = f"{tempfile.mkdtemp()}/weights.safetensors"
     safetensors.torch.save_file({"w": torch.ones(2, device="cuda")}, path)
     by_name = safetensors.torch.load_file(path, device="cuda")["w"]
     by_index = safetensors.torch.load_file(path, device="cuda:0")["w"]
@@ -669,3 +669,121 @@ def old_default_tensor_type() -> object:
         torch.set_default_tensor_type(torch.FloatTensor)
         torch.set_default_device("cpu")
     return [str(made.device), str(torch.zeros(2).device)]
+
+
+@gives(["cuda:0", "cuda:0", "cuda:0"])
+def traced_and_scripted_modules() -> object:
+    import torch
+
+    ones = torch.ones(1, 2, device="cuda")
+    traced = torch.jit.trace(torch.nn.Linear(2, 2).cuda(), ones)
+    path = f"{tempfile.mkdtemp()}/scripted.pt"
+    torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), path)
+    loaded = torch.jit.load(path, map_location="cuda")
+    return [str(traced(ones).device), str(loaded(ones).device), str(loaded.weight.device)]
+
+
+@gives(["cuda:0"] * 3)
+def attention_kernels_of_the_gpu() -> object:
+    import torch
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    query = torch.ones(1, 2, 4, 8, device="cuda", dtype=torch.float16)
+    made: list[str] = []
+    for backend in (SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.CUDNN_ATTENTION):
+        with sdpa_kernel(backend):
+            made.append(str(torch.nn.functional.scaled_dot_product_attention(query, query, query).device))
+    return made
+
+
+@gives(["cuda:0", "cpu"])
+def packed_sequences_keep_lengths_on_the_cpu() -> object:
+    import torch
+    from torch.nn.utils.rnn import pack_padded_sequence
+
+    packed = pack_padded_sequence(torch.ones(2, 3, 4, device="cuda"), torch.tensor([3, 2]), batch_first=True)
+    return [str(packed.data.device), str(packed.batch_sizes.device)]
+
+
+@gives([[2.0], "cuda:0"])
+def an_exported_program() -> object:
+    import torch
+
+    module = torch.nn.Linear(2, 1, bias=False).cuda()
+    torch.nn.init.ones_(module.weight)
+    program = torch.export.export(module, (torch.ones(1, 2, device="cuda"),))
+    out = program.module()(torch.ones(1, 2, device="cuda"))
+    return [out[0].tolist(), str(out.device)]
+
+
+@gives([True, True, True])
+def optimizers_with_options_for_cuda() -> object:
+    import torch
+
+    changed: list[bool] = []
+    for options in ({"fused": True}, {"capturable": True}, {"foreach": True}):
+        model = torch.nn.Linear(2, 1).cuda()
+        before = model.weight.detach().clone()
+        optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, **options)
+        model(torch.ones(1, 2, device="cuda")).sum().backward()
+        optimizer.step()
+        changed.append(not torch.equal(before, model.weight))
+    return changed
+
+
+@gives(["cuda:0", "cuda:0"])
+def accelerate_loads_a_checkpoint_into_an_empty_model() -> object:
+    import safetensors.torch
+    import torch
+    from accelerate import init_empty_weights, load_checkpoint_and_dispatch
+
+    path = f"{tempfile.mkdtemp()}/weights.safetensors"
+    safetensors.torch.save_file(torch.nn.Linear(2, 2).state_dict(), path)
+    with init_empty_weights():
+        model = torch.nn.Linear(2, 2)
+    model = load_checkpoint_and_dispatch(model, path, device_map="auto")
+    return [str(model.weight.device), str(model(torch.ones(1, 2, device="cuda")).device)]
+
+
+@gives("cuda:0")
+def diffusers_group_offload_with_streams() -> object:
+    import torch
+    from diffusers.hooks import apply_group_offloading
+
+    unet = tiny_stable_diffusion().unet
+    apply_group_offloading(
+        unet,
+        onload_device=torch.device("cuda"),
+        offload_device=torch.device("cpu"),
+        offload_type="leaf_level",
+        use_stream=True,
+    )
+    latents, text = torch.ones(1, 4, 8, 8, device="cuda"), torch.ones(1, 7, 8, device="cuda")
+    return str(unet(latents, 1, text).sample.device)
+
+
+@gives("cuda:0")
+def diffusers_layerwise_casting_to_float8() -> object:
+    import torch
+
+    unet = tiny_stable_diffusion().unet
+    unet.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=torch.bfloat16)
+    unet.to("cuda")
+    like: dict[str, Any] = {"device": "cuda", "dtype": torch.bfloat16}
+    return str(unet(torch.ones(1, 4, 8, 8, **like), 1, torch.ones(1, 7, 8, **like)).sample.device)
+
+
+@gives("cuda:0")
+def sentence_transformers_on_cuda() -> object:
+    from sentence_transformers import SentenceTransformer, models
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder = tempfile.mkdtemp()
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    BertModel(BertConfig(vocab_size=8, **sizes)).save_pretrained(folder)
+    with open(f"{folder}/vocab.txt", "w") as file:
+        file.write("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "hello", "world"]))
+    BertTokenizerFast(f"{folder}/vocab.txt").save_pretrained(folder)
+    word = models.Transformer(folder)
+    model = SentenceTransformer(modules=[word, models.Pooling(8)], device="cuda")
+    return str(model.encode(["hello world"], convert_to_tensor=True).device)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -35,14 +36,14 @@ def test_a_space_without_torch_never_imports_it() -> None:
 
 
 @pytest.mark.parametrize("first", ["import torch", "import safetensors.torch", "from torch.cuda import is_available"])
-def test_the_first_import_of_torch_is_emulated(first: str) -> None:
+def test_the_first_import_of_torch_is_emulated(first: str, tmp_path: Path) -> None:
     printed = script(f"""
         from spaces import emulation
         emulation.install()
         {first}
         import torch, safetensors.torch
-        safetensors.torch.save_file({{"w": torch.ones(2, device="cuda")}}, "/dev/shm/emulation-test.safetensors")
-        loaded = safetensors.torch.load_file("/dev/shm/emulation-test.safetensors", device="cuda")
+        safetensors.torch.save_file({{"w": torch.ones(2, device="cuda")}}, "{tmp_path}/w")
+        loaded = safetensors.torch.load_file("{tmp_path}/w", device="cuda")
         print(torch.cuda.is_available(), loaded["w"].device, safetensors.torch.load_file.__qualname__)
         """)
     assert printed == "True cuda:0 load_file"
@@ -95,20 +96,19 @@ def test_a_missing_torch_is_still_an_import_error() -> None:
     assert printed == "No module named 'torch'"
 
 
-def test_the_error_names_the_line_of_the_space_and_not_of_a_library(tmp_path: object) -> None:
-    app = f"{tmp_path}/app.py"
-    with open(app, "w") as file:
-        file.write(
-            "from spaces import emulation\n"
-            "emulation.install()\n"
-            "import torch\n"
-            "try:\n"
-            "    torch.nn.Sequential().apply(lambda module: torch.cuda.CUDAGraph())\n"
-            "except emulation.EmulationError as error:\n"
-            "    assert isinstance(error, RuntimeError)\n"
-            "    print(error)\n"
-        )
-    printed = script("", app)
+def test_the_error_names_the_line_of_the_space_and_not_of_a_library(tmp_path: Path) -> None:
+    app = tmp_path / "app.py"
+    app.write_text(
+        "from spaces import emulation\n"
+        "emulation.install()\n"
+        "import torch\n"
+        "try:\n"
+        "    torch.nn.Sequential().apply(lambda module: torch.cuda.CUDAGraph())\n"
+        "except emulation.EmulationError as error:\n"
+        "    assert isinstance(error, RuntimeError)\n"
+        "    print(error)\n"
+    )
+    printed = script("", str(app))
     assert f"({app}:5)" in printed
     assert printed.startswith("torch.cuda.CUDAGraph() needs a real GPU")
     assert printed.endswith("Move it inside the @spaces.GPU function")

@@ -166,6 +166,21 @@ def new_threads_are_plain() -> None:
 
 
 @case
+def an_ended_thread_holds_no_mode_any_more() -> None:
+    """Modes that were left to the thread's destructors aborted the process at exit, once in some thirty runs."""
+    import gc
+    from concurrent.futures import ThreadPoolExecutor
+
+    import torch
+
+    from spaces.emulation.mode import Emulation
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(lambda size: torch.ones(size, device="cuda").is_cuda, range(64)))
+    assert [type(thing) for thing in gc.get_objects() if type(thing) is Emulation] == [Emulation]
+
+
+@case
 def a_default_device_set_by_the_space_stays_in_force() -> None:
     import torch
     from torch.utils._device import DeviceContext

@@ -91,7 +91,10 @@ CALLS: dict[str, object] = {
     "isinstance(torch.Generator('cuda'), torch.Generator)": True,
     "isinstance(torch.default_generator, torch.Generator)": True,
     "torch.randn(2, generator=torch.Generator('cuda'), device='cuda').device": "cuda:0",
-    "torch.cuda.device(0).__enter__() is not None": True,
+    "torch.cuda.device(0).__enter__().idx": 0,
+    "isinstance(torch.cuda.device('cuda'), torch.cuda.device)": True,
+    "torch.cuda._utils._get_device_index('cuda:0')": 0,
+    "torch.device(0)": "cuda:0",
     # torch.accelerator
     "torch.accelerator.is_available()": True,
     "torch.accelerator.current_accelerator().type": "cuda",
@@ -193,9 +196,10 @@ REFUSED = [
 
 
 @pytest.fixture(scope="module")
-def heard() -> dict[str, object]:
+def heard(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     """What each row gave: its value as JSON, or the error as text."""
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    environment["TMPDIR"] = str(tmp_path_factory.mktemp("matrix"))
     run = subprocess.run(
         [sys.executable, "-m", "tests.unit.test_emulation_matrix"],
         cwd=Path(__file__).parents[2],

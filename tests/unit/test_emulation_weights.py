@@ -1,4 +1,4 @@
-"""What becomes of the memory: dropped in the web process, moved into an arena in the zygote, never doubled by a move."""
+"""What becomes of the memory: dropped in the web process, moved into an arena in the zygote, not doubled by a move."""
 
 from __future__ import annotations
 

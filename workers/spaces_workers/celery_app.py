@@ -122,6 +122,6 @@ def _info(options: WorkerOptions, app: Any) -> dict[str, Any]:  # Any: plain dat
         "sizes": list(options.device.sizes),
         "memory_bytes": int(options.device.memory_bytes * options.memory_fraction),
         "busy": info.get("busy", []),
-        "children": info.get("children", {}),
+        "warm": sorted(app.workplace.residency.warm()),
         "done": info.get("done", 0),
     }

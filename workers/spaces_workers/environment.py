@@ -15,6 +15,9 @@ _QUIET = {
     "TOKENIZERS_PARALLELISM": "false",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "PYTHONUNBUFFERED": "1",
+    # As on ZeroGPU: an example is computed when somebody asks for it, not twenty of them at every start.
+    "GRADIO_CACHE_EXAMPLES": "true",
+    "GRADIO_CACHE_MODE": "lazy",
 }
 
 

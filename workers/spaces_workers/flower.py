@@ -1,8 +1,9 @@
-"""Flower for a farm: `python -m spaces_workers.flower`, and `zerofarm flower`, which calls `main`.
+"""Flower for a farm: `python -m spaces_workers.flower`, which `zerofarm up` and `zerofarm flower` start.
 
 Flower is used as it is, on the farm's own Celery app, so tasks have the names that people know. What it cannot know
-of ranked queues is added by `flower_pages` and `flower_ends`. It never runs without a password, and none is ever on
-a command line: `$FLOWER_BASIC_AUTH` is `user:password`; where it is not set, one is made and printed once.
+of ranked queues is added by `flower_pages`, `flower_events` and `flower_ends`. It never runs without a password, and
+none is ever on a command line: `$FLOWER_BASIC_AUTH` is `user:password`; where it is not set, one is made and printed
+once.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def serve(url: str, address: str, port: int) -> None:
     """Answer at `address` for the farm whose broker is at `url`; port 0 takes a free one.
 
-    Raises FarmUnavailable for a URL of no known form, OSError if the port is taken.
+    Raises SpacesError for a URL or a login of no known form, OSError if the port is taken.
     """
     queue = Queue(connect(url))
     app = make_celery(url)
@@ -114,7 +115,11 @@ def _configure() -> None:
 
 def _made_login() -> str:
     """Make a login where the operator gave none. Returns what is said of it, once."""
-    if options.basic_auth or options.auth:
+    given = [login for login in options.basic_auth or [] if login]
+    if not all(":" in login for login in given):
+        raise SpacesError("$FLOWER_BASIC_AUTH must be user:password, or several of them with commas between")
+    options.basic_auth = given
+    if given or options.auth:
         return ""
     options.basic_auth = [f"{USER}:{secrets.token_urlsafe(12)}"]
     return f"\nIts login is {options.basic_auth[0]}; set FLOWER_BASIC_AUTH=user:password to choose one"

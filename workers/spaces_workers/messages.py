@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from spaces.farm.payload import Payload
 from spaces.farm.task import FunctionName
 from spaces.farm.wire import message
+from spaces.replay import ImportCall
 
 
 @message
@@ -25,6 +26,7 @@ class ZygoteSpec:
     app_file: str
     python: str
     key: bytes  #: the Space's key; the farm's own never leaves the worker
+    calls: tuple[ImportCall, ...] = ()  #: what came of the calls that the script makes before its launch
 
 
 @message

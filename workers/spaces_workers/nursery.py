@@ -203,7 +203,7 @@ class Nursery:
         self._retire_other_revisions(spec)
         ours, theirs = Channel.pair()
         os.set_inheritable(theirs.fileno(), True)
-        command = [spec.python, "-m", "spaces_workers.zygote", str(theirs.fileno()), spec.app_file]
+        command = [spec.python, "-m", "spaces_workers.zygote", str(theirs.fileno())]
         with open(self._log_dir / f"{spec.space}.log", "ab") as log:
             process = subprocess.Popen(
                 tied(command),
@@ -215,6 +215,7 @@ class Nursery:
                 start_new_session=True,
             )
         theirs.close()
+        ours.send(spec)
         zygote = self._zygotes[spec.space, spec.revision] = _Zygote(spec, process, ours)
         self._selector.register(ours, selectors.EVENT_READ, lambda _: self._hear_zygote(zygote))
         logger.info("zygote of %s (%s) is being made, pid %d", spec.space, spec.revision, process.pid)

@@ -52,6 +52,7 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
     def on_start(self) -> None:
         self._mailbox = Mailbox()
         self._runs: dict[str, tuple[TaskRun, Callbacks]] = {}
+        self._early: dict[str, str] = {}  #: cancellations that were heard before Celery had handed the task over
         self._hub: Any = None
         self._done = 0
         self._workplace: Workplace = self.app.workplace
@@ -75,6 +76,8 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
         lease: Lease = args[2]["properties"]["lease"]
         run = TaskRun(lease, self._workplace, self)
         self._runs[lease.task.id] = run, Callbacks(accept_callback, timeout_callback, callback, error_callback)
+        if (reason := self._early.pop(lease.task.id, None)) is not None:
+            run.cancel(reason)
         run.start()
         return run
 
@@ -104,6 +107,8 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
         """The task's caller, or whoever has the right, does not want it any more. From any thread."""
         if (found := self._runs.get(task_id)) is not None:
             found[0].cancel(reason)
+        else:
+            self._early[task_id] = reason
 
     def abandon_all(self) -> None:
         """This worker was taken for dead; its tasks are others' now. From any thread."""
@@ -130,10 +135,11 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
         idle = self._workplace.residency.children()
         return super()._get_info() | {  # type: ignore[no-any-return] # celery has no types
             "max-concurrency": self.limit,
-            "gpu": self._workplace.device.name,
-            "device": self._workplace.device.visible_devices or "CPU",
+            # Lists, because Flower takes dashes out of a plain text.
+            "gpu": [self._workplace.device.description],
+            "device": [self._workplace.device.visible_devices or "CPU"],
             "busy": [f"{run.lease.task.label} (pid {run.child.pid if run.child else '-'})" for run in busy],
-            "children": {child.spec.space: {"pid": child.pid, "done": child.tasks_done} for child in idle},
+            "children": [f"{child.spec.space} (pid {child.pid}, {child.tasks_done} done)" for child in idle],
             "processes": [child.pid for child in idle] + [run.child.pid for run in busy if run.child],
             "done": self._done,
         }

@@ -23,6 +23,8 @@ class ServedSpace:
     app_file: Path
     title: str = ""
     emoji: str = ""
+    colour_from: str = ""
+    colour_to: str = ""
 
 
 def served_space(path: Path) -> ServedSpace:
@@ -30,7 +32,8 @@ def served_space(path: Path) -> ServedSpace:
     app_file = _app_file(path)
     source = Source(path.resolve() / "app.py") if path.is_dir() else source_at(app_file)
     card = {} if source.alone else _card(source.root)
-    return ServedSpace(name_of(source), app_file, card.get("title", ""), card.get("emoji", ""))
+    told = [card.get(key, "") for key in ("title", "emoji", "colorFrom", "colorTo")]
+    return ServedSpace(name_of(source), app_file, *told)
 
 
 def served_spaces(paths: Iterable[Path]) -> list[ServedSpace]:

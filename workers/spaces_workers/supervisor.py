@@ -20,6 +20,7 @@ from spaces_workers.broker_keeper import BrokerKeeper
 from spaces_workers.composition import Composition, FarmOptions
 from spaces_workers.keeper import Keeper, Service
 from spaces_workers.reports import Ready, Report, Reporter, Stopped, Stopping
+from spaces_workers.served_space import ServedSpace
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -98,11 +99,7 @@ class Supervisor:
 
     def _pages(self) -> Pages:
         keepers = {keeper.service.space: keeper for keeper in self._spaces}
-        spaces = {}
-        for space in self._options.spaces:
-            keeper = keepers.get(space.name)
-            serving, problem = (keeper.serving, keeper.problem) if keeper else ("starting", "")
-            spaces[space.name] = Page(_url([keeper] if keeper else []), serving, space.title, space.emoji, problem)
+        spaces = {space.name: _page(space, keepers.get(space.name)) for space in self._options.spaces}
         return Pages(_url(self._home), _url(self._flower), spaces)
 
     def _ready(self, farm: Composition, leases: Leases) -> Ready:
@@ -153,6 +150,18 @@ async def _needed(keepers: Sequence[Keeper]) -> None:
     if not any(keeper.answers for keeper in keepers):
         names = " and ".join(keeper.service.name for keeper in keepers)
         raise FarmFault(f"{names} could not be started; see {keepers[0].service.command.log}")
+
+
+def _page(space: ServedSpace, keeper: Keeper | None) -> Page:
+    return Page(
+        url=_url([keeper] if keeper else []),
+        serving=keeper.serving if keeper else "starting",
+        title=space.title,
+        emoji=space.emoji,
+        colour_from=space.colour_from,
+        colour_to=space.colour_to,
+        problem=keeper.problem if keeper else "",
+    )
 
 
 def _url(keepers: Sequence[Keeper]) -> str:

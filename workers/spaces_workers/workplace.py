@@ -85,6 +85,7 @@ class Workplace:
             app_file=str(self._source_of(record).app_file),
             python=record.python if Path(record.python).exists() else sys.executable,
             key=derive_space_key(self._farm_key, record.name),
+            calls=record.calls,
         )
 
     @functools.lru_cache(maxsize=1024)  # noqa: B019 - the workplace lives as long as its process
@@ -138,9 +139,9 @@ class Workplace:
         """The Space's files: where they are if this host has them, else unpacked from the archive that travelled."""
         if record.source.app_file.is_file() and (record.host == self.config.host or self._same(record)):
             return record.source
-        folder = self._sources / record.revision
+        folder = self._sources / record.digest
         if not folder.is_dir():
-            archive = self.registry.archive(record.revision)
+            archive = self.registry.archive(record)
             if archive is None:
                 raise RefusedError(
                     f"Space {record.name!r} is at {record.app_file} on {record.host!r}, which {self.config.host!r} "
@@ -151,4 +152,4 @@ class Workplace:
         return Source(folder / record.source.app_file.name, record.alone)
 
     def _same(self, record: SpaceRecord) -> bool:
-        return record.source.digest() == record.revision
+        return record.source.digest() == record.digest

@@ -1,6 +1,6 @@
 """A zygote: a process that has executed a Space's script once, without touching CUDA, and forks children on request.
 
-Started by the nursery as `python -m spaces_workers.zygote FD APP_FILE`. It stays quiet and single-threaded from the
+Started by the nursery as `python -m spaces_workers.zygote FD`. It stays quiet and single-threaded from the
 script's launch on, because a fork copies only the forking thread: a lock that another thread held stays held for ever.
 """
 
@@ -15,9 +15,10 @@ import traceback
 from pathlib import Path
 from typing import NoReturn
 
-from spaces import launch, script
+from spaces import launch, replay, script
+from spaces_workers import child
 from spaces_workers.channel import Channel, ChannelClosed
-from spaces_workers.messages import Adopt, Exited, Fork, Forked, ZygoteFailed, ZygoteReady
+from spaces_workers.messages import Adopt, Exited, Fork, Forked, ZygoteFailed, ZygoteReady, ZygoteSpec
 
 
 class Zygote:
@@ -78,8 +79,7 @@ class Zygote:
         for key in list(self._selector.get_map().values()):
             os.close(key.fd)
         self._selector.close()
-        from spaces_workers import child
-
+        replay.end()
         child.live(Channel.from_fd(fd), request)
 
     def _lose(self, worker: Channel) -> None:
@@ -122,9 +122,11 @@ def main() -> NoReturn:
     nursery = Channel.from_fd(int(sys.argv[1]))
     os.set_inheritable(nursery.fileno(), False)
     zygote = Zygote(nursery)
+    spec: ZygoteSpec = nursery.receive()
+    replay.begin(spec.calls, zygote.serve)
     launch.take_over_at_launch(zygote.serve)
     try:
-        script.run(Path(sys.argv[2]))
+        script.run(Path(spec.app_file))
     except BaseException as error:  # SystemExit too: a script that leaves has no function to run
         text = traceback.format_exc()
         print(text, file=sys.stderr, flush=True)

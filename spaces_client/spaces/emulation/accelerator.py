@@ -6,7 +6,7 @@ import torch
 
 from spaces.emulation import memory
 from spaces.emulation.answers import nothing, replace, same, says, zero
-from spaces.emulation.cuda import DeviceContext
+from spaces.emulation.cuda import OnlyDevice
 from spaces.emulation.device import EmulatedDevice
 from spaces.emulation.marks import CUDA_DEVICE
 from spaces.emulation.patches import Patches
@@ -22,7 +22,7 @@ def install(patches: Patches, device: EmulatedDevice) -> None:
         "device_count": says(1),
         "current_accelerator": says(_KIND),
         "current_stream": says(DEFAULT_STREAM),
-        "device_index": DeviceContext,
+        "device_index": OnlyDevice,
         "get_memory_info": says(memory.free_and_total(device)),
         **memory.answers(),
         **same(zero, "current_device_index current_device_idx"),

@@ -7,6 +7,7 @@ import contextlib
 import torch
 
 from spaces.emulation.answers import Answers, nothing, refuses, replace, same, says, zero
+from spaces.emulation.classes import StandIn, replace_class
 from spaces.emulation.device import DeviceProperties, EmulatedDevice
 from spaces.emulation.patches import Patches
 
@@ -14,9 +15,10 @@ CUDA_VERSION = "12.8"
 CUDNN_VERSION = 91_002
 
 
-def install(patches: Patches, device: EmulatedDevice) -> None:
-    replace(patches, _identity(device) | _silence() | _driver(), torch.cuda)
-    replace(patches, same(DeviceContext, "device device_of"), torch.cuda)
+def install(patches: Patches, emulated: EmulatedDevice) -> None:
+    replace(patches, _identity(emulated) | _silence() | _driver(), torch.cuda)
+    replace_class(patches, [torch.cuda], device)
+    replace_class(patches, [torch.cuda], device_of)
     replace(patches, same(nothing, "range_push range_pop mark range_start range_end"), torch.cuda.nvtx)
     replace(patches, same(nothing, "start stop init"), torch.cuda.profiler)
     replace(patches, {"_cuda_init": refuses("This call")}, torch._C)
@@ -28,17 +30,17 @@ def install(patches: Patches, device: EmulatedDevice) -> None:
         patches.value(torch.version, "cuda", CUDA_VERSION)
 
 
-def _identity(device: EmulatedDevice) -> Answers:
-    compute = device.arch.replace("sm", "compute")
+def _identity(emulated: EmulatedDevice) -> Answers:
+    compute = emulated.arch.replace("sm", "compute")
     return {
         "is_available": says(True),
         "device_count": says(1),
         "current_device": zero,
-        "get_device_name": says(device.name),
-        "get_device_capability": says(device.capability),
-        "get_device_properties": says(DeviceProperties.of(device)),
-        "get_arch_list": says([device.arch]),
-        "get_gencode_flags": says(f"-gencode compute={compute},code={device.arch}"),
+        "get_device_name": says(emulated.name),
+        "get_device_capability": says(emulated.capability),
+        "get_device_properties": says(DeviceProperties.of(emulated)),
+        "get_arch_list": says([emulated.arch]),
+        "get_gencode_flags": says(f"-gencode compute={compute},code={emulated.arch}"),
         "is_bf16_supported": says(True),
         "is_tf32_supported": says(True),
         "can_device_access_peer": says(False),
@@ -62,15 +64,23 @@ def _driver() -> Answers:
     }
 
 
-class DeviceContext(contextlib.ContextDecorator):
-    """`with torch.cuda.device(0):`; there is only one device to be on."""
+class OnlyDevice(contextlib.ContextDecorator):
+    """There is only one device to be on."""
 
     def __init__(self, *_device: object, **_named: object) -> None:
         self.idx = 0
         self.prev_idx = 0
 
-    def __enter__(self) -> DeviceContext:
+    def __enter__(self) -> OnlyDevice:
         return self
 
     def __exit__(self, *error: object) -> None:
         pass
+
+
+class device(OnlyDevice, metaclass=StandIn):  # noqa: N801 - torch's own spelling
+    """`with torch.cuda.device(0):`"""
+
+
+class device_of(device):  # noqa: N801 - torch's own spelling
+    """`with torch.cuda.device_of(tensor):`"""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from spaces.emulation.mode import current
+from spaces.emulation.mode import current, leave_thread
 from spaces.emulation.patches import Patches
 
 
@@ -15,6 +15,11 @@ def install(patches: Patches) -> None:
 
     def enter_and_run(self: threading.Thread) -> None:
         current()
-        bootstrap(self)
+        try:
+            bootstrap(self)
+        finally:
+            # Left to the thread's C++ destructors the mode would be released after the thread counts as ended;
+            # if Python finalizes meanwhile they cannot have the GIL any more, and the process aborts.
+            leave_thread()
 
     patches.function(threading.Thread, "_bootstrap_inner", enter_and_run)

@@ -58,6 +58,10 @@ class Codec:
         self._key = key
         self._references = references or References(list)
 
+    def freeze_references(self) -> None:
+        """From now on only objects that live at module level now go by name."""
+        self._references.freeze()
+
     def encode(self, value: object) -> Encoded:
         """Turn a value into bytes. Raises EncodingError for what cannot travel."""
         try:

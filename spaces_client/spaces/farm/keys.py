@@ -18,7 +18,7 @@
 | `blob:{name}`                | STRING | a payload too large for a message             | set by whoever writes it     |
 | `space:{name}`               | STRING | the latest record of a Space                  | set by the registry          |
 | `revision:{name}:{revision}` | STRING | the record of one revision of a Space         | set by the registry          |
-| `archive:{revision}`         | STRING | a Space's files                               | set by the registry          |
+| `archive:{digest}`           | STRING | a Space's files                               | set by the registry          |
 | `registrations`              | PUBSUB | the name of a Space that registers            |                              |
 | `spaces`                     | SET    | names of Spaces                               | permanent                    |
 
@@ -121,9 +121,9 @@ class Keys:
         """STRING, the record of one revision of a Space; the registry sets the lifetime."""
         return f"{self.prefix}:revision:{name}:{revision}"
 
-    def archive(self, revision: str) -> str:
-        """STRING, the files of one revision of a Space; the registry sets the lifetime."""
-        return f"{self.prefix}:archive:{revision}"
+    def archive(self, digest: str) -> str:
+        """STRING, a Space's files as they were; the registry sets the lifetime."""
+        return f"{self.prefix}:archive:{digest}"
 
     def registrations(self) -> str:
         """Pub/sub channel on which workers hear of Spaces that register; no key."""

@@ -23,6 +23,8 @@ class Page:
     serving: Serving
     title: str = ""
     emoji: str = ""
+    colour_from: str = ""  #: of its card, by the names that Hugging Face uses
+    colour_to: str = ""
     problem: str = ""  #: why it does not serve, in one line
 
 

@@ -47,17 +47,23 @@ class Reference:
 class References:
     """The objects that the modules of a Space hold.
 
-    `modules` is asked again whenever an object is not found, for scripts go on importing and assigning.
+    Until `freeze`, `modules` is asked again whenever an object is not found, for scripts go on importing and assigning.
     """
 
     def __init__(self, modules: Callable[[], Iterable[ModuleType]]) -> None:
         self._modules = modules
         self._index: dict[int, Reference] = {}
         self._seen: dict[str, ModuleType] = {}
+        self._frozen = False
+
+    def freeze(self) -> None:
+        """The script has launched: what it makes from now on is this process's own, and goes by value."""
+        self._look_around()
+        self._frozen = True
 
     def finder(self) -> Callable[[object], Reference | None]:
         """A function that finds references for one value that is being encoded. It looks around at most once."""
-        fresh = False
+        fresh = self._frozen
 
         def find(value: object) -> Reference | None:
             nonlocal fresh

@@ -15,6 +15,7 @@ from spaces.errors import RefusedError
 from spaces.farm import wire
 from spaces.farm.keys import Keys
 from spaces.farm.task import FunctionName
+from spaces.replay import ImportCall
 from spaces.source import Source
 
 if TYPE_CHECKING:
@@ -50,6 +51,12 @@ class SpaceRecord:
     host: str
     python: str  #: the interpreter that runs the Space
     functions: tuple[FunctionRecord, ...]
+    calls: tuple[ImportCall, ...] = ()  #: what came of the calls that the script made before its launch
+
+    @property
+    def digest(self) -> str:
+        """Of the Space's files."""
+        return self.revision.partition(".")[0]
 
     @property
     def source(self) -> Source:
@@ -79,7 +86,7 @@ class Registry:
             pipe.set(self._keys.space(record.name), packed, ex=LIFETIME)
             pipe.set(self._keys.revision(record.name, record.revision), packed, ex=LIFETIME)
             if archive is not None:
-                pipe.set(self._keys.archive(record.revision), archive, ex=LIFETIME)
+                pipe.set(self._keys.archive(record.digest), archive, ex=LIFETIME)
             pipe.sadd(self._keys.spaces(), record.name)
             pipe.publish(self._keys.registrations(), record.name)
             pipe.execute()
@@ -100,9 +107,9 @@ class Registry:
             raise RefusedError(f"the farm knows no Space {name!r}; it serves: {known}")
         return _record(packed)
 
-    def archive(self, revision: str) -> bytes | None:
-        """A revision's files, if they travel."""
-        return self._redis.get(self._keys.archive(revision))  # type: ignore[return-value] # the client is synchronous
+    def archive(self, record: SpaceRecord) -> bytes | None:
+        """A Space's files, if they travel."""
+        return self._redis.get(self._keys.archive(record.digest))  # type: ignore[return-value] # the client is synchronous
 
     def all(self) -> list[SpaceRecord]:
         """The latest record of every Space; names whose record has expired are forgotten."""
@@ -126,16 +133,24 @@ class Announcements:
         return None if message is None else bytes(message["data"]).decode()
 
 
-def record_of(name: str, source: Source, host: str, functions: Iterable[FunctionRecord]) -> SpaceRecord:
-    """The record of a Space that this process serves."""
+def record_of(
+    name: str,
+    source: Source,
+    digest: str,
+    host: str,
+    functions: Iterable[FunctionRecord],
+    calls: tuple[ImportCall, ...] = (),
+) -> SpaceRecord:
+    """The record of a Space that this process serves. Each call before the launch makes another revision."""
     return SpaceRecord(
         name=name,
-        revision=source.digest(),
+        revision=f"{digest}.{len(calls)}" if calls else digest,
         app_file=str(source.app_file.resolve()),
         alone=source.alone,
         host=host,
         python=sys.executable,
         functions=tuple(functions),
+        calls=calls,
     )
 
 

@@ -184,7 +184,7 @@ def _worker(info: dict[str, Any]) -> WorkerStatus:  # Any: what a worker tells o
         sizes=tuple(info["sizes"]),
         memory_bytes=info["memory_bytes"],
         busy=tuple(info["busy"]),
-        warm=tuple(info["children"]),
+        warm=tuple(info["warm"]),
         done=info["done"],
     )
 

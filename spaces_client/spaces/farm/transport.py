@@ -209,14 +209,11 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types
         raise Empty
 
     def _on_bell(self, reply: tuple[bytes, bytes] | None) -> bool:
-        if reply is not None:
-            name, item = reply[0].decode(), reply[1]
-            if name not in self._bells:
-                self.connection._deliver(loads(item.decode()), name.rsplit(self.sep, 1)[0])
-                return True
-            if self._consumes_ranked:
-                self._send_claim()
-        raise Empty
+        name = "" if reply is None else reply[0].decode()
+        if reply is None or name in map(self.ranked_queue.keys.bell, Size):
+            raise Empty  # and kombu starts anew, with a claim
+        self.connection._deliver(loads(reply[1].decode()), name.rsplit(self.sep, 1)[0])
+        return True
 
     def _send_claim(self, command: str = "EVALSHA") -> None:
         queue, sizes = self.ranked_queue, [RANKED[name] for name in self.active_queues if is_ranked(name)]

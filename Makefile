@@ -1,0 +1,73 @@
+# Everything that a person does with this repository. Each target does all its set-up, in .venv, and is quick the second
+# time: the stamp in .make is older than what it depends on only where there is something to install.
+#
+#   make up                     a farm with the bundled demos; ARGS="my-space --gpus 0,1" for another one
+#   make test                   all tests; ARGS="tests/unit -k codec" for some
+#   make lint bench install clean
+
+SHELL := /bin/bash
+VENV := .venv
+STAMPS := .make
+
+# The first Python that is new enough and can make virtual environments; PYTHON=... chooses another.
+PYTHON ?= $(shell for each in python3.11 python3.12 python3.13 python3; do \
+	$$each -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
+
+# Without an NVIDIA driver, torch without CUDA: a tenth of the size. TORCH_INDEX= takes pip's own index.
+TORCH_INDEX ?= $(if $(wildcard /proc/driver/nvidia/version),,https://download.pytorch.org/whl/cpu)
+
+.PHONY: install up test lint bench clean chromium
+
+install: $(STAMPS)/installed
+
+up: install
+	$(VENV)/bin/zerofarm up $(ARGS)
+
+test: install chromium
+	CHROMIUM="$$($(find_chromium))" $(VENV)/bin/python -m pytest $(ARGS)
+
+lint: install
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+
+bench: install
+	set -e; for each in benchmarks/[a-z]*.py; do echo "== $$each"; $(VENV)/bin/python $$each; done
+
+clean:
+	rm -rf $(VENV) $(STAMPS) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/pyvenv.cfg:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with its venv module is needed:" \
+	"apt-get install python3-venv, or PYTHON=/path/to/python make" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# torch by itself and first: whatever needs it then finds it, in the build that was chosen here.
+$(STAMPS)/installed: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
+	@echo "Installing into $(VENV); the first time takes some minutes."
+	$(VENV)/bin/pip install -q -c constraints.txt $$($(reachable_torch_index)) torch
+	$(VENV)/bin/pip install -q -c constraints.txt -e ".[worker,app,dev]"
+	mkdir -p $(STAMPS)
+	touch $@
+
+# An index that does not answer would hold up pip for minutes.
+define reachable_torch_index
+$(VENV)/bin/python -c 'import sys, urllib.request as r; i = sys.argv[1]; i and r.urlopen(i, timeout=10); \
+	print("--extra-index-url", i) if i else None' "$(TORCH_INDEX)" 2>/dev/null
+endef
+
+# For the tests of pages. CHROMIUM=/path/to/chromium names one that is not on PATH.
+define find_chromium
+for each in "$$CHROMIUM" chromium chromium-browser google-chrome; do \
+	found=$$(command -v "$$each" 2>/dev/null) && echo "$$found" && break; done
+endef
+
+chromium:
+	@test -n "$$($(find_chromium))" || { \
+	  echo "Chromium is missing and is installed by apt-get."; \
+	  as_root=$$(test "$$(id -u)" = 0 || echo sudo); \
+	  if ! command -v apt-get >/dev/null || { test -n "$$as_root" && ! command -v sudo >/dev/null; }; then \
+	    echo "It cannot be: install Chromium or Chrome, or name it by CHROMIUM=/path/to/chromium" >&2; exit 1; \
+	  fi; \
+	  $$as_root apt-get update -q && $$as_root apt-get install -q -y --no-install-recommends chromium; }

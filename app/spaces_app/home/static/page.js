@@ -1,0 +1,135 @@
+// Asks the server how the farm is while somebody looks, and brings the page in line with the answer.
+
+const INTERVAL_MS = 1500;
+const COLOURS = {
+  red: "#dc2626", yellow: "#eab308", green: "#16a34a", blue: "#2563eb",
+  indigo: "#4f46e5", purple: "#9333ea", pink: "#db2777", gray: "#6b7280",
+};
+
+const one = (id) => document.getElementById(id);
+
+// --- lists that keep their elements, so that hover and focus outlive an update
+
+function show(list, name, items, key, fill) {
+  const before = new Map([...list.children].map((element) => [element.dataset.key, element]));
+  const wanted = items.map((item) => {
+    const known = before.get(key(item));
+    const element = known ?? one(name).content.firstElementChild.cloneNode(true);
+    element.dataset.key = key(item);
+    fill(element, item);
+    return element;
+  });
+  for (const element of [...list.children]) {
+    if (!wanted.includes(element)) element.remove();
+  }
+  wanted.forEach((element, place) => {
+    if (list.children[place] !== element) list.insertBefore(element, list.children[place] ?? null);
+  });
+}
+
+function write(element, part, text) {
+  const target = element.querySelector(`.${part}`);
+  if (target.textContent !== text) target.textContent = text;
+  return target;
+}
+
+// --- what each element says
+
+function fillSpace(element, space) {
+  const page = space.page;
+  const card = element.querySelector(".card");
+  const address = page?.url ? reachable(page.url) : null;
+  if (address) card.setAttribute("href", address);
+  else card.removeAttribute("href");
+  card.style.setProperty("--from", COLOURS[page?.colour_from] ?? "");
+  card.style.setProperty("--to", COLOURS[page?.colour_to] ?? "");
+  write(element, "emoji", page?.emoji || space.name[0].toUpperCase());
+  write(element, "title", page?.title || space.name);
+  write(element, "cover .pill", address || !page ? "" : page.serving).hidden = Boolean(address || !page);
+  const functions = write(element, "functions", page?.problem || space.functions.join(", "));
+  functions.classList.toggle("problem", Boolean(page?.problem));
+  write(element, "counts .running", `${space.running} running`).classList.toggle("some", space.running > 0);
+  write(element, "counts .waiting", `${space.waiting} waiting`).classList.toggle("some", space.waiting > 0);
+}
+
+function fillWorker(element, worker) {
+  const busy = worker.busy.length > 0;
+  element.classList.toggle("busy", busy);
+  write(element, "name", worker.name);
+  write(element, "device", worker.device);
+  const warm = worker.warm.length ? `idle, warm: ${worker.warm.join(", ")}` : "idle";
+  write(element, "work", busy ? worker.busy.map(withoutProcess).join(", ") : warm);
+  write(element, "done", `${worker.done} done`);
+}
+
+function fillTask(element, task, now) {
+  element.dataset.state = task.state;
+  write(element, "label", task.label);
+  write(element, "pill", task.state === "queued" && task.position ? `queued, ${task.position} ahead` : task.state);
+  write(element, "where", [task.worker, task.id.slice(0, 8)].filter(Boolean).join(" · "));
+  write(element, "time", duration(task, now));
+}
+
+function withoutProcess(text) {
+  return text.replace(/ \(pid .*\)$/, "");
+}
+
+// The farm names its pages as this host sees them; a visitor from elsewhere reaches them where the home page was found.
+function reachable(url) {
+  if (url.startsWith(":")) return `${location.protocol}//${location.hostname}${url}`;
+  const address = new URL(url, location.href);
+  if (["127.0.0.1", "localhost", "[::1]"].includes(address.hostname)) address.hostname = location.hostname;
+  return address.href;
+}
+
+function duration(task, now) {
+  if (task.ended_at) {
+    const ago = age(now - task.ended_at);
+    return task.started_at ? `took ${age(task.ended_at - task.started_at)}, ${ago} ago` : `${ago} ago`;
+  }
+  return `for ${age(now - (task.started_at ?? task.enqueued_at))}`;
+}
+
+function age(seconds) {
+  if (seconds < 10) return `${Math.max(0, seconds).toFixed(1)} s`;
+  if (seconds < 100) return `${Math.round(seconds)} s`;
+  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
+}
+
+// --- the page
+
+function update(farm) {
+  const sum = (items, value) => items.reduce((total, item) => total + value(item), 0);
+  one("running").textContent = farm.tasks.filter((task) => task.state === "running").length;
+  one("waiting").textContent = sum(farm.queues, (queue) => queue.waiting);
+  one("worker-count").textContent = farm.workers.length;
+  one("done").textContent = sum(farm.workers, (worker) => worker.done);
+  show(one("spaces"), "space", farm.spaces, (space) => space.name, fillSpace);
+  show(one("workers"), "worker", farm.workers, (worker) => worker.name, fillWorker);
+  show(one("tasks"), "task", farm.tasks.slice(0, 20), (task) => task.id, (element, task) => fillTask(element, task, farm.now));
+}
+
+function tell(state, text) {
+  one("live").dataset.state = state;
+  if (one("live").textContent !== text) one("live").textContent = text;
+}
+
+async function look() {
+  try {
+    const answer = await fetch("/api/status", { cache: "no-store", signal: AbortSignal.timeout(10000) });
+    const farm = await answer.json();
+    if (!answer.ok) throw new Error(farm.problem);
+    update(farm);
+    tell("live", "Live");
+  } catch (error) {
+    tell("lost", error instanceof TypeError ? "The farm does not answer" : error.message);
+  }
+}
+
+async function follow() {
+  if (!document.hidden) await look();
+  setTimeout(follow, INTERVAL_MS);
+}
+
+document.addEventListener("visibilitychange", () => document.hidden || look());
+follow();

@@ -1,0 +1,274 @@
+"""`zerofarm up`: a whole farm by one command, killed in every part, and gone without a trace. Real processes, real signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from gradio_client import Client
+from gradio_client.client import Job
+
+from spaces.farm.connection import connect
+from spaces.farm.queue import Queue
+from tests.harness import SPACES, leftovers, wait_until
+
+#: Seconds that a farm may take to be ready on a busy machine.
+START_PATIENCE = 90.0
+
+#: Seconds within which it must be gone.
+STOP_PATIENCE = 10.0
+
+Event = dict[str, Any]  # Any: JSON
+
+
+class Up:
+    """A running `zerofarm up --json`."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.folder = folder
+        self.state_dir = folder / "state"
+        self._before = {process.pid for process in psutil.process_iter()}
+        self._events = folder / "events"
+        self._errors = folder / "errors"
+        with self._events.open("wb") as output, self._errors.open("wb") as errors:
+            command = [*zerofarm(), "up", *arguments, "--json", "--port", "0", "--state-dir", str(self.state_dir)]
+            self.process = subprocess.Popen(
+                [*command, "--run-dir", str(folder / "run")], stdout=output, stderr=errors, env=without_a_farm()
+            )
+
+    @property
+    def events(self) -> list[Event]:
+        """What it has told so far."""
+        lines = self._events.read_text().splitlines()
+        return [json.loads(line) for line in lines if line.endswith("}")]
+
+    @property
+    def errors(self) -> str:
+        return self._errors.read_text()
+
+    def told(self, event: str, **facts: str) -> list[Event]:
+        """The events of one kind that say so."""
+        return [each for each in self.events if each["event"] == event and facts.items() <= each.items()]
+
+    def ready(self) -> Event:
+        """The event that everything answers."""
+        wait_until(lambda: self.told("ready") or self.process.poll() is not None, START_PATIENCE)
+        assert self.told("ready"), self.errors
+        return self.told("ready")[0]
+
+    def pid_of(self, *words: str) -> int:
+        """The process of the farm whose command line has these words."""
+        children = psutil.Process(self.process.pid).children()
+        (found,) = [child for child in children if set(words) <= set(child.cmdline())]
+        return found.pid
+
+    def client(self, space: str = "echo") -> Client:
+        return Client(self.ready()["spaces"][space], verbose=False)
+
+    def left(self) -> list[str]:
+        """The processes that it has left."""
+        return leftovers(self._before, self.folder)
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Another command of `zerofarm` on the same farm."""
+        command = [*zerofarm(), *arguments, "--state-dir", str(self.state_dir)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, env=without_a_farm())
+
+    def stop(self) -> int:
+        """SIGTERM; the exit code, which must come in time."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(STOP_PATIENCE)
+
+
+def zerofarm() -> list[str]:
+    return [sys.executable, "-m", "spaces_workers.cli"]
+
+
+def without_a_farm() -> dict[str, str]:
+    """The environment of this process, in which the operator has named no broker, key or login."""
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith(("ZEROFARM_", "REDIS_", "FLOWER_"))
+    }
+
+
+Start = Callable[..., Up]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts farms of the test's own; none of them leaves a process."""
+    started: list[Up] = []
+
+    def up(*arguments: str) -> Up:
+        started.append(Up(tmp_path, *arguments))
+        return started[-1]
+
+    yield up
+    for each in started:
+        if each.process.poll() is None:
+            each.process.kill()
+            each.process.wait()
+        wait_until(lambda: not each.left(), STOP_PATIENCE)  # noqa: B023 - called at once
+
+
+@pytest.fixture(scope="module")
+def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """A farm for the tests that leave it as they find it: two workers, a Space, and one whose script fails."""
+    farm = Up(
+        tmp_path_factory.mktemp("up"),
+        *(str(SPACES / "echo"), str(SPACES / "broken")),
+        *("--gpus", "none", "--workers", "2", "--no-flower"),
+    )
+    try:
+        farm.ready()
+        yield farm
+        assert farm.stop() == 0
+        assert farm.left() == []
+    finally:
+        farm.process.kill()
+        farm.process.wait()
+    assert farm.errors == ""
+
+
+def status(farm: Up) -> Event:
+    with urllib.request.urlopen(f"{farm.ready()['home']}/api/status", timeout=10) as answer:
+        found: Event = json.load(answer)
+    return found
+
+
+def running(farm: Up) -> list[Event]:
+    return [task for task in status(farm)["tasks"] if task["state"] == "running"]
+
+
+def waits(farm: Up, seconds: float) -> Job:
+    """A visitor whose task runs for so long; it runs when this returns."""
+    job = farm.client().submit(seconds, api_name="/wait")
+    wait_until(lambda: running(farm))
+    return job
+
+
+def test_ready_names_everything_that_answers(farm: Up) -> None:
+    ready = farm.ready()
+    assert sorted(worker["name"].split("@")[0] for worker in ready["workers"]) == ["cpu0", "cpu1"]
+    assert {worker["device"] for worker in ready["workers"]} == {"CPU stand-in 0", "CPU stand-in 1"}
+    assert list(ready["spaces"]) == ["echo"]
+    assert ready["flower"] is None
+    with connect(ready["broker"]) as redis:
+        assert len(Queue(redis).leases.workers()) == 2
+    with urllib.request.urlopen(ready["home"], timeout=10) as page:
+        assert b"<title>ZeroFarm</title>" in page.read()
+
+
+def test_a_space_that_fails_to_import_is_reported_with_its_traceback_and_stops_nothing(farm: Up) -> None:
+    assert farm.ready()["failed"] == ["broken"]
+    (failed,) = farm.told("failed")
+    assert failed["space"] == "broken"
+    assert failed["traceback"].startswith("Traceback (most recent call last):")
+    assert failed["traceback"].endswith("RuntimeError: the weights are not where they should be")
+    (space,) = [space for space in status(farm)["spaces"] if space["name"] == "broken"]
+    assert space["page"]["serving"] == "failed"
+    assert space["page"]["problem"] == "RuntimeError: the weights are not where they should be"
+
+
+def test_a_visitor_gets_an_answer_from_a_process_that_is_not_the_web_process(farm: Up) -> None:
+    answer = farm.client().predict("hello", api_name="/echo")
+    assert answer.startswith("hello from process ")
+    assert int(answer.split()[-1]) != farm.pid_of(str(SPACES / "echo" / "app.py"))
+
+
+def test_status_and_the_home_page_tell_the_same(farm: Up) -> None:
+    farm.client().predict("hello", api_name="/echo")
+    told = farm.run("status", "--json")
+    assert told.returncode == 0, told.stderr
+    of_command, of_page = json.loads(told.stdout), status(farm)
+    assert of_command.keys() == of_page.keys()
+    assert of_command["home"] == of_page["home"] == farm.ready()["home"]
+    echo = {space["name"]: space for space in of_command["spaces"]}["echo"]
+    assert echo["functions"] == ["echo", "wait"]
+    assert echo["page"]["url"] == farm.ready()["spaces"]["echo"]
+    assert (echo["page"]["title"], echo["page"]["emoji"]) == ("Echo", "📣")
+    assert {task["space"] for task in of_command["tasks"]} == {"echo"}
+    assert "CPU stand-in 1" in farm.run("status").stdout
+
+
+def test_an_operator_can_cancel_a_running_task_by_the_beginning_of_its_id(farm: Up) -> None:
+    job = waits(farm, 25)
+    (task,) = running(farm)
+    cancelled = farm.run("cancel", task["id"][:12])
+    assert cancelled.stdout == f"{task['id']} is running; its worker was told to stop it\n"
+    with pytest.raises(Exception, match="cancelled"):
+        job.result(timeout=10)
+    assert farm.run("cancel", task["id"]).stderr == f"zerofarm: task {task['id']} had ended before\n"
+
+
+def test_a_second_farm_in_the_same_state_directory_is_refused(farm: Up) -> None:
+    refused = farm.run("up", str(SPACES / "echo"), "--gpus", "none", "--port", "0")
+    assert refused.returncode == 1
+    assert refused.stdout == ""
+    (line,) = refused.stderr.splitlines()
+    assert line.startswith(f"zerofarm: a farm runs in {farm.state_dir} already, as process {farm.process.pid}.")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("worker cpu0", ("worker", "cpu0")),
+        ("nursery", ("spaces_workers.nursery",)),
+        ("Space echo", (str(SPACES / "echo" / "app.py"),)),
+        ("home", ("spaces_app.home",)),
+    ],
+)
+def test_what_dies_is_started_again_and_the_farm_works_on(farm: Up, name: str, words: tuple[str, ...]) -> None:
+    before, answered = farm.pid_of(*words), len(farm.told("answering", name=name))
+    os.kill(before, signal.SIGKILL)
+    wait_until(lambda: farm.told("restarting", name=name, reason="was killed by SIGKILL"))
+    wait_until(lambda: len(farm.told("answering", name=name)) > answered)
+    assert farm.pid_of(*words) != before
+    assert farm.client().predict("again", api_name="/echo").startswith("again from process ")
+    assert status(farm)["home"] == farm.ready()["home"]
+
+
+def test_a_broker_of_ours_that_dies_is_started_again_and_the_farm_works_on(farm: Up) -> None:
+    (broker,) = [
+        child for child in psutil.Process(farm.process.pid).children() if "broker.conf" in " ".join(child.cmdline())
+    ] or [child for child in psutil.Process(farm.process.pid).children() if "broker.sock" in " ".join(child.cmdline())]
+    answered = len(farm.told("answering", name="broker"))
+    broker.kill()
+    wait_until(lambda: len(farm.told("answering", name="broker")) > answered)
+    assert farm.told("restarting", name="broker")
+    assert farm.client().predict("again", api_name="/echo").startswith("again from process ")
+
+
+def test_sigterm_while_a_task_runs_ends_everything_in_time(start: Start) -> None:
+    farm = start(str(SPACES / "echo"), "--gpus", "none")
+    assert "127.0.0.1" in farm.ready()["flower"]
+    waits(farm, 25)
+    assert farm.stop() == 0
+    assert farm.left() == []
+    assert [event["event"] for event in farm.events[-2:]] == ["stopping", "stopped"]
+    assert not farm.told("restarting")
+
+
+def test_a_supervisor_that_is_killed_leaves_nothing_even_while_a_task_runs(start: Start) -> None:
+    farm = start(str(SPACES / "echo"), "--gpus", "none", "--no-flower")
+    waits(farm, 25)
+    farm.process.kill()
+    farm.process.wait()
+    wait_until(lambda: not farm.left(), STOP_PATIENCE)
+
+
+def test_ctrl_c_while_the_farm_starts_ends_it(start: Start) -> None:
+    farm = start(str(SPACES / "echo"), "--gpus", "none", "--no-flower")
+    wait_until(lambda: farm.told("starting", name="Space echo"))
+    farm.process.send_signal(signal.SIGINT)
+    assert farm.process.wait(STOP_PATIENCE) == 0
+    assert farm.left() == []

@@ -1,0 +1,405 @@
+"""The command line: what it takes, what it refuses and how, and the parts of `zerofarm up` that need no process."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import socket
+import stat
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from spaces.farm.pages import Page, Pages, read_pages
+from spaces_workers import worker_plan
+from spaces_workers.cli import app
+from spaces_workers.doctor import Finding
+from spaces_workers.farm_key import KeyFault, farm_key
+from spaces_workers.gpu import H200_BYTES, Device, GpuError, standin
+from spaces_workers.keeper import FIRST_PAUSE, LONGEST_PAUSE, SOUND, Pause
+from spaces_workers.log_tail import KEPT_BYTES, LogTail
+from spaces_workers.ports import PortError, Ports
+from spaces_workers.processes import Command, Process, described
+from spaces_workers.reports import Answering, Failed, JsonLines, Ready, Restarting, Starting, Words
+from spaces_workers.served_space import ServedSpace, SpaceFault, served_space, served_spaces
+from spaces_workers.state_dir import StateDirFault, default_state_dir, only_farm, usable
+from spaces_workers.worker_plan import PlannedWorker, plan_workers
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ZEROFARM_URL", "ZEROFARM_KEY", "ZEROFARM_STATE_DIR", "REDIS_URL", "CUDA_VISIBLE_DEVICES"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def run(*arguments: str | Path) -> tuple[int, str, str]:
+    """Exit code, output and errors of a command."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+def gpus(count: int, kind: str = "gpu", index: int | None = None) -> list[Device]:
+    return [
+        Device(
+            f"GPU-{number}", number if index is None else index, "NVIDIA H200", H200_BYTES, kind, ("large", "xlarge")
+        )  # type: ignore[arg-type]
+        for number in range(count)
+    ]
+
+
+def space(folder: Path, name: str = "app.py", readme: str = "") -> Path:
+    folder.mkdir(parents=True)
+    (folder / name).write_text("")
+    if readme:
+        (folder / "README.md").write_text(readme)
+    return folder
+
+
+# --- what is refused, in one line that names the value and the remedy
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("up", "nowhere"), "there is no Space at nowhere: give a folder with app.py, or a .py file"),
+        (("up", "{here}/text.txt"), "text.txt is no Space: give a folder with app.py, or a .py file"),
+        (("up", "{here}"), "has no app.py: a Space is a folder with app.py"),
+        (("up", "{here}/space", "--gpus", "none", "--port", "70000"), "--port must be between 0 and 65535, got 70000"),
+        (("up", "{here}/space", "--gpus", "none", "--port", "{taken}"), "port {taken} of 127.0.0.1 is taken"),
+        (("up", "{here}/space", "--gpus", "none", "--host", "no.such.host.invalid"), "--host no.such.host.invalid"),
+        (("up", "{here}/space", "--gpus", "none", "--port", "0", "--flower-port", "{taken}"), "--flower-port"),
+        (("up", "{here}/space", "--gpus", "7"), "asks for GPU '7', which is not here"),
+        (("up", "{here}/space", "--gpus", "none", "--state-dir", "{here}/text.txt"), "Give another --state-dir"),
+        (("status",), "no farm runs in {state}: start one by `zerofarm up`, or name its broker by --redis-url"),
+        (("cancel", "00ff"), "no farm runs in {state}"),
+        (("status", "--redis-url", "http://here"), "broker URL must begin with one of"),
+        (("status", "--redis-url", "redis://:secret@127.0.0.1:{free}/0"), "redis://:***@127.0.0.1:{free}/0 does not"),
+        (("home", "--redis-url", "redis://here", "--port", "0", "--link", "digits"), "--link must be NAME=URL"),
+    ],
+)
+def test_a_bad_value_is_refused_in_one_line(arguments: Sequence[str], complaint: str, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("")
+    space(tmp_path / "space")
+    with socket.create_server(("127.0.0.1", 0)) as taken, socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        names = {
+            "here": tmp_path,
+            "state": tmp_path / "state",
+            "taken": taken.getsockname()[1],
+            "free": free.getsockname()[1],
+        }
+        given = [argument.format(**names) for argument in arguments]
+        if "--state-dir" not in given:
+            given += ["--state-dir", str(tmp_path / "state")]
+        code, output, errors = run(*given)
+        assert code == 1
+        assert output == ""
+        (line,) = errors.splitlines()
+        assert line.startswith("zerofarm: ")
+        assert complaint.format(**names) in line
+
+
+@pytest.mark.parametrize(
+    "arguments", [("up", "--workers", "0"), ("up", "--workers-per-gpu", "none"), ("up", "--no-such-option"), ("fly",)]
+)
+def test_what_is_no_option_or_no_number_is_named(arguments: Sequence[str]) -> None:
+    code, _, errors = run(*arguments)
+    assert code == 2
+    assert arguments[-1] in errors
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("command", ["up", "worker", "web", "home", "flower", "status", "cancel", "doctor"])
+def test_every_command_has_help(command: str) -> None:
+    code, output, _ = run(command, "--help")
+    assert code == 0
+    assert f"zerofarm {command}" in output
+
+
+# --- doctor
+
+
+@pytest.mark.parametrize(("problem", "code"), [("problem", 1), ("warning", 0), ("ok", 0)])
+def test_doctor_leaves_with_1_where_something_is_wrong(
+    problem: str, code: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    found = [Finding("Python", "ok", "3.11"), Finding("GPUs", problem, "none [here]", "buy one")]  # type: ignore[arg-type]
+    monkeypatch.setattr("spaces_workers.doctor.examine", lambda url: found)
+    assert run("doctor", "--state-dir", tmp_path)[0] == code
+    told = run("doctor", "--json", "--state-dir", tmp_path)
+    assert told[0] == code
+    assert json.loads(told[1])[1] == {
+        "subject": "GPUs",
+        "status": problem,
+        "message": "none [here]",
+        "remedy": "buy one",
+    }
+    assert "none [here]" in run("doctor", "--state-dir", tmp_path)[1]
+
+
+# --- Spaces
+
+
+def test_a_space_is_named_after_its_folder_and_described_by_its_readme(tmp_path: Path) -> None:
+    folder = space(
+        tmp_path / "My Space",
+        "main.py",
+        "---\ntitle: 'Mine'\nemoji: 🐙\ncolorFrom: blue\ncolorTo: pink\napp_file: main.py\n---\ntitle: not this\n",
+    )
+    expected = ServedSpace("my-space", folder / "main.py", "Mine", "🐙", "blue", "pink")
+    assert served_space(folder) == expected
+    assert served_space(folder / "main.py") == expected
+
+
+def test_a_script_alone_is_named_after_itself(tmp_path: Path) -> None:
+    folder = space(tmp_path / "scripts", "hello_world.py")
+    assert served_space(folder / "hello_world.py") == ServedSpace("hello-world", folder / "hello_world.py")
+
+
+def test_spaces_of_one_name_get_names_of_their_own(tmp_path: Path) -> None:
+    folders = [space(tmp_path / parent / "demo") for parent in ("a", "b", "c")]
+    assert [each.name for each in served_spaces(folders)] == ["demo", "demo-2", "demo-3"]
+
+
+@pytest.mark.parametrize("readme", ["", "---\n", "no front matter", "---\nsdk: gradio\n"])
+def test_a_readme_without_front_matter_says_nothing(readme: str, tmp_path: Path) -> None:
+    assert served_space(space(tmp_path / "demo", readme=readme)).title == ""
+
+
+def test_a_readme_that_names_a_missing_script_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SpaceFault, match=r"has no main\.py"):
+        served_space(space(tmp_path / "demo", readme="---\napp_file: main.py\n---\n"))
+
+
+# --- workers
+
+
+def test_each_gpu_gets_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spaces_workers.gpu.discover", lambda: gpus(2))
+    assert plan_workers("auto", None, 1).workers == [PlannedWorker("gpu0", "GPU-0"), PlannedWorker("gpu1", "GPU-1")]
+
+
+def test_a_shared_gpu_gets_its_second_worker_when_every_gpu_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spaces_workers.gpu.discover", lambda: gpus(2))
+    assert [worker.name for worker in plan_workers("auto", 3, 2).workers] == ["gpu0", "gpu1", "gpu0-2"]
+
+
+def test_slices_of_one_gpu_have_names_of_their_own() -> None:
+    slices = gpus(2, "mig", index=3)
+    assert [worker_plan.name_of(each, 0, slices) for each in slices] == ["gpu3-mig0", "gpu3-mig1"]
+
+
+def test_more_workers_than_shares_of_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spaces_workers.gpu.discover", lambda: gpus(2))
+    with pytest.raises(
+        GpuError, match="--workers 5 is more than the 4 that --gpus auto with --workers-per-gpu 2 makes"
+    ):
+        plan_workers("auto", 5, 2)
+
+
+def test_without_gpus_auto_is_one_stand_in_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spaces_workers.gpu.discover", list)
+    plan = plan_workers("auto", None, 1)
+    assert plan.workers == [PlannedWorker("cpu0", "none")]
+    assert "there is no GPU here" in plan.note
+    assert plan_workers("none", 2, 1) == worker_plan.WorkerPlan(
+        [PlannedWorker("cpu0", "none"), PlannedWorker("cpu1", "none")]
+    )
+
+
+def test_workers_of_one_host_claim_different_devices(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    first, first_name = worker_plan.claim("none", 1, tmp_path)
+    second, second_name = worker_plan.claim("none", 1, tmp_path)
+    with first, second:
+        assert (first.device, first_name) == (standin(0), "cpu0")
+        assert (second.device, second_name) == (standin(1), "cpu1")
+
+
+def test_workers_that_share_a_gpu_have_equal_parts_of_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("spaces_workers.gpu.discover", lambda: gpus(1))
+    claims = [worker_plan.claim("auto", 2, tmp_path) for _ in range(2)]
+    with claims[0][0], claims[1][0], pytest.raises(GpuError, match="every GPU that this worker may use is taken"):
+        assert [(name, claim.memory_fraction) for claim, name in claims] == [("gpu0", 0.5), ("gpu0-2", 0.5)]
+        worker_plan.claim("auto", 2, tmp_path)
+
+
+# --- ports
+
+
+def test_ports_are_free_and_given_once() -> None:
+    ports = Ports("127.0.0.1")
+    given = [ports.exactly(0, "--port") for _ in range(50)]
+    assert len(set(given)) == 50
+
+
+def test_spaces_take_the_next_ports_that_are_free() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ports = Ports("127.0.0.1")
+        first = ports.after(port - 1)
+        assert first > port
+        assert ports.after(port - 1) > first
+
+
+def test_a_port_that_is_taken_is_named_with_its_option() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(PortError, match="give another --port, or 0"):
+        Ports("127.0.0.1").exactly(taken.getsockname()[1], "--port")
+
+
+# --- the state directory and the key
+
+
+def test_the_key_is_made_once_for_this_user_alone(tmp_path: Path) -> None:
+    key = farm_key(tmp_path, {})
+    assert len(key) == 32
+    assert farm_key(tmp_path, {}) == key
+    assert stat.S_IMODE((tmp_path / "farm.key").stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["farm.key"]
+
+
+def test_the_operators_key_comes_first(tmp_path: Path) -> None:
+    assert farm_key(tmp_path, {"ZEROFARM_KEY": "0f" * 16}) == b"\x0f" * 16
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("key", ["secret", "00ff"])
+def test_a_bad_key_is_refused_without_being_shown(key: str, tmp_path: Path) -> None:
+    with pytest.raises(KeyFault, match=r"\$ZEROFARM_KEY must") as refused:
+        farm_key(tmp_path, {"ZEROFARM_KEY": key})
+    assert key not in str(refused.value)
+
+
+def test_the_state_directory_is_among_the_users_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    assert default_state_dir() == tmp_path / ".local" / "state" / "zerofarm"
+    monkeypatch.setenv("ZEROFARM_STATE_DIR", "/somewhere")
+    assert default_state_dir() == Path("/somewhere")
+
+
+def test_one_farm_at_a_time_has_a_state_directory(tmp_path: Path) -> None:
+    folder = usable(tmp_path / "state")
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    with only_farm(folder), pytest.raises(StateDirFault, match="a farm runs in"), only_farm(folder):
+        pass
+    with only_farm(folder):
+        pass
+
+
+# --- processes, their logs and their pauses
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Iterator[Command]:
+    program = (
+        "import signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); signal.pause()"
+    )
+    yield Command([sys.executable, "-c", program], {}, tmp_path / "log", steps=())
+
+
+def test_a_process_that_ignores_the_word_is_killed(command: Command) -> None:
+    async def story() -> int:
+        process = Process(command)
+        await process.stop()
+        return await process.ended()
+
+    assert described(asyncio.run(story())) == "was killed by SIGKILL"
+
+
+def test_how_a_process_ended_is_said_in_words() -> None:
+    assert described(3) == "left with exit code 3"
+    assert described(-11) == "was killed by SIGSEGV"
+
+
+def test_pauses_grow_to_a_bound_and_start_anew_after_a_sound_life() -> None:
+    pause = Pause()
+    pauses = [pause.next(0.0) for _ in range(12)]
+    assert pauses[:3] == [FIRST_PAUSE, 2 * FIRST_PAUSE, 4 * FIRST_PAUSE]
+    assert pauses[-1] == LONGEST_PAUSE
+    assert pause.next(SOUND + 1) == FIRST_PAUSE
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("loading\nTraceback (most recent call last):\n  File\nKeyError: 'x'\n", "Traceback (most recent call last):\n  File\nKeyError: 'x'"),
+        ("one\ntwo\n", "one\ntwo"),
+        ("", ""),
+        ("".join(f"line {number}\n" for number in range(100)), "\n".join(f"line {number}" for number in range(80, 100))),
+        (
+            "a\nTraceback (most recent call last):\nKeyError: 1\n\nDuring handling of the above exception, another "
+            "exception occurred:\n\nTraceback (most recent call last):\nValueError: 2\n",
+            "Traceback (most recent call last):\nKeyError: 1\n\nDuring handling of the above exception, another "
+            "exception occurred:\n\nTraceback (most recent call last):\nValueError: 2",
+        ),
+    ],
+)  # fmt: skip
+def test_the_last_words_of_a_process_are_its_traceback_or_its_last_lines(
+    written: str, words: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "log"
+    path.write_text("what an earlier process wrote\n")
+    tail = LogTail(path)
+    with path.open("a") as log:
+        log.write(written)
+    assert tail.last_words() == words
+
+
+def test_a_log_that_has_grown_is_put_aside(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    with path.open("wb") as log:
+        log.truncate(KEPT_BYTES + 1)
+    LogTail(path)
+    assert [each.name for each in tmp_path.iterdir()] == ["log.1"]
+
+
+# --- what the operator is told
+
+
+def test_pages_are_read_as_they_were_written(tmp_path: Path) -> None:
+    pages = Pages("http://home", "", {"digits": Page("http://digits", "serving", "Digits", "✍️")})
+    pages.write(tmp_path / "pages.json")
+    assert read_pages(tmp_path / "pages.json") == pages
+    assert read_pages(tmp_path / "nothing") == Pages()
+
+
+def test_json_reports_are_one_object_a_line() -> None:
+    output = io.StringIO()
+    report = JsonLines(output)
+    report(Starting("home"))
+    report(Answering("home", "http://127.0.0.1:1", 0.5))
+    assert [json.loads(line) for line in output.getvalue().splitlines()] == [
+        {"event": "starting", "name": "home"},
+        {"event": "answering", "name": "home", "url": "http://127.0.0.1:1", "seconds": 0.5},
+    ]
+
+
+def test_words_tell_every_page_the_password_once_and_no_password_of_the_broker() -> None:
+    output = io.StringIO()
+    report = Words(Console(file=output, width=120))
+    report(Starting("Space broken"))
+    report(Failed("Space broken", "broken", "left with exit code 1", "ValueError: [red]", "/logs/broken.log"))
+    report(Restarting("worker cpu0", "was killed by SIGKILL", 0.2, "/logs/worker.log"))
+    report(
+        Ready(
+            home="http://127.0.0.1:7860",
+            flower="http://127.0.0.1:5555",
+            flower_login="zerofarm:pass",
+            broker="redis://:secret@127.0.0.1:6379/0",
+            workers=[{"name": "cpu0@here", "device": "CPU stand-in 0", "sizes": ["large", "xlarge"]}],
+            spaces={"digits": "http://127.0.0.1:7861"},
+            failed=["broken"],
+        )
+    )
+    told = output.getvalue()
+    for words in ("http://127.0.0.1:7860", "http://127.0.0.1:7861", "CPU stand-in 0", "did not start", "[red]"):
+        assert words in told
+    assert "starts again in 0.2 s" in told
+    assert told.count("password pass") == 1
+    assert "secret" not in told

@@ -1,0 +1,47 @@
+"""A Space's own environment: the packages that its `requirements.txt` names, over those of the farm.
+
+    environment = prepare(source, state_dir, print)
+    subprocess.run([environment.python, "-m", "spaces.script", "app.py"], env=os.environ | environment.variables)
+
+It is a virtual environment that begins by claiming every package of the farm as installed, torch before all, so that uv
+downloads nothing but what a Space pins otherwise. Its own packages are found first, then the farm's, as far as those
+still fit; `spaces` is always the farm's. See `recipe.py` for what is tried, `farm_packages.py` for what is shared.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from spaces.source import Source
+from spaces.space import name_of
+from spaces_workers.isolation import recipe, store
+from spaces_workers.isolation.environment import SpaceEnvironment, variables_of
+from spaces_workers.isolation.fault import IsolationError
+
+__all__ = ["IsolationError", "SpaceEnvironment", "farm_environment", "prepare", "variables_of"]
+
+
+def prepare(source: Source, state_dir: Path, log: Callable[[str], None], *, name: str = "") -> SpaceEnvironment:
+    """The environment of a Space, made if need be, which may take minutes; another process that makes it is waited for.
+
+    `name` keeps two Spaces of equal requirements apart, because each may run pip while it is imported; without one the
+    folder's is taken. What the author should know goes to `log`, at every start. Raises IsolationError, naming the
+    requirement that cannot be had.
+    """
+    name = name or name_of(source)
+    wanted = recipe.wanted_by(source, name)
+    root = store.kept(
+        state_dir.resolve() / "environments", wanted.key, lambda staging: recipe.make(wanted, staging, log), log
+    )
+    notes = store.notes_of(root)
+    for note in notes:
+        log(f"{name}: {note}")
+    python = root / "bin" / "python"
+    return SpaceEnvironment(python, variables_of(python), notes)
+
+
+def farm_environment() -> SpaceEnvironment:
+    """The farm's own environment, in which Spaces run with `--no-isolate`."""
+    return SpaceEnvironment(Path(sys.executable), {}, ())

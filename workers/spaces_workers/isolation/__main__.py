@@ -1,0 +1,45 @@
+"""`python -m spaces_workers.isolation --state-dir DIR [--name SPACE] APP_FILE`: the web process of a Space, in its own
+environment.
+
+It makes the environment if need be, telling standard output what it does, and becomes the Space's process: whoever
+started it watches one process, and its log, from the first download to the last page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from spaces.space import source_at
+from spaces_workers.isolation import IsolationError, SpaceEnvironment, prepare
+
+
+def command(environment: SpaceEnvironment, app_file: Path) -> list[str]:
+    """The command line of a Space's web process."""
+    return [str(environment.python), "-m", "spaces.script", str(app_file)]
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Prepare and become the web process; leaves with the reason where there can be none."""
+    parser = argparse.ArgumentParser(prog="python -m spaces_workers.isolation")
+    parser.add_argument("--state-dir", type=Path, required=True)
+    parser.add_argument("--name", default="")
+    parser.add_argument("app_file", type=Path)
+    given = parser.parse_args(arguments)
+    app_file = given.app_file.resolve()
+    try:
+        environment = prepare(
+            source_at(app_file), given.state_dir, lambda line: print(line, flush=True), name=given.name
+        )
+    except IsolationError as error:
+        sys.exit(str(error))
+    line = command(environment, app_file)
+    os.execve(line[0], line, os.environ | environment.variables)
+
+
+if __name__ == "__main__":
+    main()

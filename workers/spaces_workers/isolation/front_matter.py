@@ -1,0 +1,23 @@
+"""What the README of a Space says of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def front_matter(folder: Path) -> dict[str, str]:
+    """The front matter of a folder's README.md, as far as it is plain `key: value` lines; empty without one."""
+    try:
+        lines = (folder / "README.md").read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    except OSError:
+        return {}
+    if not lines or lines[0].strip() != "---":
+        return {}
+    found = {}
+    for line in lines[1:]:
+        if line.strip() == "---":
+            return found
+        key, colon, value = line.partition(":")
+        if colon and key == key.strip():
+            found[key] = value.partition(" #")[0].strip().strip("\"'")
+    return {}

@@ -1,0 +1,113 @@
+"""Where environments are kept: each in a folder named by its key, whole or not there at all."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from spaces_workers.isolation.environment import NOTES
+
+#: Seconds that an environment outlives its last use.
+LIFETIME = 30 * 24 * 3600.0
+
+
+def kept(folder: Path, key: str, make: Callable[[Path], None], log: Callable[[str], None]) -> Path:
+    """The environment of a key; `make` lays it into an empty folder where there is none. Errors of `make` are raised."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    root = folder / key
+    with _lock(folder / f".{key}.lock", log):
+        if not _is_whole(root):
+            _remove(root)
+            _make(root, make)
+        else:
+            (root / "used").touch()
+    prune(folder, keep=key)
+    return root
+
+
+def notes_of(root: Path) -> tuple[str, ...]:
+    """What was found out when an environment was made."""
+    return tuple(json.loads((root / NOTES).read_text()))
+
+
+def prune(folder: Path, keep: str = "", lifetime: float = LIFETIME, now: Callable[[], float] = time.time) -> None:
+    """Remove what nobody has used for a lifetime and no process runs in, and what was left half-made."""
+    for root in folder.iterdir():
+        if not root.is_dir() or root.name == keep:
+            continue
+        key = root.name.lstrip(".").partition("~")[0]
+        with _at_once(folder / f".{key}.lock") as free:
+            if free and (root.name.startswith(".") or _is_forgotten(root, now() - lifetime)):
+                _remove(root)
+
+
+def _make(root: Path, make: Callable[[Path], None]) -> None:
+    staging = root.with_name(f".{root.name}~{os.getpid()}")
+    _remove(staging)
+    staging.mkdir(mode=0o700)
+    try:
+        make(staging)
+        (staging / "used").touch()
+        staging.rename(root)
+    except BaseException:
+        _remove(staging)
+        raise
+
+
+def _is_whole(root: Path) -> bool:
+    # An interpreter that was removed leaves a link to nothing.
+    return (root / NOTES).is_file() and (root / "bin" / "python").exists()
+
+
+def _is_forgotten(root: Path, before: float) -> bool:
+    used = root / "used"
+    if used.exists() and used.stat().st_mtime > before:
+        return False
+    with _at_once(used) as free:
+        return free
+
+
+def _remove(root: Path) -> None:
+    """Out of sight first: a removal that is cut short leaves nothing that looks whole."""
+    if root.exists():
+        gone = root if root.name.startswith(".") else root.with_name(f".{root.name}~gone-{os.getpid()}")
+        root.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
+
+@contextmanager
+def _lock(path: Path, log: Callable[[str], None]) -> Iterator[None]:
+    with _opened(path) as fd:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log("another process is making this environment; waiting for it")
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _at_once(path: Path) -> Iterator[bool]:
+    """Whether the lock could be had without waiting; held within."""
+    with _opened(path) as fd:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
