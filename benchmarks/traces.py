@@ -40,6 +40,11 @@ POPULARITY = 0.8
 STARTUP = 600.0
 STARTUP_RARITY = 50.0
 
+#: The part of the functions that change once, at a random moment: a new version, another model. Sigma of the logarithm
+#: of what the calls take after it, compared with before.
+CHANGES = 0.25
+CHANGE = 1.0
+
 #: The part of the visits that bring more requests of the same function (a row of examples, a loop over the API), how
 #: many on average, and within how many seconds.
 BURSTS = 0.05
@@ -64,12 +69,15 @@ class Function:
     declared: float  #: for its smallest job
     typical: float  #: median seconds of its smallest job
     spread: float
-    job_sizes: tuple[float, ...] = (1.0,)
+    job_sizes: tuple[float, ...]
+    changes_at: float  #: when it changes, as a part of the trace; after its end: never
+    change: float  #: how many times as long it takes from then on
 
-    def call(self, random: Random) -> tuple[float, float]:
+    def call(self, moment: float, random: Random) -> tuple[float, float]:
         """Declared and real seconds; the time limit cuts what would take longer."""
         size = random.choice(self.job_sizes)
-        seconds = self.typical * size * math.exp(random.gauss(0.0, self.spread))
+        change = self.change if moment > self.changes_at else 1.0
+        seconds = self.typical * size * change * math.exp(random.gauss(0.0, self.spread))
         return self.declared * size, min(seconds, self.declared * size)
 
 
@@ -81,11 +89,11 @@ def make_trace(load: float, count: int, seed: int, gpus: int = 4) -> list[Reques
     random = Random(seed)
     functions = make_functions(random)
     visits = _visits(functions, count, random)
-    calls = [[functions[number].call(random) for _ in range(length)] for number, length in visits]
+    calls = [[functions[number].call(moment, random) for _ in range(length)] for moment, number, length in visits]
     span = sum(seconds for visit in calls for _, seconds in visit) / (load * gpus)
     trace = []
-    for (number, _), visit in zip(visits, calls, strict=True):
-        at = random.uniform(0.0, span)
+    for (moment, number, _), visit in zip(visits, calls, strict=True):
+        at = moment * span
         for declared, seconds in visit:
             trace.append(Request(at, number, declared, seconds))
             at += random.expovariate(BURST_LENGTH / BURST_SECONDS)
@@ -108,18 +116,21 @@ def _function(
     declared: float, part: tuple[float, float], random: Random, job_sizes: tuple[float, ...] = (1.0,)
 ) -> Function:
     typical = declared * min(part[0] * math.exp(random.gauss(0.0, part[1])), 1.0)
-    return Function(declared, typical, random.uniform(*SPREADS), job_sizes)
+    changes_at = random.uniform(0.0, 1.0 / CHANGES)
+    return Function(
+        declared, typical, random.uniform(*SPREADS), job_sizes, changes_at, math.exp(random.gauss(0.0, CHANGE))
+    )
 
 
-def _visits(functions: list[Function], count: int, random: Random) -> list[tuple[int, int]]:
-    """Functions that are visited, each with how often it is called there; `count` calls in all."""
+def _visits(functions: list[Function], count: int, random: Random) -> list[tuple[float, int, int]]:
+    """Moment (as a part of the trace), function and number of calls of each visit; `count` calls in all."""
     weights = [_popularity(function, place) for place, function in enumerate(functions, 1)]
     visits = []
     left = count
     while left:
         number = random.choices(range(len(functions)), weights)[0]
         length = min(left, _length(random))
-        visits.append((number, length))
+        visits.append((random.random(), number, length))
         left -= length
     return visits
 

@@ -17,4 +17,4 @@ def test_calls_before_the_launch_run_on_the_farm_and_are_replayed_in_zygotes(web
     words = visitor.predict("now", api_name="/remember")
     assert words.startswith("now WARM ['a', 'ab', 'abc'] cold [")
     assert "'warm'" not in words  # that call ran in another child, made before the script had got this far
-    assert "ONE" in str(visitor.predict(0, api_name="/load_example"))
+    assert "ONE" in str(visitor.predict(0, api_name="/examples"))

@@ -1,7 +1,7 @@
 """Threads that a task leaves behind: one that still computes would disturb the next task, one that waits would not.
 
-A streamer's generating thread runs on for a moment after its visitor has left; the monitor of tqdm and the idle threads of
-an executor stay for good and do nothing.
+A streamer's generating thread runs on for a moment after its visitor has left; the monitor of tqdm and the idle threads
+of an executor stay for good and do nothing.
 """
 
 from __future__ import annotations

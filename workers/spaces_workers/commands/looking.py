@@ -24,15 +24,13 @@ from spaces_workers import doctor as examination
 from spaces_workers.commands import options
 from spaces_workers.status import tables
 
-STATE_DIR = options.state_dir_default()
-
 REASON = "cancelled by the operator"
 
 _MARKS = {"ok": "[green]✓[/green]", "warning": "[yellow]![/yellow]", "problem": "[red]✗[/red]"}
 
 
 def status(
-    redis_url: options.RedisUrl = None, state_dir: options.StateDir = STATE_DIR, json: options.Json = False
+    redis_url: options.RedisUrl = None, state_dir: options.StateDir = options.STATE_DIR, json: options.Json = False
 ) -> None:
     """Show workers, queues, Spaces and tasks."""
     url = options.broker_url(redis_url, state_dir)
@@ -49,7 +47,7 @@ def status(
 def cancel(
     task: Annotated[str, typer.Argument(metavar="TASK", help="A task's id, or how it begins; see `zerofarm status`.")],
     redis_url: options.RedisUrl = None,
-    state_dir: options.StateDir = STATE_DIR,
+    state_dir: options.StateDir = options.STATE_DIR,
 ) -> None:
     """Stop a task, whether it waits or runs."""
     url = options.broker_url(redis_url, state_dir)
@@ -69,7 +67,7 @@ def cancel(
 
 
 def doctor(
-    redis_url: options.RedisUrl = None, state_dir: options.StateDir = STATE_DIR, json: options.Json = False
+    redis_url: options.RedisUrl = None, state_dir: options.StateDir = options.STATE_DIR, json: options.Json = False
 ) -> None:
     """Check what a farm needs of this machine; exit code 1 if something is wrong."""
     url = redis_url or options.named_in_environment() or options.running_broker(state_dir)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import typer
 from spaces import config
 from spaces.errors import SpacesError
 from spaces_workers.broker_server import Settings
+from spaces_workers.commands import numbers
 from spaces_workers.state_dir import default_state_dir, usable
 
 RedisUrl: TypeAlias = Annotated[
@@ -33,18 +35,22 @@ Gpus: TypeAlias = Annotated[
     ),
 ]
 WorkersPerGpu: TypeAlias = Annotated[
-    int, typer.Option("--workers-per-gpu", min=1, help="Workers that share one GPU, its memory in equal parts.")
+    int,
+    typer.Option(
+        "--workers-per-gpu",
+        metavar="N",
+        parser=numbers.whole_number("--workers-per-gpu", 1),
+        help="Workers that share one GPU, its memory in equal parts.",
+    ),
 ]
 Host: TypeAlias = Annotated[str, typer.Option("--host", help="The address that pages answer at; 0.0.0.0 for all.")]
+Port: TypeAlias = Annotated[
+    int, typer.Option("--port", metavar="P", parser=numbers.port("--port"), help="0 takes a free one.")
+]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
-
-def state_dir_default() -> Path:
-    return default_state_dir()
-
-
-def run_dir_default() -> Path:
-    return config.current().run_dir
+STATE_DIR = default_state_dir()
+RUN_DIR = config.current().run_dir
 
 
 class NoBroker(SpacesError):
@@ -69,7 +75,22 @@ def named_in_environment() -> str | None:
 
 def running_broker(state_dir: Path) -> str | None:
     """The broker that a farm of this state directory has started, if it still runs."""
-    return Settings.of(state_dir, None).running_url() if state_dir.is_dir() else None
+    if not state_dir.is_dir():
+        return None
+    settings = Settings.of(state_dir, None)
+    return settings.running_url() if _is_held(settings.lock_path) else None
+
+
+def _is_held(lock_path: Path) -> bool:
+    """Whether the broker of this lock lives: one that was killed leaves its URL behind, but not its lock."""
+    try:
+        with lock_path.open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 @contextmanager

@@ -24,9 +24,6 @@ from spaces_workers.served_space import served_space
 from spaces_workers.state_dir import usable
 from spaces_workers.tether import leave_with_parent
 
-STATE_DIR = options.state_dir_default()
-RUN_DIR = options.run_dir_default()
-
 
 def worker(
     redis_url: options.RedisUrl = None,
@@ -35,8 +32,8 @@ def worker(
     name: Annotated[
         str, typer.Option("--name", help="Of its node in Celery and Flower; of its GPU if not given.")
     ] = "",
-    state_dir: options.StateDir = STATE_DIR,
-    run_dir: options.RunDir = RUN_DIR,
+    state_dir: options.StateDir = options.STATE_DIR,
+    run_dir: options.RunDir = options.RUN_DIR,
     supervised: Annotated[bool, typer.Option("--supervised", hidden=True)] = False,
 ) -> None:
     """Run one worker on a free GPU of this host."""
@@ -67,10 +64,10 @@ def web(
     space: Annotated[Path, typer.Argument(metavar="SPACE", help="A folder with app.py, or a .py file.")],
     redis_url: options.RedisUrl = None,
     host: options.Host = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", help="0 takes a free one.")] = 7860,
+    port: options.Port = 7860,
     name: Annotated[str, typer.Option("--name", help="Of the Space; of its folder if not given.")] = "",
-    state_dir: options.StateDir = STATE_DIR,
-    run_dir: options.RunDir = RUN_DIR,
+    state_dir: options.StateDir = options.STATE_DIR,
+    run_dir: options.RunDir = options.RUN_DIR,
 ) -> None:
     """Serve one Space, whose GPU functions run on the farm's workers."""
     served = served_space(space)
@@ -85,14 +82,14 @@ def web(
 def home(
     redis_url: options.RedisUrl = None,
     host: options.Host = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", help="0 takes a free one.")] = 7860,
+    port: options.Port = 7860,
     link: Annotated[
         list[str] | None,
         typer.Option(
             "--link", metavar="NAME=URL", help="Where the page of a Space is; `:7861` is on the home page's host."
         ),
     ] = None,
-    state_dir: options.StateDir = STATE_DIR,
+    state_dir: options.StateDir = options.STATE_DIR,
 ) -> None:
     """Serve the home page: a gallery of the Spaces, and what the farm does."""
     url = options.broker_url(redis_url, state_dir)
@@ -105,8 +102,8 @@ def home(
 def flower(
     redis_url: options.RedisUrl = None,
     address: Annotated[str, typer.Option("--address", help="Who opens Flower may stop tasks.")] = FLOWER_HOST,
-    port: Annotated[int, typer.Option("--port", help="0 takes a free one.")] = 5555,
-    state_dir: options.StateDir = STATE_DIR,
+    port: options.Port = 5555,
+    state_dir: options.StateDir = options.STATE_DIR,
 ) -> None:
     """Serve Flower, with the login in $FLOWER_BASIC_AUTH (user:password), or one that is made and printed."""
     url = options.broker_url(redis_url, state_dir)

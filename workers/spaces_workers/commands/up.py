@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from spaces.errors import SpacesError
-from spaces_workers.commands import options
+from spaces_workers.commands import numbers, options
 from spaces_workers.composition import FLOWER_HOST, FarmOptions
 from spaces_workers.farm_key import farm_key
 from spaces_workers.ports import PortError, Ports
@@ -30,19 +30,38 @@ def up(
     ] = None,
     gpus: options.Gpus = "auto",
     workers_per_gpu: options.WorkersPerGpu = 1,
-    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Workers in all; of stand-ins, 1.")] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            metavar="N",
+            parser=numbers.whole_number("--workers", 1),
+            help="Workers in all; of stand-ins, 1 if not given.",
+        ),
+    ] = None,
     host: options.Host = "127.0.0.1",
     port: Annotated[
         int,
-        typer.Option("--port", help="The home page's; Spaces take the free ones after it. 0 takes any that are free."),
+        typer.Option(
+            "--port",
+            metavar="P",
+            parser=numbers.port("--port"),
+            help="The home page's; Spaces take the free ones after it. 0 takes any that are free.",
+        ),
     ] = HOME_PORT,
     redis_url: options.RedisUrl = None,
     flower_port: Annotated[
-        int | None, typer.Option("--flower-port", help=f"Flower's, on {FLOWER_HOST}; {FLOWER_PORT} if that is free.")
+        int | None,
+        typer.Option(
+            "--flower-port",
+            metavar="P",
+            parser=numbers.port("--flower-port"),
+            help=f"Flower's, on {FLOWER_HOST}; {FLOWER_PORT} if that is free.",
+        ),
     ] = None,
     no_flower: Annotated[bool, typer.Option("--no-flower", help="Without Flower.")] = False,
-    state_dir: options.StateDir = options.state_dir_default(),  # noqa: B008 - typer reads defaults once
-    run_dir: options.RunDir = options.run_dir_default(),  # noqa: B008
+    state_dir: options.StateDir = options.STATE_DIR,
+    run_dir: options.RunDir = options.RUN_DIR,
     json: options.Json = False,
 ) -> None:
     """Start a farm: broker, workers, Spaces, home page and Flower. Ctrl-C stops it."""
