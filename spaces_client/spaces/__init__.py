@@ -17,6 +17,17 @@ from spaces import launch as _launch
 from spaces.decorator import GPU, disable_gradio_auto_wrap, enable_gradio_auto_wrap, gradio_auto_wrap
 
 if TYPE_CHECKING:
+    from spaces.aoti import (
+        aoti_apply,
+        aoti_blocks_load,
+        aoti_capture,
+        aoti_compile,
+        aoti_compile_and_save,
+        aoti_load,
+        aoti_load_call_source,
+        aoti_load_from_package_dir,
+        aoti_patch,
+    )
     from spaces.handle import TaskHandle
     from spaces.remote import Farm
 
@@ -26,12 +37,25 @@ __all__ = [
     "GPU",
     "Farm",
     "TaskHandle",
+    "aoti_apply",
+    "aoti_blocks_load",
+    "aoti_capture",
+    "aoti_compile",
+    "aoti_compile_and_save",
+    "aoti_load",
+    "aoti_load_call_source",
+    "aoti_load_from_package_dir",
+    "aoti_patch",
     "disable_gradio_auto_wrap",
     "enable_gradio_auto_wrap",
     "gradio_auto_wrap",
 ]
 
-_LAZY = {"Farm": "spaces.remote", "TaskHandle": "spaces.handle"}
+_LAZY = {
+    "Farm": "spaces.remote",
+    "TaskHandle": "spaces.handle",
+    **{name: "spaces.aoti" for name in __all__ if name.startswith("aoti_")},
+}
 
 
 def __getattr__(name: str) -> Any:  # Any: one of several classes

@@ -17,7 +17,7 @@ from rich.console import Console
 from spaces.farm.pages import Page, Pages, read_pages
 from spaces_workers import worker_plan
 from spaces_workers.cli import main
-from spaces_workers.doctor import Finding
+from spaces_workers.doctor import Finding, Status
 from spaces_workers.farm_key import KeyFault, farm_key
 from spaces_workers.gpu import H200_BYTES, Device, GpuError, Kind, standin
 from spaces_workers.keeper import FIRST_PAUSE, LONGEST_PAUSE, SOUND, Pause
@@ -57,7 +57,7 @@ def gpus(count: int, kind: Kind = "gpu", index: int | None = None) -> list[Devic
     return [
         Device(
             f"GPU-{number}", number if index is None else index, "NVIDIA H200", H200_BYTES, kind, ("large", "xlarge")
-        )  # type: ignore[arg-type]
+        )
         for number in range(count)
     ]
 
@@ -91,6 +91,7 @@ def space(folder: Path, name: str = "app.py", readme: str = "") -> Path:
         (("up", "{here}/space", "--gpus", "none", "--port", "0", "--flower-port", "{taken}"), "--flower-port"),
         (("up", "{here}/space", "--gpus", "7"), "asks for GPU '7', which is not here"),
         (("up", "{here}/space", "--gpus", "none", "--state-dir", "{here}/text.txt"), "Give another --state-dir"),
+        (("up", "{here}/space", "--gpus", "none", "--run-dir", "/proc/here"), "Give another --run-dir"),
         (("status",), "no farm runs in {state}: start one by `zerofarm up`, or name its broker by --redis-url"),
         (("cancel", "00ff"), "no farm runs in {state}"),
         (("status", "--redis-url", "http://here"), "broker URL must begin with one of"),
@@ -139,9 +140,9 @@ def test_every_command_has_help(command: str, run: Run) -> None:
 
 @pytest.mark.parametrize(("problem", "code"), [("problem", 1), ("warning", 0), ("ok", 0)])
 def test_doctor_leaves_with_1_where_something_is_wrong(
-    problem: str, code: int, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    problem: Status, code: int, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    found = [Finding("Python", "ok", "3.11"), Finding("GPUs", problem, "none [here]", "buy one")]  # type: ignore[arg-type]
+    found = [Finding("Python", "ok", "3.11"), Finding("GPUs", problem, "none [here]", "buy one")]
     monkeypatch.setattr("spaces_workers.doctor.examine", lambda url: found)
     assert run("doctor", "--state-dir", tmp_path)[0] == code
     told = run("doctor", "--json", "--state-dir", tmp_path)

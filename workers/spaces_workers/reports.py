@@ -11,7 +11,6 @@ from typing import Any, Protocol, TextIO, TypeAlias
 from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
-from rich.table import Table
 
 from spaces.farm.connection import redacted
 
@@ -129,7 +128,8 @@ class Words:
                 self._say(f"[yellow]·[/yellow] {escape(text)}")
             case Ready():
                 self._await([])
-                self._console.print(_summary(report))
+                for line in _summary(report):
+                    self._say(line)
             case Stopping():
                 self._say("Stopping. Ctrl-C once more stops at once.")
             case Stopped():
@@ -155,21 +155,23 @@ class Words:
             self._status.update(text)
 
 
-def _summary(ready: Ready) -> Table:
-    table = Table(show_header=False, box=None, padding=(0, 2), title="The farm is ready", title_justify="left")
-    table.add_row("[bold]Home[/bold]", _link(ready.home), "")
-    for name, url in ready.spaces.items():
-        table.add_row(name, _link(url), "")
-    for name in ready.failed:
-        table.add_row(name, "[red]did not start[/red]", "")
-    for worker in ready.workers:
-        table.add_row(str(worker["name"]), escape(str(worker["device"])), " ".join(worker["sizes"]))
+def _summary(ready: Ready) -> list[str]:
+    rows = [("Home", _link(ready.home))]
+    rows += [(name, _link(url)) for name, url in ready.spaces.items()]
+    rows += [(name, "[red]did not start[/red]") for name in ready.failed]
+    rows += [
+        (str(worker["name"]), escape(f"{worker['device']} ({' '.join(worker['sizes'])})")) for worker in ready.workers
+    ]
     if ready.flower:
-        user, _, password = (ready.flower_login or "").partition(":")
-        login = f"user {user}, password {password}" if password else "with the login in $FLOWER_BASIC_AUTH"
-        table.add_row("Flower", _link(ready.flower), login)
-    table.add_row("Broker", escape(redacted(ready.broker)), "")
-    return table
+        rows.append(("Flower", f"{_link(ready.flower)}  {_login(ready.flower_login)}"))
+    rows.append(("Broker", escape(redacted(ready.broker))))
+    width = max(len(name) for name, _ in rows)
+    return ["[bold]The farm is ready[/bold]", *(f"  {escape(name.ljust(width))}  {value}" for name, value in rows)]
+
+
+def _login(login: str | None) -> str:
+    user, _, password = (login or "").partition(":")
+    return f"user {escape(user)}, password {escape(password)}" if password else "with the login in $FLOWER_BASIC_AUTH"
 
 
 def _link(url: str) -> str:

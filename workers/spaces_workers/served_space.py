@@ -28,7 +28,7 @@ class ServedSpace:
 
 
 def served_space(path: Path) -> ServedSpace:
-    """The Space in a folder with `app.py`, or with a README that names its script; or in a script. Raises SpaceFault."""
+    """The Space in a folder with `app.py` or with a README that names its script, or in a script. Raises SpaceFault."""
     app_file = _app_file(path)
     source = Source(path.resolve() / "app.py") if path.is_dir() else source_at(app_file)
     card = {} if source.alone else _card(source.root)

@@ -24,17 +24,15 @@ def default_state_dir() -> Path:
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "zerofarm"
 
 
-def usable(state_dir: Path) -> Path:
-    """The directory as an absolute path, made if need be. Raises StateDirFault."""
+def usable(folder: Path, option: str = "--state-dir") -> Path:
+    """The folder as an absolute path, made if need be. Raises StateDirFault."""
     try:
-        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise StateDirFault(
-            f"the state directory {state_dir} cannot be made: {error}. Give another --state-dir"
-        ) from None
-    if not os.access(state_dir, os.R_OK | os.W_OK | os.X_OK):
-        raise StateDirFault(f"the state directory {state_dir} cannot be written. Give another --state-dir")
-    return state_dir.resolve()
+        raise StateDirFault(f"{folder} cannot be made: {error}. Give another {option}") from None
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise StateDirFault(f"{folder} cannot be written. Give another {option}")
+    return folder.resolve()
 
 
 @contextmanager

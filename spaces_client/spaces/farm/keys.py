@@ -11,6 +11,9 @@
 | `workers`                    | ZSET   | workers by the expiry of their lease          | WAITING after the last beat  |
 | `worker:{worker}`            | STRING | what a worker tells of itself, as JSON        | one lease                    |
 | `held:{worker}`              | SET    | ids of the tasks that a worker has claimed    | WAITING after the last claim |
+| `idle:{size}`                | ZSET   | idle workers of a size by when that is stale  | IDLE after the last one      |
+| `warmth:{worker}`            | HASH   | Space: seconds to a ready child, of an idle   | IDLE, or until it claims     |
+| `call:{worker}`              | LIST   | a token; wakes this one worker                | IDLE, or until it claims     |
 | `clients`                    | ZSET   | web processes by the expiry of theirs         | WAITING after the last beat  |
 | `client:{client}`            | SET    | ids of the tasks that it waits for            | WAITING after the last push  |
 | `last_beat`                  | STRING | when anyone last beat: shows our outages      | ENDED                        |
@@ -41,6 +44,9 @@ WAITING = 24 * 3600
 
 #: Seconds that the outcome of a task can be read after its end.
 ENDED = 3600
+
+#: Seconds that a worker counts as idle after it looked for a task in vain; while idle it looks again each second.
+IDLE = 3
 
 #: About how many events a stream keeps.
 EVENTS_KEPT = 10_000
@@ -93,6 +99,18 @@ class Keys:
         """SET of the tasks that a worker has claimed; WAITING after the last claim."""
         return f"{self.prefix}:held:{worker}"
 
+    def idle(self, size: str) -> str:
+        """ZSET of the idle workers that serve a size, by when their word is stale; IDLE after the last one's."""
+        return f"{self.prefix}:idle:{size}"
+
+    def warmth(self, worker: str) -> str:
+        """HASH of Spaces, each with an idle worker's seconds to a ready child; IDLE, or until it claims."""
+        return f"{self.prefix}:warmth:{worker}"
+
+    def call(self, worker: str) -> str:
+        """LIST of a token that wakes one idle worker, where `bell` wakes any; IDLE, or until it claims."""
+        return f"{self.prefix}:call:{worker}"
+
     def clients(self) -> str:
         """ZSET of web processes by the expiry of their lease; WAITING after the last beat."""
         return f"{self.prefix}:clients"
@@ -140,7 +158,7 @@ class Keys:
     def in_lua(self) -> str:
         """The same names and lifetimes for scripts: `keys.task(id)`, `WAITING`."""
         named = [_in_lua(self, name) for name, _ in inspect.getmembers(type(self), inspect.isfunction) if _is_key(name)]
-        numbers = f"local WAITING, ENDED, EVENTS_KEPT = {WAITING}, {ENDED}, {EVENTS_KEPT}"
+        numbers = f"local WAITING, ENDED, IDLE, EVENTS_KEPT = {WAITING}, {ENDED}, {IDLE}, {EVENTS_KEPT}"
         return "\n".join([numbers, "local keys = {}", *named])
 
 

@@ -96,7 +96,7 @@ def _is_held(lock_path: Path) -> bool:
 @contextmanager
 def using(run_dir: Path) -> Iterator[Path]:
     """Have this process, and those that it starts, use this run directory; yields it as an absolute path."""
-    absolute = usable(run_dir)
+    absolute = usable(run_dir, "--run-dir")
     os.environ[config.RUN_DIR] = str(absolute)
     with config.stand_in(replace(config.current(), run_dir=absolute)):
         yield absolute

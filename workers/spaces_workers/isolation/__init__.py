@@ -16,9 +16,11 @@ from pathlib import Path
 
 from spaces.source import Source
 from spaces.space import name_of
-from spaces_workers.isolation import recipe, store
 from spaces_workers.isolation.environment import SpaceEnvironment, variables_of
 from spaces_workers.isolation.fault import IsolationError
+from spaces_workers.isolation.recipe import make
+from spaces_workers.isolation.store import kept, notes_of
+from spaces_workers.isolation.wanted import wanted_by
 
 __all__ = ["IsolationError", "SpaceEnvironment", "farm_environment", "prepare", "variables_of"]
 
@@ -31,11 +33,11 @@ def prepare(source: Source, state_dir: Path, log: Callable[[str], None], *, name
     requirement that cannot be had.
     """
     name = name or name_of(source)
-    wanted = recipe.wanted_by(source, name)
-    root = store.kept(
-        state_dir.resolve() / "environments", wanted.key, lambda staging: recipe.make(wanted, staging, log), log
+    wanted = wanted_by(source, name)
+    root = kept(
+        state_dir.resolve() / "environments", wanted.key, make=lambda staging: make(wanted, staging, log), log=log
     )
-    notes = store.notes_of(root)
+    notes = notes_of(root)
     for note in notes:
         log(f"{name}: {note}")
     python = root / "bin" / "python"

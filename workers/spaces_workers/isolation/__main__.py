@@ -41,5 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     os.execve(line[0], line, os.environ | environment.variables)
 
 
+def _tell(line: str) -> None:
+    print(line, flush=True)
+
+
 if __name__ == "__main__":
     main()

@@ -7,41 +7,63 @@ itself, then the farm's torch is given up, last the exact Gradio.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
+from typing import TypeAlias
+
+from packaging.specifiers import SpecifierSet
 
 from spaces_workers.isolation.farm_packages import Farm
 from spaces_workers.isolation.requirements import Requirements
 
+Lines: TypeAlias = tuple[str, ...]
+
+#: What Hugging Face installs with Gradio.
+EXTRAS = "oauth,mcp"
+
+#: Gradio 4 sets no upper limits to what it imports, and fails with what came after it: HfFolder left huggingface_hub,
+#: schemas of pydantic 2.11 break its client, starlette 1.0 dropped the order of arguments that its pages use.
+GRADIO_4_LIMITS: Lines = ("huggingface_hub<1", "pydantic<2.11", "starlette<1")
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What is installed beside the Space's own requirements."""
+    """What is installed beside the Space's own requirements: lines for uv."""
 
-    gradio: str
-    torch: str
-    needs: tuple[str, ...]  #: of the farm's own code; empty: it keeps to the farm's versions, which come before all
+    gradio: Lines
+    torch: Lines
+    needs: Lines  #: of the farm's own code; empty: it keeps to the farm's versions, which come before all
 
     @property
-    def requirements(self) -> tuple[str, ...]:
-        """Lines for uv."""
-        return tuple(line for line in (self.gradio, self.torch, *self.needs) if line)
+    def lines(self) -> Lines:
+        """All of them."""
+        return self.gradio + self.torch + self.needs
 
 
 def attempts(requirements: Requirements, sdk_version: str, farm: Farm) -> Iterator[Attempt]:
     """The attempts, the best first."""
     torch = farm.version("torch")
-    needs = tuple(map(str, farm.needs()))
-    for gradio, wanted_torch, wanted_needs in product(
-        _gradios(requirements, sdk_version), [f"torch=={torch}", "torch"] if torch else [""], [needs, ()]
-    ):
-        yield Attempt(gradio, wanted_torch, wanted_needs)
+    torches: list[Lines] = [(f"torch=={torch}",), ("torch",)] if torch else [()]
+    needs: Lines = tuple(map(str, farm.needs()))
+    for attempt in product(_gradios(requirements, sdk_version), torches, [needs, ()]):
+        yield Attempt(*attempt)
 
 
-def _gradios(requirements: Requirements, sdk_version: str) -> Sequence[str]:
-    if requirements.name("gradio"):
-        return [""]
-    if not sdk_version:
-        return ["gradio", ""]
-    return [f"gradio[oauth,mcp]=={sdk_version}", f"gradio=={sdk_version}", "gradio", ""]
+def _gradios(requirements: Requirements, sdk_version: str) -> Iterator[Lines]:
+    named = requirements.specifier("gradio")
+    if named is None and sdk_version:
+        for wish in (f"gradio[{EXTRAS}]=={sdk_version}", f"gradio=={sdk_version}"):
+            if sdk_version.startswith("4."):
+                yield (wish, *GRADIO_4_LIMITS)
+            yield (wish,)
+    if named is not None and _means_gradio_4(named):
+        yield GRADIO_4_LIMITS
+    if named is None:
+        yield ("gradio",)
+    yield ()
+
+
+def _means_gradio_4(named: SpecifierSet) -> bool:
+    pinned = any(each.operator in ("==", "~=") and each.version.startswith("4.") for each in named)
+    return pinned or (named.contains("4.44.1") and not named.contains("5.0.0"))

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from importlib.metadata import Distribution, distributions
+from importlib.util import find_spec
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -22,8 +23,9 @@ from packaging.utils import canonicalize_name
 #: Says in a claim's INSTALLER who put it there.
 CLAIMED = "zerofarm"
 
-#: Our own distribution, whose packages are lent first of all.
+#: Our own distribution, and its packages, which are lent first of all.
 OURS = "zerofarm"
+_OUR_PACKAGES = ("spaces", "spaces_workers", "spaces_app")
 
 
 class Package:
@@ -150,6 +152,16 @@ def fingerprint() -> str:
             infos = sorted(each.name for each in folder.iterdir() if each.suffix in (".dist-info", ".egg-info"))
             seen.update(f"{folder}\0{infos}\0".encode() if infos else b"")
     return seen.hexdigest()
+
+
+def our_folders() -> dict[str, str]:
+    """Our packages and where they are, installed or in their sources."""
+    specs = {name: find_spec(name) for name in _OUR_PACKAGES}
+    return {
+        name: spec.submodule_search_locations[0]
+        for name, spec in specs.items()
+        if spec is not None and spec.submodule_search_locations
+    }
 
 
 def _satisfied(need: Requirement, version: str) -> bool:

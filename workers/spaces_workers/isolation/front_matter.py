@@ -13,7 +13,7 @@ def front_matter(folder: Path) -> dict[str, str]:
         return {}
     if not lines or lines[0].strip() != "---":
         return {}
-    found = {}
+    found: dict[str, str] = {}
     for line in lines[1:]:
         if line.strip() == "---":
             return found

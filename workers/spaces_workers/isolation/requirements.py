@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from spaces.source import Source
@@ -34,11 +35,6 @@ class Requirements:
     prereleases: bool = False  #: `--pre` was given
 
     @property
-    def text(self) -> str:
-        """All lines, for uv and for whoever asks whether they changed."""
-        return "".join(f"{line}\n" for line in self.lines)
-
-    @property
     def names_local_files(self) -> bool:
         """Whether something is installed from the Space's own folder."""
         return any(_LOCAL.match(line) for line in self.lines)
@@ -51,13 +47,14 @@ class Requirements:
             except InvalidRequirement:
                 continue
 
-    def name(self, distribution: str) -> bool:
-        """Whether a distribution is asked for by name, on this platform."""
+    def specifier(self, distribution: str) -> SpecifierSet | None:
+        """The versions of a distribution that are asked for, on this platform; None if it is not asked for."""
         wanted = canonicalize_name(distribution)
-        return any(
-            canonicalize_name(each.name) == wanted and (each.marker is None or each.marker.evaluate())
-            for each in self.named()
-        )
+        found = None
+        for each in self.named():
+            if canonicalize_name(each.name) == wanted and (each.marker is None or each.marker.evaluate()):
+                found = each.specifier if found is None else found & each.specifier
+        return found
 
 
 def requirements_of(source: Source) -> Requirements:

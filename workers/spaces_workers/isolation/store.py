@@ -18,7 +18,7 @@ LIFETIME = 30 * 24 * 3600.0
 
 
 def kept(folder: Path, key: str, make: Callable[[Path], None], log: Callable[[str], None]) -> Path:
-    """The environment of a key; `make` lays it into an empty folder where there is none. Errors of `make` are raised."""
+    """The environment of a key. `make` lays it into an empty folder where there is none; its errors are raised."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     root = folder / key
     with _lock(folder / f".{key}.lock", log):

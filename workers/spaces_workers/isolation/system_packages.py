@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from spaces.source import Source
 
@@ -19,16 +19,14 @@ def asked_for(source: Source) -> tuple[str, ...]:
     return () if source.alone else tuple(name for line in lines for name in line.split())
 
 
-def note_on(packages: Sequence[str]) -> str:
-    """What is missing here, and how it is had; empty if nothing is."""
-    if not packages:
-        return ""
+def notes_on(packages: Sequence[str]) -> Iterator[str]:
+    """What is missing here, and how it is had."""
     if shutil.which("dpkg-query") is None:
-        return f"packages.txt asks for {', '.join(packages)}: whether this machine has them is not known"
-    missing = [package for package in packages if not _installed(package)]
-    if not missing:
-        return ""
-    return f"packages.txt asks for what this machine lacks: apt-get install {' '.join(missing)}"
+        missing = list(packages)
+    else:
+        missing = [package for package in packages if not _installed(package)]
+    if missing:
+        yield f"packages.txt asks for what this machine seems to lack: apt-get install {' '.join(missing)}"
 
 
 def _installed(package: str) -> bool:

@@ -20,7 +20,7 @@ _AS_PIP = {
     "UV_FIND_LINKS": "PIP_FIND_LINKS",
 }
 
-_ERRORS = ("error:", "  cause:", "hint:", "  ×", "  ╰", "  ├", "      ")
+_ERRORS = ("error:", "  cause:", "hint:", "     ")
 
 
 @dataclass(frozen=True, slots=True)

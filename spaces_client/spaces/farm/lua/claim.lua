@@ -1,39 +1,97 @@
--- Take the best task for this worker: the head of a queue that it serves, or the head of a Space that is warm here, whose
--- bonus makes it rank earlier by the seconds that a swap would cost. A task that the worker holds without knowing,
--- because the answer to its claim was lost, is handed over again first.
+-- Take the best task for this worker: the lowest sum of a task's score and the seconds that this worker needs to begin
+-- it. A task that the worker holds without knowing, because the answer to its claim was lost, is handed over again
+-- first. A task just pushed is left for a moment to an idle worker that would begin it sooner, and that one is called.
 --
 -- KEYS  1 workers
--- ARGV  1 worker  2 its lease  3 sizes that it serves, msgpack list  4 bonus of each warm Space, msgpack map
---       5 ids of the tasks that it has in hand, msgpack list; '' where the worker does not keep account
--- Returns id, size, message, task, attempt; or nothing, and then the bells of these sizes are silent
+-- ARGV  1 worker  2 its lease  3 sizes that it serves, msgpack list
+--       4 seconds to a ready child of each Space known here, msgpack map  5 the same of any other Space
+--       6 ids of the tasks that it has in hand, msgpack list; '' where the worker does not keep account
+--       7 longest moment that a task is left to another; 0 where the worker does not wait for bells after this
+-- Returns id, size, message, task, attempt; or seconds, as text, after which to claim again what is left till then; or
+--       nothing, and then the bells of these sizes are silent
 
-local worker = ARGV[1]
-local sizes, warm = cmsgpack.unpack(ARGV[3]), cmsgpack.unpack(ARGV[4])
+local LOOKS = 16 -- how far to look past tasks that are left to others, and among how many idle workers
+
+local worker, now, hold = ARGV[1], server_time(), tonumber(ARGV[7])
+local sizes, known, unseen = cmsgpack.unpack(ARGV[3]), cmsgpack.unpack(ARGV[4]), tonumber(ARGV[5])
+local left, called, again = {}, {}, nil
 
 local function unknown_to_its_worker()
-  if ARGV[5] == '' then return nil end
+  if ARGV[6] == '' then return nil end
   local in_hand = {}
-  for _, id in ipairs(cmsgpack.unpack(ARGV[5])) do in_hand[id] = true end
+  for _, id in ipairs(cmsgpack.unpack(ARGV[6])) do in_hand[id] = true end
   for _, id in ipairs(redis.call('SMEMBERS', keys.held(worker))) do
     if not in_hand[id] then return id end
   end
 end
 
+-- An idle worker that would begin a task sooner, and for how long it is worth waiting for it; each for one task only.
+local function better_placed(space, age, idle)
+  for _, other in ipairs(idle) do
+    local seconds = other ~= worker and not called[other] and redis.call('HGET', keys.warmth(other), space)
+    if seconds then
+      local moment = math.min(hold, (known[space] or unseen) - tonumber(seconds)) - age
+      if moment > 0 then return other, moment end
+    end
+  end
+end
+
+local function leave(id, idle)
+  local task = redis.call('HMGET', keys.task(id), 'space', 'enqueued_at')
+  if not task[1] then return false end
+  local other, moment = better_placed(task[1], now - tonumber(task[2]), idle)
+  if not other then return false end
+  called[other], again = true, math.min(again or moment, moment)
+  if redis.call('LPUSH', keys.call(other), '1') > 1 then redis.call('LTRIM', keys.call(other), 0, 0) end
+  redis.call('EXPIRE', keys.call(other), IDLE)
+  return true
+end
+
+local function is_left(id, idle)
+  if left[id] == nil then left[id] = leave(id, idle) end
+  return left[id]
+end
+
+-- The first task of a queue that is not left to another worker.
+local function head(queue, idle)
+  local tasks = redis.call('ZRANGE', queue, 0, #idle > 0 and LOOKS or 0, 'WITHSCORES')
+  for number = 1, #tasks, 2 do
+    if #idle == 0 or not is_left(tasks[number], idle) then return tasks[number], tonumber(tasks[number + 1]) end
+  end
+end
+
 local function best()
   local found = {}
-  local function consider(queue, bonus)
-    local head = redis.call('ZRANGE', queue, 0, 0, 'WITHSCORES')
-    if #head == 0 then return false end
-    local score = tonumber(head[2]) - bonus
-    if not found.score or score < found.score then found = { id = head[1], score = score, queue = queue } end
-    return true
+  local function consider(queue, seconds, idle)
+    local id, score = head(queue, idle)
+    if id and (not found.id or score + seconds < found.score) then
+      found = { id = id, score = score + seconds, queue = queue }
+    end
+    return id
   end
   for _, size in ipairs(sizes) do
-    if consider(keys.queue(size), 0) then
-      for space, bonus in pairs(warm) do consider(keys.waiting(size, space), bonus) end
+    local idle = hold > 0 and redis.call('ZRANGEBYSCORE', keys.idle(size), now, '+inf', 'LIMIT', 0, LOOKS) or {}
+    if consider(keys.queue(size), unseen, idle) then
+      for space, seconds in pairs(known) do consider(keys.waiting(size, space), seconds, idle) end
     end
   end
   return found.id, found.queue
+end
+
+-- Nothing to do: let others know what this worker would begin at once.
+local function rest()
+  for _, size in ipairs(sizes) do
+    redis.call('ZADD', keys.idle(size), now + IDLE, worker)
+    redis.call('EXPIRE', keys.idle(size), IDLE)
+  end
+  redis.call('DEL', keys.warmth(worker))
+  for space, seconds in pairs(known) do redis.call('HSET', keys.warmth(worker), space, seconds) end
+  redis.call('EXPIRE', keys.warmth(worker), IDLE)
+end
+
+local function rise()
+  for _, size in ipairs(sizes) do redis.call('ZREM', keys.idle(size), worker) end
+  redis.call('DEL', keys.warmth(worker), keys.call(worker))
 end
 
 local function take(id)
@@ -41,14 +99,14 @@ local function take(id)
   local task = redis.call('HMGET', name, 'size', 'message', 'task', 'space')
   local attempt = redis.call('HINCRBY', name, 'attempt', 1)
   dequeue(id, task[1], task[4])
-  redis.call('HSET', name, 'state', 'running', 'worker', worker, 'started_at', server_time(), 'batch', 0)
+  redis.call('HSET', name, 'state', 'running', 'worker', worker, 'started_at', now, 'batch', 0)
   redis.call('SADD', keys.held(worker), id)
   redis.call('DEL', keys.credit(id))
   for _, key in ipairs({ name, keys.events(id), keys.held(worker) }) do redis.call('EXPIRE', key, WAITING) end
   return { id, task[1], task[2], task[3], attempt }
 end
 
-redis.call('ZADD', KEYS[1], 'GT', server_time() + tonumber(ARGV[2]), worker)
+redis.call('ZADD', KEYS[1], 'GT', now + tonumber(ARGV[2]), worker)
 redis.call('EXPIRE', KEYS[1], WAITING)
 
 local id, queue = unknown_to_its_worker(), keys.held(worker)
@@ -57,6 +115,11 @@ while id and redis.call('EXISTS', keys.task(id)) == 0 do -- it outlived its life
   redis.call(queue == keys.held(worker) and 'SREM' or 'ZREM', queue, id)
   id, queue = best()
 end
-if id then return take(id) end
+if id then
+  if hold > 0 then rise() end
+  return take(id)
+end
+if hold > 0 then rest() end
+if again then return tostring(again) end
 for _, size in ipairs(sizes) do redis.call('DEL', keys.bell(size)) end
 return false

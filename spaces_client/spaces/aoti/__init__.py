@@ -1,0 +1,155 @@
+"""Ahead-of-time compilation: a module is compiled once, for the GPU at hand, and loaded by every child that needs it.
+
+    @spaces.GPU(duration=1500)
+    def compile_transformer():
+        with spaces.aoti_capture(pipe.transformer) as call:
+            pipe("an example prompt")
+        exported = torch.export.export(pipe.transformer, call.args, call.kwargs)
+        return spaces.aoti_compile(exported)
+
+    spaces.aoti_apply(compile_transformer(), pipe.transformer)
+
+What is compiled is kept in a cache on disk (`cache`), keyed by its content (`recipe`), so it outlives children,
+restarts and kills. A compiled model travels between processes as a name; its weights are the module's own (`weights`).
+Where there is no GPU, in the web process and in a zygote, the module's own code runs in place of the compiled one.
+
+Here are only the names that Spaces call; torch is imported by the first call. They need torch 2.8 or later.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+    from spaces.aoti.capture import CapturedCall
+    from spaces.aoti.model import CompiledModel, LazyModel
+
+    Loader = Callable[[torch.nn.Module, str], Any]  # Any: what a Space's loader returns is not looked at
+
+OLDEST_TORCH = (2, 8)
+
+
+def aoti_capture(module: Any, call_method: str = "forward") -> AbstractContextManager[CapturedCall]:
+    """Stop the first call of `module` within the block, and keep its `args` and `kwargs` for `torch.export.export`.
+
+    The rest of the block is skipped. Raises RuntimeError when the block ends without a call.
+    """
+    _require_torch()
+    from spaces.aoti import capture, exporting
+
+    exporting.prepare()
+    return capture.captured(module, call_method)
+
+
+def aoti_compile(
+    exported_program: torch.export.ExportedProgram, inductor_configs: dict[str, Any] | None = None
+) -> CompiledModel:
+    """Compile an exported program for the GPU of this process, or take it from the cache.
+
+    `inductor_configs` are options of `torch._inductor.config`. What comes back is called like the module that was
+    exported, and can be returned from a GPU function. In a zygote, which has no GPU, nothing is compiled: the model
+    finds in the cache what a child has compiled.
+    """
+    _require_torch()
+    from spaces.aoti import compiling
+
+    return compiling.compiled(exported_program, inductor_configs or {})
+
+
+def aoti_compile_and_save(
+    package_dir: str | os.PathLike[str],
+    exported_program: torch.export.ExportedProgram,
+    inductor_configs: dict[str, Any] | None = None,
+    submodule: str | None = None,
+) -> None:
+    """Compile and write `package_dir/root/package.pt2`, or `package_dir/submodules/{submodule}/package.pt2`.
+
+    Such a folder can be uploaded to the Hub and loaded by `aoti_load`. In a zygote nothing is written.
+    """
+    _require_torch()
+    from spaces.aoti import compiling
+
+    compiling.save(package_dir, exported_program, inductor_configs or {}, submodule)
+
+
+def aoti_apply(compiled: CompiledModel, module: torch.nn.Module, call_method: str = "forward") -> None:
+    """Have calls of `module` run the compiled model.
+
+    The parameters stay where they are: the compiled code uses them, and nothing is held twice.
+    """
+    _require_torch()
+    from spaces.aoti import applying
+
+    applying.apply(compiled, module, call_method)
+
+
+def aoti_patch(module: torch.nn.Module, aoti_model: LazyModel, call_method: str = "forward") -> None:
+    """Have calls of `module` run a package that was compiled from a module like it, with the weights of this one."""
+    _require_torch()
+    from spaces.aoti import applying
+
+    applying.patch(module, aoti_model, call_method)
+
+
+def aoti_load(
+    module: torch.nn.Module, repo_id: str, revision: str | None = None, aoti_loader: Loader | None = None
+) -> None:
+    """Load what `aoti_compile_and_save` wrote into the folder `package` of a repository on the Hub.
+
+    `aoti_loader(module, package_dir)` replaces `aoti_load_from_package_dir`.
+    """
+    _require_torch()
+    from spaces.aoti import loading
+
+    loading.from_hub(module, repo_id, revision, aoti_loader)
+
+
+def aoti_load_call_source(
+    module_expr: str, repo_id: str, revision: str | None = None, aoti_loader: Loader | None = None
+) -> str:
+    """The Python source of an `aoti_load` call, with its loader, to paste into a Space that is to use the packages."""
+    _require_torch()
+    from spaces.aoti import source
+
+    return source.of_load_call(module_expr, repo_id, revision, aoti_loader)
+
+
+def aoti_load_from_package_dir(module: torch.nn.Module, package_dir: str | os.PathLike[str]) -> None:
+    """Load `root/package.pt2` into `module`, and each `submodules/{name}/package.pt2` into its submodule.
+
+    A package for a list of modules is loaded into each of them.
+    """
+    _require_torch()
+    from spaces.aoti import loading
+
+    loading.from_folder(module, package_dir)
+
+
+def aoti_blocks_load(module: torch.nn.Module, repo_id: str, variant: str | None = None) -> None:
+    """Load compiled blocks from the Hub: `{Block}[.{variant}]/package.pt2` for each class in `module._repeated_blocks`.
+
+    All blocks of a class share one compiled package and keep their own weights. A `config[.{variant}].json` may list
+    `kernels`, which are loaded first. Raises RuntimeError for a module that names no repeated blocks.
+    """
+    _require_torch()
+    from spaces.aoti import loading
+
+    loading.blocks_from_hub(module, repo_id, variant)
+
+
+def _require_torch() -> None:
+    import torch
+
+    numbers = re.match(r"(\d+)\.(\d+)", str(torch.__version__))
+    if numbers is None or tuple(map(int, numbers.groups())) < OLDEST_TORCH:
+        oldest = ".".join(map(str, OLDEST_TORCH))
+        raise RuntimeError(
+            f"ahead-of-time compilation needs torch {oldest} or later, got {torch.__version__}. "
+            f"Ask for torch>={oldest} in requirements.txt"
+        )

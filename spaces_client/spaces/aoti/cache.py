@@ -1,0 +1,71 @@
+"""Where compiled packages are kept: folders named by their content, complete or not there at all.
+
+Children that hold them are killed without notice and several processes may want the same one at once. So an entry is
+made in a draft folder, under a lock that the system takes back from the dead, and moved into place when it is complete.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+STATE_DIR = "ZEROFARM_STATE_DIR"
+
+_NAME = re.compile(r"[a-z]+-[0-9a-f]{64}")
+
+
+def cache_dir() -> Path:
+    """`$ZEROFARM_STATE_DIR/aoti`, else `zerofarm/aoti` in the user's cache."""
+    if given := os.environ.get(STATE_DIR):
+        return Path(given) / "aoti"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "zerofarm" / "aoti"
+
+
+def find(name: str) -> Path | None:
+    """The folder of an entry; None if nobody has made it."""
+    folder = _folder(name)
+    return folder if folder.is_dir() else None
+
+
+def keep(name: str, make: Callable[[Path], None]) -> Path:
+    """The folder of an entry. Whoever comes first fills it by `make(empty_folder)`; the others wait for that.
+
+    When `make` raises, or is killed, there is no entry, and the next who asks tries again.
+    """
+    folder = _folder(name)
+    if folder.is_dir():
+        return folder
+    draft = cache_dir() / "drafts" / name
+    with _locked(name):
+        if not folder.is_dir():
+            shutil.rmtree(draft, ignore_errors=True)  # of a process that was killed
+            draft.mkdir(parents=True)
+            try:
+                make(draft)
+                draft.rename(folder)
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
+    return folder
+
+
+def _folder(name: str) -> Path:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"a compiled package is named by what it is and a SHA-256, got {name!r}")
+    return cache_dir() / name
+
+
+@contextmanager
+def _locked(name: str) -> Iterator[None]:
+    path = cache_dir() / "locks" / name
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)

@@ -1,0 +1,73 @@
+"""`torch.export.export` where CUDA is emulated.
+
+Torch sets every mode aside while it traces, the emulation too, so a module that says `device="cuda"` would fail, and one
+that asks `x.is_cuda` would see the CPU. Here it sees a world in which everything is on cuda, and traces one on the CPU.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any  # torch is not typed here
+
+import torch
+import torch.export
+from torch.overrides import TorchFunctionMode
+
+from spaces.aoti import place
+from spaces.aoti.capture import replaced
+
+_CPU, _CUDA = torch.device("cpu"), torch.device("cuda", 0)
+
+#: Properties of a tensor, and what they are in that world.
+_ANSWERS: dict[Callable[..., Any], Any] = {
+    torch.Tensor.device.__get__: _CUDA,
+    torch.Tensor.is_cuda.__get__: True,
+    torch.Tensor.is_cpu.__get__: False,
+}
+
+
+def prepare() -> None:
+    """Have exports from now on go through here while CUDA is emulated."""
+    original = torch.export.export
+    if not place.emulated() or hasattr(original, "emulated"):
+        return
+
+    @functools.wraps(original)
+    def export(mod: Any, *args: Any, **options: Any) -> Any:
+        if not place.emulated() or options.get("strict"):
+            return original(mod, *args, **options)
+        with replaced(mod, "forward", _in_one_world(mod.forward)):
+            return original(mod, *args, **options)
+
+    export.emulated = True  # type: ignore[attr-defined] # asked above
+    torch.export.export = export
+
+
+def _in_one_world(forward: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(forward)
+    def traced(*args: Any, **kwargs: Any) -> Any:
+        with OneWorld():
+            return forward(*args, **kwargs)
+
+    return traced
+
+
+class OneWorld(TorchFunctionMode):  # type: ignore[misc] # torch is untyped here
+    """Everything is on cuda, as far as the traced code can tell."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func in _ANSWERS:
+            return _ANSWERS[func]
+        if func is torch.Tensor.cuda:
+            func, args = torch.Tensor.to, (args[0], _CPU)
+        return func(*map(_really, args), **{name: _really(value) for name, value in (kwargs or {}).items()})
+
+
+def _really(value: Any) -> Any:
+    """A device of that world as the one that there is."""
+    if isinstance(value, torch.device):
+        return _CPU if value.type == "cuda" else value
+    return "cpu" if isinstance(value, str) and value.split(":")[0] == "cuda" else value

@@ -1,0 +1,112 @@
+"""A compiled model: which package, which weights, and what to run where the package cannot."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+from collections.abc import Callable
+from pickle import PicklingError
+from typing import Any, Protocol
+
+import torch
+
+from spaces.aoti import place
+from spaces.aoti.package import Archive, Package
+from spaces.aoti.weights import Tensors, Weights
+
+logger = logging.getLogger(__name__)
+
+Eager = Callable[..., Any]  # Any: called like the module
+
+
+_MISSING = (
+    "a compiled model is not in this host's cache, or was not made for its device: compile it in a @spaces.GPU "
+    "function, and give it to its module by spaces.aoti_apply"
+)
+
+
+class Source(Protocol):
+    """Where a package comes from: a `Package` itself, or a program that another process compiles."""
+
+    def find(self) -> Package | None:
+        """The package, if it is there and fits the device at hand."""
+
+
+class CompiledModel:
+    """What `aoti_compile` returns: called like the module that was exported.
+
+    It is sent to other processes without its weights; `aoti_apply` gives it those of a module there. Where its package
+    is missing or does not fit, as in a process without a GPU, it runs `eager`, the uncompiled code.
+    """
+
+    def __init__(
+        self, archive_file: Archive | Source, weights: Weights | None = None, eager: Eager | None = None
+    ) -> None:
+        self.weights = weights
+        self._source = _source(archive_file)
+        self._eager = eager
+        self._package: Package | None = None
+        self._warned = False
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.run(self._eager, args, kwargs)
+
+    def __reduce__(self) -> tuple[type, tuple[Package]]:
+        package = self._source.find()
+        if package is None:
+            raise PicklingError("a model that has not been compiled yet cannot be sent to another process")
+        return CompiledModel, (package,)
+
+    def __deepcopy__(self, _memo: object) -> CompiledModel:
+        """Itself, as a copy of its module goes on to use it."""
+        return self
+
+    @property
+    def archive_file(self) -> io.BytesIO:
+        """The package as a `package.pt2`, for Spaces that keep it themselves."""
+        package = self._source.find()
+        if package is None:
+            raise RuntimeError(_MISSING)
+        return package.archive()
+
+    def with_weights(self, weights: Weights) -> CompiledModel:
+        """The same package for another module."""
+        return CompiledModel(self._source, weights, self._eager)
+
+    def run(self, eager: Eager | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call the compiled code, or `eager` where that cannot run; to be exported or traced is one such case."""
+        if torch.compiler.is_compiling() and eager is not None:
+            return eager(*args, **kwargs)
+        self._package = package = self._package or self._source.find()
+        if package is None:
+            return self._uncompiled(eager)(*args, **kwargs)
+        if self.weights is None:
+            raise RuntimeError("a compiled model came without weights: give it a module's, by spaces.aoti_apply")
+        return package.run(self.weights, args, kwargs)
+
+    def _uncompiled(self, eager: Eager | None) -> Eager:
+        if eager is None:
+            raise RuntimeError(_MISSING)
+        self._warn()
+        return eager
+
+    def _warn(self) -> None:
+        if not self._warned and not (place.emulated() and not place.may_compile()):
+            self._warned = True
+            logger.warning("%s. It runs uncompiled", _MISSING)
+
+
+class LazyModel:
+    """A package on disk, to be given to one module or to many alike by `aoti_patch`."""
+
+    def __init__(self, archive_file: Archive) -> None:
+        self._package = Package.of_archive(archive_file)
+
+    def with_weights(self, weights: Tensors | Weights) -> CompiledModel:
+        """The package for one module, whose state this is."""
+        return CompiledModel(self._package, weights if isinstance(weights, Weights) else Weights(weights))
+
+
+def _source(given: Archive | Source) -> Source:
+    return Package.of_archive(given) if isinstance(given, str | os.PathLike | io.BytesIO) else given

@@ -1,0 +1,78 @@
+"""What a compiled package depends on, as the name under which the cache keeps it.
+
+The same program is exported twice: by a child on its GPU, and by the zygote with CUDA emulated on the CPU. Both must
+find the same package, so device names inside the graph do not count; where the inputs and weights are does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch._inductor import config as inductor_config
+from torch.utils._pytree import tree_leaves
+
+from spaces.aoti import place
+
+_DEVICE = re.compile(r"device\(type='(?:cuda|cpu)'(?:, index=\d+)?\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A program and the options to compile it with, but for the device."""
+
+    kind: str  #: "cuda" or "cpu": where the program's inputs and weights are, really or by emulation
+    digest: str
+
+    @classmethod
+    def of(cls, program: torch.export.ExportedProgram, options: dict[str, Any]) -> Recipe:
+        """Read off everything that the compiled code depends on. The values of weights are not among it."""
+        parts = [torch.__version__, inductor_config.get_hash().hex(), repr(sorted(options.items()))]
+        parts += [str(program.graph_signature), str(program.range_constraints), str(program.call_spec)]
+        parts += [*_graphs(program), *_inputs(program), *_constants(program)]
+        tensors = [*_example_tensors(program), *program.state_dict.values()]
+        kind = "cuda" if any(tensor.device.type == "cuda" for tensor in tensors) else "cpu"
+        return cls(kind, _sha256(parts))
+
+    @property
+    def name(self) -> str:
+        """The entry of the cache for the device at hand."""
+        device = place.device_for(self.kind)
+        return f"program-{_sha256([self.digest, device, place.capability(device)])}"
+
+
+def _graphs(program: torch.export.ExportedProgram) -> list[str]:
+    graphs = [module for module in program.graph_module.modules() if isinstance(module, torch.fx.GraphModule)]
+    return [_DEVICE.sub("device(here)", graph.code) for graph in graphs]
+
+
+def _inputs(program: torch.export.ExportedProgram) -> list[str]:
+    """Shape, type and layout of every input, weight and constant, and where the caller's own inputs are."""
+    values = [(node.name, node.meta.get("val")) for node in program.graph.nodes if node.op == "placeholder"]
+    described = [f"{name} {_shape(value) if isinstance(value, torch.Tensor) else value}" for name, value in values]
+    return described + [tensor.device.type for tensor in _example_tensors(program)]
+
+
+def _shape(value: torch.Tensor) -> str:
+    return f"{tuple(value.shape)} {value.dtype} {value.stride()}"
+
+
+def _constants(program: torch.export.ExportedProgram) -> list[str]:
+    """Tensors that the code itself made: the package brings their values along."""
+    described = []
+    for name, value in sorted(program.constants.items()):
+        if isinstance(value, torch.Tensor):
+            data = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+            described.append(f"{name} {hashlib.sha256(data).hexdigest()}")
+    return described
+
+
+def _example_tensors(program: torch.export.ExportedProgram) -> list[torch.Tensor]:
+    return [leaf for leaf in tree_leaves(program.example_inputs) if isinstance(leaf, torch.Tensor)]
+
+
+def _sha256(parts: list[str]) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

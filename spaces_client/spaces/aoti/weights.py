@@ -1,0 +1,75 @@
+"""The tensors that compiled code works on. They are never in a package: they are those of the module it runs for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch._functorch._aot_autograd.subclass_parametrization import unwrap_tensor_subclass_parameters
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
+
+Tensors = Mapping[str, torch.Tensor]
+
+
+class Weights:
+    """Tensors by their names in the module's state; read when first needed, which is after they moved to the GPU.
+
+    `to_cuda` moves them: the official package's own way of sending weights, for Spaces that build these by hand.
+    """
+
+    def __init__(self, constants_map: Tensors | None = None, to_cuda: bool = False) -> None:
+        tensors = dict(constants_map or {})
+        if to_cuda:
+            tensors = {name: tensor.to("cuda") for name, tensor in tensors.items()}
+        self._read: Callable[[], Tensors] = lambda: tensors
+
+    @classmethod
+    def of_module(cls, module: torch.nn.Module) -> Weights:
+        """Those of a module, as they are when the compiled code runs first."""
+        weights = cls()
+        weights._read = lambda: tensors_of_module(module)
+        return weights
+
+    @classmethod
+    def of_program(cls, program: torch.export.ExportedProgram) -> Weights:
+        """Those of an exported program, which are the parameters of the module that was exported."""
+        weights = cls()
+        weights._read = lambda: tensors_of_program(program)
+        return weights
+
+    @cached_property
+    def constants_map(self) -> Tensors:
+        """The tensors by name."""
+        return self._read()
+
+
+def tensors_of_program(program: torch.export.ExportedProgram) -> Tensors:
+    constants = {name: value for name, value in program.constants.items() if isinstance(value, torch.Tensor)}
+    tensors = {**constants, **program.state_dict}
+    if any(map(is_traceable_wrapper_subclass, tensors.values())):
+        return {**tensors, **tensors_of_module(program.module())}
+    return tensors
+
+
+def tensors_of_module(module: torch.nn.Module) -> Tensors:
+    """Parameters and buffers; a quantized one as the plain tensors inside it, under the names the compiler gives them.
+
+    Unwrapping those changes a module, so it is done to a copy of its structure, which shares all tensors.
+    """
+    structure = _structure(module)
+    unwrap_tensor_subclass_parameters(structure)
+    named: dict[str, torch.Tensor] = dict(structure.named_buffers(remove_duplicate=False))
+    named.update(structure.named_parameters(remove_duplicate=False))
+    return named
+
+
+def _structure(module: torch.nn.Module) -> Any:  # Any: of the module's own class
+    copy = object.__new__(type(module))
+    copy.__dict__ = dict(module.__dict__)
+    for name in ("_parameters", "_buffers"):
+        copy.__dict__[name] = dict(module.__dict__[name])
+    modules = {name: _structure(child) for name, child in module._modules.items() if child is not None}
+    copy.__dict__["_modules"] = modules
+    return copy

@@ -1,0 +1,187 @@
+"""Which functions of a Space's scripts can run on the GPU, and which globals each of them uses: read off their code.
+
+Nothing is run. Where it is open what a name stands for, more is taken as reached rather than less.
+"""
+
+from __future__ import annotations
+
+import builtins
+import dis
+import functools
+import inspect
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import CodeType, FunctionType, MethodType, ModuleType
+
+#: Containers with more items than this hold data, not functions.
+MOST_ITEMS = 256
+
+#: What reads globals by names that only running it would tell.
+_READ_ANYTHING = frozenset({"globals", "vars", "eval", "exec"})
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The code of one function, or the body of a class or a module."""
+
+    module: str
+    code: CodeType
+
+    @property
+    def is_function(self) -> bool:
+        """Whether it is no body of a class or a module."""
+        return bool(self.code.co_flags & inspect.CO_OPTIMIZED)
+
+    @property
+    def label(self) -> str:
+        """How people find it: `generate()`, `Agent.step()`, `a lambda in line 12`."""
+        name = self.code.co_qualname.partition(".<")[0]
+        return f"a lambda in line {self.code.co_firstlineno}" if name.startswith("<") else f"{name}()"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every global and attribute that it names."""
+        return self.code.co_names
+
+    @property
+    def inner(self) -> Iterator[Piece]:
+        """What is defined directly inside."""
+        return (Piece(self.module, each) for each in self.code.co_consts if isinstance(each, CodeType))
+
+    @property
+    def methods(self) -> Iterator[Piece]:
+        """What a class's body defines; nothing for others."""
+        return iter(()) if self.is_function or self.code.co_name == "<module>" else self.inner
+
+
+class SpaceCode:
+    """The code of a Space's own modules."""
+
+    def __init__(self, modules: Iterable[ModuleType]) -> None:
+        self._modules = {module.__name__: module for module in modules}
+        self.pieces = [piece for module in self._modules.values() for piece in _all_of(_body(module))]
+        self._classes = {(piece.module, piece.code.co_qualname): piece for piece in self.pieces if not piece.is_function}
+        self._by_attribute = self._reachable_by_attribute()
+
+    def reached_from(self, functions: Iterable[Callable[..., object]]) -> set[Piece]:
+        """What may run when one of the functions is called."""
+        reached: set[Piece] = set()
+        open_ends = [piece for function in functions for piece in self._behind(function)]
+        while open_ends:
+            piece = open_ends.pop()
+            if piece not in reached:
+                reached.add(piece)
+                open_ends.extend(self._next(piece))
+        return reached
+
+    def uses(self, piece: Piece) -> set[tuple[str, str]]:
+        """The globals that a piece reads or writes, as (module, name)."""
+        names = _globals_in(piece.code)
+        if names & _READ_ANYTHING:
+            names = names | vars(self._modules[piece.module]).keys()
+        used = {(piece.module, name) for name in names if name in self._scope(piece) or not hasattr(builtins, name)}
+        return used | {(name, each) for name in self._modules_in(piece) for each in piece.names if self._has(name, each)}
+
+    def _next(self, piece: Piece) -> Iterator[Piece]:
+        yield from piece.inner
+        for name in piece.names:
+            yield from self._by_attribute.get(name, ())
+        for name in _globals_in(piece.code):
+            yield from self._behind(self._scope(piece).get(name))
+
+    def _scope(self, piece: Piece) -> Mapping[str, object]:
+        return vars(self._modules[piece.module])
+
+    def _has(self, module: str, name: str) -> bool:
+        return name in vars(self._modules[module])
+
+    def _modules_in(self, piece: Piece) -> Iterator[str]:
+        """Own modules that a piece names: `settings.STEPS` is a global too."""
+        scope = self._scope(piece)
+        for name in piece.names:
+            found = scope.get(name)
+            imported = found.__name__ if isinstance(found, ModuleType) else name
+            if imported in self._modules:
+                yield imported
+
+    def _behind(self, value: object, *, inside: bool = False) -> Iterator[Piece]:
+        """The own code that may run when `value` is used."""
+        match value:
+            case functools.partial():
+                yield from self._behind(value.func)
+            case MethodType():
+                yield from self._behind(value.__func__)
+            case list() | tuple() | dict() if not inside and len(value) <= MOST_ITEMS:
+                for item in list(value.values() if isinstance(value, dict) else value):
+                    yield from self._behind(item, inside=True)
+            case FunctionType() if (function := _unwrapped(value)).__globals__.get("__name__") in self._modules:
+                yield Piece(str(function.__globals__["__name__"]), function.__code__)
+                for cell in function.__closure__ or ():
+                    yield from self._behind(_content(cell), inside=True)
+            case _:
+                yield from self._class_behind(value if isinstance(value, type) else type(value))
+
+    def _class_behind(self, cls: type) -> Iterator[Piece]:
+        for each in type.mro(cls):
+            piece = self._classes.get((each.__module__, each.__qualname__))
+            if piece is not None:
+                yield piece
+
+    def _reachable_by_attribute(self) -> dict[str, list[Piece]]:
+        """Methods of any class, and functions of any module but the script: `anything.name` may be each of them."""
+        found: dict[str, list[Piece]] = defaultdict(list)
+        for piece in self.pieces:
+            is_module = piece.code.co_name == "<module>"
+            for each in piece.inner if is_module and piece.module != "__main__" else piece.methods:
+                found[each.code.co_name].append(each)
+        return found
+
+
+@functools.lru_cache(maxsize=4096)
+def _globals_in(code: CodeType) -> frozenset[str]:
+    """Names that the code itself takes from, or puts into, its module."""
+    known = set(code.co_names)
+    return frozenset(
+        each.argval
+        for each in dis.get_instructions(code)
+        if each.opname in ("LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL", "DELETE_GLOBAL") and each.argval in known
+    )
+
+
+def _all_of(piece: Piece | None) -> Iterator[Piece]:
+    if piece is not None:
+        yield piece
+        for each in piece.inner:
+            yield from _all_of(each)
+
+
+def _body(module: ModuleType) -> Piece | None:
+    """A module's code, from its cache or its file; None where there is none to read."""
+    try:
+        loader = getattr(module.__spec__, "loader", None)
+        if loader is not None:
+            code = loader.get_code(module.__name__)
+        else:
+            path = str(module.__file__)
+            with open(path, "rb") as file:
+                code = compile(file.read(), path, "exec", dont_inherit=True)
+    except (AttributeError, ImportError, OSError, SyntaxError, ValueError):
+        return None
+    return Piece(module.__name__, code) if isinstance(code, CodeType) else None
+
+
+def _unwrapped(function: FunctionType) -> FunctionType:
+    try:
+        found = inspect.unwrap(function)
+    except ValueError:  # it wraps itself
+        return function
+    return found if isinstance(found, FunctionType) else function
+
+
+def _content(cell: object) -> object:
+    try:
+        return cell.cell_contents  # type: ignore[attr-defined] # it is a cell
+    except ValueError:  # empty
+        return None

@@ -1,0 +1,196 @@
+"""What a value was like, in a form that is cheap to make and to compare: how a process notices that a global changed.
+
+Plain data counts by content, objects of the Space's own classes by their attributes, everything else (models, tensors,
+components, locks) by identity alone. Marks mean nothing outside of their process.
+"""
+
+from __future__ import annotations
+
+import pickle
+import sys
+import weakref
+from collections import deque
+from collections.abc import Callable, Container
+from datetime import date, time, timedelta, tzinfo
+from decimal import Decimal
+from enum import Enum
+from itertools import count
+from pathlib import PurePath
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+#: Containers with more items are marked by their length and their two ends.
+MOST_ITEMS = 1000
+#: So are values that need more bytes than this, which is also where pickle writes its first frame.
+MOST_BYTES = 64 * 1024
+
+Mark = object
+
+_ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
+_PLAIN = frozenset({list, tuple, set, dict})
+_CONTAINERS = (list, tuple, dict, set, frozenset, deque, bytearray)
+_DATA = (*_CONTAINERS, SimpleNamespace, str, bytes, int, float, complex, range, slice, Enum)
+_DATA_TOO = (date, time, timedelta, tzinfo, Decimal, PurePath, UUID)
+
+
+def same(one: Mark, other: Mark) -> bool:
+    """Whether two marks of one place mean that nothing changed between them."""
+    return one is other or (type(one) is type(other) and one == other)
+
+
+class Marks:
+    """Makes the marks of one process.
+
+    `is_own` says of a class whether its objects count by their attributes; those in `placed`, by id, have attributes
+    that are watched one by one, so inside of other values they count by identity.
+    """
+
+    def __init__(self, is_own: Callable[[type], bool], placed: Container[int] = ()) -> None:
+        self._is_own = is_own
+        self._placed = placed
+        self._numbers = _Numbers()
+        self._large: set[int] = set()  # ids of values that were found to be: no second try
+
+    def of(self, value: object) -> Mark:
+        """The mark of a value."""
+        cls = type(value)
+        if cls in _ATOMS:
+            return value
+        if not self._counts_by_content(value):
+            return self.identity(value)
+        if isinstance(value, _CONTAINERS) and (len(value) > MOST_ITEMS or id(value) in self._large):
+            return self._rough(value)
+        return _flat(value) or self._written(value)
+
+    def identity(self, value: object) -> Mark:
+        """A mark that changes only when the place gets another object."""
+        return _Identity(self._numbers.of(value))
+
+    def reduced(self, value: Any) -> Any:  # Any: a reduce value has six forms
+        """How pickle shall write an object that is no plain data."""
+        if value is _identified:
+            return NotImplemented
+        if not self._counts_by_content(value):
+            return _identified, (self._numbers.of(value),)
+        if self._is_own(type(value)):
+            return _identified, (type(value).__qualname__,), object.__getattribute__(value, "__dict__")
+        return NotImplemented
+
+    def _counts_by_content(self, value: object) -> bool:
+        cls = type(value)
+        if self._is_own(cls):
+            return id(value) not in self._placed
+        return issubclass(cls, _DATA) or issubclass(cls, _DATA_TOO) or _is_small_array(value)
+
+    def _written(self, value: object) -> Mark:
+        file = _Bounded()
+        try:
+            _Pickler(file, self).dump(value)
+        except OverflowError:
+            self._large.add(id(value))
+            return self._rough(value)
+        except Exception:  # it changed meanwhile, or its `__reduce__` raises whatever it likes
+            return self._rough(value)
+        return _Content(file.parts)
+
+    def _rough(self, value: object) -> Mark:
+        if not isinstance(value, (list, tuple, dict, set, frozenset, deque, bytearray)):
+            return self.identity(value)
+        ends: list[object] = []
+        if value and isinstance(value, (list, tuple, deque)):
+            ends = [value[0], value[-1]]
+        elif value and isinstance(value, dict):
+            ends = [*list(value.items())[-1]]
+        return _Rough((id(value), len(value), *(each if type(each) in _ATOMS else id(each) for each in ends)))
+
+
+class _Identity(int):
+    """A number for an object."""
+
+
+class _Flat(tuple[object, ...]):
+    """The items of a container that holds nothing but atoms, with their types, for 1 == True."""
+
+    __slots__ = ()
+
+
+class _Content(tuple[bytes, ...]):
+    """All that a value holds, as bytes."""
+
+    __slots__ = ()
+
+
+class _Rough(tuple[object, ...]):
+    """What is known of a value that is too large to look through."""
+
+    __slots__ = ()
+
+
+class _Numbers:
+    """A number for each object: unlike an id, never given to a second one, as long as the object can be referred to
+    weakly."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[weakref.ref[object], int]] = {}
+        self._next = count()
+
+    def of(self, value: object) -> int:
+        """Its number."""
+        known = self._known.get(id(value))
+        if known is not None and known[0]() is value:
+            return known[1]
+        try:
+            self._known[id(value)] = weakref.ref(value), (number := next(self._next))
+        except TypeError:
+            return -id(value)
+        return number
+
+
+class _Bounded:
+    """A file that refuses to grow large."""
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+        self._size = 0
+
+    def write(self, data: bytes) -> None:
+        """Keep it. Raises OverflowError."""
+        self._size += len(data)
+        if self._size > MOST_BYTES:
+            raise OverflowError
+        self.parts.append(bytes(data))
+
+
+class _Pickler(pickle.Pickler):
+    def __init__(self, file: _Bounded, marks: Marks) -> None:
+        super().__init__(file, protocol=5)
+        self._marks = marks
+
+    def reducer_override(self, value: Any) -> Any:  # Any: a reduce value has six forms
+        return self._marks.reduced(value)
+
+
+def _flat(value: object) -> Mark | None:
+    """The short way for the most frequent containers; None: not one of them."""
+    cls = type(value)
+    if not isinstance(value, (list, tuple, set, dict)) or cls not in _PLAIN:
+        return None
+    try:
+        items = (*value, *value.values()) if isinstance(value, dict) else tuple(value)
+    except RuntimeError:  # it changed meanwhile
+        return None
+    types = tuple(map(type, items))
+    return _Flat((cls, types, items)) if _ATOMS.issuperset(types) else None
+
+
+def _identified(what: object) -> object:
+    """Named in what is written instead of an object; never called, for nobody reads it back."""
+    return what
+
+
+def _is_small_array(value: Any) -> bool:  # Any: a numpy array or scalar, or anything else
+    numpy = sys.modules.get("numpy")
+    if numpy is None or not isinstance(value, (numpy.ndarray, numpy.generic)):
+        return False
+    return bool(value.nbytes < MOST_BYTES)

@@ -1,0 +1,116 @@
+"""The bundled demos as `make up` serves them: by API, in Chromium, and as Flower sees their tasks."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import os
+import shutil
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.end_to_end.test_up import Up
+from tests.harness import wait_until
+
+#: What a page may take on a busy machine, in milliseconds.
+PAGE_PATIENCE_MS = 60_000
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """A farm with the three demos and Flower."""
+    up = Up(tmp_path_factory.mktemp("demos"), "--gpus", "none", "--flower-port", "0")
+    up.ready()
+    yield up
+    up.process.terminate()
+    assert up.process.wait(30) == 0
+    wait_until(lambda: not up.left())
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    """A tab of a headless Chromium."""
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    assert path, "Chromium is needed: `make test` installs it, or set CHROMIUM to its path"
+    flags = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=flags)
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.set_default_timeout(PAGE_PATIENCE_MS)
+        yield page
+        browser.close()
+
+
+def test_digits_draws(up: Up) -> None:
+    drawings, seed = up.client("digits").predict(7, 2, 8, 2, 1, False, api_name="/generate")
+    assert len(drawings) == 2
+    assert seed == 1
+    with Image.open(drawings[0]["image"]) as image:
+        dark, light = image.convert("L").getextrema()
+    assert light - dark > 100  # there is something on the paper
+
+
+def test_names_streams_letters(up: Up) -> None:
+    job = up.client("names").submit("feminine", "Ann", 3, 0.8, api_name="/generate")
+    parts = list(job)
+    assert len(parts) > 5
+    assert all(later.startswith(earlier[:3]) for earlier, later in itertools.pairwise(parts))
+    assert parts[-1].startswith("Ann")
+
+
+def test_search_ranks_sensibly(up: Up) -> None:
+    found = up.client("search").predict("Why does bread get holes?", api_name="/search")
+    best = dict(zip(found["headers"], found["data"][0], strict=True))
+    assert best["Rank"] == 1
+    assert "yeast" in best["Passage"].lower() or "dough" in best["Passage"].lower()
+
+
+def test_flower_shows_the_tasks_by_name(up: Up) -> None:
+    up.client("names").predict("surname", "Mc", 1, 0.8, api_name="/generate")
+
+    def names() -> set[tuple[str, str]]:
+        return {(task["name"], task["state"]) for task in flower(up, "/api/tasks").values()}
+
+    wait_until(lambda: ("names.generate", "SUCCESS") in names())
+
+
+def test_a_visitor_draws_a_digit_in_a_browser(up: Up, page: Page, tmp_path: Path) -> None:
+    page.goto(up.ready()["spaces"]["digits"])
+    page.get_by_label("5", exact=True).check()
+    page.get_by_role("button", name="Draw").click()
+    image = page.locator("img[src*='/file=']").first
+    expect(image).to_be_visible(timeout=PAGE_PATIENCE_MS)
+    wait_until(lambda: image.evaluate("image => image.naturalWidth") > 0)
+    page.screenshot(path=tmp_path / "digits.png")
+
+
+def test_a_visitor_watches_names_being_written_in_a_browser(up: Up, page: Page, tmp_path: Path) -> None:
+    page.goto(up.ready()["spaces"]["names"])
+    page.get_by_role("button", name="Invent").click()
+    box = page.get_by_label("Names")
+    wait_until(lambda: len(box.input_value()) > 10)
+    page.screenshot(path=tmp_path / "names.png")
+
+
+def test_the_home_page_links_to_every_space(up: Up, page: Page, tmp_path: Path) -> None:
+    ready = up.ready()
+    page.goto(ready["home"])
+    for url in ready["spaces"].values():
+        expect(page.locator(f"a[href^='{url}']").first).to_be_visible()
+    page.screenshot(path=tmp_path / "home.png")
+
+
+def flower(up: Up, path: str) -> Any:
+    """What Flower's API answers."""
+    ready = up.ready()
+    login = base64.b64encode(ready["flower_login"].encode()).decode()
+    request = urllib.request.Request(f"{ready['flower']}{path}", headers={"Authorization": f"Basic {login}"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)

@@ -1,0 +1,126 @@
+"""`@spaces.GPU` in every form that Spaces use, and what it refuses."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+import spaces
+from spaces.errors import DefinitionError
+from spaces.testing import InMemoryFarm
+
+
+@pytest.fixture(autouse=True)
+def farm() -> Iterator[InMemoryFarm]:
+    with InMemoryFarm() as farm:
+        yield farm
+
+
+FORMS: dict[str, tuple[Callable[..., Any], float, str]] = {
+    "bare": (spaces.GPU, 60, "large"),
+    "called": (lambda f: spaces.GPU()(f), 60, "large"),
+    "duration": (lambda f: spaces.GPU(duration=30)(f), 30, "large"),
+    "fraction": (lambda f: spaces.GPU(duration=11.25)(f), 11.25, "large"),
+    "timedelta": (lambda f: spaces.GPU(duration=timedelta(days=1))(f), 86400, "large"),
+    "none": (lambda f: spaces.GPU(duration=None)(f), 60, "large"),
+    "callable": (lambda f: spaces.GPU(duration=lambda value: value + 1)(f), 8, "large"),
+    "callable timedelta": (lambda f: spaces.GPU(duration=lambda value: timedelta(minutes=1))(f), 60, "large"),
+    "callable none": (lambda f: spaces.GPU(duration=lambda value: None)(f), 60, "large"),
+    "positional duration": (lambda f: spaces.GPU(45)(f), 45, "large"),
+    "positional size": (lambda f: spaces.GPU("xlarge")(f), 60, "xlarge"),
+    "size": (lambda f: spaces.GPU(size="xlarge", duration=5)(f), 5, "xlarge"),
+    "twice": (lambda f: spaces.GPU(spaces.GPU(duration=7)(f)), 7, "large"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_asks_for(farm: InMemoryFarm, form: str) -> None:
+    decorate, time_limit, size = FORMS[form]
+
+    def function(value: int) -> int:
+        return value
+
+    assert decorate(function)(7) == 7
+    assert [(task.time_limit, task.size) for task in farm.tasks] == [(time_limit, size)]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"duration": -5}, "duration must be positive, got -5"),
+        ({"duration": 0}, "duration must be positive, got 0"),
+        ({"duration": float("nan")}, "duration must be positive, got nan"),
+        ({"duration": "30"}, "duration must be a number of seconds, a timedelta or a callable"),
+        ({"duration": True}, "duration must be a number of seconds"),
+        ({"size": "medium"}, "size must be one of 'large', 'xlarge', got 'medium'"),
+    ],
+)
+def test_what_can_never_work_is_refused_at_decoration(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(DefinitionError, match=message):
+        spaces.GPU(**options)(lambda: None)
+
+
+def test_a_bad_duration_of_a_callable_is_refused_before_anything_is_queued(farm: InMemoryFarm) -> None:
+    function = spaces.GPU(duration=lambda: -1)(lambda: None)
+    with pytest.raises(DefinitionError, match="got -1"):
+        function()
+    assert farm.tasks == []
+
+
+@pytest.mark.parametrize("option", ["enable_queue", "timeout"])
+def test_old_and_unknown_options_warn(option: str) -> None:
+    with pytest.warns(UserWarning, match=option):
+        spaces.GPU(**{option: True})(lambda: None)  # type: ignore[call-overload] # as real Spaces do
+
+
+def plain(a: int) -> int:
+    """Doc."""
+    return a
+
+
+def generator(a: int) -> Iterator[int]:
+    yield a
+
+
+async def coroutine(a: int) -> int:
+    return a
+
+
+async def async_generator(a: int) -> AsyncIterator[int]:
+    yield a
+
+
+@pytest.mark.parametrize("function", [plain, generator, coroutine, async_generator])
+def test_a_wrapper_looks_like_what_it_wraps(function: Callable[..., Any]) -> None:
+    wrapper = spaces.GPU(function)
+    kinds = (inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction)
+    assert [kind(wrapper) for kind in kinds] == [kind(function) for kind in kinds]
+    assert inspect.signature(wrapper) == inspect.signature(function)
+    assert (wrapper.__name__, wrapper.__doc__) == (function.__name__, function.__doc__)
+    assert vars(wrapper)["zerogpu"] is None
+
+
+def test_functions_made_in_a_loop_have_names_of_their_own(farm: InMemoryFarm) -> None:
+    functions = [spaces.GPU(lambda number=number: number) for number in range(3)]
+    assert [function() for function in functions] == [0, 1, 2]
+    assert len({task.function for task in farm.tasks}) == 3
+
+
+class Model:
+    def __call__(self, value: int) -> int:
+        return value + 1
+
+    @spaces.GPU
+    def method(self, value: int) -> int:
+        return value + 2
+
+
+def test_partials_callable_objects_and_bound_methods_work(farm: InMemoryFarm) -> None:
+    assert spaces.GPU(functools.partial(plain, 3))() == 3
+    assert spaces.GPU(Model())(1) == 2
+    assert spaces.GPU(Model().__call__)(1) == 2

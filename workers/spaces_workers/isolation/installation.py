@@ -1,0 +1,100 @@
+"""Installs what a Space asks for over the farm's packages, which its environment claims to have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from spaces_workers.isolation import uv
+from spaces_workers.isolation.attempts import Attempt, attempts
+from spaces_workers.isolation.farm_packages import OURS, Farm
+from spaces_workers.isolation.fault import IsolationError
+from spaces_workers.isolation.wanted import Wanted
+
+#: What is never installed, whoever asks for it: the farm's are in every environment.
+NEVER = ("spaces", OURS)
+
+
+class Installation:
+    """Runs uv on an environment that is being made."""
+
+    def __init__(self, wanted: Wanted, root: Path, farm: Farm, log: Callable[[str], None]) -> None:
+        self._wanted = wanted
+        self._python = root / "bin" / "python"
+        self._inputs = root / "inputs"
+        self._farm = farm
+        self._log = lambda line: log(f"{wanted.name}: {line}")
+
+    def run(self) -> Attempt:
+        """Try until an attempt succeeds, and return it. Raises IsolationError."""
+        self._write_inputs()
+        hopeless: tuple[str, ...] | None = None
+        outcome: uv.Outcome | None = None
+        for attempt in attempts(self._wanted.requirements, self._wanted.sdk_version, self._farm):
+            if attempt.gradio == hopeless:
+                continue
+            is_first = outcome is None
+            outcome = self._try(attempt)
+            if outcome.succeeded:
+                return attempt
+            if is_first:
+                self._refuse_what_cannot_be_had()
+            if outcome.failed_to_build:
+                break
+            if not outcome.unsolvable:  # the network, most likely: only another Gradio can do without
+                hopeless = attempt.gradio
+        assert outcome is not None
+        raise self._error(outcome)
+
+    def _refuse_what_cannot_be_had(self) -> None:
+        """Raise at once, and in the clearest words, when the Space's own requirements alone cannot be met."""
+        outcome = self._install("--dry-run")
+        if not outcome.succeeded:
+            raise self._error(outcome)
+
+    def _try(self, attempt: Attempt) -> uv.Outcome:
+        settings = {}
+        if attempt.torch == ("torch",) and self._farm.version("torch").endswith("+cpu"):
+            settings["UV_TORCH_BACKEND"] = "cpu"
+        return self._install(*attempt.lines, **settings)
+
+    def _install(self, *more: str, **settings: str) -> uv.Outcome:
+        files = {"--requirements": "requirements.txt", "--constraints": "constraints.txt", "--excludes": "never.txt"}
+        arguments = ["pip", "install", "--python", str(self._python)]
+        for option, name in files.items():
+            if (self._inputs / name).exists():
+                arguments += [option, str(self._inputs / name)]
+        if self._wanted.requirements.prereleases:
+            arguments += ["--prerelease", "allow"]
+        if not more and not self._wanted.requirements.lines:
+            return uv.Outcome(True, ())
+        # In the Space's folder, from which pip takes the paths in a file of requirements.
+        return uv.run([*arguments, *more], self._wanted.root, self._log, **settings)
+
+    def _write_inputs(self) -> None:
+        requirements = self._wanted.requirements
+        contents = {
+            "requirements.txt": requirements.lines,
+            "constraints.txt": requirements.constraints,
+            "never.txt": NEVER,
+        }
+        self._inputs.mkdir()
+        for name, lines in contents.items():
+            if lines:
+                (self._inputs / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+    def _error(self, outcome: uv.Outcome) -> IsolationError:
+        named = self._wanted.requirements.named()
+        guilty = [str(each) for each in named if _mentions(outcome.reason, each.name)]
+        which = f" ({', '.join(guilty)})" if guilty else ""
+        return IsolationError(
+            f"the requirements of Space {self._wanted.name!r} cannot be installed{which}:\n{outcome.reason.strip()}"
+        )
+
+
+def _mentions(text: str, name: str) -> bool:
+    spelled = re.escape(canonicalize_name(name)).replace(r"\-", "[-_.]+")
+    return re.search(rf"(?<![\w.-]){spelled}(?![\w-])", text, re.IGNORECASE) is not None

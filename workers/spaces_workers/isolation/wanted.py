@@ -1,0 +1,46 @@
+"""What a Space asks for in all, and the key of the environment that has it."""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from spaces.source import Source
+from spaces_workers.isolation import farm_packages, system_packages
+from spaces_workers.isolation.front_matter import front_matter
+from spaces_workers.isolation.requirements import Requirements, requirements_of
+
+#: Changes when environments that were made before are not good any more.
+EDITION = "1"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a Space's environment is made from."""
+
+    name: str
+    root: Path
+    requirements: Requirements
+    sdk_version: str  #: of Gradio, as README.md names it; empty: any
+    python_version: str
+    system_packages: tuple[str, ...]
+    key: str  #: changes when anything of this does, or a package of the farm
+
+
+def wanted_by(source: Source, name: str) -> Wanted:
+    """Read what a Space asks for."""
+    card = {} if source.alone else front_matter(source.root)
+    requirements = requirements_of(source)
+    sdk_version = card.get("sdk_version", "") if card.get("sdk", "gradio") == "gradio" else ""
+    python_version = card.get("python_version", "")
+    packages = system_packages.asked_for(source)
+    parts = [EDITION, sys.version, sys.prefix, farm_packages.fingerprint(), str(farm_packages.our_folders())]
+    parts += [name, str(requirements), sdk_version, python_version, str(packages)]
+    if requirements.names_local_files:
+        parts += [str(source.root), source.digest()]
+    digest = sha256("\0".join(parts).encode()).hexdigest()[:16]
+    key = f"{re.sub(r'[^A-Za-z0-9-]+', '-', name)}-{digest}"
+    return Wanted(name, source.root, requirements, sdk_version, python_version, packages, key)
