@@ -9,20 +9,19 @@ from __future__ import annotations
 from bisect import bisect_right, insort
 from collections.abc import Iterable, Sequence
 
+from redis import Redis
+
 from benchmarks.policies import CELERY_4, CELERY_10, Estimates, bucket
-from benchmarks.traces import Request, make_trace
+from benchmarks.traces import Request
 from spaces.farm.keys import Keys
 from spaces.farm.payload import Payload
 from spaces.farm.queue import Queue
 from spaces.farm.rules import Rules
 from spaces.farm.task import FunctionName, Size, Task
 
-COUNT = 400
-SEED = 1
-
-#: Seconds of rank for each second of estimate. The tasks arrive within a second: with the first weight handicaps are as
-#: long as that, with the second the estimates alone decide.
-WEIGHTS = {"spread like the handicaps": 0.01, "all at once": 30.0}
+#: Seconds of rank for each second of estimate. All tasks arrive within a fraction of a second: with the first weight
+#: the handicaps are about as long, as on a busy farm; with the second the estimates alone decide.
+WEIGHTS = {"handicaps as long as the arrivals": 0.002, "all at once": 30.0}
 
 
 def inverted_pairs(ranks: Iterable[float]) -> int:
@@ -35,34 +34,31 @@ def inverted_pairs(ranks: Iterable[float]) -> int:
     return count
 
 
-def report(queue: Queue) -> None:
-    """One line for each way to arrive: the share of inverted pairs in a queue of `COUNT` tasks."""
-    trace = make_trace(0.9, COUNT, SEED)
-    estimates = Estimates()
-    expected = []
-    for request in trace:
-        expected.append(estimates.of(request))
-        estimates.learn(request)
-    for arrivals, weight in WEIGHTS.items():
-        weighted = Queue(queue.redis, Keys(f"{{{arrivals}}}"), Rules(weight=weight))
-        print(f"inverted pairs of {COUNT * (COUNT - 1) // 2}, {arrivals}: {_shares(weighted, trace, expected)}")
+def report(redis: Redis, trace: Sequence[Request], estimates: Estimates) -> None:
+    """One line for each weight: how many pairs each order inverts when all of the trace waits."""
+    expected = [estimates.of(request) for request in trace]
+    pairs = len(trace) * (len(trace) - 1) // 2
+    for name, weight in WEIGHTS.items():
+        queue = Queue(redis, Keys(f"{{inversions{weight:g}}}"), Rules(weight=weight))
+        counts = _inverted(queue, trace, expected)
+        shares = ", ".join(f"{order} {count} ({count / pairs:.0%})" for order, count in counts.items())
+        print(f"inverted pairs of {pairs}, {name}: {shares}")
 
 
-def _shares(queue: Queue, trace: Sequence[Request], expected: Sequence[float]) -> str:
+def _inverted(queue: Queue, trace: Sequence[Request], expected: Sequence[float]) -> dict[str, int]:
     tasks = [_pushed(queue, seconds) for seconds in expected]
-    order = _claimed(queue)
-    arrived = [_arrival(queue, task) for task in tasks]
-    rank = [at + queue.rules.weight * seconds for at, seconds in zip(arrived, expected, strict=True)]
-    place = {task: number for number, task in enumerate(tasks)}
+    handed_out = [tasks.index(task) for task in _claimed(queue)]
+    ranks = [
+        _arrival(queue, task) + queue.rules.weight * estimate for task, estimate in zip(tasks, expected, strict=True)
+    ]
+    arrived = range(len(tasks))
     orders = {
-        "ours": [place[task] for task in order],
-        "Celery 4 steps": sorted(place.values(), key=lambda number: bucket(trace[number].declared, CELERY_4)),
-        "Celery 10 steps": sorted(place.values(), key=lambda number: bucket(trace[number].declared, CELERY_10)),
-        "first-come": list(place.values()),
+        "ours": handed_out,
+        "Celery's 4 steps": sorted(arrived, key=lambda number: bucket(trace[number].declared, CELERY_4)),
+        "Celery's 10 steps": sorted(arrived, key=lambda number: bucket(trace[number].declared, CELERY_10)),
+        "first-come": arrived,
     }
-    counts = {name: inverted_pairs(rank[number] for number in numbers) for name, numbers in orders.items()}
-    pairs = COUNT * (COUNT - 1) / 2
-    return ", ".join(f"{name} {count} ({count / pairs:.1%})" for name, count in counts.items())
+    return {name: inverted_pairs(ranks[number] for number in order) for name, order in orders.items()}
 
 
 def _pushed(queue: Queue, seconds: float) -> str:

@@ -6,6 +6,7 @@ import math
 from bisect import bisect
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Self
 
 from kombu.transport.redis import PRIORITY_STEPS
 
@@ -17,8 +18,8 @@ from spaces.farm.estimates import NOTHING, EstimateRules, Learned, estimate, han
 CELERY_4 = tuple(PRIORITY_STEPS)
 CELERY_10 = tuple(range(10))
 
-#: The longest duration that the ten priorities tell apart.
-LONGEST = 600.0
+#: The longest duration that real Spaces declare, and so the top of the ten priorities.
+LONGEST = 1500.0
 
 
 class FirstCome:
@@ -58,6 +59,12 @@ class Estimates:
     def __init__(self, rules: EstimateRules | None = None) -> None:
         self.rules = rules or EstimateRules()
         self.learned: dict[tuple[int, float], Learned] = defaultdict(lambda: NOTHING)
+
+    def copy(self) -> Self:
+        """The same knowledge, to go on from more than once."""
+        copy = type(self)(self.rules)
+        copy.learned.update(self.learned)
+        return copy
 
     def of(self, request: Request) -> float:
         """Expected seconds of a request that arrives now."""

@@ -1,7 +1,7 @@
-"""A farm with the real queue: a broker, a thread that pushes, and a thread for each GPU that claims and sleeps.
+"""Do tasks of a real queue wait as long as the simulated ones? Called by `benchmarks.ranking`.
 
-Called by `benchmarks.ranking`, to hold the simulator against. Time runs faster: arrivals, runs and handicaps are divided
-by `speed`. Learning happens here and not in the broker, so that only the queue and the clock differ from the simulator.
+Real are the broker, a thread that pushes, and a thread for each GPU that claims and sleeps, all `SPEED` times faster
+than the trace. Learning happens here and not in the broker, so that only queue and clock differ from the simulator.
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from statistics import fmean
 
 from redis import Redis
 
-from benchmarks.policies import Aged
+from benchmarks.policies import Aged, Estimates
+from benchmarks.simulator import waits_of
 from benchmarks.traces import Request
+from spaces.farm.estimates import EstimateRules
 from spaces.farm.events import Succeeded
 from spaces.farm.keys import Keys
 from spaces.farm.payload import Payload
@@ -22,15 +25,33 @@ from spaces.farm.queue import Claimed, Queue
 from spaces.farm.rules import Rules
 from spaces.farm.task import FunctionName, Size, Task
 
+SPEED = 60.0
+TOLERANCE = 0.15
+
+
+def report(redis: Redis, trace: Sequence[Request], estimates: Estimates, gpus: int) -> None:
+    """A line for first-come and one for our order, both run at the same time: mean waits, real beside simulated."""
+    without = Estimates(EstimateRules(weight=0.0))
+    known = {"first-come": without, "ours": estimates}
+    queues = {name: RealQueue(redis, name, trace, Aged(gpus, known[name].copy())) for name in known}
+    with ThreadPoolExecutor(len(queues)) as threads:
+        running = {name: threads.submit(queue.run, gpus) for name, queue in queues.items()}
+    for name, run in running.items():
+        real, simulated = fmean(run.result()), fmean(waits_of(trace, Aged(gpus, known[name].copy()), gpus))
+        verdict = "within" if abs(real / simulated - 1) <= TOLERANCE else "OVER"
+        print(
+            f"real queue, {len(trace)} requests, {name}: mean wait {real:.1f} s, simulated {simulated:.1f} s, "
+            f"ratio {real / simulated:.2f} ({verdict} {TOLERANCE:.0%})"
+        )
+
 
 class RealQueue:
     """One trace through one queue. The handicaps are the policy's, the order and the waits are the broker's."""
 
-    def __init__(self, redis: Redis, name: str, trace: Sequence[Request], policy: Aged, speed: float) -> None:
+    def __init__(self, redis: Redis, name: str, trace: Sequence[Request], policy: Aged) -> None:
         self.queue = Queue(redis, Keys(f"{{{name}}}"), Rules(weight=1.0))
         self.trace = trace
         self.policy = policy
-        self.speed = speed
         self.waits = [0.0] * len(trace)
         self._numbers: dict[str, int] = {}
         self._left = len(trace)
@@ -39,7 +60,7 @@ class RealQueue:
 
     def run(self, gpus: int) -> list[float]:
         """The seconds, in the time of the trace, that each task waited."""
-        self._start = time.monotonic() - self.trace[0].at / self.speed
+        self._start = time.monotonic() - self.trace[0].at / SPEED
         with ThreadPoolExecutor(gpus + 1) as threads:
             parts = [threads.submit(self._push)]
             parts += [threads.submit(self._work, f"gpu{number}") for number in range(gpus)]
@@ -49,9 +70,9 @@ class RealQueue:
 
     def _push(self) -> None:
         for number, request in enumerate(self.trace):
-            _sleep_until(self._start + request.at / self.speed)
+            _sleep_until(self._start + request.at / SPEED)
             with self._lock:
-                estimate = self.policy.handicap(request) / self.speed
+                estimate = self.policy.handicap(request) / SPEED
                 task = Task("real", FunctionName("__main__", f"task{number}"), Payload(b""), estimate=estimate)
                 self._numbers[task.id] = number
             self.queue.push(task, b"")
@@ -70,8 +91,8 @@ class RealQueue:
             number = self._numbers[claimed.lease.task.id]
             self._left -= 1
         request = self.trace[number]
-        self.waits[number] = (now - self._start) * self.speed - request.at
-        _sleep_until(now + request.seconds / self.speed)
+        self.waits[number] = (now - self._start) * SPEED - request.at
+        _sleep_until(now + request.seconds / SPEED)
         self.queue.end(claimed.lease, Succeeded(Payload(b"")))
         with self._lock:
             self.policy.ended(request)

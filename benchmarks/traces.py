@@ -7,7 +7,6 @@ button when, nobody publishes: those are assumptions, and each stands below as a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 
@@ -136,7 +135,7 @@ def _visits(functions: list[Function], count: int, random: Random) -> list[tuple
 
 
 def _popularity(function: Function, place: int) -> float:
-    return place**-POPULARITY / (STARTUP_RARITY if function.declared > STARTUP else 1.0)
+    return math.pow(place, -POPULARITY) / (STARTUP_RARITY if function.declared > STARTUP else 1.0)
 
 
 def _length(random: Random) -> int:

@@ -92,7 +92,7 @@ class Farm:
         wait_until(lambda: any(info.get("pid") == worker.pid for info in self.queue.leases.workers().values()))
         return worker
 
-    def start_web(self, space: str = "studio", app_file: Path | None = None) -> str:
+    def start_web(self, space: str = "studio", app_file: Path | None = None, path: str = "") -> str:
         """Start the web process of a Space and wait until its page answers. Returns its URL."""
         here = replace(config.current(), run_dir=self.run_dir, host="test-host")
         port = _free_port()
@@ -105,7 +105,7 @@ class Farm:
         log.close()
         self.webs[space] = web
         url = f"http://127.0.0.1:{port}"
-        wait_until(lambda: web.poll() is not None or _answers(url), patience=90)
+        wait_until(lambda: web.poll() is not None or _answers(f"{url}{path}"), patience=90)
         assert web.poll() is None, (self.folder / f"web-{space}.log").read_text()
         return url
 

@@ -21,7 +21,7 @@ from spaces.gradio import current_visitor
 from spaces.handle import TaskHandle
 from spaces.outcome import outcome
 from spaces.replay import ImportCall, RecordedHandle
-from spaces.space import space_codec, space_name, space_source
+from spaces.space import space_codec, space_globals, space_name, space_source
 from spaces.summary import summary
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from spaces.farm.registry import SpaceRecord
     from spaces.farm.stream import EventReader
     from spaces.function import GPUFunction
+    from spaces.state.outgoing import Outgoing
 
 
 class FarmConnection:
@@ -107,6 +108,7 @@ class FarmClient:
         self._calls: list[ImportCall] = []  #: what came of the calls before the launch
         self._record: SpaceRecord | None = None
         self._launched = False
+        self._globals: Outgoing | None = None  #: from the launch on
 
     @cached_property
     def _farm(self) -> FarmConnection:
@@ -126,12 +128,15 @@ class FarmClient:
     def serve_space(self) -> None:
         """Tell the farm of this Space, so that workers can make its zygote; called where the script launches.
 
-        From here on the web process needs no weights.
+        From here on the web process needs no weights, and globals that it changes travel with its calls.
         """
+        from spaces.state.outgoing import Outgoing
+
         self._register()
         self._launched = True
         space_codec().freeze_references()
         emulation.drop_weights()
+        self._globals = self._globals or Outgoing(space_globals(), space_codec())
 
     def _register(self) -> SpaceRecord:
         """Tell the farm what it must know to make a zygote of the script as far as it has run."""
@@ -152,11 +157,12 @@ class FarmClient:
     ) -> TaskHandle:
         """Queue a call of a function of this Space."""
         farm = self._farm
+        changed = [self._globals.packed()] if self._globals else []
         record = self._record if self._launched and self._record else self._register()
         task = Task(
             space=record.name,
             function=function.name,
-            arguments=farm.payloads.of_call(str(function.name), function.signature, args, kwargs),
+            arguments=farm.payloads.of_call(str(function.name), function.signature, args, kwargs, *changed),
             revision=record.revision,
             yields=function.yields,
             size=function.size,

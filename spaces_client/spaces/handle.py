@@ -11,7 +11,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from spaces.errors import WaitTimeout
-from spaces.farm.events import End, Event, Progressed, Said, Started, Yielded, is_end
+from spaces.farm.events import ChangedGlobals, End, Event, Progressed, Said, Started, Yielded, is_end
+from spaces.state.stale import warn_of_missed
 
 if TYPE_CHECKING:
     from spaces.farm.payload import Payload
@@ -152,6 +153,8 @@ class TaskHandle:
                         return event
                     case Progressed() | Said():
                         self._visitor.tell(event)
+                    case ChangedGlobals():
+                        warn_of_missed(self.task, event)
                     case None if self._visitor.gone:
                         self.cancel("the visitor left")
                     case None | Started():

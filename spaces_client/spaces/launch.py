@@ -32,7 +32,8 @@ def prepare() -> None:
 
     emulation.install()
     when_imported("gradio.blocks", _watch_gradio)
-    when_imported("uvicorn", _watch_uvicorn)
+    when_imported("gradio.utils", _forget_zero_gpu)
+    when_imported("uvicorn.server", _watch_uvicorn)
 
 
 def take_over_at_launch(serve: Serve) -> None:
@@ -52,18 +53,35 @@ def _watch_gradio(blocks: ModuleType) -> None:
     blocks.Blocks.launch = launch
 
 
-def _watch_uvicorn(uvicorn: ModuleType) -> None:
-    original: Any = uvicorn.run
+def _watch_uvicorn(module: ModuleType) -> None:
+    """Scripts that mount their pages into an app of their own start uvicorn themselves, by `run` or by a `Server`."""
+    server = module.Server
 
-    @functools.wraps(original)
-    def run(*args: Any, **kwargs: Any) -> Any:
-        _at_launch()
-        port = os.environ.get("GRADIO_SERVER_PORT")
-        if port:
-            kwargs |= {"port": int(port), "host": os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")}
-        return original(*args, **kwargs)
+    @functools.wraps(server.run)
+    def run(self: Any, sockets: Any = None) -> Any:  # Any: uvicorn's own
+        _at_uvicorn(self)
+        return original_run(self, sockets)
 
-    uvicorn.run = run  # type: ignore[attr-defined] # it is there: the module is uvicorn
+    @functools.wraps(server.serve)
+    async def serve(self: Any, sockets: Any = None) -> Any:
+        _at_uvicorn(self)
+        return await original_serve(self, sockets)
+
+    original_run, original_serve = server.run, server.serve
+    server.run, server.serve = run, serve
+
+
+def _at_uvicorn(server: Any) -> None:
+    if type(server).__module__.startswith("gradio"):
+        return  # Gradio's own server, of a launch that was noticed already
+    _at_launch()
+    if address := _address():
+        server.config.host, server.config.port = address
+
+
+def _forget_zero_gpu(utils: ModuleType) -> None:
+    """Gradio lets one visitor at a time wait on ZeroGPU, whose queue is elsewhere; so is ours, and takes them all."""
+    utils.is_zero_gpu_space = lambda: False  # type: ignore[attr-defined] # replaced in the module
 
 
 def _at_launch() -> None:
@@ -81,7 +99,12 @@ def _ours(options: dict[str, Any]) -> dict[str, Any]:
         return options
     if options.get("share"):
         logger.warning("share=True has no effect in a farm: the operator decides what is reachable from outside")
-    address = {}
-    if port := os.environ.get("GRADIO_SERVER_PORT"):
-        address = {"server_port": int(port), "server_name": os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")}
-    return options | address | {"share": False, "inbrowser": False}
+    address = _address()
+    ours = {"server_name": address[0], "server_port": address[1]} if address else {}
+    return options | ours | {"share": False, "inbrowser": False}
+
+
+def _address() -> tuple[str, int] | None:
+    """Where the operator wants this Space to answer, whatever its script says."""
+    port = os.environ.get("GRADIO_SERVER_PORT")
+    return (os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"), int(port)) if port else None

@@ -13,6 +13,7 @@ from spaces.source import Source
 
 if TYPE_CHECKING:
     from spaces.farm.codec import Codec
+    from spaces.state.space_globals import SpaceGlobals
 
 
 def space_source() -> Source:
@@ -44,3 +45,14 @@ def space_codec() -> Codec:
     from spaces.farm.references import References, space_modules
 
     return Codec(config.current().space_key, References(space_modules(space_source().root)))
+
+
+@cache
+def space_globals() -> SpaceGlobals:
+    """The globals that the web process and the children of this Space share, as the script's launch left them."""
+    from spaces.farm.references import space_modules
+    from spaces.function import functions
+    from spaces.state.space_globals import SpaceGlobals
+
+    modules = list(space_modules(space_source().root)())
+    return SpaceGlobals(modules, [each.function for each in functions.values()])

@@ -10,8 +10,12 @@ from spaces.farm.connection import connect
 from spaces.farm.keys import WAITING
 from spaces.farm.queue import Queue
 from spaces.farm.task import Lease, State
+from spaces.farm.warmth import Warmth
 
 from .support import MESSAGE, SIZES, claimed, in_thread, make_task, pushed, state_of, wait_until
+
+#: A worker where the Space `warm` begins at once, and any other after 5 s.
+WARM = Warmth({"warm": 0.0}, unseen=5.0)
 
 
 def test_a_claimed_task_is_running_and_held_by_its_worker(queue: Queue) -> None:
@@ -83,7 +87,7 @@ def test_five_hundred_tasks_come_out_in_the_exact_order_of_their_rank(queue: Que
 def test_a_warm_space_is_preferred_within_its_bonus(queue: Queue) -> None:
     cold = pushed(queue, space="cold", estimate=10.0)
     warm = pushed(queue, space="warm", estimate=14.0)
-    assert queue.claim("w1", ["large"], {"warm": 5.0}) is not None
+    assert queue.claim("w1", ["large"], WARM) is not None
     assert state_of(queue, warm) is State.RUNNING
     assert state_of(queue, cold) is State.QUEUED
 
@@ -91,7 +95,7 @@ def test_a_warm_space_is_preferred_within_its_bonus(queue: Queue) -> None:
 def test_a_warm_space_is_not_preferred_beyond_its_bonus(queue: Queue) -> None:
     cold = pushed(queue, space="cold", estimate=10.0)
     pushed(queue, space="warm", estimate=16.0)
-    found = queue.claim("w1", ["large"], {"warm": 5.0})
+    found = queue.claim("w1", ["large"], WARM)
     assert found is not None
     assert found.lease.task == cold
 
@@ -99,7 +103,7 @@ def test_a_warm_space_is_not_preferred_beyond_its_bonus(queue: Queue) -> None:
 def test_of_two_warm_spaces_the_one_that_saves_more_comes_first(queue: Queue) -> None:
     pushed(queue, space="near", estimate=10.0)
     far = pushed(queue, space="far", estimate=12.0)
-    found = queue.claim("w1", ["large", "xlarge"], {"near": 1.0, "far": 8.0, "absent": 50.0})
+    found = queue.claim("w1", ["large", "xlarge"], Warmth({"near": 49.0, "far": 42.0, "absent": 0.0}, unseen=50.0))
     assert found is not None
     assert found.lease.task == far
 
@@ -110,7 +114,7 @@ def test_a_cold_task_waits_no_longer_than_the_bonus_under_full_warm_load(queue: 
     for _ in range(20):
         pushed(queue, space="warm", estimate=10.0)
     queue.redis.zincrby(queue.keys.queue("large"), -5.0, cold.id)
-    found = queue.claim("w1", ["large"], {"warm": 5.0})
+    found = queue.claim("w1", ["large"], WARM)
     assert found is not None
     assert found.lease.task == cold
 
@@ -129,7 +133,7 @@ def test_what_is_left_of_it_in_its_space_is_cleaned_away_where_that_is_warm(queu
     queue.redis.delete(queue.keys.task(gone.id))
     assert queue.claim("w1", SIZES) is None
     left = pushed(queue, estimate=2.0)
-    found = queue.claim("w1", SIZES, {"digits": 5.0})
+    found = queue.claim("w1", SIZES, Warmth({"digits": 0.0}, unseen=5.0))
     assert found is not None
     assert found.lease.task == left
     assert (queue.depth("large"), queue.waiting("digits")) == (0, 0)

@@ -5,6 +5,7 @@ No task is lost, none ends twice, the order is exact, nothing is written without
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import pytest
@@ -25,6 +26,7 @@ from spaces.farm.leases import CLIENT_GONE
 from spaces.farm.payload import Payload
 from spaces.farm.queue import CancelOutcome, LeaseLost, Queue
 from spaces.farm.task import Lease, State
+from spaces.farm.warmth import Warmth
 
 from .support import MESSAGE, SIZES, events_of, expire_client, expire_worker, leaked_keys, make_task
 
@@ -32,6 +34,7 @@ WORKERS = ("w1", "w2", "w3")
 OBSERVER = "observer"  # beats, and so reaps, but never claims
 SPACES = ("digits", "names", "search")
 CLIENTS = ("web-1", "web-2")
+WARMTHS = st.builds(Warmth, st.dictionaries(st.sampled_from(SPACES), st.floats(0, 200)), st.floats(0, 200))
 RESULT = Succeeded(Payload(b"result"))
 
 
@@ -91,12 +94,12 @@ class Model:
     def running(self, worker: str) -> list[Modelled]:
         return [task for task in self.tasks.values() if task.state is State.RUNNING and task.worker == worker]
 
-    def best(self, sizes: list[str], warm: dict[str, float]) -> str | None:
-        ranked = []
-        for size in sizes:
-            ranked += [(self.tasks[name].score, name) for name in self.waiting(size)[:1]]
-            for space, bonus in warm.items():
-                ranked += [(self.tasks[name].score - bonus, name) for name in self.waiting(size, space)[:1]]
+    def best(self, sizes: list[str], warmth: Warmth) -> str | None:
+        ranked = [
+            (self.tasks[name].score + min(warmth.unseen, warmth.seconds.get(self.tasks[name].space, math.inf)), name)
+            for size in sizes
+            for name in self.waiting(size)
+        ]
         return min(ranked)[1] if ranked else None
 
 
@@ -134,19 +137,22 @@ class QueueMachine(RuleBasedStateMachine):
         target=leases,
         worker=st.sampled_from(WORKERS),
         sizes=st.lists(st.sampled_from(SIZES), min_size=1, unique=True),
-        warm=st.dictionaries(st.sampled_from(SPACES), st.floats(0, 200)),
+        warmth=WARMTHS,
     )
-    def claim(self, worker: str, sizes: list[str], warm: dict[str, float]) -> Lease | MultipleResults[Lease]:
-        expected = self.model.best(sizes, warm)
-        found = self.queue.claim(worker, sizes, warm)
+    def claim(self, worker: str, sizes: list[str], warmth: Warmth) -> Lease | MultipleResults[Lease]:
+        expected = self.model.best(sizes, warmth)
+        found = self.queue.claim(worker, sizes, warmth)
         if found is None:
             assert expected is None
             return multiple()
         assert found.lease.task.id == expected
-        task = self.model.tasks[found.lease.task.id]
-        task.state, task.worker, task.attempt = State.RUNNING, worker, task.attempt + 1
-        assert found.lease.attempt == task.attempt
-        return found.lease
+        return self._taken(found.lease)
+
+    @rule(target=leases, worker=st.sampled_from(WORKERS), warmth=WARMTHS, hold=st.sampled_from((0.001, 0.1, 10.0)))
+    def claim_or_rest(self, worker: str, warmth: Warmth, hold: float) -> Lease | MultipleResults[Lease]:
+        """Which task is left to whom depends on the time; that it goes to one worker, and is not lost, does not."""
+        found = self.queue.claim(worker, SIZES, warmth, hold=hold)
+        return multiple() if found is None else self._taken(found.lease)
 
     @rule(lease=leases)
     def append(self, lease: Lease) -> None:
@@ -209,6 +215,13 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(task=tasks, reason=st.sampled_from(("the visitor left", "an operator said so")))
     def cancel(self, task: str, reason: str) -> None:
         assert self.queue.cancel(task, reason) is self.model.tasks[task].cancel(reason)
+
+    def _taken(self, lease: Lease) -> Lease:
+        task = self.model.tasks[lease.task.id]
+        assert task.state is State.QUEUED
+        task.state, task.worker, task.attempt = State.RUNNING, lease.worker, task.attempt + 1
+        assert lease.attempt == task.attempt
+        return lease
 
     @invariant()
     def the_order_is_exact(self) -> None:

@@ -23,6 +23,7 @@ from spaces.farm.events import Cancelled, Failed, Started, Succeeded
 from spaces.farm.payload import Payload
 from spaces.farm.queue import Queue
 from spaces.farm.task import Lease, State, Task
+from spaces.farm.warmth import Warmth
 
 from .support import SIZES, Server, claimed, expire_worker, in_thread, make_task, pushed, said, state_of, wait_until
 
@@ -35,7 +36,7 @@ def identity() -> Iterator[None]:
     transport.identify("w1")
     yield
     transport.identify("")
-    transport.set_warm(dict)
+    transport.set_warmth(Warmth)
     transport._here.in_hand.clear()
 
 
@@ -131,7 +132,7 @@ def test_a_worker_takes_the_next_task_when_it_has_acknowledged_the_last(app: Cel
 
 
 def test_what_is_warm_is_asked_at_each_claim(app: Celery, worker: Worker) -> None:
-    transport.set_warm(lambda: {"names": 100.0})
+    transport.set_warmth(lambda: Warmth({"names": 0.0}, unseen=100.0))
     cold, warm = make_task("digits", 1), make_task("names", 50)
     submit(app, cold)
     submit(app, warm)
@@ -148,6 +149,39 @@ def test_an_idle_worker_is_woken_in_milliseconds(app: Celery, worker: Worker, qu
         assert time.monotonic() - began < 0.5
         worker.messages[-1].ack()
     assert len(worker.messages) == 3
+
+
+def test_a_task_that_is_left_to_a_warmer_worker_is_taken_when_the_moment_is_over(
+    app: Celery, worker: Worker, queue: Queue
+) -> None:
+    transport.set_warmth(lambda: Warmth({}, unseen=100.0))
+    assert queue.claim("w2", SIZES, Warmth({"digits": 0.0}, unseen=100.0), hold=1.0) is None
+    task = make_task("digits")
+    submit(app, task)
+    worker.take()
+    state = queue.state(task.id)
+    assert state is not None
+    assert state.started_at is not None
+    assert queue.rules.hold <= state.started_at - state.enqueued_at < queue.rules.hold + 0.5
+    assert queue.redis.llen(queue.keys.call("w2")) == 1
+
+
+def test_an_idle_worker_is_called_where_another_heard_the_bell(
+    app: Celery, worker: Worker, queue: Queue, broker_url: str
+) -> None:
+    transport.set_warmth(lambda: Warmth({"digits": 0.0}, unseen=100.0))
+    with connect(broker_url) as other:
+        bell = in_thread(lambda: other.brpop([queue.keys.bell("large")], timeout=5))
+        wait_until(lambda: queue.redis.info("clients")["blocked_clients"] == 1)
+        thread = in_thread(lambda: drained(worker.connection, 5.0))
+        wait_until(lambda: queue.redis.info("clients")["blocked_clients"] == 2)
+        began = time.monotonic()
+        submit(app, make_task("digits"))
+        bell.join()
+    assert queue.claim("w2", SIZES, Warmth({}, unseen=100.0), hold=10.0) is None
+    thread.join()
+    assert time.monotonic() - began < 0.5
+    worker.messages[-1].ack()
 
 
 def test_a_worker_that_stops_while_its_claim_is_under_way_gives_the_task_back(

@@ -73,7 +73,7 @@ def run_worker(options: WorkerOptions) -> int:
         on_lease_lost=lambda: app.pool_of_worker.abandon_all(),
     )
     transport.identify(worker)
-    transport.set_warm(residency.warm)
+    transport.set_warmth(residency.warmth)
     preloader.start()
     heartbeat.start()
     try:
@@ -122,6 +122,6 @@ def _info(options: WorkerOptions, app: Any) -> dict[str, Any]:  # Any: plain dat
         "sizes": list(options.device.sizes),
         "memory_bytes": int(options.device.memory_bytes * options.memory_fraction),
         "busy": info.get("busy", []),
-        "warm": sorted(app.workplace.residency.warm()),
+        "warm": sorted(child.spec.space for child in app.workplace.residency.children()),
         "done": info.get("done", 0),
     }

@@ -149,6 +149,10 @@ class Zygotes:
             self._links.pop((spec.space, spec.revision)).close()
             return self._link(spec).fork(visible_devices, memory_fraction)
 
+    def knows(self, spec: ZygoteSpec) -> bool:
+        """Whether this worker has forked from a zygote of the Space's: it is ready, as far as anyone knows."""
+        return (spec.space, spec.revision) in self._links
+
     def prepare(self, spec: ZygoteSpec) -> None:
         """Have a zygote made ahead of its first task."""
         nursery.prepare(self._run_dir, spec)

@@ -29,6 +29,8 @@ def main() -> None:
         app()
     except SpacesError as error:
         sys.exit(f"zerofarm: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -145,8 +145,7 @@ class Composition:
         self, name: str, command: Command, address: tuple[str, int], *, path: str = "/", space: str = ""
     ) -> Service:
         host, port = local(address[0]), address[1]
-        url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-        return Service(name, command, lambda _: readiness.page(host, port, path), url, space)
+        return Service(name, command, lambda _: readiness.page(host, port, path), url_of(host, port), space)
 
     def _log(self, name: str) -> Path:
         return self._options.state_dir / "logs" / f"{name}.log"
@@ -155,6 +154,12 @@ class Composition:
 def local(host: str) -> str:
     """The address by which this host reaches a server that listens at `host`."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
+
+
+def url_of(host: str, port: int) -> str:
+    """The URL by which this host reaches a page that is served at `host`."""
+    name = local(host)
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
 
 def _module(name: str, *arguments: str) -> list[str]:

@@ -9,8 +9,9 @@ from spaces import config
 from spaces.config import Role
 from spaces_workers.messages import ZygoteSpec
 
-#: Quiet defaults for every process that runs a Space's script; the operator's own values win.
-_QUIET = {
+#: Defaults for every process that runs a Space's script; the operator's own values win.
+_DEFAULTS = {
+    "SPACES_ZERO_GPU": "true",  # what Spaces ask for to know where they are
     "GRADIO_ANALYTICS_ENABLED": "False",
     "TOKENIZERS_PARALLELISM": "false",
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -29,7 +30,7 @@ def without_secrets(environment: Mapping[str, str] = os.environ) -> dict[str, st
 def of_zygote(spec: ZygoteSpec) -> dict[str, str]:
     """For a zygote and, by inheritance, for its children: the Space's own key, and no broker."""
     return (
-        _QUIET
+        _DEFAULTS
         | without_secrets()
         | {
             config.ROLE: Role.WORKER,
@@ -45,7 +46,7 @@ def of_web(space: str, url: str, key: bytes, address: tuple[str, int]) -> dict[s
     """For the web process of a Space: its own key, the broker, and the address that it shall answer at."""
     host, port = address
     return (
-        _QUIET
+        _DEFAULTS
         | {"GRADIO_DEFAULT_CONCURRENCY_LIMIT": "64"}  # visitors wait in the farm's queue, not in the page's
         | without_secrets()
         | {

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from spaces import config
@@ -21,7 +22,8 @@ from spaces.farm.payload import Payload
 from spaces.farm.payloads import Payloads
 from spaces.function import GPUFunction, functions
 from spaces.gradio import relay
-from spaces.space import space_codec
+from spaces.space import space_codec, space_globals
+from spaces.state.incoming import Incoming
 from spaces_workers.messages import Run
 
 
@@ -52,9 +54,13 @@ class Execution:
             self.thread_id = 0
 
     def _drive(self, function: GPUFunction) -> Any:
-        args, kwargs = self._payloads.value(self._run.arguments)
+        args, kwargs, *changes = self._payloads.value(self._run.arguments)
         relay(self._tell, (*args, *kwargs.values()))
-        values = stream(function, args, kwargs)
+        with _globals_of_web().during(b"".join(changes), self._tell):
+            return self._result(stream(function, args, kwargs))
+
+    def _result(self, values: Generator[Any, Any, Any]) -> Any:
+        """What the function returns, when it has yielded all that it yields."""
         while True:
             try:
                 value = next(values)
@@ -67,6 +73,12 @@ class Execution:
 
     def _pack(self, value: Any, verb: str) -> Payload:
         return self._payloads.of_result(str(self._run.function), value, verb)
+
+
+@cache
+def _globals_of_web() -> Incoming:
+    """One for the life of a child: it remembers what it took over."""
+    return Incoming(space_globals(), space_codec())
 
 
 def _payloads() -> Payloads:

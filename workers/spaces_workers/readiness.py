@@ -10,7 +10,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from spaces import config
 from spaces.farm.leases import Leases
@@ -63,16 +63,18 @@ def lease(leases: Leases, pid: int) -> Probe:
     """Whether the worker that is this process has told the broker that it is alive."""
 
     async def is_held() -> bool:
-        with suppress(*AWAY):
-            return pid in await asyncio.to_thread(_pids, leases)
-        return False
+        return pid in {info["pid"] for info in await workers(leases)}
 
     return is_held
 
 
-def _pids(leases: Leases) -> set[int]:
-    host = config.current().host
-    return {info["pid"] for info in leases.workers().values() if info.get("host") == host}
+async def workers(leases: Leases) -> list[dict[str, Any]]:  # Any: what workers tell of themselves
+    """The workers of this host that hold a lease, as soon as the broker answers."""
+    while True:
+        with suppress(*AWAY):
+            told = (await asyncio.to_thread(leases.workers)).values()
+            return [info for info in told if info.get("host") == config.current().host]
+        await asyncio.sleep(INTERVAL)
 
 
 async def _status(host: str, port: int, path: str) -> int:

@@ -1,15 +1,19 @@
-"""Which Spaces are on this worker's device: the children that are kept warm, and which one goes when another comes."""
+"""Which Spaces are on this worker's device: the children that are kept warm, and which one goes when another comes.
+
+Also the worker's answer to each claim's question, how soon it could begin a task of which Space.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from spaces.farm.warmth import MOST_KNOWN, Warmth
 from spaces_workers.children import Child
 from spaces_workers.messages import ZygoteSpec
-
-#: Seconds that a swap is taken to cost until one was measured.
-ASSUMED_SWAP = 1.0
+from spaces_workers.swap_costs import Level, SwapCosts
 
 
 class Residency:
@@ -18,7 +22,8 @@ class Residency:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._idle: dict[str, Child] = {}
-        self._swap_seconds: dict[str, float] = {}
+        self._costs = SwapCosts()
+        self._seen: dict[str, None] = {}  #: Spaces that had a child here, the latest last: their zygotes are ready
         self._lock = threading.Lock()
 
     def take(self, spec: ZygoteSpec) -> Child | None:
@@ -41,16 +46,23 @@ class Residency:
         with self._lock:
             self._idle[child.spec.space] = child
 
-    def learn(self, space: str, seconds: float) -> None:
-        """Note what it took to make a child ready; half old, half new."""
+    @contextmanager
+    def measured(self, space: str, level: Level) -> Iterator[None]:
+        """Around the making of a child: learn what it took from this level. What fails teaches nothing."""
+        started = time.monotonic()
+        yield
+        seconds = time.monotonic() - started
         with self._lock:
-            before = self._swap_seconds.get(space, seconds)
-            self._swap_seconds[space] = (before + seconds) / 2
+            self._costs.learn(space, level, seconds)
+            self._seen.pop(space, None)
+            self._seen[space] = None
 
-    def warm(self) -> dict[str, float]:
-        """The Spaces that are warm here, each with the seconds that a swap to it would cost."""
+    def warmth(self) -> Warmth:
+        """Seconds to a ready child of each Space that was lately here, and of any other."""
         with self._lock:
-            return {space: self._swap_seconds.get(space, ASSUMED_SWAP) for space in self._idle}
+            recent = {*self._idle, *list(self._seen)[-MOST_KNOWN:]}
+            seconds = {space: self._costs.seconds(space, self._level(space)) for space in recent}
+            return Warmth(seconds, self._costs.typical(Level.UNSEEN))
 
     def children(self) -> list[Child]:
         """The idle children."""
@@ -61,6 +73,9 @@ class Residency:
         """Discard every child."""
         while (child := self._evicted(0)) is not None:
             child.discard()
+
+    def _level(self, space: str) -> Level:
+        return Level.CHILD if space in self._idle else Level.HOST
 
     def _evicted(self, limit: int) -> Child | None:
         with self._lock:

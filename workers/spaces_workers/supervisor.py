@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from typing import Any
 
 from spaces.errors import SpacesError
 from spaces.farm.connection import connect
-from spaces.farm.leases import Leases
 from spaces.farm.pages import Page, Pages, pages_path
 from spaces.farm.queue import Queue
+from spaces_workers import readiness
 from spaces_workers.broker_keeper import BrokerKeeper
 from spaces_workers.composition import Composition, FarmOptions
 from spaces_workers.keeper import Keeper, Service
 from spaces_workers.reports import Ready, Report, Reporter, Stopped, Stopping
 from spaces_workers.served_space import ServedSpace
+
+#: Seconds that a question to the broker may take; whoever asks asks again.
+BROKER_PATIENCE = 3.0
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -61,7 +65,7 @@ class Supervisor:
     async def _start(self) -> None:
         broker = await self._broker.start()
         self._go(self._broker.run(broker))
-        leases = Queue(connect(broker.url)).leases
+        leases = Queue(connect(broker.url, retry=None, socket_timeout=BROKER_PATIENCE)).leases
         farm = Composition(self._options, broker.url, leases)
         self._nursery = self._kept([farm.nursery()])
         await _needed(self._nursery)
@@ -72,7 +76,7 @@ class Supervisor:
         await _needed(self._home)
         await _needed(self._workers)
         await _settled([*self._spaces, *self._flower])
-        self._report(self._ready(farm, leases))
+        self._report(self._ready(farm, await readiness.workers(leases)))
 
     def _kept(self, services: Iterable[Service]) -> list[Keeper]:
         keepers = [Keeper(service, self._report) for service in services]
@@ -102,10 +106,9 @@ class Supervisor:
         spaces = {space.name: _page(space, keepers.get(space.name)) for space in self._options.spaces}
         return Pages(_url(self._home), _url(self._flower), spaces)
 
-    def _ready(self, farm: Composition, leases: Leases) -> Ready:
+    def _ready(self, farm: Composition, workers: Iterable[Mapping[str, Any]]) -> Ready:  # Any: what workers tell
         pages = self._pages()
         ours = {worker.pid for worker in self._workers if worker.answers}
-        workers = leases.workers().values()
         return Ready(
             home=pages.home,
             flower=pages.flower or None,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -25,6 +24,7 @@ from spaces_workers.children import Child, Zygotes
 from spaces_workers.gpu import Device
 from spaces_workers.messages import ZygoteSpec
 from spaces_workers.residency import Residency
+from spaces_workers.swap_costs import Level
 
 E = TypeVar("E", bound=Event)
 
@@ -72,10 +72,9 @@ class Workplace:
         if warm is not None:
             return warm
         self.residency.make_room()
-        started = time.monotonic()
-        child = self.zygotes.fork(spec, self.device.visible_devices, self._memory_fraction)
-        self.residency.learn(task.space, time.monotonic() - started)
-        return child
+        level = Level.HOST if self.zygotes.knows(spec) else Level.UNSEEN
+        with self.residency.measured(task.space, level):
+            return self.zygotes.fork(spec, self.device.visible_devices, self._memory_fraction)
 
     def spec_of(self, record: SpaceRecord) -> ZygoteSpec:
         """What the nursery must know to make this Space's zygote on this host."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from spaces import launch, replay, script
+from spaces.space import space_globals
 from spaces_workers import child
 from spaces_workers.channel import Channel, ChannelClosed
 from spaces_workers.messages import Adopt, Exited, Fork, Forked, ZygoteFailed, ZygoteReady, ZygoteSpec
@@ -32,6 +33,7 @@ class Zygote:
     def serve(self) -> NoReturn:
         """Announce readiness and fork on request, until the nursery is gone."""
         self._selector.register(self._nursery, selectors.EVENT_READ, self._hear_nursery)
+        space_globals()  # before the forks, which all need it
         gc.collect()
         gc.freeze()
         self._nursery.send(ZygoteReady())

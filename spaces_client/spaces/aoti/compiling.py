@@ -98,5 +98,5 @@ def _compile(program: ExportedProgram, options: dict[str, Any], folder: Path) ->
         if isinstance(artifact, CompiledWeights)
         for name in artifact.keys() - known
     }
-    torch.save(of_the_code, folder / CONSTANTS)
+    torch.save(of_the_code, folder / FILES / CONSTANTS)
     logger.info("compiled ahead of time in %.1f s: %s", time.monotonic() - started, folder.name)

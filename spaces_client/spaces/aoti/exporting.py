@@ -1,7 +1,7 @@
 """`torch.export.export` where CUDA is emulated.
 
-Torch sets every mode aside while it traces, the emulation too, so a module that says `device="cuda"` would fail, and one
-that asks `x.is_cuda` would see the CPU. Here it sees a world in which everything is on cuda, and traces one on the CPU.
+Torch sets every mode aside while it traces, the emulation too: a module that says `device="cuda"` would fail, and one
+that asks `x.is_cuda` would see the CPU. Here it sees a world in which all is on cuda, and traces one on the CPU.
 """
 
 from __future__ import annotations

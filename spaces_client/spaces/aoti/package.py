@@ -31,8 +31,11 @@ from spaces.aoti.weights import Weights
 
 Archive = str | os.PathLike[str] | io.BytesIO
 
-#: In an entry of the cache: the files that torch compiled, and the tensors that belong to the code.
-FILES, CONSTANTS = "model", "constants.pt"
+#: In an entry of the cache, the folder of what is in a `package.pt2`: the files that torch compiled, and `CONSTANTS`.
+FILES = "model"
+
+#: The tensors that belong to the code and are in no module's state; packages of the official client lack this file.
+CONSTANTS = "constants.pt"
 
 #: Where the files of the one model are in a package of torch.
 _INSIDE = "/data/aotinductor/model/"
@@ -109,7 +112,7 @@ class Loaded:
         arguments, results = self._runner.get_call_spec()
         self._arguments: TreeSpec = treespec_loads(arguments)
         self._results: TreeSpec = treespec_loads(results)
-        constants = folder / CONSTANTS
+        constants = library.parent / CONSTANTS
         self._constants = torch.load(constants, weights_only=True) if constants.exists() else {}
         self._known: WeakKeyDictionary[Weights, dict[str, torch.Tensor]] = WeakKeyDictionary()
         self._weights: Weights | None = None

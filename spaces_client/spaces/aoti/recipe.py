@@ -30,7 +30,7 @@ class Recipe:
     @classmethod
     def of(cls, program: torch.export.ExportedProgram, options: dict[str, Any]) -> Recipe:
         """Read off everything that the compiled code depends on. The values of weights are not among it."""
-        parts = [torch.__version__, inductor_config.get_hash().hex(), repr(sorted(options.items()))]
+        parts = [torch.__version__, _configuration(), repr(sorted(options.items()))]
         parts += [str(program.graph_signature), str(program.range_constraints), str(program.call_spec)]
         parts += [*_graphs(program), *_inputs(program), *_constants(program)]
         tensors = [*_example_tensors(program), *program.state_dict.values()]
@@ -42,6 +42,13 @@ class Recipe:
         """The entry of the cache for the device at hand."""
         device = place.device_for(self.kind)
         return f"program-{_sha256([self.digest, device, place.capability(device)])}"
+
+
+def _configuration() -> str:
+    """What the Space has set in `torch._inductor.config`, less the one entry that the compiler notes its results in."""
+    with inductor_config.patch({"aot_inductor.metadata": {}}):
+        configuration: str = inductor_config.get_hash().hex()
+    return configuration
 
 
 def _graphs(program: torch.export.ExportedProgram) -> list[str]:

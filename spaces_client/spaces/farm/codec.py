@@ -91,12 +91,17 @@ class Codec:
             raise EncodingError(f"a message cannot be read: {type(error).__name__}: {error}") from error
 
     def encode_call(
-        self, label: str, signature: Signature | None, args: Sequence[object], kwargs: Mapping[str, object]
+        self,
+        label: str,
+        signature: Signature | None,
+        args: Sequence[object],
+        kwargs: Mapping[str, object],
+        *more: bytes,
     ) -> Encoded:
-        """Encode `(args, kwargs)`. Raises EncodingError, which names the argument of `label` that cannot go."""
+        """Encode `(args, kwargs, *more)`. Raises EncodingError, which names the argument of `label` that cannot go."""
         call = (tuple(args), dict(kwargs))
         try:
-            return self.encode(call)
+            return self.encode((*call, *more))
         except EncodingError as error:
             named = explain.refused_argument(label, signature, call, error, self._refusal)
             raise EncodingError(named) from error

@@ -1,13 +1,15 @@
 """How long a task will take: what its function declares, and more and more what its tasks really took.
 
 One `Learned` is kept for each function, revision aside, and each duration that it declares: a callable duration knows
-the size of the job, so what it answers is part of the key. Whoever pushes a task asks for the estimate and for the
-handicap that it is in the rank; whoever ends one updates what is known. Only tasks that used their GPU to the end teach: one that
-succeeded, or was stopped at its limit. `docs/ranking.md` has the measurements behind every default.
+the size of the job, so what it answers is part of the key. Whoever pushes a task asks for its estimate and for its
+handicap in the rank; whoever ends one updates what is known, but only by a run that succeeded or was stopped at its
+limit: how soon a function fails or is cancelled says nothing of how long it takes. `docs/ranking.md` has the
+measurements behind every default.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -51,8 +53,8 @@ def update(learned: Learned, seconds: float, rules: EstimateRules = DEFAULT) -> 
 
     The plain mean at first, and from the memory on a mean in which each run counts for 1/memory.
     """
-    if not 0.0 <= seconds < float("inf"):
-        raise ValueError(f"a run takes a finite number of seconds, got {seconds:g}")
+    if not (seconds >= 0.0 and math.isfinite(seconds)):
+        raise ValueError(f"a run takes no less than 0 seconds and ends, got {seconds:g}")
     count = min(learned.count + 1, rules.memory)
     return Learned(count, learned.mean + (seconds - learned.mean) / count)
 
@@ -66,7 +68,7 @@ def estimate(learned: Learned, declared: float, rules: EstimateRules = DEFAULT) 
     if not learned.count:
         return declared
     trust = learned.count / (learned.count + rules.doubt)
-    return declared * min(learned.mean / declared, 1.0) ** trust
+    return declared * math.pow(min(learned.mean / declared, 1.0), trust)
 
 
 def handicap(expected: float, gpus: int, rules: EstimateRules = DEFAULT) -> float:

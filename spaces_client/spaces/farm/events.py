@@ -62,6 +62,23 @@ class Said:
 
 @message
 @dataclass(frozen=True, slots=True)
+class ChangedGlobal:
+    """One global of a Space that the function changed."""
+
+    name: str
+    reader: str  #: the function of the web process that reads it: `on_click()`
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class ChangedGlobals:
+    """The function changed globals that the web process reads, where they stay what they were."""
+
+    changes: tuple[ChangedGlobal, ...]
+
+
+@message
+@dataclass(frozen=True, slots=True)
 class Succeeded:
     """The end: the function returned."""
 
@@ -116,7 +133,7 @@ class Lost:
 
 
 End = Succeeded | Failed | Cancelled | TimedOut | Crashed | Lost
-Event = Started | Yielded | Progressed | Said | End
+Event = Started | Yielded | Progressed | Said | ChangedGlobals | End
 
 _STATES: dict[type, State] = {
     Succeeded: State.SUCCEEDED,

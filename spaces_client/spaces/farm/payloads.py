@@ -20,10 +20,18 @@ class Payloads:
         self._stores = stores
 
     def of_call(
-        self, label: str, signature: Signature | None, args: Sequence[object], kwargs: Mapping[str, object]
+        self,
+        label: str,
+        signature: Signature | None,
+        args: Sequence[object],
+        kwargs: Mapping[str, object],
+        *more: bytes,
     ) -> Payload:
-        """`(args, kwargs)` of a call. Raises EncodingError, which names the argument that cannot be sent."""
-        return self._packed(self.codec.encode_call(label, signature, args, kwargs))
+        """`(args, kwargs, *more)` of a call. Raises EncodingError, which names the argument that cannot be sent.
+
+        `more` is what a Space's own web process sends along: see `spaces.state.outgoing`.
+        """
+        return self._packed(self.codec.encode_call(label, signature, args, kwargs, *more))
 
     def of_result(self, label: str, value: object, verb: str) -> Payload:
         """A value that a function `returned` or `yielded`. Raises EncodingError."""

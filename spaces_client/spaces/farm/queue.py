@@ -6,7 +6,8 @@ has happened or raises redis's ConnectionError or TimeoutError, and then may be 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import math
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -22,6 +23,7 @@ from spaces.farm.leases import Leases
 from spaces.farm.rules import Rules
 from spaces.farm.scripts import Scripts
 from spaces.farm.task import Lease, Size, State, Task
+from spaces.farm.warmth import INDIFFERENT, Warmth
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -84,17 +86,20 @@ class Queue:
         self,
         worker: str,
         sizes: Sequence[str],
-        warm: Mapping[str, float] | None = None,
+        warmth: Warmth = INDIFFERENT,
         in_hand: Collection[str] | None = None,
+        hold: float = 0.0,
     ) -> Claimed | None:
         """Take the best task of these sizes, or None.
 
-        `warm` has the Spaces that are warm here, each with the seconds that a swap to it would cost elsewhere: its
-        tasks rank earlier by so much. `in_hand` has the ids of the tasks that the worker knows to hold; one that it
-        holds without knowing, because the answer to a claim was lost, is then handed over again.
+        `warmth` has the seconds that this worker needs to begin a task of each Space, which count like waiting.
+        `in_hand` has the ids of the tasks that the worker knows to hold; one that it holds without knowing, because
+        the answer to a claim was lost, is then handed over again. A worker that waits for its bells when it gets None
+        gives a `hold`: for so long it leaves a young task to an idle worker that would begin it sooner, and the other
+        way round.
         """
-        reply = self.scripts.run("claim", self.keys.workers(), *self.claim_arguments(worker, sizes, warm, in_hand))
-        return self.claimed(worker, reply)
+        arguments = self.claim_arguments(worker, sizes, warmth, in_hand, hold)
+        return self.claimed(worker, self.scripts.run("claim", self.keys.workers(), *arguments))
 
     def append(self, lease: Lease, events: Sequence[Event], batch: int = 0) -> int:
         """Write events to the task's stream. Returns the credits that its reader gave since the last call.
@@ -153,16 +158,21 @@ class Queue:
         self,
         worker: str,
         sizes: Sequence[str],
-        warm: Mapping[str, float] | None,
+        warmth: Warmth,
         in_hand: Collection[str] | None,
+        hold: float,
     ) -> list[str | bytes | float]:
         """The arguments of `claim.lua`, for the transport, which sends it without waiting for the answer."""
-        known = b"" if in_hand is None else msgpack.packb(list(in_hand))
-        return [worker, self.rules.worker_lease, msgpack.packb(list(sizes)), msgpack.packb(dict(warm or {})), known]
+        in_hand_packed = b"" if in_hand is None else msgpack.packb(list(in_hand))
+        sizes_packed = msgpack.packb(list(sizes))
+        return [worker, self.rules.worker_lease, sizes_packed, *warmth.packed(), in_hand_packed, hold]
 
-    def claimed(self, worker: str, reply: Sequence[bytes | int] | None) -> Claimed | None:
-        """What `claim.lua` answered. A task that this version cannot read ends as failed, and None is returned."""
-        if reply is None:
+    def claimed(self, worker: str, reply: Sequence[bytes | int] | bytes | None) -> Claimed | None:
+        """What `claim.lua` answered: None also if all that waits is left to others for `moment` seconds.
+
+        A task that this version cannot read ends as failed, and None is returned.
+        """
+        if reply is None or isinstance(reply, bytes):
             return None
         task_id, size, message, packed, attempt = cast(tuple[bytes, bytes, bytes, bytes, int], tuple(reply))
         try:
@@ -189,6 +199,11 @@ class Queue:
             self.rules.weight,
             self.rules.client_lease,
         ]
+
+
+def moment(reply: Sequence[bytes | int] | bytes | None) -> float:
+    """After how many seconds to claim again, by the answer of `claim.lua`, if no bell rings before; may be infinite."""
+    return max(0.001, float(reply)) if isinstance(reply, bytes) else math.inf
 
 
 def _fence(lease: Lease) -> tuple[str, str, int]:

@@ -16,3 +16,4 @@ class Rules:
     client_beat: float = 2.0  #: seconds between two beats of a web process
     away: float = 2.5  #: seconds without any beat after which it was the broker that was away, not everyone else
     attempts: int = 3  #: workers that may die with a task before it ends as lost
+    hold: float = 0.25  #: longest moment that an idle worker leaves a task to an idle one that would begin it sooner

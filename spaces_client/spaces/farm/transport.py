@@ -1,14 +1,14 @@
 """Celery's transport: kombu's for Redis, with the queues `zerofarm.large` and `zerofarm.xlarge` kept by rank.
 
 `register()` puts it in the place of kombu's own, so URLs stay `redis://`, and everything that is no ranked queue
-(fanout, control, events, replies) is inherited. A worker calls `identify` and `set_warm` once; a caller wraps its
+(fanout, control, events, replies) is inherited. A worker calls `identify` and `set_warmth` once; a caller wraps its
 `send_task` in `outgoing`. A message from a ranked queue carries its `Lease` in `properties["lease"]`, and its
 delivery tag is the id of the task.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -26,9 +26,10 @@ from redis import ConnectionPool, Redis
 from redis.exceptions import NoScriptError
 
 from spaces.farm.events import Cancelled, End, Failed
-from spaces.farm.queue import Claimed, Queue
+from spaces.farm.queue import Claimed, Queue, moment
 from spaces.farm.scripts import source
 from spaces.farm.task import Lease, Size, Task
+from spaces.farm.warmth import Warmth
 
 logger = get_logger(__name__)
 
@@ -46,7 +47,7 @@ class Here:
     """What this process, as a worker, tells the broker with each claim."""
 
     worker: str = ""
-    warm: Callable[[], Mapping[str, float]] = dict
+    warmth: Callable[[], Warmth] = Warmth
     in_hand: set[str] = field(default_factory=set)  #: tasks that were delivered and not yet acknowledged
 
 
@@ -65,9 +66,9 @@ def identify(worker: str) -> None:
     _here.worker = worker
 
 
-def set_warm(warm: Callable[[], Mapping[str, float]]) -> None:
-    """Say where to ask, at each claim, which Spaces are warm here and how many seconds a swap to each would cost."""
-    _here.warm = warm
+def set_warmth(warmth: Callable[[], Warmth]) -> None:
+    """Say where to ask, at each claim, how many seconds this worker needs to begin a task of each Space."""
+    _here.warmth = warmth
 
 
 @contextmanager
@@ -204,13 +205,13 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types
         if claimed is not None:
             self._deliver(claimed)
             return True
-        if reply is None and self._consumes_ranked:
-            self._send_wait()
+        if (reply is None or isinstance(reply, bytes)) and self._consumes_ranked:
+            self._send_wait(moment(reply))
         raise Empty
 
     def _on_bell(self, reply: tuple[bytes, bytes] | None) -> bool:
         name = "" if reply is None else reply[0].decode()
-        if reply is None or name in map(self.ranked_queue.keys.bell, Size):
+        if reply is None or name in self._all_bells:
             raise Empty  # and kombu starts anew, with a claim
         self.connection._deliver(loads(reply[1].decode()), name.rsplit(self.sep, 1)[0])
         return True
@@ -218,17 +219,18 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types
     def _send_claim(self, command: str = "EVALSHA") -> None:
         queue, sizes = self.ranked_queue, [RANKED[name] for name in self.active_queues if is_ranked(name)]
         script = queue.scripts.get("claim").sha if command == "EVALSHA" else source("claim", queue.keys)
-        arguments = queue.claim_arguments(_here.worker, sizes, _here.warm(), _here.in_hand)
+        arguments = queue.claim_arguments(_here.worker, sizes, _here.warmth(), _here.in_hand, queue.rules.hold)
         self._send("claim", command, script, 1, queue.keys.workers(), *arguments)
 
-    def _send_wait(self) -> None:
+    def _send_wait(self, at_most: float) -> None:
         lists = [
             self._q_for_pri(name, step)
             for step in self.priority_steps
             for name in self.active_queues
             if not is_ranked(name)
         ]
-        self._send("bell", "BRPOP", *self._bells, *lists, self.brpop_timeout)
+        call = self.ranked_queue.keys.call(_here.worker)
+        self._send("bell", "BRPOP", call, *self._bells, *lists, min(at_most, self.brpop_timeout))
 
     def _send(self, awaited: str, *command: Any) -> None:  # Any: what redis-py encodes
         self._awaited = awaited
@@ -240,6 +242,11 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types
         message = _message(claimed)
         _here.in_hand.add(claimed.lease.task.id)
         self.connection._deliver(message, f"zerofarm.{claimed.size}")
+
+    @cached_property
+    def _all_bells(self) -> set[str]:
+        keys = self.ranked_queue.keys
+        return {keys.call(_here.worker), *map(keys.bell, Size)}
 
     @property
     def _bells(self) -> list[str]:
@@ -254,7 +261,7 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types
     def _get(self, queue: str) -> Any:  # Any: a kombu message
         if not is_ranked(queue):
             return super()._get(queue)
-        claimed = self.ranked_queue.claim(_here.worker, [RANKED[queue]], _here.warm(), _here.in_hand)
+        claimed = self.ranked_queue.claim(_here.worker, [RANKED[queue]], _here.warmth(), _here.in_hand)
         if claimed is None:
             raise Empty
         _here.in_hand.add(claimed.lease.task.id)

@@ -9,7 +9,6 @@ import builtins
 import dis
 import functools
 import inspect
-import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -62,7 +61,7 @@ class SpaceCode:
     def __init__(self, modules: Iterable[ModuleType]) -> None:
         self._modules = {module.__name__: module for module in modules}
         self.pieces = [piece for module in self._modules.values() for piece in _all_of(_body(module))]
-        self._classes = {(piece.module, piece.code.co_qualname): piece for piece in self.pieces if not piece.is_function}
+        self._bodies = {(each.module, each.code.co_qualname): each for each in self.pieces if not each.is_function}
         self._by_attribute = self._reachable_by_attribute()
 
     def reached_from(self, functions: Iterable[Callable[..., object]]) -> set[Piece]:
@@ -82,7 +81,7 @@ class SpaceCode:
         if names & _READ_ANYTHING:
             names = names | vars(self._modules[piece.module]).keys()
         used = {(piece.module, name) for name in names if name in self._scope(piece) or not hasattr(builtins, name)}
-        return used | {(name, each) for name in self._modules_in(piece) for each in piece.names if self._has(name, each)}
+        return used | {(own, name) for own in self._modules_in(piece) for name in piece.names if self._has(own, name)}
 
     def _next(self, piece: Piece) -> Iterator[Piece]:
         yield from piece.inner
@@ -125,7 +124,7 @@ class SpaceCode:
 
     def _class_behind(self, cls: type) -> Iterator[Piece]:
         for each in type.mro(cls):
-            piece = self._classes.get((each.__module__, each.__qualname__))
+            piece = self._bodies.get((each.__module__, each.__qualname__))
             if piece is not None:
                 yield piece
 

@@ -17,7 +17,7 @@ from spaces.farm.pages import pages_path
 from spaces.farm.signing import derive_space_key
 from spaces_workers import environment, worker_plan
 from spaces_workers.commands import options
-from spaces_workers.composition import FLOWER_HOST
+from spaces_workers.composition import FLOWER_HOST, url_of
 from spaces_workers.farm_key import farm_key
 from spaces_workers.ports import Ports
 from spaces_workers.served_space import served_space
@@ -95,6 +95,7 @@ def home(
     url = options.broker_url(redis_url, state_dir)
     port = Ports(host).exactly(port, "--port")
     links = [argument for each in link or [] for argument in ("--link", _checked(each))]
+    print(f"The home page answers at {url_of(host, port)}", flush=True)
     arguments = ["--host", host, "--port", str(port), "--pages", str(pages_path(state_dir)), *links]
     _become(["-m", "spaces_app.home", *arguments], environment.without_secrets() | _of_ours(url))
 

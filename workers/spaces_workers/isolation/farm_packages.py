@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -17,7 +18,7 @@ from importlib.metadata import Distribution, distributions
 from importlib.util import find_spec
 from pathlib import Path
 
-from packaging.requirements import Requirement
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 #: Says in a claim's INSTALLER who put it there.
@@ -39,7 +40,7 @@ class Package:
     @cached_property
     def requires(self) -> tuple[Requirement, ...]:
         """What it needs, its extras' needs included."""
-        return tuple(Requirement(each) for each in self._distribution.requires or ())
+        return tuple(_readable(self._distribution.requires or ()))
 
     def needs(self, extras: Iterable[str] = ()) -> Iterator[Requirement]:
         """What it needs here, with these extras of it."""
@@ -162,6 +163,13 @@ def our_folders() -> dict[str, str]:
         for name, spec in specs.items()
         if spec is not None and spec.submodule_search_locations
     }
+
+
+def _readable(needs: Iterable[str]) -> Iterator[Requirement]:
+    """Those that follow the standard: a package of years ago may have others, and works nevertheless."""
+    for need in needs:
+        with suppress(InvalidRequirement):
+            yield Requirement(need)
 
 
 def _satisfied(need: Requirement, version: str) -> bool:

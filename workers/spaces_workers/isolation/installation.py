@@ -26,7 +26,7 @@ class Installation:
         self._python = root / "bin" / "python"
         self._inputs = root / "inputs"
         self._farm = farm
-        self._log = lambda line: log(f"{wanted.name}: {line}")
+        self._log = log
 
     def run(self) -> Attempt:
         """Try until an attempt succeeds, and return it. Raises IsolationError."""
@@ -51,7 +51,9 @@ class Installation:
 
     def _refuse_what_cannot_be_had(self) -> None:
         """Raise at once, and in the clearest words, when the Space's own requirements alone cannot be met."""
-        outcome = self._install("--dry-run")
+        if not self._wanted.requirements.lines:
+            return
+        outcome = self._install("--dry-run", log=_tell_nobody)
         if not outcome.succeeded:
             raise self._error(outcome)
 
@@ -59,9 +61,9 @@ class Installation:
         settings = {}
         if attempt.torch == ("torch",) and self._farm.version("torch").endswith("+cpu"):
             settings["UV_TORCH_BACKEND"] = "cpu"
-        return self._install(*attempt.lines, **settings)
+        return self._install(*attempt.lines, log=self._tell, **settings)
 
-    def _install(self, *more: str, **settings: str) -> uv.Outcome:
+    def _install(self, *more: str, log: Callable[[str], None], **settings: str) -> uv.Outcome:
         files = {"--requirements": "requirements.txt", "--constraints": "constraints.txt", "--excludes": "never.txt"}
         arguments = ["pip", "install", "--python", str(self._python)]
         for option, name in files.items():
@@ -69,10 +71,11 @@ class Installation:
                 arguments += [option, str(self._inputs / name)]
         if self._wanted.requirements.prereleases:
             arguments += ["--prerelease", "allow"]
-        if not more and not self._wanted.requirements.lines:
-            return uv.Outcome(True, ())
         # In the Space's folder, from which pip takes the paths in a file of requirements.
-        return uv.run([*arguments, *more], self._wanted.root, self._log, **settings)
+        return uv.run([*arguments, *more], self._wanted.root, log, **settings)
+
+    def _tell(self, line: str) -> None:
+        self._log(f"{self._wanted.name}: {line}")
 
     def _write_inputs(self) -> None:
         requirements = self._wanted.requirements
@@ -93,6 +96,10 @@ class Installation:
         return IsolationError(
             f"the requirements of Space {self._wanted.name!r} cannot be installed{which}:\n{outcome.reason.strip()}"
         )
+
+
+def _tell_nobody(line: str) -> None:
+    del line
 
 
 def _mentions(text: str, name: str) -> bool:

@@ -6,10 +6,11 @@ import json
 import shutil
 import sys
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from spaces_workers.isolation import startup, uv
@@ -30,11 +31,11 @@ def make(wanted: Wanted, root: Path, log: Callable[[str], None]) -> None:
     packages = _make_venv(wanted, root, log)
     for package in farm.packages.values():
         package.claim(packages)
-    _write_constraints(root, farm)
     attempt = Installation(wanted, root, farm, log).run()
     hidden = _withdraw_unfit(packages, farm)
     _lend(root, packages, farm, alone=not attempt.needs)
     _write_startup(root, packages)
+    _write_constraints(root, attempt.needs)
     notes = notes_on(wanted, farm, Result(attempt, _versions(packages), frozenset(hidden)))
     (root / NOTES).write_text(json.dumps(notes))
 
@@ -48,9 +49,10 @@ def _make_venv(wanted: Wanted, root: Path, log: Callable[[str], None]) -> Path:
     return Path(sysconfig.get_path("purelib", "venv", {"base": str(root)}))
 
 
-def _write_constraints(root: Path, farm: Farm) -> None:
-    needs = farm.needs()
-    (root / CONSTRAINTS).write_text("".join(f"{need.name}{need.specifier}\n" for need in needs))
+def _write_constraints(root: Path, needs: Sequence[str]) -> None:
+    """Forbid what a Space may install later to break the farm's code, where that shares its packages."""
+    wanted = [Requirement(need) for need in needs]
+    (root / CONSTRAINTS).write_text("".join(f"{need.name}{need.specifier}\n" for need in wanted))
 
 
 def _withdraw_unfit(packages: Path, farm: Farm) -> set[str]:

@@ -25,22 +25,21 @@ local function unknown_to_its_worker()
   end
 end
 
--- An idle worker that would begin a task sooner, and for how long it is worth waiting for it; each for one task only.
+-- The idle worker that would begin a task soonest, if it is worth waiting for it still; each for one task only.
 local function better_placed(space, age, idle)
+  local least, found = known[space] or unseen, nil
   for _, other in ipairs(idle) do
     local seconds = other ~= worker and not called[other] and redis.call('HGET', keys.warmth(other), space)
-    if seconds then
-      local moment = math.min(hold, (known[space] or unseen) - tonumber(seconds)) - age
-      if moment > 0 then return other, moment end
-    end
+    if seconds and tonumber(seconds) < least then least, found = tonumber(seconds), other end
   end
+  return found, math.min(hold, (known[space] or unseen) - least) - age
 end
 
 local function leave(id, idle)
   local task = redis.call('HMGET', keys.task(id), 'space', 'enqueued_at')
   if not task[1] then return false end
   local other, moment = better_placed(task[1], now - tonumber(task[2]), idle)
-  if not other then return false end
+  if not other or moment <= 0 then return false end
   called[other], again = true, math.min(again or moment, moment)
   if redis.call('LPUSH', keys.call(other), '1') > 1 then redis.call('LTRIM', keys.call(other), 0, 0) end
   redis.call('EXPIRE', keys.call(other), IDLE)
@@ -81,6 +80,7 @@ end
 -- Nothing to do: let others know what this worker would begin at once.
 local function rest()
   for _, size in ipairs(sizes) do
+    redis.call('ZREMRANGEBYSCORE', keys.idle(size), '-inf', now)
     redis.call('ZADD', keys.idle(size), now + IDLE, worker)
     redis.call('EXPIRE', keys.idle(size), IDLE)
   end

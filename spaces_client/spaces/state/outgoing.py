@@ -1,0 +1,111 @@
+"""The web process's side of globals that change: what its handlers changed goes along with every call.
+
+What a GPU function may read, and a handler changed since the launch, is sent with each call in whole, because nobody
+knows which child runs it and what that one has seen. What cannot be sent is warned about, once.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from spaces.errors import EncodingError
+from spaces.farm.codec import Codec
+from spaces.farm.payload import Payload
+from spaces.farm.wire import pack
+from spaces.state.changes import Change, Changes
+from spaces.state.marks import Mark, same
+from spaces.state.space_globals import MISSING, Namespace, SpaceGlobals
+from spaces.state.stale import warn_of_unsent
+
+#: What all changed globals together may weigh, for they weigh on every call.
+MOST_BYTES = 2**20
+
+
+class Outgoing:
+    """Watches the globals of a Space from now on."""
+
+    def __init__(self, space: SpaceGlobals, codec: Codec) -> None:
+        self._space = space
+        self._codec = codec
+        self._web = uuid.uuid4().hex
+        self._lock = threading.Lock()
+        self._watched = [
+            (each, {name: _Record(space.marks.of(value), id(value)) for name, value in each.items()})
+            for each in space.sent
+        ]
+        self._new = space.marks.of(MISSING)
+
+    def packed(self) -> bytes:
+        """What goes along with a call now. Takes a fraction of a millisecond while nothing changes."""
+        with self._lock:
+            return pack(Changes(self._web, tuple(self._changes())))
+
+    def _changes(self) -> Iterator[Change]:
+        left = MOST_BYTES
+        for namespace, records in self._watched:
+            for name, value in namespace.items():
+                record = records.get(name) or records.setdefault(name, _Record(self._new, 0))
+                mark = self._space.marks.of(value)
+                if not same(mark, record.mark):
+                    self._note(record, namespace, name, value, mark)
+                if not record.version or record.unsent:
+                    continue
+                if (size := _size(record.payload)) <= left:
+                    left -= size
+                    yield Change(
+                        namespace.module, namespace.path, name, record.version, record.inside(value), record.payload
+                    )
+                else:
+                    self._warn(namespace, name, _TOO_LARGE)
+
+    def _note(self, record: _Record, namespace: Namespace, name: str, value: object, mark: Mark) -> None:
+        """Remember what it has become; a value that changes while it is written is looked at again at the next call."""
+        try:
+            payload = None if value is MISSING else self._encoded(value)
+        except EncodingError as error:
+            record.unsent = True
+            self._warn(namespace, name, str(error))
+        except RuntimeError as error:
+            self._warn(namespace, name, f"it changed while it was read ({error})")
+            return
+        else:
+            record.payload, record.unsent = payload, False
+        record.mark = mark
+        record.version += 1
+
+    def _encoded(self, value: object) -> Payload:
+        encoded = self._codec.encode(value)
+        if encoded.size_bytes > MOST_BYTES:
+            raise EncodingError(_TOO_LARGE)
+        return Payload(bytes(encoded.body), tuple(map(bytes, encoded.buffers)))
+
+    def _warn(self, namespace: Namespace, name: str, reason: str) -> None:
+        slot = namespace.slot(name)
+        warn_of_unsent(str(slot), self._space.gpu_reader(slot), reason)
+
+
+@dataclass(slots=True)
+class _Record:
+    """One global: what it was like when it was last looked at, and what was made of it."""
+
+    mark: Mark
+    first_id: int  #: of the object at the launch
+    version: int = 0
+    payload: Payload | None = None
+    unsent: bool = False
+
+    def inside(self, value: object) -> bool:
+        return id(value) == self.first_id
+
+
+_TOO_LARGE = (
+    f"what changed is too large to go along with every call, which takes {MOST_BYTES // 2**20} MB of globals in all. "
+    "Pass it as an argument"
+)
+
+
+def _size(payload: Payload | None) -> int:
+    return 0 if payload is None else len(payload.body) + sum(map(len, payload.buffers))

@@ -1,0 +1,213 @@
+"""The globals of a Space that more than one process has to do with: which there are, where they live, who reads them.
+
+Made where the script launches, in the web process and in the zygote alike, so that both call the same things by the
+same names.
+"""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from types import ModuleType
+from typing import Final, Generic, Protocol
+
+from spaces.state.code import MOST_ITEMS, Piece, SpaceCode
+from spaces.state.marks import Marks
+
+#: How far below a global an object of the Space may be for its attributes to be watched: `AGENTS["a"].tool` is two.
+STEPS = 2
+
+
+#: Bases that keep nothing of their own in an object.
+_NEUTRAL = frozenset({object, ABC, Generic, Protocol})
+
+#: What reads attributes by names that only running it would tell.
+_READ_ANY_ATTRIBUTE = frozenset({"vars", "getattr", "__dict__", "asdict", "astuple"})
+
+
+class Missing(Enum):
+    """What a name stands for that does not exist (yet)."""
+
+    MISSING = "missing"
+
+
+MISSING: Final = Missing.MISSING
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A name in a module, or an attribute of an object or class of the Space."""
+
+    module: str
+    path: str  #: of the object below its module: `state`, `AGENTS['a']`; empty for the module itself
+    name: str
+
+    def __str__(self) -> str:
+        module = "" if self.module == "__main__" else self.module
+        return ".".join(filter(None, (module, self.path, self.name)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Namespace:
+    """What holds slots: a module, a class, or an object with attributes."""
+
+    module: str
+    root: str  #: the global that it is, or hangs below; empty for a module
+    path: str
+    owner: object
+    names: frozenset[str] | None  #: those that matter; None: all that are there
+
+    def items(self) -> Iterator[tuple[str, object]]:
+        """The names that matter, and what each stands for now."""
+        held = _held(self.owner)
+        if self.names is None:
+            return ((name, value) for name, value in list(held.items()) if not name.startswith("__"))
+        if self.root:  # the names of all attributes that the code knows: few are of this object
+            return ((name, value) for name, value in list(held.items()) if name in self.names)
+        return ((name, held.get(name, MISSING)) for name in self.names)
+
+    def slot(self, name: str) -> Slot:
+        """One of them, as other processes call it."""
+        return Slot(self.module, self.path, name)
+
+    def get(self, name: str) -> object:
+        """What a name stands for now."""
+        return _held(self.owner).get(name, MISSING)
+
+    def put(self, name: str, value: object) -> None:
+        """Let a name stand for `value`, or for nothing when that is MISSING."""
+        if isinstance(self.owner, type):
+            type.__delattr__(self.owner, name) if value is MISSING else type.__setattr__(self.owner, name, value)
+        elif value is MISSING:
+            _dict_of(self.owner).pop(name, None)
+        else:
+            _dict_of(self.owner)[name] = value
+
+
+class SpaceGlobals:
+    """What a Space's code says of its globals, and where they are in this process.
+
+    `sent` holds what GPU functions may read: globals that their code names, and attributes of the Space's own objects,
+    which reach them in many ways, where their code names the attribute. `missed` holds what functions of the web
+    process read and GPU functions may change.
+    """
+
+    def __init__(self, modules: Sequence[ModuleType], functions: Iterable[Callable[..., object]]) -> None:
+        self._modules = {module.__name__: module for module in modules}
+        code = SpaceCode(modules)
+        self._gpu = _in_order(code.reached_from(functions))
+        self._gpu_readers = _readers(code, self._gpu)
+        self._web_readers = _readers(code, (each for each in code.pieces if each.is_function and each not in self._gpu))
+        attributes = _attributes(self._gpu)
+        self.sent = [replace(each, names=attributes) for each in self._objects()]
+        placed = {id(each.owner) for each in self.sent}
+        self.missed = self._read_in_web()
+        self.sent += self._of_modules(self._gpu_readers.keys())
+        self.marks = Marks(self._is_own, placed)
+
+    def gpu_reader(self, slot: Slot) -> str:
+        """A function that reads it on the GPU."""
+        pieces = self._gpu_readers[slot.module, slot.name] if not slot.path else self._gpu
+        return _label([piece for piece in pieces if slot.name in piece.names] or pieces)
+
+    def web_reader(self, slot: Slot) -> str:
+        """A function that reads it in the web process."""
+        pieces = self._web_readers[slot.module, _root(slot)]
+        return _label([piece for piece in pieces if slot.name in piece.names] or pieces)
+
+    def _read_in_web(self) -> list[Namespace]:
+        """Globals that both sides name, and attributes that are named where the web process names their global."""
+        found = self._of_modules(self._gpu_readers.keys() & self._web_readers.keys())
+        for each in self.sent:
+            pieces = self._web_readers.get((each.module, each.root), ())
+            names = frozenset(name for piece in pieces for name in piece.names)
+            found.append(replace(each, names=names if each.names is None else names & each.names))
+        return [each for each in found if each.names]
+
+    def _of_modules(self, names: Iterable[tuple[str, str]]) -> list[Namespace]:
+        wanted: dict[str, set[str]] = defaultdict(set)
+        for module, name in names:
+            wanted[module].add(name)
+        return [Namespace(each, "", "", self._modules[each], frozenset(wanted[each])) for each in sorted(wanted)]
+
+    def _objects(self) -> list[Namespace]:
+        """Everything at module level that the Space defined and that has attributes."""
+        found: dict[int, Namespace] = {}
+        for module in self._modules.values():
+            for name, value in sorted(vars(module).items()):
+                if not name.startswith("__"):
+                    self._look_below(Namespace(module.__name__, name, name, value, None), STEPS, found)
+        return list(found.values())
+
+    def _look_below(self, place: Namespace, steps: int, found: dict[int, Namespace]) -> None:
+        """Remember an own object, and those that it or a container holds."""
+        if id(place.owner) in found:
+            return
+        if isinstance(place.owner, type):
+            if self._is_own(place.owner):
+                found[id(place.owner)] = place
+        elif self._is_own(type(place.owner)):
+            found[id(place.owner)] = place
+            for name, value in list(_held(place.owner).items()) if steps else ():
+                self._look_below(replace(place, path=f"{place.path}.{name}", owner=value), steps - 1, found)
+        elif steps:
+            for key, value in _items(place.owner):
+                self._look_below(replace(place, path=f"{place.path}[{key!r}]", owner=value), steps - 1, found)
+
+    def _is_own(self, cls: type) -> bool:
+        """Whether the Space defined a class, all of it: nothing is known of what a library keeps in its objects."""
+        if cls.__module__ not in self._modules or issubclass(cls, Enum):
+            return False
+        return all(each.__module__ in self._modules or each in _NEUTRAL for each in type.mro(cls))
+
+
+def _in_order(pieces: Iterable[Piece]) -> dict[Piece, None]:
+    """A set that remembers the order of the scripts' lines."""
+    return dict.fromkeys(sorted(pieces, key=lambda piece: (piece.module, piece.code.co_firstlineno)))
+
+
+def _readers(code: SpaceCode, pieces: Iterable[Piece]) -> dict[tuple[str, str], list[Piece]]:
+    found: dict[tuple[str, str], list[Piece]] = defaultdict(list)
+    for piece in pieces:
+        for used in code.uses(piece):
+            found[used].append(piece)
+    return dict(found)
+
+
+def _attributes(pieces: Iterable[Piece]) -> frozenset[str] | None:
+    """Attributes that code may read; None: any."""
+    names = frozenset(name for piece in pieces for name in piece.names)
+    return None if names & _READ_ANY_ATTRIBUTE else names
+
+
+def _label(pieces: Iterable[Piece]) -> str:
+    functions = [piece for piece in pieces if piece.is_function]
+    return functions[0].label if functions else "other code"
+
+
+def _root(slot: Slot) -> str:
+    """The global that a slot hangs below."""
+    return slot.path.partition(".")[0].partition("[")[0] or slot.name
+
+
+def _held(owner: object) -> Mapping[str, object]:
+    return vars(owner) if isinstance(owner, type) else _dict_of(owner)
+
+
+def _dict_of(owner: object) -> dict[str, object]:
+    """An object's own attributes, read without running any of its code."""
+    try:
+        held: dict[str, object] = object.__getattribute__(owner, "__dict__")
+    except AttributeError:
+        return {}
+    return held
+
+
+def _items(value: object) -> Iterator[tuple[object, object]]:
+    if type(value) not in (list, tuple, dict) or not isinstance(value, (list, tuple, dict)) or len(value) > MOST_ITEMS:
+        return iter(())
+    items = list(value.items()) if isinstance(value, dict) else list(enumerate(value))
+    return ((key, item) for key, item in items if type(key) in (str, int))

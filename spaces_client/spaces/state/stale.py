@@ -1,0 +1,43 @@
+"""Tells the author of a Space, in its log, once for each global, that a process does not see what another changed."""
+
+from __future__ import annotations
+
+import logging
+
+from spaces.farm.events import ChangedGlobals
+from spaces.farm.task import Task
+
+logger = logging.getLogger(__name__)
+
+_warned: set[tuple[str, str]] = set()
+
+
+def warn_of_unsent(name: str, reader: str, reason: str) -> None:
+    """A handler changed a global that a GPU function reads, and it cannot travel."""
+    if _first("unsent", name):
+        logger.warning(
+            "the global %r was changed in the web process; %s, which reads it on the GPU, still sees what it was: %s",
+            name,
+            reader,
+            reason,
+        )
+
+
+def warn_of_missed(task: Task, event: ChangedGlobals) -> None:
+    """A GPU function changed globals that functions of the web process read. Callers from elsewhere read none."""
+    for change in event.changes if task.client else ():
+        if _first("missed", change.name):
+            logger.warning(
+                "%s() changed the global %r in its GPU process; the web process, where %s reads it, does not see that. "
+                "Return it instead",
+                task.function,
+                change.name,
+                change.reader,
+            )
+
+
+def _first(what: str, name: str) -> bool:
+    if (what, name) in _warned:
+        return False
+    _warned.add((what, name))
+    return True

@@ -1,0 +1,64 @@
+"""Ahead-of-time compilation on a farm: by one child, in a call before the launch, and for all children after it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gradio_client import Client
+
+from tests.harness import Farm
+
+pytest.importorskip("torch")
+
+CACHE = "ZEROFARM_STATE_DIR"
+
+
+@pytest.fixture
+def cache(own_farm: Farm, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the farm that this test starts keeps what is compiled."""
+    monkeypatch.setenv(CACHE, str(own_farm.state_dir))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(own_farm.state_dir / "inductor"))
+    return own_farm.state_dir / "aoti"
+
+
+@contextmanager
+def visiting(url: str) -> Iterator[Client]:
+    client = Client(url, verbose=False)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def compare(url: str) -> Any:
+    with visiting(url) as visitor:
+        return visitor.predict(api_name="/compare")
+
+
+def packages(cache: Path) -> dict[str, int]:
+    return {package.name: package.stat().st_ino for package in cache.glob("program-*")}
+
+
+def test_what_a_child_compiled_is_used_by_all_that_follow(own_farm: Farm, cache: Path) -> None:
+    worker = own_farm.start_worker()
+    unpacked = set(Path("/tmp").glob("*/data/aotinductor"))
+    told = compare(own_farm.start_web("compiled"))
+    assert told["device"] == "cuda:0"
+    assert told["apart"] < 1e-6
+    assert [Path(library).is_relative_to(cache) for library in told["libraries"]] == [True]
+    made = packages(cache)
+    assert len(made) == 1
+
+    # The farm dies, and the Space starts anew: it makes the same call before its launch.
+    os.kill(worker.pid, signal.SIGKILL)
+    own_farm.webs.pop("compiled").kill()
+    own_farm.start_worker("cpu1")
+    assert compare(own_farm.start_web("compiled"))["libraries"] == told["libraries"]
+    assert packages(cache) == made
+    assert set(Path("/tmp").glob("*/data/aotinductor")) == unpacked

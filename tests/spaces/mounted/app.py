@@ -1,0 +1,29 @@
+"""A Space without `launch()`: its page is mounted into an app of its own, beside a route that calls a GPU function."""
+
+import gradio as gr
+import uvicorn
+from fastapi import FastAPI
+
+import spaces
+
+app = FastAPI()
+
+
+@spaces.GPU
+def shout(text):
+    return text.upper()
+
+
+@app.get("/shout")
+def shout_route(text: str):
+    return {"said": shout(text)}
+
+
+with gr.Blocks() as demo:
+    box, out = gr.Textbox(), gr.Textbox()
+    gr.Button().click(shout, box, out, api_name="shout")
+
+app = gr.mount_gradio_app(app, demo, path="/ui")
+
+if __name__ == "__main__":
+    uvicorn.run(app, host="0.0.0.0", port=7860)
