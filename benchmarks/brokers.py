@@ -7,12 +7,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 from redis import Redis
 
+from spaces.farm.celery_app import make_celery, submit
 from spaces.farm.connection import connect
+from spaces.farm.keys import Keys
 from spaces.farm.payload import Payload
-from spaces.farm.queue import Queue
 from spaces.farm.task import FunctionName, Task
 from spaces_workers.broker import find_server
 from tests.harness import wait_until
@@ -32,6 +34,22 @@ def volatile_broker() -> Iterator[Redis]:
         finally:
             server.kill()
             server.wait()
+
+
+def url_of(redis: Redis) -> str:
+    """The URL of such a broker."""
+    return f"redis+socket://{redis.connection_pool.connection_kwargs['path']}"
+
+
+def celery_message(redis: Redis) -> bytes:
+    """What Celery stores with a task, about a kilobyte; `redis` must be without tasks."""
+    app = make_celery(url_of(redis))
+    task = make_task("any")
+    submit(app, task)
+    app.close()
+    message = redis.hget(Keys().task(task.id), "message")
+    redis.flushall()
+    return cast(bytes, message)
 
 
 def make_task(space: str, estimate: float = 60.0) -> Task:

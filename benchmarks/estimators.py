@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from benchmarks.policies import Estimates
 from benchmarks.traces import Request
+from spaces.farm.estimates import step
 
 #: Runs that a quantile is taken of.
 RECENT = 20
@@ -42,7 +43,7 @@ class SummedMean(Estimates):
 
     def of(self, request: Request) -> float:
         """The declaration counts for as many runs as the rules doubt."""
-        learned = self.learned[request.function, request.declared]
+        learned = self.learned[request.function, step(request.declared)]
         total = self.rules.doubt * request.declared + learned.count * learned.mean
         return total / (self.rules.doubt + learned.count)
 

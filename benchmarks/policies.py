@@ -12,7 +12,7 @@ from kombu.transport.redis import PRIORITY_STEPS
 
 from benchmarks.simulator import Rank
 from benchmarks.traces import Request
-from spaces.farm.estimates import NOTHING, EstimateRules, Learned, estimate, handicap, update
+from spaces.farm.estimates import NOTHING, EstimateRules, Learned, estimate, handicap, step, update
 
 #: The steps of kombu's Redis transport as it comes, and the most that it can have: it cuts priorities at 9.
 CELERY_4 = tuple(PRIORITY_STEPS)
@@ -58,7 +58,7 @@ class Estimates:
 
     def __init__(self, rules: EstimateRules | None = None) -> None:
         self.rules = rules or EstimateRules()
-        self.learned: dict[tuple[int, float], Learned] = defaultdict(lambda: NOTHING)
+        self.learned: dict[tuple[int, int], Learned] = defaultdict(lambda: NOTHING)
 
     def copy(self) -> Self:
         """The same knowledge, to go on from more than once."""
@@ -68,11 +68,11 @@ class Estimates:
 
     def of(self, request: Request) -> float:
         """Expected seconds of a request that arrives now."""
-        return estimate(self.learned[request.function, request.declared], request.declared, self.rules)
+        return estimate(self.learned[request.function, step(request.declared)], request.declared, self.rules)
 
     def learn(self, request: Request) -> None:
         """A request has ended."""
-        key = request.function, request.declared
+        key = request.function, step(request.declared)
         self.learned[key] = update(self.learned[key], request.seconds, self.rules)
 
 

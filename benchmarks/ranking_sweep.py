@@ -61,7 +61,7 @@ def main() -> None:
     days = [Day(GPUS, seed) for seed in SEEDS]
     _learning(days)
     print("\n| weight, shared by 4 GPUs | cap | mean wait | longest wait |\n|---|---|---|---|")
-    for weight, cap in product((40.0, 60.0, 80.0, 100.0, 120.0, 160.0, 200.0), (60.0, 120.0, 180.0, 300.0)):
+    for weight, cap in product((40.0, 80.0, 100.0, 120.0, 160.0, 240.0), (60.0, 80.0, 120.0, 180.0, 300.0)):
         _aged(f"{weight:g} | {cap:g}", days, replace(DEFAULT, weight=weight, cap=cap))
     print("\n| floor | mean wait | longest wait |\n|---|---|---|")
     for floor in (0.0, 1.0, 5.0, 10.0):

@@ -58,11 +58,13 @@ _LAZY = {
 }
 
 
-def __getattr__(name: str) -> Any:  # Any: one of several classes
-    if name not in _LAZY:
-        raise AttributeError(f"module 'spaces' has no attribute {name!r}")
+def __getattr__(name: str) -> Any:  # Any: one of several classes, or the module `zero`
     from importlib import import_module
 
+    if name == "zero":
+        return import_module("spaces.zero")
+    if name not in _LAZY:
+        raise AttributeError(f"module 'spaces' has no attribute {name!r}")
     return getattr(import_module(_LAZY[name]), name)
 
 

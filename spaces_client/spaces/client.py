@@ -21,7 +21,7 @@ from spaces.gradio import current_visitor
 from spaces.handle import TaskHandle
 from spaces.outcome import outcome
 from spaces.replay import ImportCall, RecordedHandle
-from spaces.space import space_codec, space_globals, space_name, space_source
+from spaces.space import space_codec, space_files, space_globals, space_name, space_source
 from spaces.summary import summary
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ class FarmConnection:
         self._celery = make_celery(here.url)
         files = SharedMemoryStore(here.run_dir, here.host)
         strings = BrokerStore(self.redis, WAITING, self.queue.keys.blob)
-        self.payloads = Payloads(codec, NearestStore(here.host, files, strings, self._hosts), files, strings)
+        nearest = NearestStore(here.host, files, strings, self._hosts)
+        self.payloads = Payloads(codec, nearest, files, strings, files=space_files(), far=lambda: not nearest.near)
 
     def submit(self, task: Task) -> None:
         """Queue a task. Raises FarmUnavailable, RefusedError; then nothing was queued."""

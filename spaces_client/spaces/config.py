@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
+from typing import ClassVar
 
 #: What holds the farm's secrets. A Space's process is never given the first two unless it is the web process.
 URL, FARM_KEY, SPACE_KEY = "ZEROFARM_URL", "ZEROFARM_KEY", "ZEROFARM_SPACE_KEY"
@@ -31,6 +32,14 @@ class Role(StrEnum):
     WORKER = "worker"  #: a zygote or a child: calls run here and now
 
 
+def _is_true(name: str) -> bool:
+    return os.environ.get(name, "").lower() in ("1", "t", "true")
+
+
+def _in_farm() -> bool:
+    return bool(os.environ.get(URL)) or os.environ.get(ROLE, "") not in ("", Role.NONE)
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """The farm as this process sees it."""
@@ -41,6 +50,13 @@ class Config:
     space_key: bytes  #: signs pickles of this Space; empty: pickles are refused
     run_dir: Path  #: shared memory of this host: payloads, sockets, claims on GPUs
     host: str  #: names the machine (or container) whose shared memory `run_dir` is
+
+    # What Spaces read of the official package's object of this name: facts of the process, by class.
+    zero_gpu: ClassVar[bool] = _in_farm()
+    zero_gpu_v2: ClassVar[bool] = True
+    zero_device_api_url: ClassVar[str | None] = None
+    zero_patch_torch_device: ClassVar[bool] = False
+    gradio_auto_wrap: ClassVar[bool] = _is_true("SPACES_GRADIO_AUTO_WRAP")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Config:
@@ -83,6 +99,11 @@ def stand_in(config: Config) -> Iterator[None]:
         yield
     finally:
         _stand_in = before
+
+
+def without_secrets(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The operator's environment without what opens the broker or signs for the farm: what a Space may have."""
+    return {name: value for name, value in environment.items() if name not in SECRETS}
 
 
 def default_run_dir() -> Path:

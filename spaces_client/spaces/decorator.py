@@ -15,7 +15,7 @@ from typing import Any, TypeVar, overload
 from spaces import config, replay
 from spaces.config import Role
 from spaces.duration import DEFAULT_DURATION, Duration, check_duration, check_size
-from spaces.errors import DefinitionError
+from spaces.errors import DefinitionError, RefusedError
 from spaces.farm.task import Size
 from spaces.function import GPUFunction, Kind, register
 from spaces.gradio import shown_to_visitor
@@ -109,7 +109,11 @@ def _plain_face(function: GPUFunction) -> Callable[..., Any]:
 def _generator_face(function: GPUFunction) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         with shown_to_visitor(), function.submit(*args, **kwargs) as handle:
-            yield from handle
+            for value in handle:
+                if (yield value) is not None:
+                    raise RefusedError(
+                        f"{handle.task.label} runs in another process: nothing can be sent into it by send()"
+                    )
             return handle.result()
 
     return call

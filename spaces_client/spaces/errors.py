@@ -4,6 +4,8 @@
     ├── DefinitionError      a decorated function is declared wrongly         (also a ValueError)
     ├── EncodingError        an argument or result cannot travel              (also a TypeError)
     ├── RefusedError         the farm will not accept the task: unknown Space or function, too large, too long
+    │   └── QuotaExceeded    its visitor has had what their tier allows
+    │       └── IllegalDuration  it asks for more than their tier ever allows
     ├── BlobGone             a payload was read already, or its lifetime is over (also a LookupError; in `farm.blobs`)
     ├── FarmUnavailable      the broker cannot be reached                     (also a ConnectionError)
     ├── WaitTimeout          `handle.result(timeout)` gave up waiting         (also a TimeoutError)
@@ -37,6 +39,21 @@ class EncodingError(SpacesError, TypeError):
 
 class RefusedError(SpacesError):
     """The farm does not accept the task; nothing was queued."""
+
+
+class QuotaExceeded(RefusedError):
+    """The visitor has used, or reserved, what their tier allows; the message says what is left and when there is more.
+
+    Titles and words are those of ZeroGPU, which front ends and agents know how to read.
+    """
+
+    title = "ZeroGPU quota exceeded"
+
+
+class IllegalDuration(QuotaExceeded):
+    """The task asks for more seconds than the visitor's tier ever allows; trying again later does not help."""
+
+    title = "ZeroGPU illegal duration"
 
 
 class FarmUnavailable(SpacesError, ConnectionError):

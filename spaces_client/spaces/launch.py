@@ -42,6 +42,17 @@ def take_over_at_launch(serve: Serve) -> None:
     _take_over = serve
 
 
+def announce() -> None:
+    """Say that the script is complete, for one that starts a server of its own kind: what launching says otherwise.
+
+    Nothing happens without a farm, or before the first function is decorated.
+    """
+    from spaces.function import functions
+
+    if functions:
+        _at_launch()
+
+
 def _watch_gradio(blocks: ModuleType) -> None:
     original = blocks.Blocks.launch
 

@@ -11,17 +11,19 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+from spaces.space import source_at
+
 
 def run(app_file: Path) -> None:
-    """Execute a script as `__main__`. Errors of the script are the caller's."""
+    """Execute a script as `__main__`, in the folder of its Space. Errors of the script are the caller's."""
     path = app_file.resolve()
     module = ModuleType("__main__")
     module.__dict__.update(__file__=str(path), __builtins__=__builtins__, __spec__=None)
     sys.modules["__main__"] = module
     sys.argv = [str(path)]
     sys.path.insert(0, str(path.parent))
-    os.chdir(path.parent)
-    exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
+    os.chdir(source_at(path).root)
+    exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), module.__dict__)
 
 
 def main() -> None:

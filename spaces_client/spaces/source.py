@@ -21,15 +21,16 @@ _DIGESTED_BYTES = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The script of a Space and the files beside it. A single `.py` file has none beside it."""
+    """The script of a Space and the files of its folder. A single `.py` file has none."""
 
     app_file: Path
     alone: bool = False
+    top: Path | None = None  #: the Space's folder, where its README names a script further down
 
     @property
     def root(self) -> Path:
         """The folder that the script runs in."""
-        return self.app_file.parent
+        return self.top or self.app_file.parent
 
     def digest(self) -> str:
         """The revision: sixteen hexadecimal digits that change when any file does."""

@@ -9,11 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spaces import config
+from spaces.front_matter import front_matter
 from spaces.source import Source
 
 if TYPE_CHECKING:
     from spaces.farm.codec import Codec
+    from spaces.farm.files import Files
     from spaces.state.space_globals import SpaceGlobals
+
+#: Folders above a script that may be its Space's.
+_DEPTH = 3
 
 
 def space_source() -> Source:
@@ -23,8 +28,12 @@ def space_source() -> Source:
 
 
 def source_at(script: Path) -> Source:
-    """A script's source: its folder if that is a Space's, else the script alone."""
-    return Source(script, alone=script.name != "app.py" and not (script.parent / "README.md").is_file())
+    """A script's source: the folder whose README names it, or that it is the `app.py` of; else the script alone."""
+    for folder in list(script.parents)[:_DEPTH]:
+        named = front_matter(folder).get("app_file")
+        if named and (folder / named).resolve() == script:
+            return Source(script, top=folder)
+    return Source(script, alone=script.name != "app.py")
 
 
 def space_name() -> str:
@@ -56,3 +65,13 @@ def space_globals() -> SpaceGlobals:
 
     modules = list(space_modules(space_source().root)())
     return SpaceGlobals(modules, [each.function for each in functions.values()])
+
+
+@cache
+def space_files() -> Files:
+    """The files of this Space on this host, for tasks whose other side has another disk."""
+    from spaces.farm.files import Files
+
+    files = Files(space_source().root)
+    files.watch()
+    return files

@@ -53,8 +53,8 @@ def test_digits_draws(up: Up) -> None:
     assert len(drawings) == 2
     assert seed == 1
     with Image.open(drawings[0]["image"]) as image:
-        dark, light = image.convert("L").getextrema()
-    assert light - dark > 100  # there is something on the paper
+        shades = len(set(image.convert("L").tobytes()))
+    assert shades > 50  # there is something on the paper
 
 
 def test_names_streams_letters(up: Up) -> None:

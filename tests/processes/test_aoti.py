@@ -23,7 +23,6 @@ CACHE = "ZEROFARM_STATE_DIR"
 def cache(own_farm: Farm, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the farm that this test starts keeps what is compiled."""
     monkeypatch.setenv(CACHE, str(own_farm.state_dir))
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(own_farm.state_dir / "inductor"))
     return own_farm.state_dir / "aoti"
 
 
@@ -57,7 +56,9 @@ def test_what_a_child_compiled_is_used_by_all_that_follow(own_farm: Farm, cache:
 
     # The farm dies, and the Space starts anew: it makes the same call before its launch.
     os.kill(worker.pid, signal.SIGKILL)
-    own_farm.webs.pop("compiled").kill()
+    web = own_farm.webs.pop("compiled")
+    web.kill()
+    web.wait()
     own_farm.start_worker("cpu1")
     assert compare(own_farm.start_web("compiled"))["libraries"] == told["libraries"]
     assert packages(cache) == made

@@ -29,7 +29,7 @@ def outcomes(module: str) -> dict[str, str]:
         text=True,
         env={**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"},
     )
-    assert run.returncode == 0, run.stderr[-4000:]
+    assert run.returncode == 0, run.stderr[-1500:]
     told: dict[str, str] = json.loads(run.stdout.splitlines()[-1])
     return told
 

@@ -62,20 +62,20 @@ def test_every_form_asks_for(farm: InMemoryFarm, form: str) -> None:
 )
 def test_what_can_never_work_is_refused_at_decoration(options: dict[str, Any], message: str) -> None:
     with pytest.raises(DefinitionError, match=message):
-        spaces.GPU(**options)(lambda: None)
+        spaces.GPU(**options)(plain)
 
 
 def test_a_bad_duration_of_a_callable_is_refused_before_anything_is_queued(farm: InMemoryFarm) -> None:
-    function = spaces.GPU(duration=lambda: -1)(lambda: None)
+    function = spaces.GPU(duration=lambda a: -1)(plain)
     with pytest.raises(DefinitionError, match="got -1"):
-        function()
+        function(1)
     assert farm.tasks == []
 
 
 @pytest.mark.parametrize("option", ["enable_queue", "timeout"])
 def test_old_and_unknown_options_warn(option: str) -> None:
     with pytest.warns(UserWarning, match=option):
-        spaces.GPU(**{option: True})(lambda: None)  # type: ignore[call-overload] # as real Spaces do
+        spaces.GPU(**{option: True})(plain)  # type: ignore[call-overload] # as real Spaces do
 
 
 def plain(a: int) -> int:

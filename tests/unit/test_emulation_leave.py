@@ -36,6 +36,8 @@ def leave_for_another_memory() -> set[int]:
 def every_tensor_moves_wherever_it_is_kept() -> None:
     import torch
 
+    from spaces import emulation
+
     model = torch.nn.Linear(2, 2).to("cuda")
     listed = [torch.ones(2, device="cuda")]
     parameter = torch.nn.Parameter(torch.ones(2, device="cuda"))
@@ -51,6 +53,8 @@ def every_tensor_moves_wherever_it_is_kept() -> None:
     moved = leave_for_another_memory()
     assert moved == {tensor.untyped_storage().data_ptr() for tensor in kept}
     assert where() == "cpu"
+    assert emulation.tracked() == []
+    assert not emulation.is_emulated(model.weight)
     assert cpu.untyped_storage().data_ptr() not in moved
 
 
@@ -272,6 +276,7 @@ def outcome() -> dict[str, str]:
     return outcomes(__name__)
 
 
+@pytest.mark.timeout(600)  # its fixture runs all cases at once
 @pytest.mark.skipif(not has_torch, reason="needs torch")
 @pytest.mark.parametrize("name", [case.__name__ for case in CASES])
 def test_after_leaving(name: str, outcome: dict[str, str]) -> None:

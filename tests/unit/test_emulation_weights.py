@@ -222,6 +222,7 @@ def outcome() -> dict[str, str]:
     return outcomes(__name__)
 
 
+@pytest.mark.timeout(600)  # its fixture runs all cases at once
 @pytest.mark.skipif(not has_torch, reason="needs torch")
 @pytest.mark.parametrize("name", [case.__name__ for case in CASES])
 def test_weights(name: str, outcome: dict[str, str]) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spaces.farm.estimates import DEFAULT, NOTHING, EstimateRules, Learned, estimate, handicap, update
+from spaces.farm.estimates import DEFAULT, NOTHING, EstimateRules, Learned, estimate, handicap, step, update
 
 SECONDS = st.floats(0.0, 3000.0)
 
@@ -29,6 +29,12 @@ def test_who_declares_60_seconds_and_takes_2_is_soon_expected_to_take_2(runs: in
 
 def test_what_a_function_took_long_ago_is_forgotten() -> None:
     assert after(*[2.0] * 1000, *[40.0] * 60).mean == pytest.approx(40.0, rel=0.05)
+
+
+def test_durations_that_are_nearly_alike_learn_together() -> None:
+    assert step(60.0) == step(61.3)
+    assert step(60.0) != step(75.0) != step(120.0)
+    assert len({step(tenths / 10) for tenths in range(1, 36_000)}) < 70
 
 
 def test_few_runs_count_alike() -> None:

@@ -16,7 +16,7 @@ from spaces_workers.isolation import IsolationError, store, system_packages, var
 from spaces_workers.isolation.attempts import GRADIO_4_LIMITS, attempts
 from spaces_workers.isolation.environment import NOTES
 from spaces_workers.isolation.farm_packages import Farm, Package
-from spaces_workers.isolation.front_matter import front_matter
+from spaces.front_matter import front_matter
 from spaces_workers.isolation.requirements import Requirements, requirements_of
 from spaces_workers.isolation.startup import runs_pip
 from spaces_workers.isolation.uv import Outcome

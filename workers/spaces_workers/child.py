@@ -18,6 +18,7 @@ from typing import NoReturn
 from spaces import config
 from spaces.errors import TimeLimitExceeded
 from spaces.farm.events import Event
+from spaces_workers.bond import die_with
 from spaces_workers.channel import Bell, Channel, ChannelClosed
 from spaces_workers.execution import Execution
 from spaces_workers.messages import ChildReady, Close, Fork, Idle, Run
@@ -52,6 +53,10 @@ class Child:
 
     def serve(self) -> None:
         """Run tasks until the worker closes the channel, which raises ChannelClosed."""
+        _, end = self._channel.receive_with_fd()
+        if end is None:
+            raise TypeError("a child's first message brings the bond to its worker")
+        die_with(end)
         self._channel.send(ChildReady(os.getpid()))
         while True:
             match self._channel.receive():
@@ -133,9 +138,7 @@ def _reseed() -> None:
 def _take_gpu(memory_fraction: float) -> None:
     from spaces import emulation
 
-    torch = sys.modules.get("torch")
-    if torch is None:
-        return
     emulation.leave("cuda:0")
-    if memory_fraction < 1:
+    torch = sys.modules.get("torch")
+    if torch is not None and memory_fraction < 1:
         torch.cuda.set_per_process_memory_fraction(memory_fraction)

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from spaces.errors import SpacesError
 from spaces_workers import nursery
+from spaces_workers.bond import Bond
 from spaces_workers.channel import Channel, ChannelClosed
-from spaces_workers.messages import ChildReady, Exited, Fork, Forked, ZygoteSpec
+from spaces_workers.messages import ChildReady, Exited, Fork, Forked, Tie, ZygoteSpec
 
 #: Seconds within which a child must say that it is ready, else it hangs in something that the fork left locked.
 READY_PATIENCE = 30.0
@@ -33,11 +34,17 @@ class Child:
 
     def __init__(self, spec: ZygoteSpec, pid: int, channel: Channel, zygote: ZygoteLink) -> None:
         self.spec = spec
+        self._bond = Bond()
         self.pid = pid
         self.channel = channel
         self.tasks_done = 0
         self.used_at = time.monotonic()
         self._zygote = zygote
+
+    def tie(self) -> None:
+        """Have the child die with this worker. Raises ChannelClosed if it is dead already."""
+        self.channel.send(Tie(), fd=self._bond.fileno())
+        self._bond.given()
 
     @property
     def gone(self) -> bool:
@@ -60,6 +67,7 @@ class Child:
         self.kill()
         self.how_it_ended()
         self.channel.close()
+        self._bond.cut()
 
     @cached_property
     def _status(self) -> int | None:
@@ -89,6 +97,7 @@ class ZygoteLink:
         for _ in range(FORK_ATTEMPTS):
             child = self._fork_once(Fork(visible_devices, memory_fraction))
             try:
+                child.tie()
                 match child.channel.receive(READY_PATIENCE):
                     case ChildReady():
                         return child

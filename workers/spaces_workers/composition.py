@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from spaces import config
-from spaces.config import Role
+from spaces.config import Role, without_secrets
 from spaces.farm.leases import Leases
 from spaces.farm.pages import pages_path
 from spaces.farm.signing import derive_space_key
@@ -46,6 +46,7 @@ class FarmOptions:
     state_dir: Path
     run_dir: Path
     farm_key: bytes = field(repr=False)
+    isolate: bool = True  #: Spaces that name packages get environments of their own
 
 
 class Composition:
@@ -67,7 +68,7 @@ class Composition:
         module = _module("spaces_workers.nursery", str(self._options.run_dir), log_dir)
         return Service(
             "nursery",
-            Command(module, environment.without_secrets(), self._log("nursery"), STOP_NURSERY),
+            Command(module, without_secrets(), self._log("nursery"), STOP_NURSERY),
             probe=lambda _: readiness.listener(socket),
             is_provided=lambda: readiness.listens(socket),
         )
@@ -92,7 +93,7 @@ class Composition:
             yield self._page(
                 f"Space {space.name}",
                 Command(
-                    _module("spaces.script", str(space.app_file)),
+                    [sys.executable, *space.command(self._options.state_dir, isolate=self._options.isolate)],
                     environment.of_web(space.name, self.url, key, (self._options.host, port)),
                     self._log(f"web-{space.name}"),
                 ),
@@ -139,7 +140,7 @@ class Composition:
             config.HOST: settings.host,
             "PYTHONUNBUFFERED": "1",
         }
-        return environment.without_secrets() | own | dict(more or {})
+        return without_secrets() | own | dict(more or {})
 
     def _page(
         self, name: str, command: Command, address: tuple[str, int], *, path: str = "/", space: str = ""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
+from pathlib import Path
 
 from spaces import config
-from spaces.config import Role
+from spaces.config import Role, without_secrets
+from spaces_workers.isolation import variables_of
 from spaces_workers.messages import ZygoteSpec
 
 #: Defaults for every process that runs a Space's script; the operator's own values win.
@@ -22,11 +22,6 @@ _DEFAULTS = {
 }
 
 
-def without_secrets(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The operator's environment without what opens the broker or signs for the farm."""
-    return {name: value for name, value in environment.items() if name not in config.SECRETS}
-
-
 def of_zygote(spec: ZygoteSpec) -> dict[str, str]:
     """For a zygote and, by inheritance, for its children: the Space's own key, and no broker."""
     return (
@@ -39,6 +34,7 @@ def of_zygote(spec: ZygoteSpec) -> dict[str, str]:
             config.RUN_DIR: str(config.current().run_dir),
             config.HOST: config.current().host,
         }
+        | variables_of(Path(spec.python))
     )
 
 

@@ -22,9 +22,12 @@ from spaces.farm.payload import Payload
 from spaces.farm.payloads import Payloads
 from spaces.function import GPUFunction, functions
 from spaces.gradio import relay
-from spaces.space import space_codec, space_globals
+from spaces.space import space_codec, space_files, space_globals
 from spaces.state.incoming import Incoming
+from spaces_workers.kept_results import KeptResults
 from spaces_workers.messages import Run
+
+_kept = KeptResults()
 
 
 class Execution:
@@ -33,13 +36,14 @@ class Execution:
     def __init__(self, run: Run, tell: Callable[[Event], None]) -> None:
         self._run = run
         self._tell = tell
-        self._payloads = _payloads()
+        self._payloads = _payloads(run.far)
         self.thread_id = 0  #: of the thread that runs the function
         self.closing = False  #: set from outside: stop at the next yield
         self.ended = False  #: nothing more will be told
 
     def end(self) -> End:
         """Run the function to its end, telling its events on the way, and say how it ended."""
+        _kept.release()
         started = time.monotonic()
         self.thread_id = threading.get_ident()
         try:
@@ -72,6 +76,7 @@ class Execution:
                 return None
 
     def _pack(self, value: Any, verb: str) -> Payload:
+        _kept.keep(value)
         return self._payloads.of_result(str(self._run.function), value, verb)
 
 
@@ -81,10 +86,11 @@ def _globals_of_web() -> Incoming:
     return Incoming(space_globals(), space_codec())
 
 
-def _payloads() -> Payloads:
+def _payloads(far: bool) -> Payloads:
     """A child has the shared memory of its host, and no broker."""
     here = config.current()
-    return Payloads(space_codec(), SharedMemoryStore(here.run_dir, here.host))
+    store = SharedMemoryStore(here.run_dir, here.host)
+    return Payloads(space_codec(), store, files=space_files() if far else None, far=lambda: far)
 
 
 def _function(run: Run) -> GPUFunction:

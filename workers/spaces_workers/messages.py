@@ -3,7 +3,7 @@
 worker  -> nursery   Prepare, Connect            nursery -> worker   Connected (with a socket), Unmade
 nursery -> zygote    Adopt (with a socket)       zygote  -> nursery  ZygoteReady, ZygoteFailed
 worker  -> zygote    Fork (with a socket)        zygote  -> worker   Forked, Exited
-worker  -> child     Run, Close                  child   -> worker   ChildReady, events, one end, Idle
+worker  -> child     Tie, Run, Close             child   -> worker   ChildReady, events, one end, Idle
 """
 
 from __future__ import annotations
@@ -92,6 +92,12 @@ class Fork:
 
 @message
 @dataclass(frozen=True, slots=True)
+class Tie:
+    """First word to a child: die when the other end of the socket that comes with this closes."""
+
+
+@message
+@dataclass(frozen=True, slots=True)
 class Forked:
     """A child exists; it says for itself when it is ready."""
 
@@ -124,6 +130,7 @@ class Run:
     label: str
     function: FunctionName
     arguments: Payload
+    far: bool  #: the caller has another disk: files travel with values
 
 
 @message

@@ -22,6 +22,7 @@ from pathlib import Path
 import psutil
 
 from spaces import config
+from spaces.config import without_secrets
 from spaces.errors import SpacesError
 from spaces_workers import environment
 from spaces_workers.channel import Channel, ChannelClosed
@@ -68,7 +69,7 @@ def ensure(run_dir: Path, log_dir: Path) -> subprocess.Popen[bytes] | None:
     if _answers(run_dir):
         return None
     command = [sys.executable, "-m", "spaces_workers.nursery", str(run_dir), str(log_dir)]
-    process = subprocess.Popen(tied(command), env=environment.without_secrets(), stdin=subprocess.DEVNULL)
+    process = subprocess.Popen(tied(command), env=without_secrets(), stdin=subprocess.DEVNULL)
     deadline = time.monotonic() + START_PATIENCE
     while not _answers(run_dir):
         if time.monotonic() > deadline:

@@ -129,17 +129,17 @@ class TaskRun:
         task = self.lease.task
         self._writer.write([Started(self.lease.worker, self._workplace.device_name, self.lease.attempt)])
         self.child = child = self._workplace.child_for(task)
-        self._arguments = arguments = self._workplace.fetched(task.arguments)
+        self._arguments = arguments = self._workplace.carrier.fetched(task.arguments)
         with self._lock:
             if self._verdict is not None:
                 return self._verdict
             self.started = time.monotonic()
             self._ran = True
-            child.channel.send(Run(task.id, task.label, task.function, arguments))
+            child.channel.send(Run(task.id, task.label, task.function, arguments, self._workplace.carrier.is_far(task)))
         self._deadline.start()
         self._report.began(self)
         while True:
-            event = self._workplace.delivered(child.channel.receive(), task)
+            event = self._workplace.carrier.delivered(child.channel.receive(), task)
             if is_end(event):
                 with self._lock:
                     self._spoke = True
@@ -154,7 +154,7 @@ class TaskRun:
             self._workplace.queue.release(self.lease)
         elif not self._writer.end(end):
             logger.warning("task %s: its lease was lost; its end is another worker's to tell", task.id)
-        self._workplace.forget_fetched(self._arguments, task)
+        self._workplace.carrier.forget(self._arguments, task.arguments)
         self._put_child_away(end)
         logger.info("task %s: %s %s after %.2f s", task.id, task.label, state_after(end), seconds)
         self._report.ended(self, end)

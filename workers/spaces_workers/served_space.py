@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spaces.errors import SpacesError
-from spaces.source import Source
+from spaces.front_matter import front_matter
 from spaces.space import name_of, source_at
 
 
@@ -26,12 +26,27 @@ class ServedSpace:
     colour_from: str = ""
     colour_to: str = ""
 
+    @property
+    def asks_for_packages(self) -> bool:
+        """Whether the Space says what it must be run with."""
+        source = source_at(self.app_file)
+        files = ("requirements.txt", "packages.txt")
+        named = any((source.root / name).is_file() for name in files) or "sdk_version" in front_matter(source.root)
+        return named and not source.alone
+
+    def command(self, state_dir: Path, *, isolate: bool) -> list[str]:
+        """What runs its web process, after the interpreter: with packages of its own if it asks for any."""
+        if isolate and self.asks_for_packages:
+            own = ["--state-dir", str(state_dir), "--name", self.name]
+            return ["-m", "spaces_workers.isolation", *own, str(self.app_file)]
+        return ["-m", "spaces.script", str(self.app_file)]
+
 
 def served_space(path: Path) -> ServedSpace:
     """The Space in a folder with `app.py` or with a README that names its script, or in a script. Raises SpaceFault."""
     app_file = _app_file(path)
-    source = Source(path.resolve() / "app.py") if path.is_dir() else source_at(app_file)
-    card = {} if source.alone else _card(source.root)
+    source = source_at(app_file)
+    card = {} if source.alone else front_matter(source.root)
     told = [card.get(key, "") for key in ("title", "emoji", "colorFrom", "colorTo")]
     return ServedSpace(name_of(source), app_file, *told)
 
@@ -54,7 +69,7 @@ def _distinct(name: str, others: Sequence[ServedSpace]) -> str:
 
 def _app_file(path: Path) -> Path:
     if path.is_dir():
-        named = _card(path).get("app_file", "app.py")
+        named = front_matter(path).get("app_file", "app.py")
         if not (path / named).is_file():
             raise SpaceFault(
                 f"{path} has no {named}: a Space is a folder with app.py, or with a README.md whose front matter names "
@@ -66,21 +81,3 @@ def _app_file(path: Path) -> Path:
     if path.suffix != ".py":
         raise SpaceFault(f"{path} is no Space: give a folder with app.py, or a .py file")
     return path.resolve()
-
-
-def _card(folder: Path) -> dict[str, str]:
-    """The front matter of the README, as far as it is plain `key: value` lines."""
-    try:
-        lines = (folder / "README.md").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return {}
-    if not lines or lines[0].strip() != "---":
-        return {}
-    card: dict[str, str] = {}
-    for line in lines[1:]:
-        if line.strip() == "---":
-            return card
-        key, colon, value = line.partition(":")
-        if colon and key == key.strip():
-            card[key] = value.strip().strip("\"'")
-    return {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any
 
 from spaces.errors import SpacesError
@@ -106,7 +106,7 @@ class Supervisor:
         spaces = {space.name: _page(space, keepers.get(space.name)) for space in self._options.spaces}
         return Pages(_url(self._home), _url(self._flower), spaces)
 
-    def _ready(self, farm: Composition, workers: Iterable[Mapping[str, Any]]) -> Ready:  # Any: what workers tell
+    def _ready(self, farm: Composition, workers: Iterable[dict[str, Any]]) -> Ready:  # Any: what workers tell
         pages = self._pages()
         ours = {worker.pid for worker in self._workers if worker.answers}
         return Ready(

@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import functools
+import logging
 import sys
-from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 from spaces.config import Config
-from spaces.errors import RefusedError, SpacesError
-from spaces.farm.blobs import BrokerStore, SharedMemoryStore, move
-from spaces.farm.events import Event, Failed, Succeeded, Yielded
+from spaces.errors import RefusedError
+from spaces.farm.blobs import BrokerStore, SharedMemoryStore
 from spaces.farm.keys import WAITING
-from spaces.farm.payload import Payload
 from spaces.farm.queue import Queue
 from spaces.farm.registry import Registry, SpaceRecord
 from spaces.farm.signing import derive_space_key
 from spaces.farm.task import Lease, Task
 from spaces.farm.writer import EventWriter
 from spaces.source import Source, unpack
+from spaces_workers import isolation
+from spaces_workers.carrier import Carrier
 from spaces_workers.children import Child, Zygotes
 from spaces_workers.gpu import Device
 from spaces_workers.messages import ZygoteSpec
 from spaces_workers.residency import Residency
 from spaces_workers.swap_costs import Level
 
-E = TypeVar("E", bound=Event)
+logger = logging.getLogger(__name__)
 
 
 class Workplace:
@@ -52,10 +51,14 @@ class Workplace:
         self.zygotes = zygotes
         self.residency = residency
         self._farm_key = farm_key
+        self._state_dir = state_dir
         self._sources = state_dir / "sources"
         self._memory_fraction = memory_fraction
-        self._files = SharedMemoryStore(config.run_dir, config.host)
-        self._broker = BrokerStore(queue.redis, WAITING, queue.keys.blob)
+        self.carrier = Carrier(
+            config.host,
+            SharedMemoryStore(config.run_dir, config.host),
+            BrokerStore(queue.redis, WAITING, queue.keys.blob),
+        )
 
     @property
     def device_name(self) -> str:
@@ -76,16 +79,25 @@ class Workplace:
         with self.residency.measured(task.space, level):
             return self.zygotes.fork(spec, self.device.visible_devices, self._memory_fraction)
 
+    @functools.lru_cache(maxsize=1024)  # noqa: B019 - the workplace lives as long as its process
     def spec_of(self, record: SpaceRecord) -> ZygoteSpec:
         """What the nursery must know to make this Space's zygote on this host."""
         return ZygoteSpec(
             space=record.name,
             revision=record.revision,
             app_file=str(self._source_of(record).app_file),
-            python=record.python if Path(record.python).exists() else sys.executable,
+            python=str(self._python_of(record)),
             key=derive_space_key(self._farm_key, record.name),
             calls=record.calls,
         )
+
+    def _python_of(self, record: SpaceRecord) -> Path:
+        """The interpreter that the web process has, or the like of it on this host."""
+        if Path(record.python).exists():
+            return Path(record.python)
+        if not record.isolated:
+            return Path(sys.executable)
+        return isolation.prepare(self._source_of(record), self._state_dir, logger.info, name=record.name).python
 
     @functools.lru_cache(maxsize=1024)  # noqa: B019 - the workplace lives as long as its process
     def record_of(self, space: str, revision: str) -> SpaceRecord:
@@ -96,59 +108,34 @@ class Workplace:
         """Writes the events of one run."""
         return EventWriter(self.queue, lease)
 
-    def fetched(self, payload: Payload) -> Payload:
-        """The same payload where a child of this host can read it: children have no broker."""
-        if payload.blob is None or (payload.blob.place == "file" and payload.blob.host == self.config.host):
-            return payload
-        if payload.blob.place == "file":
-            raise SpacesError(
-                f"the task's arguments are in the shared memory of {payload.blob.host!r}, which this worker on "
-                f"{self.config.host!r} cannot read"
-            )
-        return replace(payload, blob=self._files.write(self._broker.read(payload.blob)))
-
-    def forget_fetched(self, payload: Payload, task: Task) -> None:
-        """Delete the copy that `fetched` made, if it made one; the original is the caller's."""
-        if payload.blob is not None and payload.blob != task.arguments.blob:
-            self._files.delete(payload.blob)
-
-    def delivered(self, event: E, task: Task) -> E:
-        """The same event with its payload where the task's caller can read it."""
-        if task.host == self.config.host:
-            return event
-        match event:
-            case Yielded(value) | Succeeded(value):
-                return replace(event, value=self._sent(value))
-            case Failed(error=Payload() as error):
-                return replace(event, error=self._sent(error))
-            case _:
-                return event
-
     def close(self) -> None:
         """End every child; let go of zygotes and broker."""
         self.residency.clear()
         self.zygotes.close()
 
-    def _sent(self, payload: Payload) -> Payload:
-        if payload.blob is None or payload.blob.place != "file":
-            return payload
-        return replace(payload, blob=move(payload.blob, self._files, self._broker))
-
     def _source_of(self, record: SpaceRecord) -> Source:
         """The Space's files: where they are if this host has them, else unpacked from the archive that travelled."""
         if record.source.app_file.is_file() and (record.host == self.config.host or self._same(record)):
             return record.source
-        folder = self._sources / record.digest
-        if not folder.is_dir():
-            archive = self.registry.archive(record)
-            if archive is None:
-                raise RefusedError(
-                    f"Space {record.name!r} is at {record.app_file} on {record.host!r}, which {self.config.host!r} "
-                    "does not have, and it is too large to travel. Put it on a disk that both share"
-                )
-            self._sources.mkdir(parents=True, exist_ok=True)
-            unpack(archive, folder)
-        return Source(folder / record.source.app_file.name, record.alone)
+        archive = self.registry.archive(record)
+        if archive is None:
+            raise RefusedError(
+                f"Space {record.name!r} is at {record.app_file} on {record.host!r}, which {self.config.host!r} "
+                "does not have, and it is too large to travel. Put it on a disk that both share"
+            )
+        for folder in (record.source.root, self._sources / record.digest):
+            if folder.is_dir() and folder == record.source.root:
+                continue  # another revision of it, or something of this host's own
+            try:
+                folder.parent.mkdir(parents=True, exist_ok=True)
+                unpack(archive, folder)
+            except PermissionError:
+                continue
+            script = record.source.app_file.relative_to(record.source.root)
+            return Source(folder / script, record.alone, folder)
+        raise RefusedError(
+            f"there is no place for the files of Space {record.name!r}: {self._sources} cannot be written"
+        )
 
     def _same(self, record: SpaceRecord) -> bool:
         return record.source.digest() == record.digest

@@ -15,7 +15,7 @@ import traceback
 from pathlib import Path
 from typing import NoReturn
 
-from spaces import launch, replay, script
+from spaces import emulation, launch, replay, script
 from spaces.space import space_globals
 from spaces_workers import child
 from spaces_workers.channel import Channel, ChannelClosed
@@ -34,6 +34,7 @@ class Zygote:
         """Announce readiness and fork on request, until the nursery is gone."""
         self._selector.register(self._nursery, selectors.EVENT_READ, self._hear_nursery)
         space_globals()  # before the forks, which all need it
+        emulation.tracked()  # looks for what it must know of, which a frozen collector no longer shows
         gc.collect()
         gc.freeze()
         self._nursery.send(ZygoteReady())

@@ -81,7 +81,8 @@ def aoti_compile_and_save(
 def aoti_apply(compiled: CompiledModel, module: torch.nn.Module, call_method: str = "forward") -> None:
     """Have calls of `module` run the compiled model.
 
-    The parameters stay where they are: the compiled code uses them, and nothing is held twice.
+    The compiled code uses the module's own parameters, so nothing is held twice. Where the GPU function quantized the
+    model before it compiled it, the weights come along, and those of the module are freed.
     """
     _require_torch()
     from spaces.aoti import applying

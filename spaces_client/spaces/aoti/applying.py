@@ -7,15 +7,24 @@ from typing import Any
 
 import torch
 
+from spaces.aoti.kept import KeptWeights
 from spaces.aoti.model import CompiledModel, Eager, LazyModel
 from spaces.aoti.weights import Weights
 
 
 def apply(compiled: CompiledModel, module: torch.nn.Module, method: str) -> None:
     """See `spaces.aoti_apply`."""
-    if compiled.weights is None:
-        compiled = compiled.with_weights(Weights.of_module(module))
-    setattr(module, method, _in_place_of(_own(module, method), compiled))
+    own = _own(module, method)
+    match compiled.weights:
+        case KeptWeights() as kept if not kept.are_those_of(module):
+            kept.read_ahead()
+            _free_parameters(module)
+            setattr(module, method, _in_place_of(own, compiled, eager=None))
+        case None | KeptWeights():
+            bound = compiled.with_weights(Weights.of_module(module))
+            setattr(module, method, _in_place_of(own, bound, eager=own))
+        case _:
+            setattr(module, method, _in_place_of(own, compiled, eager=own))
 
 
 def patch(module: torch.nn.Module, model: LazyModel, method: str) -> None:
@@ -26,15 +35,21 @@ def patch(module: torch.nn.Module, model: LazyModel, method: str) -> None:
 def _own(module: torch.nn.Module, method: str) -> Eager:
     """The module's own code, also if it has been replaced before."""
     there: Eager = getattr(module, method)
-    return getattr(there, "eager", there)
+    return getattr(there, "own", there)
 
 
-def _in_place_of(eager: Eager, compiled: CompiledModel) -> Eager:
+def _in_place_of(own: Eager, compiled: CompiledModel, eager: Eager | None) -> Eager:
     """A function with the signature of the module's own, which `torch.export` and pipelines look at."""
 
-    @functools.wraps(eager)
+    @functools.wraps(own)
     def call(*args: Any, **kwargs: Any) -> Any:  # Any: the module's own arguments
         return compiled.run(eager, args, kwargs)
 
-    call.eager = eager  # type: ignore[attr-defined] # read by `_own`
+    call.own = own  # type: ignore[attr-defined] # read by `_own`
     return call
+
+
+def _free_parameters(module: torch.nn.Module) -> None:
+    """Let go of the values that the compiled code has other ones for; type and device still answer."""
+    for parameter in module.parameters():
+        parameter.data = torch.empty(0, dtype=parameter.dtype, device=parameter.device)

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import torch
 
 from spaces.aoti import place
+from spaces.aoti.kept import keep, kept
 from spaces.aoti.package import Archive, Package
 from spaces.aoti.weights import Tensors, Weights
 
@@ -36,8 +37,9 @@ class Source(Protocol):
 class CompiledModel:
     """What `aoti_compile` returns: called like the module that was exported.
 
-    It is sent to other processes without its weights; `aoti_apply` gives it those of a module there. Where its package
-    is missing or does not fit, as in a process without a GPU, it runs `eager`, the uncompiled code.
+    It is sent to other processes without its weights, but for those that were made while it was compiled; `aoti_apply`
+    gives it those of a module there. Where its package is missing or does not fit, as in a process without a GPU, it
+    runs `eager`, the uncompiled code.
     """
 
     def __init__(
@@ -52,11 +54,11 @@ class CompiledModel:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.run(self._eager, args, kwargs)
 
-    def __reduce__(self) -> tuple[type, tuple[Package]]:
+    def __reduce__(self) -> tuple[Callable[..., CompiledModel], tuple[Package, str | None]]:
         package = self._source.find()
         if package is None:
             raise PicklingError("a model that has not been compiled yet cannot be sent to another process")
-        return CompiledModel, (package,)
+        return _arrived, (package, keep(self.weights))
 
     def __deepcopy__(self, _memo: object) -> CompiledModel:
         """Itself, as a copy of its module goes on to use it."""
@@ -106,6 +108,11 @@ class LazyModel:
     def with_weights(self, weights: Tensors | Weights) -> CompiledModel:
         """The package for one module, whose state this is."""
         return CompiledModel(self._package, weights if isinstance(weights, Weights) else Weights(weights))
+
+
+def _arrived(package: Package, weights: str | None) -> CompiledModel:
+    """Named in pickles: the model in the process that it was sent to."""
+    return CompiledModel(package, None if weights is None else kept(weights))
 
 
 def _source(given: Archive | Source) -> Source:

@@ -16,8 +16,10 @@ from torch._inductor import config as inductor_config
 from torch.utils._pytree import tree_leaves
 
 from spaces.aoti import place
+from spaces.aoti.weights import is_plain, sha256
 
 _DEVICE = re.compile(r"device\(type='(?:cuda|cpu)'(?:, index=\d+)?\)")
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class Recipe:
         """Read off everything that the compiled code depends on. The values of weights are not among it."""
         parts = [torch.__version__, _configuration(), repr(sorted(options.items()))]
         parts += [str(program.graph_signature), str(program.range_constraints), str(program.call_spec)]
-        parts += [*_graphs(program), *_inputs(program), *_constants(program)]
+        parts += [*_graphs(program), *_inputs(program), *_wrappers(program), *_constants(program)]
         tensors = [*_example_tensors(program), *program.state_dict.values()]
         kind = "cuda" if any(tensor.device.type == "cuda" for tensor in tensors) else "cpu"
         return cls(kind, _sha256(parts))
@@ -67,14 +69,23 @@ def _shape(value: torch.Tensor) -> str:
     return f"{tuple(value.shape)} {value.dtype} {value.stride()}"
 
 
+def _wrappers(program: torch.export.ExportedProgram) -> list[str]:
+    """How quantized weights are made up, of which the graph says nothing."""
+    return [f"{name} {_made_up(tensor)}" for name, tensor in program.state_dict.items() if not is_plain(tensor)]
+
+
+def _made_up(tensor: torch.Tensor) -> str:
+    if is_plain(tensor):
+        return _shape(tensor)
+    names, context = tensor.__tensor_flatten__()
+    inner = [f"{name} {_made_up(getattr(tensor, name))}" for name in names]
+    return _ADDRESS.sub("", f"{type(tensor).__module__}.{type(tensor).__qualname__} {inner} {context!r}")
+
+
 def _constants(program: torch.export.ExportedProgram) -> list[str]:
     """Tensors that the code itself made: the package brings their values along."""
-    described = []
-    for name, value in sorted(program.constants.items()):
-        if isinstance(value, torch.Tensor):
-            data = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
-            described.append(f"{name} {hashlib.sha256(data).hexdigest()}")
-    return described
+    values = sorted(program.constants.items())
+    return [f"{name} {sha256(value)}" for name, value in values if isinstance(value, torch.Tensor)]
 
 
 def _example_tensors(program: torch.export.ExportedProgram) -> list[torch.Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
@@ -48,7 +49,7 @@ class Weights:
 def tensors_of_program(program: torch.export.ExportedProgram) -> Tensors:
     constants = {name: value for name, value in program.constants.items() if isinstance(value, torch.Tensor)}
     tensors = {**constants, **program.state_dict}
-    if any(map(is_traceable_wrapper_subclass, tensors.values())):
+    if not all(map(is_plain, tensors.values())):
         return {**tensors, **tensors_of_module(program.module())}
     return tensors
 
@@ -63,6 +64,17 @@ def tensors_of_module(module: torch.nn.Module) -> Tensors:
     named: dict[str, torch.Tensor] = dict(structure.named_buffers(remove_duplicate=False))
     named.update(structure.named_parameters(remove_duplicate=False))
     return named
+
+
+def is_plain(tensor: torch.Tensor) -> bool:
+    """Whether a tensor is no wrapper around others, as a quantized one is."""
+    return not is_traceable_wrapper_subclass(tensor)
+
+
+def sha256(tensor: torch.Tensor) -> str:
+    """The digest of a tensor's values."""
+    data = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+    return hashlib.sha256(data).hexdigest()
 
 
 def _structure(module: torch.nn.Module) -> Any:  # Any: of the module's own class

@@ -103,9 +103,9 @@ def relocate(move: Callable[[list[Any]], list[Any]]) -> None:
     `move` gets the distinct `torch.UntypedStorage`s and returns their replacements in the same order.
     """
     if _is_loaded():
-        from spaces.emulation import weights
+        from spaces.emulation import marks, weights
 
-        weights.relocate(move)
+        weights.relocate(move, marks.tracked(), marks.CUDA)
 
 
 def drop_weights() -> None:

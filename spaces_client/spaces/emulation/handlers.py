@@ -174,6 +174,8 @@ def _tensor(_mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: dic
     device = kwargs.get("device")
     kwargs = {**kwargs, "pin_memory": False}
     where = place(data) if isinstance(data, Tensor) and device is None else CPU
+    if where == DROPPED:
+        raise weights_are_gone("torch.tensor()")
     if names_cuda(device):
         where, kwargs["device"] = CUDA, CPU_DEVICE
     result = func(*args, **kwargs)

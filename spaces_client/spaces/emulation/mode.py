@@ -4,7 +4,7 @@ Torch offers every call to the mode first. A factory with `device="cuda"` runs o
 an operation with a marked operand has its new results marked; everything about devices is answered by the
 handlers in `handlers.py`. Operands on "cuda" and on the CPU may be mixed, and the result is on "cuda": torch would
 refuse, but a mark can be missing where C++ makes a tensor behind Python's back, and code that is right on a GPU
-must never fail here. An operation costs about 3 µs more than without the mode.
+must never fail here. An operation costs 3 to 5 µs more than without the mode.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Emulation(TorchFunctionMode):  # type: ignore[misc]  # torch is untyped he
         if kwargs:
             if kwargs.get("device") is not None or "pin_memory" in kwargs:
                 return _with_device(func, args, kwargs)
-            where = highest(args) or highest(kwargs.values())
+            where = max(highest(args), highest(kwargs.values()))
         else:
             kwargs = {}
             where = highest(args)
@@ -75,7 +75,7 @@ def _with_device(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[s
     where = highest(args)
     if where == DROPPED and not func.__name__.endswith("_like"):
         raise weights_are_gone(func.__name__)
-    kwargs = {**kwargs, **({"pin_memory": False} if "pin_memory" in kwargs else {})}
+    kwargs = kwargs | ({"pin_memory": False} if "pin_memory" in kwargs else {})
     if device is not None:
         where = CUDA if names_cuda(device) else CPU
         kwargs["device"] = CPU_DEVICE if where else device

@@ -81,13 +81,11 @@ def _take(tensors: list[torch.Tensor], device: torch.device, move: weights.Move 
     def copy(storages: list[weights.Storage]) -> list[weights.Storage]:
         return [_copied(storage, device) for storage in storages]
 
-    weights.relocate(move or copy, tensors)
+    weights.relocate(move or copy, tensors, CPU)
     weights.move_alone(tensors, device)
 
 
 def _copied(storage: weights.Storage, device: torch.device) -> weights.Storage:
     if device.type == "cpu":
-        storage.emulated_place = CPU
         return storage
-    real = torch.UntypedStorage(storage.nbytes(), device=device)
-    return real.copy_(storage)
+    return torch.UntypedStorage(storage.nbytes(), device=device).copy_(storage)

@@ -17,13 +17,13 @@ Move = Callable[[list[Storage]], list[Storage]]
 """Given distinct storages, returns as many new ones, in the same order and with the same bytes."""
 
 
-def relocate(move: Move, tensors: list[torch.Tensor] | None = None) -> None:
-    """Give every tracked storage the memory that `move` returns for it; the tensors stay the same objects."""
+def relocate(move: Move, tensors: list[torch.Tensor], where: int) -> None:
+    """Give every storage the memory that `move` returns for it, at `where`; the tensors stay the same objects."""
     with torch._C.DisableTorchFunction(), torch.no_grad():
-        groups = _by_storage(tracked() if tensors is None else tensors)
+        groups = _by_storage(tensors)
         storages = [storage for storage, _ in groups]
-        for (old, sharing), new in zip(groups, move(storages), strict=True):
-            new.emulated_place = old.emulated_place
+        for (_, sharing), new in zip(groups, move(storages), strict=True):
+            new.emulated_place = where
             for tensor in sharing:
                 repoint(tensor, new)
 

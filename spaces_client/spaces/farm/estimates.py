@@ -1,10 +1,10 @@
 """How long a task will take: what its function declares, and more and more what its tasks really took.
 
-One `Learned` is kept for each function, revision aside, and each duration that it declares: a callable duration knows
-the size of the job, so what it answers is part of the key. Whoever pushes a task asks for its estimate and for its
-handicap in the rank; whoever ends one updates what is known, but only by a run that succeeded or was stopped at its
-limit: how soon a function fails or is cancelled says nothing of how long it takes. `docs/ranking.md` has the
-measurements behind every default.
+One `Learned` is kept for each function, revision aside, and each `step` of the duration that it declares: a callable
+duration knows the size of the job, so what it answers is part of the key. Whoever pushes a task asks for its estimate
+and for its handicap in the rank; whoever ends one updates what is known, but only by a run that succeeded or was
+stopped at its limit: how soon a function fails or is cancelled says nothing of how long it takes. `docs/ranking.md`
+has the measurements behind every default.
 """
 
 from __future__ import annotations
@@ -46,6 +46,14 @@ class Learned:
 
 
 NOTHING = Learned()
+
+
+def step(declared: float) -> int:
+    """Which declared durations learn together: those within a fifth of each other.
+
+    Else a callable that answers something new for every call would teach nothing, and fill the broker.
+    """
+    return round(4 * math.log2(declared))
 
 
 def update(learned: Learned, seconds: float, rules: EstimateRules = DEFAULT) -> Learned:

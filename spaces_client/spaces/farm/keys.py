@@ -14,8 +14,15 @@
 | `idle:{size}`                | ZSET   | idle workers of a size by when that is stale  | IDLE after the last one      |
 | `warmth:{worker}`            | HASH   | Space: seconds to a ready child, of an idle   | IDLE, or until it claims     |
 | `call:{worker}`              | LIST   | a token; wakes this one worker                | IDLE, or until it claims     |
+| `serving:{size}`             | SET    | live workers that serve a size                | WAITING after the last beat  |
+| `arrivals`                   | ZSET   | ids of all waiting tasks by their arrival     | WAITING after the last push  |
+| `learned:{space}`            | HASH   | function and step: what its runs took         | LEARNED after the last run   |
+| `forecast`                   | STRING | when what waits will begin, packed            | about a second               |
+| `refused`                    | HASH   | limit: tasks that it refused or ended         | REFUSED after the last one   |
 | `clients`                    | ZSET   | web processes by the expiry of theirs         | WAITING after the last beat  |
 | `client:{client}`            | SET    | ids of the tasks that it waits for            | WAITING after the last push  |
+| `usage:{visitor}`            | HASH   | GPU seconds that a visitor has used           | a day and ten half-lives     |
+| `reserved:{visitor}`         | HASH   | their tasks that wait or run: seconds of each | WAITING after the last push  |
 | `last_beat`                  | STRING | when anyone last beat: shows our outages      | ENDED                        |
 | `cancellations:{worker}`     | PUBSUB | `{id} {reason}` of a task to be stopped       |                              |
 | `blob:{name}`                | STRING | a payload too large for a message             | set by whoever writes it     |
@@ -25,10 +32,14 @@
 | `registrations`              | PUBSUB | the name of a Space that registers            |                              |
 | `spaces`                     | SET    | names of Spaces                               | permanent                    |
 
-Fields of a task: `task` (packed) and `message` (Celery's), both until the end; `space`, `size`, `client`, `score`,
-`estimate`, `time_limit`, `state`, `enqueued_at`, `started_at`, `ended_at`, `worker`, `attempt` (claims so far; with
+Fields of a task: `task` (packed) and `message` (Celery's), both until the end; `label`, `space`, `size`, `client`,
+`score`, `estimate`, `time_limit`, `state`, `enqueued_at`, `started_at`, `ended_at`, `worker`, `attempt` (claims so far; with
 `worker` it fences every write), `lost` (workers that died with it), `batch` (the last batch of events, so that one sent
-twice is written once), and once its cancellation is asked for `reason` and `cancelled`, the packed event.
+twice is written once), and once its cancellation is asked for `reason` and `cancelled`, the packed event. Where quotas
+are on also `visitor`, `rate` (seconds charged for each second held), `half_life`, `reserved` until it ends, and then
+`charged`.
+
+Fields of a usage: `used` since `since`, when the day began, and `decayed` at `at`, what counts in the rank.
 
 All keys share one hash tag, so one script may touch any of them, also in a cluster. Times are the broker's, in seconds.
 """
@@ -39,14 +50,22 @@ import inspect
 import re
 from dataclasses import dataclass
 
+from spaces.farm.task import Size
+
 #: Seconds that a task may wait or run; a forgotten one is gone after that.
 WAITING = 24 * 3600
 
 #: Seconds that the outcome of a task can be read after its end.
 ENDED = 3600
 
+#: Seconds after its first task that a visitor's day ends, and its quota is whole again.
+DAY = 24 * 3600
+
 #: Seconds that a worker counts as idle after it looked for a task in vain; while idle it looks again each second.
 IDLE = 3
+
+#: Seconds for which it is remembered how long the tasks of a Space take, and how many tasks were refused.
+LEARNED = REFUSED = 30 * 24 * 3600
 
 #: About how many events a stream keeps.
 EVENTS_KEPT = 10_000
@@ -111,6 +130,26 @@ class Keys:
         """LIST of a token that wakes one idle worker, where `bell` wakes any; IDLE, or until it claims."""
         return f"{self.prefix}:call:{worker}"
 
+    def serving(self, size: str) -> str:
+        """SET of the live workers that serve a size; WAITING after the last beat."""
+        return f"{self.prefix}:serving:{size}"
+
+    def arrivals(self) -> str:
+        """ZSET of all waiting tasks by when they were pushed; WAITING after the last push."""
+        return f"{self.prefix}:arrivals"
+
+    def learned(self, space: str) -> str:
+        """HASH of what the runs of each function of a Space took; LEARNED after the last one."""
+        return f"{self.prefix}:learned:{space}"
+
+    def forecast(self) -> str:
+        """STRING, when what waits will begin; as long as a forecast counts as fresh."""
+        return f"{self.prefix}:forecast"
+
+    def refused(self) -> str:
+        """HASH of how many tasks each limit refused or ended; REFUSED after the last one."""
+        return f"{self.prefix}:refused"
+
     def clients(self) -> str:
         """ZSET of web processes by the expiry of their lease; WAITING after the last beat."""
         return f"{self.prefix}:clients"
@@ -118,6 +157,14 @@ class Keys:
     def client(self, client: str) -> str:
         """SET of the tasks that a web process waits for; WAITING after the last push."""
         return f"{self.prefix}:client:{client}"
+
+    def usage(self, visitor: str) -> str:
+        """HASH of the GPU seconds that a visitor has used; a day and ten half-lives after the last change."""
+        return f"{self.prefix}:usage:{visitor}"
+
+    def reserved(self, visitor: str) -> str:
+        """HASH of a visitor's tasks that wait or run, each with the seconds it reserves; WAITING after the last push."""
+        return f"{self.prefix}:reserved:{visitor}"
 
     def last_beat(self) -> str:
         """STRING, the time of the last beat of any worker or client; ENDED."""
@@ -158,7 +205,7 @@ class Keys:
     def in_lua(self) -> str:
         """The same names and lifetimes for scripts: `keys.task(id)`, `WAITING`."""
         named = [_in_lua(self, name) for name, _ in inspect.getmembers(type(self), inspect.isfunction) if _is_key(name)]
-        numbers = f"local WAITING, ENDED, IDLE, EVENTS_KEPT = {WAITING}, {ENDED}, {IDLE}, {EVENTS_KEPT}"
+        numbers = f"local WAITING, ENDED, DAY, IDLE, EVENTS_KEPT = {WAITING}, {ENDED}, {DAY}, {IDLE}, {EVENTS_KEPT}"
         return "\n".join([numbers, "local keys = {}", *named])
 
 

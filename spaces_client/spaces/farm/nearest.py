@@ -31,9 +31,14 @@ class NearestStore:
 
     def write(self, encoded: Encoded) -> Blob:
         """Keep an encoded value where every worker can read it."""
+        return (self._files if self.near else self._strings).write(encoded)
+
+    @property
+    def near(self) -> bool:
+        """Whether every live worker is on this host."""
         if time.monotonic() - self._asked_at > KNOWN_FOR:
             self._near, self._asked_at = self._hosts() == {self._host}, time.monotonic()
-        return (self._files if self._near else self._strings).write(encoded)
+        return self._near
 
     def read(self, blob: Blob) -> Encoded:
         raise ValueError(f"{blob.name} is read from where it was put")

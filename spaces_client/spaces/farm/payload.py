@@ -29,3 +29,15 @@ class Payload:
     body: bytes = b""
     buffers: tuple[bytes, ...] = ()
     blob: Blob | None = None
+    files: tuple[FileCopy, ...] = ()  #: that the value names, for a reader on another host
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class FileCopy:
+    """A file that travels with a payload: it is to appear at the same path."""
+
+    path: str
+    size_bytes: int
+    modified_ns: int
+    content: Payload

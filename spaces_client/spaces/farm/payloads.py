@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from inspect import Signature
 from typing import Any
 
 from spaces.farm import blobs
 from spaces.farm.blobs import Store
 from spaces.farm.codec import Codec, Encoded
+from spaces.farm.files import Files
 from spaces.farm.payload import Payload
 
 
 class Payloads:
-    """Writes to the first of its stores, reads from whichever holds a payload."""
+    """Writes to the first of its stores, reads from whichever holds a payload.
 
-    def __init__(self, codec: Codec, *stores: Store) -> None:
+    `files` are those of the Space, which travel with values while `far` says that the other side has another disk.
+    """
+
+    def __init__(
+        self, codec: Codec, *stores: Store, files: Files | None = None, far: Callable[[], bool] = lambda: False
+    ) -> None:
         self.codec = codec
         self._stores = stores
+        self._files = files
+        self._far = far
 
     def of_call(
         self,
@@ -31,14 +40,16 @@ class Payloads:
 
         `more` is what a Space's own web process sends along: see `spaces.state.outgoing`.
         """
-        return self._packed(self.codec.encode_call(label, signature, args, kwargs, *more))
+        return self._packed(self.codec.encode_call(label, signature, args, kwargs, *more), (args, kwargs))
 
     def of_result(self, label: str, value: object, verb: str) -> Payload:
         """A value that a function `returned` or `yielded`. Raises EncodingError."""
-        return self._packed(self.codec.encode_result(label, value, verb))
+        return self._packed(self.codec.encode_result(label, value, verb), value)
 
     def value(self, payload: Payload) -> Any:  # Any: what was encoded
-        """The value; its blob stays. Raises BlobGone, EncodingError."""
+        """The value; its blob stays, its files appear. Raises BlobGone, EncodingError."""
+        if payload.files and self._files is not None:
+            self._files.place(payload.files, self._stores)
         encoded = blobs.unpack(payload, self._stores)
         return self.codec.decode(encoded.body, encoded.buffers)
 
@@ -51,7 +62,11 @@ class Payloads:
 
     def discard(self, payload: Payload) -> None:
         """Forget a payload that nobody reads any more."""
-        blobs.discard(payload, self._stores)
+        for each in (payload, *(copy.content for copy in payload.files)):
+            blobs.discard(each, self._stores)
 
-    def _packed(self, encoded: Encoded) -> Payload:
-        return blobs.pack(encoded, self._stores[0])
+    def _packed(self, encoded: Encoded, value: object) -> Payload:
+        payload = blobs.pack(encoded, self._stores[0])
+        if self._files is None or not self._far():
+            return payload
+        return replace(payload, files=self._files.copies(value, self._stores[0]))

@@ -47,9 +47,11 @@ class SpaceRecord:
     name: str
     revision: str
     app_file: str  #: absolute path on the host that serves the Space
+    root: str  #: the Space's folder, likewise
     alone: bool  #: the script is the whole Space
     host: str
     python: str  #: the interpreter that runs the Space
+    isolated: bool  #: that interpreter is of an environment made for the Space
     functions: tuple[FunctionRecord, ...]
     calls: tuple[ImportCall, ...] = ()  #: what came of the calls that the script made before its launch
 
@@ -61,7 +63,7 @@ class SpaceRecord:
     @property
     def source(self) -> Source:
         """The Space's files, where this host has them at the same path."""
-        return Source(Path(self.app_file), self.alone)
+        return Source(Path(self.app_file), self.alone, Path(self.root))
 
     def function(self, name: str) -> FunctionRecord:
         """The function of this name. Raises RefusedError, naming those that there are."""
@@ -146,9 +148,11 @@ def record_of(
         name=name,
         revision=f"{digest}.{len(calls)}" if calls else digest,
         app_file=str(source.app_file.resolve()),
+        root=str(source.root.resolve()),
         alone=source.alone,
         host=host,
         python=sys.executable,
+        isolated=(Path(sys.prefix) / "notes.json").is_file(),
         functions=tuple(functions),
         calls=calls,
     )

@@ -17,11 +17,16 @@ from spaces.farm.keys import Keys
 AWAY = (BrokerGone, BrokerSilent)
 
 
+#: What every script may use, in this order.
+_SHARED = ("quota", "lib")
+
+
 @cache
 def source(name: str, keys: Keys) -> str:
     """The text of a script, complete."""
     folder = files("spaces.farm") / "lua"
-    return "\n".join([keys.in_lua(), (folder / "lib.lua").read_text(), (folder / f"{name}.lua").read_text()])
+    parts = [(folder / f"{part}.lua").read_text() for part in (*_SHARED, name)]
+    return "\n".join([keys.in_lua(), *parts])
 
 
 class Scripts:

@@ -45,6 +45,11 @@ class Piece:
         return self.code.co_names
 
     @property
+    def read_names(self) -> frozenset[str]:
+        """Those that it does not only write."""
+        return frozenset(self.names) - _only(self.code, _WRITES)
+
+    @property
     def inner(self) -> Iterator[Piece]:
         """What is defined directly inside."""
         return (Piece(self.module, each) for each in self.code.co_consts if isinstance(each, CodeType))
@@ -62,6 +67,7 @@ class SpaceCode:
         self._modules = {module.__name__: module for module in modules}
         self.pieces = [piece for module in self._modules.values() for piece in _all_of(_body(module))]
         self._bodies = {(each.module, each.code.co_qualname): each for each in self.pieces if not each.is_function}
+        self._read = {(each.module, each.code.co_qualname, each.code.co_firstlineno): each for each in self.pieces}
         self._by_attribute = self._reachable_by_attribute()
 
     def reached_from(self, functions: Iterable[Callable[..., object]]) -> set[Piece]:
@@ -75,13 +81,19 @@ class SpaceCode:
                 open_ends.extend(self._next(piece))
         return reached
 
-    def uses(self, piece: Piece) -> set[tuple[str, str]]:
-        """The globals that a piece reads or writes, as (module, name)."""
-        names = _globals_in(piece.code)
+    def reads(self, piece: Piece) -> set[tuple[str, str]]:
+        """The globals that a piece reads, as (module, name)."""
+        names = _globals_in(piece.code) & piece.read_names
         if names & _READ_ANYTHING:
-            names = names | vars(self._modules[piece.module]).keys()
-        used = {(piece.module, name) for name in names if name in self._scope(piece) or not hasattr(builtins, name)}
-        return used | {(own, name) for own in self._modules_in(piece) for name in piece.names if self._has(own, name)}
+            names = names | self._scope(piece).keys()
+        read = {(piece.module, name) for name in names if name in self._scope(piece) or not hasattr(builtins, name)}
+        return read | self._in_modules(piece, piece.read_names)
+
+    def writes(self, piece: Piece) -> set[tuple[str, str]]:
+        """The globals that a piece gives another value, without reading them."""
+        names = frozenset(piece.names) - piece.read_names
+        written = {(piece.module, name) for name in names & _globals_in(piece.code)}
+        return written | self._in_modules(piece, names)
 
     def _next(self, piece: Piece) -> Iterator[Piece]:
         yield from piece.inner
@@ -93,11 +105,11 @@ class SpaceCode:
     def _scope(self, piece: Piece) -> Mapping[str, object]:
         return vars(self._modules[piece.module])
 
-    def _has(self, module: str, name: str) -> bool:
-        return name in vars(self._modules[module])
+    def _in_modules(self, piece: Piece, names: frozenset[str]) -> set[tuple[str, str]]:
+        """Globals of own modules that a piece names: in `settings.STEPS` is one."""
+        return {(own, name) for own in self._modules_in(piece) for name in names & vars(self._modules[own]).keys()}
 
     def _modules_in(self, piece: Piece) -> Iterator[str]:
-        """Own modules that a piece names: `settings.STEPS` is a global too."""
         scope = self._scope(piece)
         for name in piece.names:
             found = scope.get(name)
@@ -116,11 +128,15 @@ class SpaceCode:
                 for item in list(value.values() if isinstance(value, dict) else value):
                     yield from self._behind(item, inside=True)
             case FunctionType() if (function := _unwrapped(value)).__globals__.get("__name__") in self._modules:
-                yield Piece(str(function.__globals__["__name__"]), function.__code__)
+                yield self._piece_of(Piece(str(function.__globals__["__name__"]), function.__code__))
                 for cell in function.__closure__ or ():
                     yield from self._behind(_content(cell), inside=True)
             case _:
                 yield from self._class_behind(value if isinstance(value, type) else type(value))
+
+    def _piece_of(self, live: Piece) -> Piece:
+        """The same piece as it was read, for code that runs may differ from it in a flag."""
+        return self._read.get((live.module, live.code.co_qualname, live.code.co_firstlineno), live)
 
     def _class_behind(self, cls: type) -> Iterator[Piece]:
         for each in type.mro(cls):
@@ -138,15 +154,28 @@ class SpaceCode:
         return found
 
 
+_GLOBAL_WRITES = frozenset({"STORE_GLOBAL", "DELETE_GLOBAL"})
+_GLOBALS = _GLOBAL_WRITES | {"LOAD_GLOBAL", "LOAD_NAME"}
+_WRITES = _GLOBAL_WRITES | {"STORE_ATTR", "DELETE_ATTR"}
+
+
 @functools.lru_cache(maxsize=4096)
+def _operations(code: CodeType) -> Mapping[str, frozenset[str]]:
+    """What the code does with each name, as names of instructions."""
+    found: dict[str, set[str]] = {name: set() for name in code.co_names}
+    for each in dis.get_instructions(code):
+        if isinstance(each.argval, str) and each.argval in found and "FAST" not in each.opname:
+            found[each.argval].add(each.opname)
+    return {name: frozenset(operations) for name, operations in found.items()}
+
+
 def _globals_in(code: CodeType) -> frozenset[str]:
     """Names that the code itself takes from, or puts into, its module."""
-    known = set(code.co_names)
-    return frozenset(
-        each.argval
-        for each in dis.get_instructions(code)
-        if each.opname in ("LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL", "DELETE_GLOBAL") and each.argval in known
-    )
+    return frozenset(name for name, operations in _operations(code).items() if operations & _GLOBALS)
+
+
+def _only(code: CodeType, operations: frozenset[str]) -> frozenset[str]:
+    return frozenset(name for name, found in _operations(code).items() if found and found <= operations)
 
 
 def _all_of(piece: Piece | None) -> Iterator[Piece]:

@@ -34,7 +34,7 @@ class Incoming:
         self._places = {(each.module, each.path): each for each in space.sent}
         self._applied: dict[Slot, _Applied] = {}
         self._web = ""
-        self._told: set[Slot] = set()
+        self._told: set[tuple[Namespace, str]] = set()
 
     @contextmanager
     def during(self, packed: bytes, tell: Callable[[ChangedGlobals], None]) -> Iterator[None]:
@@ -48,10 +48,11 @@ class Incoming:
         try:
             yield
         finally:
-            changed = [slot for slot, mark in self._missed().items() if not same(mark, before.get(slot))]
+            after = self._missed()
+            changed = [key for key, mark in after.items() if not same(mark, before.get(key)) and key not in self._told]
             if changed:
                 self._told.update(changed)
-                tell(ChangedGlobals(tuple(ChangedGlobal(str(each), self._space.web_reader(each)) for each in changed)))
+                tell(ChangedGlobals(tuple(self._described(place, name) for place, name in changed)))
 
     def apply(self, changes: Changes) -> None:
         """Take over what is new. After a web process, another one's globals start from those of the launch."""
@@ -85,15 +86,18 @@ class Incoming:
         logger.warning("the global %r was changed in the web process, but not here: %s", str(change.slot), reason)
 
     def _forget(self) -> None:
-        for applied in self._applied.values():
+        for applied in reversed(self._applied.values()):  # two globals may be one object
             applied.undo()
         self._applied.clear()
 
-    def _missed(self) -> dict[Slot, Mark]:
-        """What those globals are like whose change the web process would miss, and was not told of before."""
-        marks = self._space.marks
-        found = {each.slot(name): marks.of(value) for each in self._space.missed for name, value in each.items()}
-        return {slot: mark for slot, mark in found.items() if slot not in self._told}
+    def _missed(self) -> dict[tuple[Namespace, str], Mark]:
+        """What those globals are like whose change the web process would miss."""
+        mark = self._space.marks.of
+        return {(place, name): mark(value) for place in self._space.missed for name, value in place.items()}
+
+    def _described(self, place: Namespace, name: str) -> ChangedGlobal:
+        slot = place.slot(name)
+        return ChangedGlobal(str(slot), self._space.web_reader(slot))
 
 
 @dataclass(slots=True)

@@ -10,10 +10,10 @@ import pickle
 import sys
 import weakref
 from collections import deque
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
 from datetime import date, time, timedelta, tzinfo
 from decimal import Decimal
-from enum import Enum
+from enum import Enum, auto
 from itertools import count
 from pathlib import PurePath
 from types import SimpleNamespace
@@ -50,6 +50,7 @@ class Marks:
         self._is_own = is_own
         self._placed = placed
         self._numbers = _Numbers()
+        self._kinds: dict[type, _Kind] = {}
         self._large: set[int] = set()  # ids of values that were found to be: no second try
 
     def of(self, value: object) -> Mark:
@@ -73,15 +74,23 @@ class Marks:
             return NotImplemented
         if not self._counts_by_content(value):
             return _identified, (self._numbers.of(value),)
-        if self._is_own(type(value)):
+        if self._kind(type(value)) is _Kind.OWN:
             return _identified, (type(value).__qualname__,), object.__getattribute__(value, "__dict__")
         return NotImplemented
 
     def _counts_by_content(self, value: object) -> bool:
-        cls = type(value)
-        if self._is_own(cls):
-            return id(value) not in self._placed
-        return issubclass(cls, _DATA) or issubclass(cls, _DATA_TOO) or _is_small_array(value)
+        match self._kind(type(value)):
+            case _Kind.OWN:
+                return id(value) not in self._placed
+            case _Kind.ARRAY:
+                return bool(value.nbytes < MOST_BYTES)  # type: ignore[attr-defined] # it is an array
+            case kind:
+                return kind is _Kind.DATA
+
+    def _kind(self, cls: type) -> _Kind:
+        if cls not in self._kinds:
+            self._kinds[cls] = _Kind.OWN if self._is_own(cls) else _kind_of(cls)
+        return self._kinds[cls]
 
     def _written(self, value: object) -> Mark:
         file = _Bounded()
@@ -97,12 +106,16 @@ class Marks:
     def _rough(self, value: object) -> Mark:
         if not isinstance(value, (list, tuple, dict, set, frozenset, deque, bytearray)):
             return self.identity(value)
-        ends: list[object] = []
-        if value and isinstance(value, (list, tuple, deque)):
-            ends = [value[0], value[-1]]
-        elif value and isinstance(value, dict):
-            ends = [*list(value.items())[-1]]
-        return _Rough((id(value), len(value), *(each if type(each) in _ATOMS else id(each) for each in ends)))
+        return _Rough((id(value), len(value), *(each if type(each) in _ATOMS else id(each) for each in _ends(value))))
+
+
+class _Kind(Enum):
+    """What a class says of the marks of its objects."""
+
+    DATA = auto()
+    ARRAY = auto()
+    OWN = auto()
+    OTHER = auto()
 
 
 class _Identity(int):
@@ -189,8 +202,17 @@ def _identified(what: object) -> object:
     return what
 
 
-def _is_small_array(value: Any) -> bool:  # Any: a numpy array or scalar, or anything else
+def _ends(value: object) -> Iterable[object]:
+    try:
+        if isinstance(value, dict):
+            return next(reversed(value.items()))
+        return (value[0], value[-1]) if isinstance(value, (list, tuple, deque)) else ()
+    except (LookupError, RuntimeError, StopIteration, TypeError):  # it is empty, or changed meanwhile
+        return ()
+
+
+def _kind_of(cls: type) -> _Kind:
     numpy = sys.modules.get("numpy")
-    if numpy is None or not isinstance(value, (numpy.ndarray, numpy.generic)):
-        return False
-    return bool(value.nbytes < MOST_BYTES)
+    if numpy is not None and issubclass(cls, (numpy.ndarray, numpy.generic)):
+        return _Kind.ARRAY
+    return _Kind.DATA if issubclass(cls, _DATA) or issubclass(cls, _DATA_TOO) else _Kind.OTHER

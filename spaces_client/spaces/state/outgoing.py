@@ -13,7 +13,9 @@ from dataclasses import dataclass
 
 from spaces.errors import EncodingError
 from spaces.farm.codec import Codec
+from spaces.farm.explain import find_culprit
 from spaces.farm.payload import Payload
+from spaces.farm.pickling import Unsendable
 from spaces.farm.wire import pack
 from spaces.state.changes import Change, Changes
 from spaces.state.marks import Mark, same
@@ -66,8 +68,9 @@ class Outgoing:
         try:
             payload = None if value is MISSING else self._encoded(value)
         except EncodingError as error:
+            if not record.unsent:
+                self._warn(namespace, name, find_culprit(value, error, self._refusal).clause)
             record.unsent = True
-            self._warn(namespace, name, str(error))
         except RuntimeError as error:
             self._warn(namespace, name, f"it changed while it was read ({error})")
             return
@@ -79,8 +82,15 @@ class Outgoing:
     def _encoded(self, value: object) -> Payload:
         encoded = self._codec.encode(value)
         if encoded.size_bytes > MOST_BYTES:
-            raise EncodingError(_TOO_LARGE)
+            raise Unsendable(f"{encoded.size_bytes / 2**20:.1f} MB", _TOO_LARGE, culprit=value)
         return Payload(bytes(encoded.body), tuple(map(bytes, encoded.buffers)))
+
+    def _refusal(self, value: object) -> EncodingError | None:
+        try:
+            self._codec.encode(value)
+        except EncodingError as error:
+            return error
+        return None
 
     def _warn(self, namespace: Namespace, name: str, reason: str) -> None:
         slot = namespace.slot(name)
@@ -101,10 +111,7 @@ class _Record:
         return id(value) == self.first_id
 
 
-_TOO_LARGE = (
-    f"what changed is too large to go along with every call, which takes {MOST_BYTES // 2**20} MB of globals in all. "
-    "Pass it as an argument"
-)
+_TOO_LARGE = f"changed globals go along with every call, which takes {MOST_BYTES // 2**20} MB of them in all"
 
 
 def _size(payload: Payload | None) -> int:

@@ -101,6 +101,7 @@ class SpaceGlobals:
         self._gpu = _in_order(code.reached_from(functions))
         self._gpu_readers = _readers(code, self._gpu)
         self._web_readers = _readers(code, (each for each in code.pieces if each.is_function and each not in self._gpu))
+        self._gpu_writes = {name for piece in self._gpu for name in code.writes(piece)}
         attributes = _attributes(self._gpu)
         self.sent = [replace(each, names=attributes) for each in self._objects()]
         placed = {id(each.owner) for each in self.sent}
@@ -111,19 +112,19 @@ class SpaceGlobals:
     def gpu_reader(self, slot: Slot) -> str:
         """A function that reads it on the GPU."""
         pieces = self._gpu_readers[slot.module, slot.name] if not slot.path else self._gpu
-        return _label([piece for piece in pieces if slot.name in piece.names] or pieces)
+        return _label([piece for piece in pieces if slot.name in piece.read_names] or pieces)
 
     def web_reader(self, slot: Slot) -> str:
         """A function that reads it in the web process."""
         pieces = self._web_readers[slot.module, _root(slot)]
-        return _label([piece for piece in pieces if slot.name in piece.names] or pieces)
+        return _label([piece for piece in pieces if slot.name in piece.read_names] or pieces)
 
     def _read_in_web(self) -> list[Namespace]:
         """Globals that both sides name, and attributes that are named where the web process names their global."""
-        found = self._of_modules(self._gpu_readers.keys() & self._web_readers.keys())
+        found = self._of_modules((self._gpu_readers.keys() | self._gpu_writes) & self._web_readers.keys())
         for each in self.sent:
             pieces = self._web_readers.get((each.module, each.root), ())
-            names = frozenset(name for piece in pieces for name in piece.names)
+            names = frozenset(name for piece in pieces for name in piece.read_names)
             found.append(replace(each, names=names if each.names is None else names & each.names))
         return [each for each in found if each.names]
 
@@ -172,13 +173,13 @@ def _in_order(pieces: Iterable[Piece]) -> dict[Piece, None]:
 def _readers(code: SpaceCode, pieces: Iterable[Piece]) -> dict[tuple[str, str], list[Piece]]:
     found: dict[tuple[str, str], list[Piece]] = defaultdict(list)
     for piece in pieces:
-        for used in code.uses(piece):
-            found[used].append(piece)
+        for read in code.reads(piece):
+            found[read].append(piece)
     return dict(found)
 
 
 def _attributes(pieces: Iterable[Piece]) -> frozenset[str] | None:
-    """Attributes that code may read; None: any."""
+    """Attributes that code may read or change; None: any."""
     names = frozenset(name for piece in pieces for name in piece.names)
     return None if names & _READ_ANY_ATTRIBUTE else names
 

@@ -16,7 +16,8 @@ def warn_of_unsent(name: str, reader: str, reason: str) -> None:
     """A handler changed a global that a GPU function reads, and it cannot travel."""
     if _first("unsent", name):
         logger.warning(
-            "the global %r was changed in the web process; %s, which reads it on the GPU, still sees what it was: %s",
+            "the global %r was changed in the web process; %s, which reads it on the GPU, still sees what it was: %s. "
+            "Pass it as an argument, or create it where it is used",
             name,
             reader,
             reason,

@@ -47,6 +47,10 @@ Host: TypeAlias = Annotated[str, typer.Option("--host", help="The address that p
 Port: TypeAlias = Annotated[
     int, typer.Option("--port", metavar="P", parser=numbers.port("--port"), help="0 takes a free one.")
 ]
+NoIsolate: TypeAlias = Annotated[
+    bool,
+    typer.Option("--no-isolate", help="Spaces share the farm's packages, whatever their requirements.txt says."),
+]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 STATE_DIR = default_state_dir()

@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from spaces import config
-from spaces.config import Role
+from spaces.config import Role, without_secrets
 from spaces.errors import SpacesError
 from spaces.farm.pages import pages_path
 from spaces.farm.signing import derive_space_key
@@ -66,6 +66,7 @@ def web(
     host: options.Host = "127.0.0.1",
     port: options.Port = 7860,
     name: Annotated[str, typer.Option("--name", help="Of the Space; of its folder if not given.")] = "",
+    no_isolate: options.NoIsolate = False,
     state_dir: options.StateDir = options.STATE_DIR,
     run_dir: options.RunDir = options.RUN_DIR,
 ) -> None:
@@ -76,7 +77,7 @@ def web(
     address = host, Ports(host).exactly(port, "--port")
     with options.using(run_dir):
         env = environment.of_web(name or served.name, url, key, address)
-    _become(["-m", "spaces.script", str(served.app_file)], env)
+    _become(served.command(state_dir, isolate=not no_isolate), env)
 
 
 def home(
@@ -97,7 +98,7 @@ def home(
     links = [argument for each in link or [] for argument in ("--link", _checked(each))]
     print(f"The home page answers at {url_of(host, port)}", flush=True)
     arguments = ["--host", host, "--port", str(port), "--pages", str(pages_path(state_dir)), *links]
-    _become(["-m", "spaces_app.home", *arguments], environment.without_secrets() | _of_ours(url))
+    _become(["-m", "spaces_app.home", *arguments], without_secrets() | _of_ours(url))
 
 
 def flower(
@@ -111,7 +112,7 @@ def flower(
     port = Ports(address).exactly(port, "--port")
     login = {name: os.environ[name] for name in ("FLOWER_BASIC_AUTH",) if name in os.environ}
     arguments = ["-m", "spaces_workers.flower", "--address", address, "--port", str(port)]
-    _become(arguments, environment.without_secrets() | _of_ours(url) | login)
+    _become(arguments, without_secrets() | _of_ours(url) | login)
 
 
 def _of_ours(url: str) -> dict[str, str]:

@@ -59,6 +59,7 @@ def up(
             help=f"Flower's, on {FLOWER_HOST}; {FLOWER_PORT} if that is free.",
         ),
     ] = None,
+    no_isolate: options.NoIsolate = False,
     no_flower: Annotated[bool, typer.Option("--no-flower", help="Without Flower.")] = False,
     state_dir: options.StateDir = options.STATE_DIR,
     run_dir: options.RunDir = options.RUN_DIR,
@@ -85,6 +86,7 @@ def up(
             state_dir=state_dir,
             run_dir=run_dir,
             farm_key=farm_key(state_dir),
+            isolate=bool(spaces) and not no_isolate,  # what the demos need came with the farm
         )
         asyncio.run(Supervisor(farm, reporter).run())
 

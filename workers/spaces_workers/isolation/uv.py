@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from spaces_workers.environment import without_secrets
+from spaces.config import without_secrets
 from spaces_workers.isolation.fault import IsolationError
 from spaces_workers.lifeline import tied
 

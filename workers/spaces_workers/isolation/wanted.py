@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from spaces.front_matter import front_matter
 from spaces.source import Source
 from spaces_workers.isolation import farm_packages, system_packages
-from spaces_workers.isolation.front_matter import front_matter
 from spaces_workers.isolation.requirements import Requirements, requirements_of
 
 #: Changes when environments that were made before are not good any more.

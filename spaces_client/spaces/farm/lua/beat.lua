@@ -1,4 +1,4 @@
--- A worker is alive: extend its lease, store what it tells of itself, and take over from the dead. The tasks of a worker
+-- A worker is alive: extend its lease, store what it tells of itself (which sizes it serves too), and take over from the dead. The tasks of a worker
 -- whose lease expired go back to their old places, or end as lost; those of a web process are cancelled.
 --
 -- KEYS  1 workers
@@ -25,11 +25,16 @@ end
 local had_lease = redis.call('ZSCORE', KEYS[1], worker) and 1 or 0
 beat(KEYS[1], worker, lease, now, tonumber(ARGV[4]), lease, tonumber(ARGV[3]))
 redis.call('SET', keys.worker(worker), ARGV[5], 'PX', math.ceil(lease * 1000))
+for _, size in ipairs(cjson.decode(ARGV[5]).sizes or {}) do
+  redis.call('SADD', keys.serving(size), worker)
+  redis.call('EXPIRE', keys.serving(size), WAITING)
+end
 
 for _, dead in ipairs(expired(KEYS[1])) do
   for _, id in ipairs(redis.call('SMEMBERS', keys.held(dead))) do lose(id, dead) end
   redis.call('DEL', keys.held(dead))
   redis.call('ZREM', KEYS[1], dead)
+  stop_serving(dead)
 end
 for _, dead in ipairs(expired(keys.clients())) do
   for _, id in ipairs(redis.call('SMEMBERS', keys.client(dead))) do cancel(id, ARGV[8], ARGV[9]) end

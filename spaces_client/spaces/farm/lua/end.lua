@@ -1,11 +1,24 @@
--- End a running task, if its lease still stands. Ending it again by the same lease changes nothing.
+-- End a running task, if its lease still stands, and learn how long it took. Ending it again by the same lease changes
+-- nothing, so each run is learned once.
 --
 -- KEYS  1 the task
 -- ARGV  1 id  2 worker  3 attempt  4 final state  5 the last event
+--       6 seconds that the run took; '' for one that teaches nothing  7 field of what is learned by it  8 memory, in runs
 -- Returns 1 if the task has ended now, 0 if this lease had ended it before, -1 if the lease is lost
+
+-- The arithmetic of `estimates.update`; the field is as `estimates.Learned` packs it.
+local function learn(space)
+  local known = redis.call('HGET', keys.learned(space), ARGV[7]) or '0 0'
+  local count, mean = known:match('^(%d+) (%S+)$')
+  count = math.min(tonumber(count) + 1, tonumber(ARGV[8]))
+  mean = tonumber(mean) + (tonumber(ARGV[6]) - tonumber(mean)) / count
+  redis.call('HSET', keys.learned(space), ARGV[7], string.format('%d %.17g', count, mean))
+  redis.call('EXPIRE', keys.learned(space), LEARNED)
+end
 
 if holds(ARGV[1], ARGV[2], ARGV[3]) then
   finish(ARGV[1], ARGV[4], ARGV[5])
+  if ARGV[6] ~= '' then learn(redis.call('HGET', KEYS[1], 'space')) end
   return 1
 end
 local task = redis.call('HMGET', KEYS[1], 'worker', 'attempt')

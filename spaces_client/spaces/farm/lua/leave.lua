@@ -10,4 +10,5 @@ for _, id in ipairs(held) do
 end
 redis.call('DEL', keys.held(ARGV[1]), keys.worker(ARGV[1]))
 redis.call('ZREM', KEYS[1], ARGV[1])
+stop_serving(ARGV[1])
 return #held

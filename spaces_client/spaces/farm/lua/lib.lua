@@ -14,17 +14,29 @@ local function ring(size)
   end
 end
 
-local function enqueue(id, size, space, score)
+local function enqueue(id, size, space, score, arrived_at)
   for _, queue in ipairs({ keys.queue(size), keys.waiting(size, space) }) do
     redis.call('ZADD', queue, score, id)
     redis.call('EXPIRE', queue, WAITING)
   end
+  redis.call('ZADD', keys.arrivals(), arrived_at, id)
+  redis.call('EXPIRE', keys.arrivals(), WAITING)
   ring(size)
 end
 
 local function dequeue(id, size, space)
   redis.call('ZREM', keys.queue(size), id)
   redis.call('ZREM', keys.waiting(size, space), id)
+  redis.call('ZREM', keys.arrivals(), id)
+end
+
+local function count_refusal(limit)
+  redis.call('HINCRBY', keys.refused(), limit, 1)
+  redis.call('EXPIRE', keys.refused(), REFUSED)
+end
+
+local function stop_serving(worker)
+  for _, size in ipairs(SIZES) do redis.call('SREM', keys.serving(size), worker) end
 end
 
 -- Whether this claim is still the one that counts: nothing is written once a lease is lost.
@@ -55,11 +67,11 @@ end
 local function give_back(id, worker)
   local name = keys.task(id)
   redis.call('SREM', keys.held(worker), id)
-  local task = redis.call('HMGET', name, 'size', 'space', 'score', 'cancelled')
+  local task = redis.call('HMGET', name, 'size', 'space', 'score', 'cancelled', 'enqueued_at')
   redis.call('HDEL', name, 'worker', 'started_at')
   if task[4] then return finish(id, 'cancelled', task[4]) end
   redis.call('HSET', name, 'state', 'queued')
-  enqueue(id, task[1], task[2], task[3])
+  enqueue(id, task[1], task[2], task[3], task[5])
 end
 
 -- Stop a task: a waiting one is removed, of a running one the worker is told. Returns what became of it.

@@ -1,0 +1,93 @@
+-- What visitors have used of the GPUs: admitting a task reserves what it is expected to take, its end settles what it
+-- held. Stands above lib.lua, whose `finish` settles, so that ending and settling are one step.
+
+-- The ledger of a visitor at this moment: seconds used of the day that runs and when that began, nothing if none runs;
+-- and the usage that counts in the rank, which halves every half-life.
+local function usage_of(visitor, half_life, now)
+  local stored = redis.call('HMGET', keys.usage(visitor), 'used', 'since', 'decayed', 'at')
+  local since = stored[2] and tonumber(stored[2])
+  local used = tonumber(stored[1] or 0)
+  if since and since + DAY <= now then since, used = nil, 0 end
+  local age = math.max(0, now - tonumber(stored[4] or now))
+  return { used = used, since = since, decayed = tonumber(stored[3] or 0) * 0.5 ^ (age / half_life) }
+end
+
+local function reserved_by(visitor)
+  local sum = 0
+  for _, seconds in ipairs(redis.call('HVALS', keys.reserved(visitor))) do sum = sum + tonumber(seconds) end
+  return sum
+end
+
+-- A task that outlived its lifetime never ends; what it reserved is free again.
+local function forget_vanished(visitor)
+  for _, id in ipairs(redis.call('HKEYS', keys.reserved(visitor))) do
+    if redis.call('EXISTS', keys.task(id)) == 0 then redis.call('HDEL', keys.reserved(visitor), id) end
+  end
+end
+
+local function keep(visitor, usage, half_life, now)
+  local name = keys.usage(visitor)
+  redis.call('HSET', name, 'used', usage.used, 'decayed', usage.decayed, 'at', now)
+  if usage.since then
+    redis.call('HSET', name, 'since', usage.since)
+  else
+    redis.call('HDEL', name, 'since')
+  end
+  redis.call('EXPIRE', name, math.ceil(DAY + 10 * half_life))
+end
+
+-- Whether a visitor may have so many seconds more. Returns nothing, or why not: the kind, seconds requested, seconds
+-- left, seconds until there is more.
+local function refusal(terms, requested, now)
+  local usage = usage_of(terms.visitor, terms.half_life, now)
+  if terms.daily >= 0 then
+    local left, held = terms.daily - usage.used, reserved_by(terms.visitor)
+    local wait = usage.since and usage.since + DAY - now or 0
+    if requested > terms.daily then return { 'never', requested, terms.daily, 0 } end
+    if requested > left then return { 'used', requested, math.max(0, left - held), wait } end
+    if requested > left - held then return { 'reserved', requested, math.max(0, left - held), wait } end
+  end
+  if terms.parallel >= 0 and redis.call('HLEN', keys.reserved(terms.visitor)) >= terms.parallel then
+    return { 'parallel', 1, 0, 0 }
+  end
+end
+
+-- Reserve what a new task is expected to take. Returns the seconds that its visitor's usage adds to its score; or
+-- nothing and why the task is refused, as texts.
+local function admit(id, packed, expected, now)
+  if packed == '' then return 0 end
+  local terms = cmsgpack.unpack(packed)
+  local visitor, requested = terms.visitor, expected * terms.rate
+  local why = refusal(terms, requested, now)
+  if why then
+    forget_vanished(visitor)
+    why = refusal(terms, requested, now)
+  end
+  if why then
+    for place, fact in ipairs(why) do why[place] = tostring(fact) end
+    return nil, why
+  end
+  local usage = usage_of(visitor, terms.half_life, now)
+  usage.since = usage.since or now
+  keep(visitor, usage, terms.half_life, now)
+  redis.call('HSET', keys.reserved(visitor), id, requested)
+  redis.call('EXPIRE', keys.reserved(visitor), WAITING)
+  redis.call('HSET', keys.task(id), 'visitor', visitor, 'reserved', requested, 'rate', terms.rate,
+    'half_life', terms.half_life)
+  return terms.weight * usage.decayed
+end
+
+-- Free what a task had reserved, and charge its visitor for the time that its last worker held a GPU for it, once.
+local function settle(id, charged, now)
+  local name = keys.task(id)
+  local task = redis.call('HMGET', name, 'visitor', 'rate', 'half_life', 'started_at')
+  if redis.call('HDEL', name, 'reserved') == 0 then return end
+  redis.call('HDEL', keys.reserved(task[1]), id)
+  local held = charged and task[4] and math.max(0, now - tonumber(task[4])) * tonumber(task[2]) or 0
+  redis.call('HSET', name, 'charged', held)
+  if held == 0 then return end
+  local half_life = tonumber(task[3])
+  local usage = usage_of(task[1], half_life, now)
+  usage.since, usage.used, usage.decayed = usage.since or now, usage.used + held, usage.decayed + held
+  keep(task[1], usage, half_life, now)
+end

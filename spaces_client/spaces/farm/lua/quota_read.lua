@@ -1,0 +1,13 @@
+-- What a visitor has used, in one look.
+--
+-- KEYS  1 the visitor's usage
+-- ARGV  1 visitor  2 half-life of the usage that counts in the rank
+-- Returns, as texts: seconds used of the day that runs, seconds until it ends or 0 if none runs, seconds reserved,
+--         how many tasks wait or run, the usage that counts in the rank
+
+local visitor, now = ARGV[1], server_time()
+forget_vanished(visitor)
+local usage = usage_of(visitor, tonumber(ARGV[2]), now)
+local wait = usage.since and usage.since + DAY - now or 0
+local tasks = redis.call('HLEN', keys.reserved(visitor))
+return { tostring(usage.used), tostring(wait), tostring(reserved_by(visitor)), tostring(tasks), tostring(usage.decayed) }

@@ -1,0 +1,54 @@
+"""Results that a child keeps alive after their task, because their death takes something along.
+
+An object whose `__del__` deletes its file lives, without a farm, as long as its caller uses the file. In a farm the caller
+gets a copy of it; so the one that was made must live until the copy has been used.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator
+
+#: Seconds that a caller has for reading a file whose owner it holds a copy of.
+LIFETIME = 60.0
+
+#: Results that are kept at most; a generator may make many.
+MOST = 64
+
+#: Levels of lists and dicts that are searched for such objects, and items of each.
+_DEEPEST, _MOST_ITEMS = 3, 256
+
+
+class KeptResults:
+    """The results of a child's tasks that do something when they die."""
+
+    def __init__(self) -> None:
+        self._kept: deque[tuple[float, list[object]]] = deque(maxlen=MOST)
+
+    def keep(self, value: object) -> None:
+        """Keep what is in a result and has a `__del__`; plain data is let go as ever."""
+        if mortal := list(_mortal(value, _DEEPEST)):
+            self._kept.append((time.monotonic() + LIFETIME, mortal))
+
+    def release(self) -> None:
+        """Let go of what has been kept long enough; called before each task, so it needs no clock of its own."""
+        while self._kept and self._kept[0][0] <= time.monotonic():
+            self._kept.popleft()
+
+
+def _mortal(value: object, depth: int) -> Iterator[object]:
+    if hasattr(type(value), "__del__"):
+        yield value
+    elif depth:
+        for inner in _items(value):
+            yield from _mortal(inner, depth - 1)
+
+
+def _items(value: object) -> list[object]:
+    match value:
+        case list() | tuple() if len(value) <= _MOST_ITEMS:
+            return list(value)
+        case dict() if len(value) <= _MOST_ITEMS:
+            return list(value.values())
+    return []
