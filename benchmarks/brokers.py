@@ -52,7 +52,7 @@ def celery_message(redis: Redis) -> bytes:
     return cast(bytes, message)
 
 
-def make_task(space: str, estimate: float = 60.0) -> Task:
+def make_task(space: str, estimate: float = 60.0, client: str = "web-1") -> Task:
     """A task as a visitor of a Space makes it, with arguments of the length of a prompt."""
     return Task(
         space=space,
@@ -60,5 +60,5 @@ def make_task(space: str, estimate: float = 60.0) -> Task:
         arguments=Payload(bytes(200)),
         estimate=estimate,
         summary="a lighthouse in a storm, steps=28, seed=7",
-        client="web-1",
+        client=client,
     )

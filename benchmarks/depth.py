@@ -11,7 +11,9 @@ from statistics import median
 
 from benchmarks.brokers import volatile_broker
 from benchmarks.filling import FilledQueue
+from spaces.farm.limits import NO_LIMITS
 from spaces.farm.queue import Queue
+from spaces.farm.rules import Rules
 
 DEPTHS = (1_000, 100_000, 1_000_000)
 SPACES = (1, 50, 1_000)
@@ -23,13 +25,17 @@ def main() -> None:
     """One line for each kind of call and number of Spaces, and one for the memory."""
     for spaces in SPACES:
         with ExitStack() as brokers:
-            queues = [FilledQueue(Queue(brokers.enter_context(volatile_broker())), depth, spaces) for depth in DEPTHS]
+            queues = [FilledQueue(_queue(brokers), depth, spaces) for depth in DEPTHS]
             measured = [queue.measure(CALLS) for _ in range(ROUNDS) for queue in queues]
             for call in ("claim", "push", "place"):
                 by_depth = [[round_[call] for round_ in measured[first :: len(DEPTHS)]] for first in range(len(DEPTHS))]
                 _report(f"{call}, {spaces:,} Spaces", [median(each) * 1e6 for each in by_depth])
             sizes = ", ".join(f"{queue.bytes_per_task:,.0f}" for queue in queues)
             print(f"memory, {spaces:,} Spaces: {sizes} bytes for each waiting task at {_depths()}", flush=True)
+
+
+def _queue(brokers: ExitStack) -> Queue:
+    return Queue(brokers.enter_context(volatile_broker()), rules=Rules(limits=NO_LIMITS))
 
 
 def _report(name: str, microseconds: list[float]) -> None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections.abc import Iterable, Sequence
+from math import inf
 
 from redis import Redis
 
 from benchmarks.policies import CELERY_4, CELERY_10, Estimates, bucket
 from benchmarks.traces import Request
+from spaces.farm.estimates import EstimateRules
 from spaces.farm.keys import Keys
 from spaces.farm.payload import Payload
 from spaces.farm.queue import Queue
@@ -39,18 +41,21 @@ def report(redis: Redis, trace: Sequence[Request], estimates: Estimates) -> None
     expected = [estimates.of(request) for request in trace]
     pairs = len(trace) * (len(trace) - 1) // 2
     for name, weight in WEIGHTS.items():
-        queue = Queue(redis, Keys(f"{{inversions{weight:g}}}"), Rules(weight=weight))
+        queue = Queue(redis, Keys(f"{{inversions{weight:g}}}"), Rules(_rank(weight)))
         counts = _inverted(queue, trace, expected)
         shares = ", ".join(f"{order} {count} ({count / pairs:.0%})" for order, count in counts.items())
         print(f"inverted pairs of {pairs}, {name}: {shares}")
 
 
+def _rank(weight: float) -> EstimateRules:
+    return EstimateRules(weight=weight, floor=0.0, cap=inf)
+
+
 def _inverted(queue: Queue, trace: Sequence[Request], expected: Sequence[float]) -> dict[str, int]:
     tasks = [_pushed(queue, seconds) for seconds in expected]
     handed_out = [tasks.index(task) for task in _claimed(queue)]
-    ranks = [
-        _arrival(queue, task) + queue.rules.weight * estimate for task, estimate in zip(tasks, expected, strict=True)
-    ]
+    weight = queue.rules.rank.weight
+    ranks = [_arrival(queue, task) + weight * estimate for task, estimate in zip(tasks, expected, strict=True)]
     arrived = range(len(tasks))
     orders = {
         "ours": handed_out,

@@ -31,12 +31,14 @@ class LightWorker:
         serve: Callable[[Lease], None],
         warmth: Callable[[], Warmth] = Warmth,
         rules: Rules | None = None,
+        ended: Callable[[Lease], None] = lambda _: None,
     ) -> None:
         self.name = name
         self.queue = Queue(connect(url), rules=rules)
         self.stopping = threading.Event()
         self._serve = serve
         self._warmth = warmth
+        self._ended = ended
 
     def start(self) -> threading.Thread:
         """Work on a thread of its own."""
@@ -50,7 +52,11 @@ class LightWorker:
             claimed = persistent(self._next)
             if claimed is not None:
                 self._serve(claimed.lease)
-                persistent(lambda lease=claimed.lease: self.queue.end(lease, DONE))  # type: ignore[misc]
+                self._end(claimed.lease)
+
+    def _end(self, lease: Lease) -> None:
+        if persistent(lambda: self.queue.end(lease, DONE)):
+            self._ended(lease)
 
     def _next(self) -> Claimed | None:
         queue, rules = self.queue, self.queue.rules

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from math import inf
 from statistics import fmean
 
 from redis import Redis
@@ -49,7 +50,7 @@ class RealQueue:
     """One trace through one queue. The handicaps are the policy's, the order and the waits are the broker's."""
 
     def __init__(self, redis: Redis, name: str, trace: Sequence[Request], policy: Aged) -> None:
-        self.queue = Queue(redis, Keys(f"{{{name}}}"), Rules(weight=1.0))
+        self.queue = Queue(redis, Keys(f"{{{name}}}"), Rules(EstimateRules(weight=1.0, floor=0.0, cap=inf)))
         self.trace = trace
         self.policy = policy
         self.waits = [0.0] * len(trace)

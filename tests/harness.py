@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -75,8 +75,10 @@ class Farm:
         self.registry.register(record, source.archive(1 << 20))
         return record
 
-    def start_worker(self, name: str = "cpu0", host: str = "test-host") -> subprocess.Popen[bytes]:
-        """Start a worker on a stand-in and wait until it is alive."""
+    def start_worker(
+        self, name: str = "cpu0", host: str = "test-host", within: Sequence[str] = ()
+    ) -> subprocess.Popen[bytes]:
+        """Start a worker on a stand-in, by the command `within` if one is given, and wait until it is alive."""
         environment = os.environ | {
             "ZEROFARM_URL": self.broker.url,
             "ZEROFARM_KEY": FARM_KEY.hex(),
@@ -86,7 +88,7 @@ class Farm:
             "TEST_WORKER_NAME": name,
         }
         log = (self.folder / f"{name}.log").open("ab")
-        worker = subprocess.Popen([sys.executable, "-c", _WORKER], env=environment, stdout=log, stderr=log)
+        worker = subprocess.Popen([*within, sys.executable, "-c", _WORKER], env=environment, stdout=log, stderr=log)
         log.close()
         self.workers.append(worker)
         wait_until(lambda: any(info.get("pid") == worker.pid for info in self.queue.leases.workers().values()))

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         aoti_load_from_package_dir,
         aoti_patch,
     )
+    from spaces.allowance import quota
     from spaces.handle import TaskHandle
     from spaces.remote import Farm
 
@@ -49,11 +50,13 @@ __all__ = [
     "disable_gradio_auto_wrap",
     "enable_gradio_auto_wrap",
     "gradio_auto_wrap",
+    "quota",
 ]
 
 _LAZY = {
     "Farm": "spaces.remote",
     "TaskHandle": "spaces.handle",
+    "quota": "spaces.allowance",
     **{name: "spaces.aoti" for name in __all__ if name.startswith("aoti_")},
 }
 

@@ -19,6 +19,7 @@ from spaces.farm.task import State, Task
 from spaces.function import functions
 from spaces.gradio import current_visitor
 from spaces.handle import TaskHandle
+from spaces.identity import current_identity
 from spaces.outcome import outcome
 from spaces.replay import ImportCall, RecordedHandle
 from spaces.space import space_codec, space_files, space_globals, space_name, space_source
@@ -26,7 +27,9 @@ from spaces.summary import summary
 
 if TYPE_CHECKING:
     from spaces.farm.codec import Codec
+    from spaces.farm.outlook import Place
     from spaces.farm.payload import Payload
+    from spaces.farm.quota import Quota
     from spaces.farm.registry import SpaceRecord
     from spaces.farm.stream import EventReader
     from spaces.function import GPUFunction
@@ -80,8 +83,13 @@ class FarmConnection:
             raise RefusedError(f"the farm does not know task {task.id}; what has ended is forgotten after an hour")
         return state.state
 
-    def position(self, task: Task) -> int | None:
-        return self.queue.position(task.id)
+    def place(self, task: Task) -> Place | None:
+        from spaces.farm.scripts import AWAY
+
+        try:
+            return self.queue.outlook.place(task.id)
+        except AWAY:  # it is only told to people, and the stream is read on
+            return None
 
     def value(self, payload: Payload) -> Any:
         return self.payloads.taken(payload)
@@ -153,6 +161,15 @@ class FarmClient:
         self._farm.registry.register(self._record, archive)
         return self._record
 
+    def quota(self) -> Quota | None:
+        """What the visitor whom this thread serves has left; None with quotas off."""
+        visitor = self._visitor
+        return self._farm.queue.ledger.standing(visitor).quota if visitor else None
+
+    @property
+    def _visitor(self) -> str:
+        return current_identity(self._farm.queue.rules.quota, space_name())
+
     def submit(
         self, function: GPUFunction, args: Sequence[Any], kwargs: Mapping[str, Any], time_limit: float
     ) -> TaskHandle:
@@ -172,6 +189,7 @@ class FarmClient:
             summary=summary(args, kwargs),
             client=self._client,
             host=self._settings.host,
+            visitor=self._visitor,
         )
         farm.submit(task)
         handle = TaskHandle(task, farm, current_visitor())

@@ -14,7 +14,7 @@ from typing import Any, TypeVar, overload
 
 from spaces import config, replay
 from spaces.config import Role
-from spaces.duration import DEFAULT_DURATION, Duration, check_duration, check_size
+from spaces.duration import DEFAULT_DURATION, Duration, check_duration, check_gpus, check_size
 from spaces.errors import DefinitionError, RefusedError
 from spaces.farm.task import Size
 from spaces.function import GPUFunction, Kind, register
@@ -30,20 +30,21 @@ _wrappers: dict[int, tuple[Callable[..., Any], Callable[..., Any]]] = {}
 def GPU(task: F, /) -> F: ...
 @overload
 def GPU(
-    task: Duration | str = ..., duration: Duration = ..., *, size: str = ..., **options: Any
+    task: Duration | str = ..., duration: Duration = ..., *, size: str = ..., gpus: int = ..., **options: Any
 ) -> Callable[[F], F]: ...
 def GPU(
     task: Any = None,  # Any: a function, a duration or a size, as real Spaces pass it
     duration: Duration = DEFAULT_DURATION,
     *,
     size: str = Size.LARGE,
+    gpus: int = 1,
     **options: Any,
 ) -> Any:
     """Give a function a GPU while it runs.
 
     `duration` is the time limit in seconds (a number, a `timedelta`, or a callable given the same arguments as the
     function) and ranks the call while it waits: ask for little, wait little. `size` is "large" (half an H200) or
-    "xlarge" (a whole one). Old and unknown options are warned about and ignored.
+    "xlarge" (a whole one); `gpus` can only be 1 so far. Old and unknown options are warned about and ignored.
 
         @spaces.GPU
         def draw(prompt): ...
@@ -52,26 +53,29 @@ def GPU(
         def draw(prompt, steps): ...
 
     The decorated function also has `submit(*args, **kwargs)`, which returns a `TaskHandle` at once.
-    Raises DefinitionError for a duration that is not positive, or a size that does not exist.
+    Raises DefinitionError for a duration that is not positive, a size that does not exist, or several GPUs.
     """
     if isinstance(task, str):
         size = task
     elif not callable(task) and task is not None:
         duration = task
-    decorate = _decorator(duration, size, options)
+    decorate = _decorator(duration, size, gpus, options)
     return decorate(task) if callable(task) else decorate
 
 
-def _decorator(duration: Duration, size: str, options: dict[str, Any]) -> Callable[[F], F]:
+def _decorator(duration: Duration, size: str, gpus: int, options: dict[str, Any]) -> Callable[[F], F]:
     if config.current().role is Role.NONE:
         return lambda function: function
     _warn_of(options)
     check_duration(duration)
+    check_gpus(gpus)
     checked_size = check_size(size)
 
     def decorate(function: F) -> F:
         if not callable(function):
             raise DefinitionError(f"@spaces.GPU decorates functions, got {function!r}")
+        if getattr(function, "__name__", "") == "__init__":
+            return function  # every process makes its own object, on emulated CUDA: sent away, it would stay empty
         known = _wrappers.get(id(function))
         if known is not None:
             return known[1]  # type: ignore[return-value] # it wraps this very function

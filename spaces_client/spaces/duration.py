@@ -1,4 +1,4 @@
-"""What `@spaces.GPU(duration=..., size=...)` may say, and the seconds that it means."""
+"""What `@spaces.GPU(duration=..., size=..., gpus=...)` may say, and the seconds that it means."""
 
 from __future__ import annotations
 
@@ -52,3 +52,11 @@ def check_size(size: str) -> Size:
         return Size(size)
     except ValueError:
         raise DefinitionError(f"size must be one of {', '.join(map(repr, map(str, Size)))}, got {size!r}") from None
+
+
+def check_gpus(gpus: int) -> None:
+    """Refuse what no worker can give. Raises DefinitionError."""
+    if isinstance(gpus, bool) or gpus != 1:
+        raise DefinitionError(
+            f"gpus must be 1, got {gpus!r}: a task runs on one GPU so far. size='xlarge' asks for a whole one"
+        )

@@ -20,6 +20,7 @@ class NoVisitor:
     """A script, an API route or a plain thread: it hears of the result alone."""
 
     gone = False
+    listens = False
 
     def tell(self, event: Progressed | Said) -> None:
         """Nobody to tell."""
@@ -27,6 +28,8 @@ class NoVisitor:
 
 class GradioVisitor:
     """The visitor behind one event of Gradio's queue."""
+
+    listens = True
 
     def __init__(self, queue: Any, event_id: str) -> None:  # Any: gradio.queueing.Queue
         self._queue = queue
@@ -63,6 +66,14 @@ def current_visitor() -> NoVisitor | GradioVisitor:
         return NoVisitor()
     blocks, event_id = context.blocks.get(None), context.event_id.get(None)
     return GradioVisitor(blocks._queue, event_id) if blocks is not None and event_id else NoVisitor()
+
+
+def current_request() -> Any:  # Any: gradio.Request
+    """The request of the event that this thread serves; None where it serves none. Of a batch, the first one."""
+    context = _local_context()
+    variable = getattr(context, "request", None)  # Gradio 4 has it from 4.4 on
+    request = variable.get(None) if variable is not None else None
+    return next(iter(request), None) if isinstance(request, list) else request
 
 
 @contextmanager

@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from spaces.errors import WaitTimeout
 from spaces.farm.events import ChangedGlobals, End, Event, Progressed, Said, Started, Yielded, is_end
 from spaces.state.stale import warn_of_missed
+from spaces.waiting import Visitor, Wait
 
 if TYPE_CHECKING:
+    from spaces.farm.outlook import Place
     from spaces.farm.payload import Payload
     from spaces.farm.task import State, Task
-
-#: Seconds between two looks at whether the visitor is still there; the stream itself is waited on, not polled.
-LOOK_INTERVAL = 1.0
 
 
 class Events(Protocol):
@@ -35,20 +34,12 @@ class Backend(Protocol):
     def events(self, task: Task) -> Events: ...
     def cancel(self, task: Task, reason: str) -> None: ...
     def state(self, task: Task) -> State: ...
-    def position(self, task: Task) -> int | None: ...
+    def place(self, task: Task) -> Place | None:
+        """Where the task stands; None if it does not wait, or nobody can tell."""
+
     def value(self, payload: Payload) -> Any: ...
     def outcome(self, task: Task, end: End) -> Any:
         """The value that the task returned. Raises what it ended with instead."""
-
-
-class Visitor(Protocol):
-    """Whoever waits for a task, as far as they can be told something."""
-
-    @property
-    def gone(self) -> bool:
-        """Whether nobody waits any more."""
-
-    def tell(self, event: Progressed | Said) -> None: ...
 
 
 class TaskHandle:
@@ -67,6 +58,7 @@ class TaskHandle:
         self._visitor = visitor
         self._events = backend.events(task)
         self._reading = threading.Lock()
+        self._wait = Wait(visitor, lambda: backend.place(task))
         self._end: End | None = None
 
     def __repr__(self) -> str:
@@ -90,7 +82,14 @@ class TaskHandle:
     @property
     def position(self) -> int | None:
         """How many tasks are ahead of this one in its queue; None when it does not wait."""
-        return self._backend.position(self.task)
+        place = self._backend.place(self.task)
+        return None if place is None else place.ahead
+
+    @property
+    def eta(self) -> float | None:
+        """Expected seconds until the task begins; None when it does not wait, or no live worker could run it."""
+        place = self._backend.place(self.task)
+        return None if place is None else place.seconds
 
     def result(self, timeout: float | None = None) -> Any:
         """The value that the function returned; of a generator, its return value, passing over what it yields.
@@ -155,18 +154,20 @@ class TaskHandle:
                         self._visitor.tell(event)
                     case ChangedGlobals():
                         warn_of_missed(self.task, event)
+                    case Started():
+                        self._wait.over()
                     case None if self._visitor.gone:
                         self.cancel("the visitor left")
-                    case None | Started():
-                        pass
+                    case None:
+                        self._wait.look()
                     case _ if is_end(event):
                         self._end = event
             return None
 
     def _patience(self, deadline: float | None) -> float:
         if deadline is None:
-            return LOOK_INTERVAL
+            return self._wait.patience
         left = deadline - time.monotonic()
         if left <= 0:
             raise WaitTimeout(f"{self.task.label} has not ended in time; it goes on, ask its handle again or cancel it")
-        return min(left, LOOK_INTERVAL)
+        return min(left, self._wait.patience)

@@ -31,9 +31,18 @@ def prepare() -> None:
     from spaces import emulation
 
     emulation.install()
+    if config.current().role is Role.WEB:
+        _tell_visitors_apart()
     when_imported("gradio.blocks", _watch_gradio)
     when_imported("gradio.utils", _forget_zero_gpu)
     when_imported("uvicorn.server", _watch_uvicorn)
+
+
+def _tell_visitors_apart() -> None:
+    from spaces import identity
+    from spaces.farm import settings
+
+    identity.prepare(settings.current().quota)
 
 
 def take_over_at_launch(serve: Serve) -> None:

@@ -12,6 +12,7 @@ from spaces.duration import DEFAULT_DURATION, Seconds, seconds
 from spaces.farm.task import Task
 from spaces.gradio import current_visitor
 from spaces.handle import TaskHandle
+from spaces.identity import current_identity
 from spaces.summary import summary
 
 
@@ -54,6 +55,7 @@ class Farm:
             time_limit=time_limit,
             summary=summary(args, kwargs),
             host=self._host,
+            visitor=current_identity(self._farm.queue.rules.quota),
         )
         self._farm.submit(task)
         return TaskHandle(task, self._farm, current_visitor())

@@ -27,6 +27,7 @@ from spaces.farm.blobs import SharedMemoryStore
 from spaces.farm.codec import Codec
 from spaces.farm.events import Cancelled, End, Event, Succeeded, Yielded, is_end, state_after
 from spaces.farm.failure import describe
+from spaces.farm.outlook import Place
 from spaces.farm.payload import Payload
 from spaces.farm.payloads import Payloads
 from spaces.farm.task import State, Task
@@ -83,6 +84,9 @@ class InMemoryFarm:
     def serve_space(self) -> None:
         """Nobody needs to be told of the Space."""
 
+    def quota(self) -> None:
+        """Nobody is limited."""
+
     def events(self, task: Task) -> _Run:
         return self._runs[task.id]
 
@@ -92,9 +96,9 @@ class InMemoryFarm:
     def state(self, task: Task) -> State:
         return self._runs[task.id].state
 
-    def position(self, task: Task) -> int | None:
+    def place(self, task: Task) -> Place | None:
         waiting = [run.task.id for run in self._runs.values() if run.state is State.QUEUED]
-        return waiting.index(task.id) if task.id in waiting else None
+        return Place(waiting.index(task.id), len(waiting), None) if task.id in waiting else None
 
     def value(self, payload: Payload) -> Any:
         return self._payloads.taken(payload)

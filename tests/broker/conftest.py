@@ -10,7 +10,7 @@ import pytest
 from spaces.farm.connection import connect
 from spaces.farm.queue import Queue
 
-from .support import Server, leaked_keys
+from .support import PLAIN, Server, leaked_keys
 
 
 @pytest.fixture(scope="session")
@@ -23,10 +23,10 @@ def broker_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def queue(broker_url: str) -> Iterator[Queue]:
-    """The ranked queue on an empty broker. Fails the test that leaves a key without a lifetime."""
+    """The ranked queue on an empty broker, with the rules `PLAIN`. Fails the test that leaves a key without a lifetime."""
     with connect(broker_url) as redis:
         redis.flushall()
-        queue = Queue(redis)
+        queue = Queue(redis, rules=PLAIN)
         yield queue
         assert not leaked_keys(queue), "keys without a lifetime were left"
 

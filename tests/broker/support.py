@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -16,14 +17,19 @@ from redis import Redis
 
 from spaces.farm import wire
 from spaces.farm.connection import connect
+from spaces.farm.estimates import EstimateRules
 from spaces.farm.events import Event
 from spaces.farm.keys import Keys
 from spaces.farm.payload import Payload
 from spaces.farm.queue import Claimed, Queue
+from spaces.farm.rules import Rules
 from spaces.farm.task import FunctionName, Size, State, Task
 from spaces_workers.broker import find_server
 
 MESSAGE = b'{"a": "message"}'
+
+#: A second of estimate is a second of rank, so that a test can say where its tasks stand.
+PLAIN = Rules(EstimateRules(weight=1.0, floor=0.0, cap=math.inf))
 SIZES = (Size.LARGE, Size.XLARGE)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from spaces.farm import wire
+from spaces.farm.estimates import EstimateRules
 from spaces.farm.keys import WAITING
 from spaces.farm.queue import Queue
 from spaces.farm.rules import Rules
@@ -26,7 +27,7 @@ def test_a_pushed_task_waits_in_its_queue_and_in_its_spaces_part_of_it(queue: Qu
 
 
 def test_the_score_is_the_brokers_time_and_the_weighted_estimate(queue: Queue) -> None:
-    weighty = Queue(queue.redis, rules=Rules(weight=2.5))
+    weighty = Queue(queue.redis, rules=Rules(EstimateRules(weight=2.5)))
     task = pushed(weighty, estimate=40.0)
     state = queue.state(task.id)
     score = queue.redis.zscore(queue.keys.queue("large"), task.id)

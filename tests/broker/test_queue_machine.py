@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import cast
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -21,6 +22,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from spaces.farm import estimates
+from spaces.farm.estimates import Learned
 from spaces.farm.events import Cancelled, End, Lost, Said, Succeeded, is_end, state_after
 from spaces.farm.leases import CLIENT_GONE
 from spaces.farm.payload import Payload
@@ -28,14 +31,15 @@ from spaces.farm.queue import CancelOutcome, LeaseLost, Queue
 from spaces.farm.task import Lease, State
 from spaces.farm.warmth import Warmth
 
-from .support import MESSAGE, SIZES, events_of, expire_client, expire_worker, leaked_keys, make_task
+from .support import MESSAGE, PLAIN, SIZES, events_of, expire_client, expire_worker, leaked_keys, make_task
 
 WORKERS = ("w1", "w2", "w3")
 OBSERVER = "observer"  # beats, and so reaps, but never claims
 SPACES = ("digits", "names", "search")
 CLIENTS = ("web-1", "web-2")
 WARMTHS = st.builds(Warmth, st.dictionaries(st.sampled_from(SPACES), st.floats(0, 200)), st.floats(0, 200))
-RESULT = Succeeded(Payload(b"result"))
+TIME_LIMIT = 60.0  # of every task that is made here
+TOO_LONG = PLAIN.limits.waited_too_long
 
 
 @dataclass
@@ -78,6 +82,15 @@ class Modelled:
 @dataclass
 class Model:
     tasks: dict[str, Modelled] = field(default_factory=dict)
+    learned: dict[str, Learned] = field(default_factory=dict)  # by Space: they have one function, with one time limit
+
+    def estimate(self, space: str, declared: float) -> float:
+        known = self.learned.get(space)
+        return declared if known is None else estimates.estimate(known, TIME_LIMIT, PLAIN.rank)
+
+    def learn(self, space: str, seconds: float) -> None:
+        if seconds > 0:
+            self.learned[space] = estimates.update(self.learned.get(space, Learned()), seconds, PLAIN.rank)
 
     def holds(self, lease: Lease) -> bool:
         task = self.tasks[lease.task.id]
@@ -129,7 +142,7 @@ class QueueMachine(RuleBasedStateMachine):
         state = self.queue.state(task.id)
         assert score is not None
         assert state is not None
-        assert score == state.enqueued_at + estimate
+        assert score == state.enqueued_at + self.model.estimate(space, estimate)
         self.model.tasks[task.id] = Modelled(size, space, client, score)
         return task.id
 
@@ -163,14 +176,16 @@ class QueueMachine(RuleBasedStateMachine):
             with pytest.raises(LeaseLost):
                 self.queue.append(lease, [Said("too late")])
 
-    @rule(lease=leases)
-    def end(self, lease: Lease) -> None:
+    @rule(lease=leases, seconds=st.floats(0, TIME_LIMIT))
+    def end(self, lease: Lease, seconds: float) -> None:
+        result = Succeeded(Payload(b"result"), seconds)
         task = self.model.tasks[lease.task.id]
         held = self.model.holds(lease)
         had_ended_it = task.end is not None and (task.worker, task.attempt) == (lease.worker, lease.attempt)
-        assert self.queue.end(lease, RESULT) == (held or had_ended_it)
+        assert self.queue.end(lease, result) == (held or had_ended_it)
         if held:
-            task.finish(RESULT)
+            task.finish(result)
+            self.model.learn(task.space, seconds)
 
     @rule(lease=leases)
     def release(self, lease: Lease) -> None:
@@ -212,6 +227,15 @@ class QueueMachine(RuleBasedStateMachine):
             if task.client == client:
                 task.cancel(CLIENT_GONE)
 
+    @rule(chosen=st.lists(tasks, max_size=3))
+    def wait_too_long(self, chosen: list[str]) -> None:
+        late = {name for name in chosen if self.model.tasks[name].state is State.QUEUED}
+        for name in late:
+            self.queue.redis.zadd(self.queue.keys.arrivals(), {name: 1.0})
+        assert self.queue.expire() == len(late)
+        for name in late:
+            self.model.tasks[name].cancel(TOO_LONG)
+
     @rule(task=tasks, reason=st.sampled_from(("the visitor left", "an operator said so")))
     def cancel(self, task: str, reason: str) -> None:
         assert self.queue.cancel(task, reason) is self.model.tasks[task].cancel(reason)
@@ -230,6 +254,18 @@ class QueueMachine(RuleBasedStateMachine):
             assert names(redis.zrange(keys.queue(size), 0, -1)) == self.model.waiting(size)
             for space in SPACES:
                 assert names(redis.zrange(keys.waiting(size, space), 0, -1)) == self.model.waiting(size, space)
+
+    @invariant()
+    def all_that_waits_is_known_by_its_arrival(self) -> None:
+        waiting = {name for size in SIZES for name in self.model.waiting(size)}
+        assert set(names(self.queue.redis.zrange(self.queue.keys.arrivals(), 0, -1))) == waiting
+
+    @invariant()
+    def every_run_is_learned_once(self) -> None:
+        for space in SPACES:
+            stored = cast(list[bytes], self.queue.redis.hvals(self.queue.keys.learned(space)))
+            known = self.model.learned.get(space)
+            assert [Learned.unpack(each.decode()) for each in stored] == ([] if known is None else [known])
 
     @invariant()
     def every_task_is_where_the_model_has_it(self) -> None:

@@ -133,7 +133,7 @@ def test_a_worker_takes_the_next_task_when_it_has_acknowledged_the_last(app: Cel
 
 def test_what_is_warm_is_asked_at_each_claim(app: Celery, worker: Worker) -> None:
     transport.set_warmth(lambda: Warmth({"names": 0.0}, unseen=100.0))
-    cold, warm = make_task("digits", 1), make_task("names", 50)
+    cold, warm = make_task("digits", 1.0), make_task("names", 1.5)
     submit(app, cold)
     submit(app, warm)
     assert worker.take().delivery_tag == warm.id

@@ -385,6 +385,38 @@ def test_a_module_that_says_cuda_is_exported_on_the_cpu() -> None:
         assert SaysCuda()(torch.zeros(4)).tolist() == [1, 2, 3, 4]
 
 
+def test_a_process_without_a_device_compiles_and_writes_nothing_and_runs_the_plain_code(tmp_path: Path) -> None:
+    environment = os.environ | {"ZEROFARM_ROLE": "worker", cache.STATE_DIR: str(tmp_path)}
+    told = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _IN_A_ZYGOTE, str(tmp_path / "package")],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert told.returncode == 0, told.stderr
+    assert "runs uncompiled" not in told.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+_IN_A_ZYGOTE = """
+import sys, spaces, torch
+
+class Model(torch.nn.Module):
+    def forward(self, x):
+        return x.cuda() + torch.ones(2, device="cuda")
+
+model = Model().to("cuda")
+with spaces.aoti_capture(model) as call:
+    model(torch.zeros(2, device="cuda"))
+exported = torch.export.export(model, call.args, call.kwargs)
+compiled = spaces.aoti_compile(exported)
+spaces.aoti_compile_and_save(sys.argv[1], exported)
+assert compiled(torch.zeros(2, device="cuda")).tolist() == [1, 1]
+spaces.aoti_apply(compiled, model)
+assert str(model(torch.zeros(2, device="cuda")).device) == "cuda:0"
+"""
+
+
 def test_an_executable_stack_is_taken_back(compiled: Any, tmp_path: Path) -> None:
     library = tmp_path / "library.so"
     made = next(cache.cache_dir().glob("program-*/model/*.so"))

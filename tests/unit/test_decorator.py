@@ -106,7 +106,7 @@ def test_a_wrapper_looks_like_what_it_wraps(function: Callable[..., Any]) -> Non
 
 
 def test_functions_made_in_a_loop_have_names_of_their_own(farm: InMemoryFarm) -> None:
-    functions = [spaces.GPU(lambda number=number: number) for number in range(3)]
+    functions: list[Callable[..., int]] = [spaces.GPU(lambda number=number: number) for number in range(3)]
     assert [function() for function in functions] == [0, 1, 2]
     assert len({task.function for task in farm.tasks}) == 3
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,13 +21,13 @@ def store(tmp_path: Path) -> SharedMemoryStore:
 
 
 @pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of a Space, and nothing else that counts as one."""
     folder = tmp_path / "space"
     folder.mkdir()
     monkeypatch.setattr(module, "_temporary_folders", list)
     monkeypatch.chdir(folder)
-    yield folder
+    return folder
 
 
 def sent(files: Files, value: object, store: SharedMemoryStore) -> set[str]:

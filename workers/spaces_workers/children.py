@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 
 from spaces.errors import SpacesError
-from spaces_workers import nursery
+from spaces_workers import memory, nursery
 from spaces_workers.bond import Bond
 from spaces_workers.channel import Channel, ChannelClosed
 from spaces_workers.messages import ChildReady, Exited, Fork, Forked, Tie, ZygoteSpec
@@ -40,6 +40,7 @@ class Child:
         self.tasks_done = 0
         self.used_at = time.monotonic()
         self._zygote = zygote
+        self._kills = memory.kills()
 
     def tie(self) -> None:
         """Have the child die with this worker. Raises ChannelClosed if it is dead already."""
@@ -50,6 +51,11 @@ class Child:
     def gone(self) -> bool:
         """Whether an idle child has died: it has nothing to say until it is given a task."""
         return bool(select.select([self.channel], [], [], 0)[0])
+
+    def begin(self, run: Run) -> None:
+        """Have it run a task. Raises ChannelClosed if it is gone."""
+        self._kills = memory.kills()
+        self.channel.send(run)
 
     def terminate(self) -> None:
         """Ask the running function to stop; its `finally` clauses run."""
@@ -70,17 +76,21 @@ class Child:
         self._bond.cut()
 
     @cached_property
-    def _status(self) -> int | None:
-        return self._zygote.status_of(self.pid)
+    def _exited(self) -> Exited | None:
+        return self._zygote.word_of(self.pid)
 
     def how_it_ended(self) -> str:
-        """In words: `was killed by SIGKILL`, `left with exit code 3`."""
-        status = self._status
-        if status is None:
-            return "died together with its zygote"
-        if status >= 0:
-            return f"left with exit code {status}"
-        return f"was killed by {signal.Signals(-status).name}"
+        """In words: `was killed by SIGSEGV`, `left with exit code 3`; of what may be want of memory, with its size."""
+        match self._exited:
+            case None:
+                return "died together with its zygote"
+            case Exited(status=-signal.SIGKILL, peak_bytes=peak):
+                held = f"it held up to {memory.words(peak)}"
+                if memory.kills() > self._kills:
+                    return f"was killed by SIGKILL because the machine ran out of memory ({held})"
+                return f"was killed by SIGKILL ({held})"
+            case Exited(status=status):
+                return f"left with exit code {status}" if status >= 0 else f"was killed by {signal.Signals(-status).name}"
 
 
 class ZygoteLink:
@@ -89,7 +99,7 @@ class ZygoteLink:
     def __init__(self, run_dir: Path, spec: ZygoteSpec) -> None:
         self._channel = nursery.connect(run_dir, spec)
         self._spec = spec
-        self._statuses: dict[int, int] = {}
+        self._words: dict[int, Exited] = {}  #: of children that have ended
         self._receiving = threading.Lock()
 
     def fork(self, visible_devices: str, memory_fraction: float) -> Child:
@@ -108,13 +118,13 @@ class ZygoteLink:
                 reason = child.how_it_ended()
         raise SpacesError(f"no child of Space {self._spec.space!r} got ready in {FORK_ATTEMPTS} attempts: it {reason}")
 
-    def status_of(self, pid: int) -> int | None:
-        """The exit status of a child, once it is known; None when the zygote cannot tell any more."""
+    def word_of(self, pid: int) -> Exited | None:
+        """How a child ended, once it is known; None when the zygote cannot tell any more."""
         deadline = time.monotonic() + EXIT_PATIENCE
         with self._receiving, contextlib.suppress(ChannelClosed, TimeoutError):
-            while pid not in self._statuses:
+            while pid not in self._words:
                 self._note(self._channel.receive(max(0.0, deadline - time.monotonic())))
-        return self._statuses.pop(pid, None)
+        return self._words.pop(pid, None)
 
     def close(self) -> None:
         """Let go of the zygote, which kills the children that it made for this link."""
@@ -133,8 +143,8 @@ class ZygoteLink:
 
     def _note(self, message: object) -> None:
         match message:
-            case Exited(pid, status):
-                self._statuses[pid] = status
+            case Exited() as word:
+                self._words[word.pid] = word
             case _:
                 raise TypeError(f"a zygote does not say {type(message).__name__} here")
 

@@ -8,6 +8,7 @@ import typer
 
 from spaces.errors import SpacesError
 from spaces_workers.commands import looking, parts
+from spaces_workers.commands.quota import quota
 from spaces_workers.commands.up import up
 
 app = typer.Typer(
@@ -19,7 +20,17 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for command in (up, parts.worker, parts.web, parts.home, parts.flower, looking.status, looking.cancel, looking.doctor):
+for command in (
+    up,
+    parts.worker,
+    parts.web,
+    parts.home,
+    parts.flower,
+    looking.status,
+    looking.cancel,
+    quota,
+    looking.doctor,
+):
     app.command()(command)
 
 

@@ -76,6 +76,7 @@ class Heartbeat:
         self._told &= beat.cancelled.keys()
         for task, reason in beat.cancelled.items():
             self._tell(task, reason)
+        queue.expire()
 
     def _listen(self, queue: Queue, words: PubSub) -> None:
         """Until the next beat is due, wait on the socket for tasks to be stopped."""

@@ -111,6 +111,7 @@ class Exited:
 
     pid: int
     status: int
+    peak_bytes: int  #: the most memory that it held at one time
 
 
 @message

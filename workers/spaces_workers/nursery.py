@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -145,6 +146,7 @@ class Nursery:
     def __init__(self, run_dir: Path, log_dir: Path) -> None:
         self._log_dir = log_dir
         self._zygotes: dict[tuple[str, str], _Zygote] = {}
+        self._prepared: deque[ZygoteSpec] = deque()  #: to be made when there is nothing else to make
         self._budget_bytes = int(psutil.virtual_memory().available * MEMORY_SHARE)
         self._selector = selectors.DefaultSelector()
         self._listener = _listen(socket_path(run_dir))
@@ -190,15 +192,26 @@ class Nursery:
             zygote.waiting.append(worker)
 
     def _prepare(self, spec: ZygoteSpec) -> None:
+        """One at a time, because an import keeps a core busy for seconds and somebody may be waiting for a page."""
+        self._prepared.append(spec)
+        self._make_next()
+
+    def _make_next(self) -> None:
+        busy = any(not zygote.ready for zygote in self._zygotes.values())
+        while self._prepared and not busy:
+            busy = self._made_ahead(self._prepared.popleft())
+
+    def _made_ahead(self, spec: ZygoteSpec) -> bool:
         if (spec.space, spec.revision) in self._zygotes:
-            return
+            return False
         used = sum(zygote.resident_bytes for zygote in self._zygotes.values())
         if used > self._budget_bytes:
             logger.warning(
                 "%s is not made ahead: zygotes hold %.1f of %.1f GB", spec.space, used / 1e9, self._budget_bytes / 1e9
             )
-            return
+            return False
         self._make(spec)
+        return True
 
     def _make(self, spec: ZygoteSpec) -> _Zygote:
         self._retire_other_revisions(spec)
@@ -239,8 +252,10 @@ class Nursery:
                 for worker in zygote.waiting:
                     self._introduce(zygote, worker)
                 zygote.waiting.clear()
+                self._make_next()
             case ZygoteFailed(traceback):
                 self._bury(zygote, traceback)
+                self._make_next()
             case _:
                 raise TypeError(f"a zygote does not say {type(message).__name__}")
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from rich.markup import escape
 from rich.table import Table
 
-from spaces.farm.status import FarmStatus, TaskStatus
+from spaces.farm.status import FarmStatus, QueueStatus, TaskStatus
+from spaces.farm.units import seconds_in_words
 
 GIB = 2**30
 
@@ -15,10 +16,12 @@ _COLOURS = {"running": "cyan", "queued": "yellow", "succeeded": "green"}
 
 
 def tables(status: FarmStatus) -> Iterator[Table]:
-    """Workers, Spaces with their queues, and tasks."""
+    """Workers, Spaces with their queues, tasks, and what was refused if anything was."""
     yield _workers(status)
     yield _spaces(status)
     yield _tasks(status)
+    if status.refusals:
+        yield _refusals(status)
 
 
 def _workers(status: FarmStatus) -> Table:
@@ -37,13 +40,25 @@ def _workers(status: FarmStatus) -> Table:
 
 
 def _spaces(status: FarmStatus) -> Table:
-    waiting = ", ".join(f"{queue.size} {queue.waiting}" for queue in status.queues)
+    waiting = ", ".join(map(_queue, status.queues))
     table = _table(f"Spaces (waiting in the queues: {waiting})", "Space", "page", "functions", "waiting", "running")
     for space in status.spaces:
         page = space.page
         place = (page.url or f"{page.serving} {page.problem}") if page else "-"
         functions = escape(" ".join(space.functions))
         table.add_row(escape(space.name), escape(place), functions, str(space.waiting), str(space.running))
+    return table
+
+
+def _queue(queue: QueueStatus) -> str:
+    wait = f" for about {seconds_in_words(queue.expected_wait)}" if queue.expected_wait else ""
+    return f"{queue.size} {queue.waiting}{wait}"
+
+
+def _refusals(status: FarmStatus) -> Table:
+    table = _table("Refused in the last weeks", "limit", "tasks")
+    for refused in status.refusals:
+        table.add_row(escape(refused.limit), str(refused.tasks))
     return table
 
 

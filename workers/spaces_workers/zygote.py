@@ -96,8 +96,8 @@ class Zygote:
     def _bury(self, pid: int, pidfd: int) -> None:
         self._selector.unregister(pidfd)
         os.close(pidfd)
-        _, status = os.waitpid(pid, 0)
-        self._tell(self._children.pop(pid), Exited(pid, os.waitstatus_to_exitcode(status)))
+        _, status, used = os.wait4(pid, 0)
+        self._tell(self._children.pop(pid), Exited(pid, os.waitstatus_to_exitcode(status), used.ru_maxrss * 1024))
 
     def _tell(self, worker: Channel, message: Forked | Exited) -> None:
         try:

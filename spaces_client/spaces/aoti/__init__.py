@@ -41,9 +41,10 @@ def aoti_capture(module: Any, call_method: str = "forward") -> AbstractContextMa
     The rest of the block is skipped. Raises RuntimeError when the block ends without a call.
     """
     _require_torch()
-    from spaces.aoti import capture, exporting
+    from spaces.aoti import capture, exporting, origin
 
     exporting.prepare()
+    origin.note(module)
     return capture.captured(module, call_method)
 
 

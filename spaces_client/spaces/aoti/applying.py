@@ -9,7 +9,7 @@ import torch
 
 from spaces.aoti.kept import KeptWeights
 from spaces.aoti.model import CompiledModel, Eager, LazyModel
-from spaces.aoti.weights import Weights
+from spaces.aoti.weights import Weights, let_go
 
 
 def apply(compiled: CompiledModel, module: torch.nn.Module, method: str) -> None:
@@ -18,7 +18,7 @@ def apply(compiled: CompiledModel, module: torch.nn.Module, method: str) -> None
     match compiled.weights:
         case KeptWeights() as kept if not kept.are_those_of(module):
             kept.read_ahead()
-            _free_parameters(module)
+            let_go(module)
             setattr(module, method, _in_place_of(own, compiled, eager=None))
         case None | KeptWeights():
             bound = compiled.with_weights(Weights.of_module(module))
@@ -47,9 +47,3 @@ def _in_place_of(own: Eager, compiled: CompiledModel, eager: Eager | None) -> Ea
 
     call.own = own  # type: ignore[attr-defined] # read by `_own`
     return call
-
-
-def _free_parameters(module: torch.nn.Module) -> None:
-    """Let go of the values that the compiled code has other ones for; type and device still answer."""
-    for parameter in module.parameters():
-        parameter.data = torch.empty(0, dtype=parameter.dtype, device=parameter.device)

@@ -15,6 +15,7 @@ from torch.export.pt2_archive._package_weights import Weights as CompiledWeights
 
 from spaces.aoti import cache, place
 from spaces.aoti.model import CompiledModel
+from spaces.aoti.origin import place_of
 from spaces.aoti.package import CONSTANTS, FILES, Package, take_files
 from spaces.aoti.program import on_its_device
 from spaces.aoti.recipe import Recipe
@@ -55,7 +56,7 @@ def compiled(program: ExportedProgram, configs: dict[str, Any]) -> CompiledModel
     def eager(*args: Any, **kwargs: Any) -> Any:
         return on_its_device(program).module()(*args, **kwargs)
 
-    return CompiledModel(source, Weights.of_program(program), eager)
+    return CompiledModel(source, Weights.of_program(program), eager, place_of(program))
 
 
 def save(

@@ -17,7 +17,7 @@ import torch
 from spaces import config
 from spaces.aoti import cache as packages
 from spaces.aoti import place
-from spaces.aoti.weights import Tensors, Weights, is_plain, sha256, tensors_of_module
+from spaces.aoti.weights import Tensors, Weights, is_plain, sha256, structure_of, tensors_in
 from spaces.config import Role
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class KeptWeights(Weights):
         folder = packages.find(self.name)
         if folder is None:
             return True  # made on another host: what the module has is all there is
-        have = _shapes(tensors_of_module(module))
+        have = _shapes(tensors_in(structure_of(module)))
         wanted: dict[str, str] = json.loads((folder / _SHAPES).read_text())
         return wanted.items() <= have.items()
 

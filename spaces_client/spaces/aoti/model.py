@@ -13,8 +13,10 @@ import torch
 
 from spaces.aoti import place
 from spaces.aoti.kept import keep, kept
+from spaces.aoti.origin import module_at
 from spaces.aoti.package import Archive, Package
 from spaces.aoti.weights import Tensors, Weights
+from spaces.farm.references import Reference
 
 logger = logging.getLogger(__name__)
 
@@ -37,15 +39,20 @@ class Source(Protocol):
 class CompiledModel:
     """What `aoti_compile` returns: called like the module that was exported.
 
-    It is sent to other processes without its weights, but for those that were made while it was compiled; `aoti_apply`
-    gives it those of a module there. Where its package is missing or does not fit, as in a process without a GPU, it
-    runs `eager`, the uncompiled code.
+    It is sent to other processes without its weights, but for those that were made while it was compiled. There it has
+    those of the module that it came from, if that is known, or is given a module's by `aoti_apply`. Where its package
+    is missing or does not fit, as in a process without a GPU, it runs `eager`, the uncompiled code.
     """
 
     def __init__(
-        self, archive_file: Archive | Source, weights: Weights | None = None, eager: Eager | None = None
+        self,
+        archive_file: Archive | Source,
+        weights: Weights | None = None,
+        eager: Eager | None = None,
+        origin: Reference | None = None,
     ) -> None:
         self.weights = weights
+        self._origin = origin
         self._source = _source(archive_file)
         self._eager = eager
         self._package: Package | None = None
@@ -54,11 +61,11 @@ class CompiledModel:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.run(self._eager, args, kwargs)
 
-    def __reduce__(self) -> tuple[Callable[..., CompiledModel], tuple[Package, str | None]]:
+    def __reduce__(self) -> tuple[Callable[..., CompiledModel], tuple[Package, str | None, Reference | None]]:
         package = self._source.find()
         if package is None:
             raise PicklingError("a model that has not been compiled yet cannot be sent to another process")
-        return _arrived, (package, keep(self.weights))
+        return _arrived, (package, keep(self.weights), self._origin)
 
     def __deepcopy__(self, _memo: object) -> CompiledModel:
         """Itself, as a copy of its module goes on to use it."""
@@ -74,7 +81,7 @@ class CompiledModel:
 
     def with_weights(self, weights: Weights) -> CompiledModel:
         """The same package for another module."""
-        return CompiledModel(self._source, weights, self._eager)
+        return CompiledModel(self._source, weights, self._eager, self._origin)
 
     def run(self, eager: Eager | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call the compiled code, or `eager` where that cannot run; to be exported or traced is one such case."""
@@ -110,9 +117,13 @@ class LazyModel:
         return CompiledModel(self._package, weights if isinstance(weights, Weights) else Weights(weights))
 
 
-def _arrived(package: Package, weights: str | None) -> CompiledModel:
-    """Named in pickles: the model in the process that it was sent to."""
-    return CompiledModel(package, None if weights is None else kept(weights))
+def _arrived(package: Package, weights: str | None, origin: Reference | None) -> CompiledModel:
+    """Named in pickles: the model in the process that it was sent to, with the weights that it has there."""
+    module = module_at(origin)
+    if weights is not None and not (module and kept(weights).are_those_of(module)):
+        kept(weights).read_ahead()
+        return CompiledModel(package, kept(weights), origin=origin)
+    return CompiledModel(package, Weights.of_module(module) if module else None, origin=origin)
 
 
 def _source(given: Archive | Source) -> Source:

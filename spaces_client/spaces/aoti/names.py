@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import torch
-
 from spaces.aoti.compiling import OVERRIDES as INDUCTOR_CONFIGS_OVERRIDES
 from spaces.aoti.model import CompiledModel as ZeroGPUCompiledModel
 from spaces.aoti.model import LazyModel as LazyAOTIModel
 from spaces.aoti.weights import Weights as ZeroGPUWeights
+from spaces.aoti.weights import let_go as drain_module_parameters
 
 __all__ = [
     "INDUCTOR_CONFIGS_OVERRIDES",
@@ -16,7 +15,3 @@ __all__ = [
     "ZeroGPUWeights",
     "drain_module_parameters",
 ]
-
-
-def drain_module_parameters(_module: torch.nn.Module) -> None:
-    """Nothing: compiled code works on the module's own parameters, so there is no second copy to free."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch._functorch._aot_autograd.subclass_parametrization import unwrap_tensor_subclass_parameters
@@ -28,9 +27,9 @@ class Weights:
 
     @classmethod
     def of_module(cls, module: torch.nn.Module) -> Weights:
-        """Those of a module, as they are when the compiled code runs first."""
-        weights = cls()
-        weights._read = lambda: tensors_of_module(module)
+        """Those that a module has now; a quantized one is unwrapped when the compiled code runs first."""
+        weights, structure = cls(), structure_of(module)
+        weights._read = lambda: tensors_in(structure)
         return weights
 
     @classmethod
@@ -50,20 +49,42 @@ def tensors_of_program(program: torch.export.ExportedProgram) -> Tensors:
     constants = {name: value for name, value in program.constants.items() if isinstance(value, torch.Tensor)}
     tensors = {**constants, **program.state_dict}
     if not all(map(is_plain, tensors.values())):
-        return {**tensors, **tensors_of_module(program.module())}
+        return {**tensors, **tensors_in(structure_of(program.module()))}
     return tensors
 
 
-def tensors_of_module(module: torch.nn.Module) -> Tensors:
+def tensors_in(structure: torch.nn.Module) -> Tensors:
     """Parameters and buffers; a quantized one as the plain tensors inside it, under the names the compiler gives them.
 
-    Unwrapping those changes a module, so it is done to a copy of its structure, which shares all tensors.
+    Unwrapping those changes the module, so this is for what `structure_of` made.
     """
-    structure = _structure(module)
     unwrap_tensor_subclass_parameters(structure)
     named: dict[str, torch.Tensor] = dict(structure.named_buffers(remove_duplicate=False))
     named.update(structure.named_parameters(remove_duplicate=False))
     return named
+
+
+def structure_of(module: torch.nn.Module) -> torch.nn.Module:
+    """A copy of a module's structure, with the same tensors."""
+    copy: torch.nn.Module = object.__new__(type(module))
+    copy.__dict__ = dict(module.__dict__)
+    for name in ("_parameters", "_buffers"):
+        copy.__dict__[name] = dict(module.__dict__[name])
+    modules = {name: structure_of(child) for name, child in module._modules.items() if child is not None}
+    copy.__dict__["_modules"] = modules
+    return copy
+
+
+def let_go(module: torch.nn.Module) -> None:
+    """Put empty parameters in place of a module's own, which are freed unless compiled code works on them.
+
+    Type and device still answer.
+    """
+    for part in module.modules():
+        for name, parameter in part._parameters.items():
+            if parameter is not None:
+                empty = torch.empty(0, dtype=parameter.dtype, device=parameter.device)
+                part._parameters[name] = torch.nn.Parameter(empty, requires_grad=False)
 
 
 def is_plain(tensor: torch.Tensor) -> bool:
@@ -75,13 +96,3 @@ def sha256(tensor: torch.Tensor) -> str:
     """The digest of a tensor's values."""
     data = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
     return hashlib.sha256(data).hexdigest()
-
-
-def _structure(module: torch.nn.Module) -> Any:  # Any: of the module's own class
-    copy = object.__new__(type(module))
-    copy.__dict__ = dict(module.__dict__)
-    for name in ("_parameters", "_buffers"):
-        copy.__dict__[name] = dict(module.__dict__[name])
-    modules = {name: _structure(child) for name, child in module._modules.items() if child is not None}
-    copy.__dict__["_modules"] = modules
-    return copy

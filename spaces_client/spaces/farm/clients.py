@@ -43,6 +43,7 @@ class ClientLease:
                         queue.leases.client_leave(self.client)
                         return
                     queue.leases.client_beat(self.client)
+                    queue.expire()  # as the workers do, of whom there may be none
                 except AWAY as error:
                     logger.debug("the lease of client %s could not be extended: %s", self.client, error)
                     if self._stopping.is_set():

@@ -33,9 +33,9 @@
 | `spaces`                     | SET    | names of Spaces                               | permanent                    |
 
 Fields of a task: `task` (packed) and `message` (Celery's), both until the end; `label`, `space`, `size`, `client`,
-`score`, `estimate`, `time_limit`, `state`, `enqueued_at`, `started_at`, `ended_at`, `worker`, `attempt` (claims so far; with
-`worker` it fences every write), `lost` (workers that died with it), `batch` (the last batch of events, so that one sent
-twice is written once), and once its cancellation is asked for `reason` and `cancelled`, the packed event. Where quotas
+`score`, `estimate`, `time_limit`, `state`, `enqueued_at`, `started_at`, `ended_at`, `worker`, `attempt` (claims so far;
+with `worker` it fences every write), `lost` (workers that died with it), `batch` (the last batch of events, so that one
+sent twice is written once), and once its cancellation is asked for `reason` and `cancelled`, the packed event. Where quotas
 are on also `visitor`, `rate` (seconds charged for each second held), `half_life`, `reserved` until it ends, and then
 `charged`.
 
@@ -163,7 +163,7 @@ class Keys:
         return f"{self.prefix}:usage:{visitor}"
 
     def reserved(self, visitor: str) -> str:
-        """HASH of a visitor's tasks that wait or run, each with the seconds it reserves; WAITING after the last push."""
+        """HASH of a visitor's tasks that wait or run, with the seconds that each reserves; WAITING after the last push."""
         return f"{self.prefix}:reserved:{visitor}"
 
     def last_beat(self) -> str:
@@ -206,7 +206,9 @@ class Keys:
         """The same names and lifetimes for scripts: `keys.task(id)`, `WAITING`."""
         named = [_in_lua(self, name) for name, _ in inspect.getmembers(type(self), inspect.isfunction) if _is_key(name)]
         numbers = f"local WAITING, ENDED, DAY, IDLE, EVENTS_KEPT = {WAITING}, {ENDED}, {DAY}, {IDLE}, {EVENTS_KEPT}"
-        return "\n".join([numbers, "local keys = {}", *named])
+        months = f"local LEARNED, REFUSED = {LEARNED}, {REFUSED}"
+        sizes = f"local SIZES = {{ {', '.join(repr(str(size)) for size in Size)} }}"
+        return "\n".join([numbers, months, sizes, "local keys = {}", *named])
 
 
 def _is_key(name: str) -> bool:

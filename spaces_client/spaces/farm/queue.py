@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
@@ -16,10 +16,13 @@ from typing import TYPE_CHECKING, cast
 import msgpack
 
 from spaces.errors import SpacesError
-from spaces.farm import wire
-from spaces.farm.events import Cancelled, End, Event, Failed, state_after
+from spaces.farm import estimates, quota, settings, wire
+from spaces.farm.estimates import Learned
+from spaces.farm.events import Cancelled, End, Event, Failed, Succeeded, TimedOut, state_after
 from spaces.farm.keys import Keys
 from spaces.farm.leases import Leases
+from spaces.farm.limits import refusal, size_of
+from spaces.farm.outlook import Outlook
 from spaces.farm.rules import Rules
 from spaces.farm.scripts import Scripts
 from spaces.farm.task import Lease, Size, State, Task
@@ -70,7 +73,7 @@ class Queue:
     def __init__(self, redis: Redis, keys: Keys | None = None, rules: Rules | None = None) -> None:
         self.redis = redis
         self.keys = keys or Keys()
-        self.rules = rules or Rules()
+        self.rules = rules or settings.current()
         self.scripts = Scripts(redis, self.keys)
 
     @cached_property
@@ -78,9 +81,36 @@ class Queue:
         """Who is alive."""
         return Leases(self.redis, self.scripts, self.keys, self.rules)
 
+    @cached_property
+    def ledger(self) -> quota.Ledger:
+        """What visitors have used of their quotas."""
+        return quota.Ledger(self.redis, self.keys, self.scripts, self.rules.quota)
+
+    @cached_property
+    def outlook(self) -> Outlook:
+        """Where tasks stand, and how long they will wait."""
+        return Outlook(self)
+
     def push(self, task: Task, message: bytes) -> bool:
-        """Accept a task. False if it had been accepted before: a push may be repeated when its answer was lost."""
-        return bool(self.scripts.run("push", self.keys.task(task.id), *self._pushed(task, message)))
+        """Accept a task, with the estimate that was learned from earlier ones of its kind, or else its own.
+
+        False if it had been accepted before: a push may be repeated when its answer was lost. Raises RefusedError.
+        """
+        task = replace(task, estimate=self.estimate(task))
+        reply = self.scripts.run("push", self.keys.task(task.id), *self._pushed(task, message))
+        if isinstance(reply, int):
+            return bool(reply)
+        limit, *facts = map(_text, reply)
+        if limit == "quota":
+            raise quota.exceeded(self.rules.quota, task, facts[0], facts[1:])
+        raise refusal(task, limit, facts)
+
+    def estimate(self, task: Task) -> float:
+        """The seconds that a task is expected to take, by what is known now; its own estimate where nothing is."""
+        known = cast(bytes | None, self.redis.hget(self.keys.learned(task.space), _kind(task)))
+        if known is None:
+            return task.estimate
+        return estimates.estimate(Learned.unpack(_text(known)), task.time_limit, self.rules.rank)
 
     def claim(
         self,
@@ -114,8 +144,8 @@ class Queue:
         return tokens
 
     def end(self, lease: Lease, end: End) -> bool:
-        """End a running task, once. False if its lease is lost; True also when this lease had ended it before."""
-        return self._end(*_fence(lease), end) >= 0
+        """End a running task, once, and learn from it. False if its lease is lost; True if this lease has ended it."""
+        return self._end(lease.task.id, lease.worker, lease.attempt, end, _kind(lease.task)) >= 0
 
     def release(self, lease: Lease) -> bool:
         """Put a task back to its old place, not counted against it. False if the lease is lost."""
@@ -125,6 +155,18 @@ class Queue:
         """Stop a task: a waiting one ends at once, of a running one the worker is told."""
         event = wire.pack(Cancelled(reason))
         return CancelOutcome(_text(self.scripts.run("cancel", self.keys.task(task), task, reason, event)))
+
+    def expire(self) -> int:
+        """End what has waited longer than a task may. Returns how many there were; there may be more."""
+        limits = self.rules.limits
+        event = wire.pack(Cancelled(limits.waited_too_long))
+        arguments = (limits.longest_wait, limits.waited_too_long, event)
+        return int(self.scripts.run("expire", self.keys.arrivals(), *arguments))
+
+    def refused(self) -> dict[str, int]:
+        """How many tasks each limit has refused or ended lately, by its name."""
+        counts = cast(dict[bytes, bytes], self.redis.hgetall(self.keys.refused()))
+        return {_text(limit): int(count) for limit, count in sorted(counts.items())}
 
     def state(self, task: str) -> TaskState | None:
         """Where a task is, or None if the broker does not know it (any more)."""
@@ -182,28 +224,47 @@ class Queue:
             return None
         return Claimed(Lease(task, worker, attempt), message, _text(size))
 
-    def _end(self, task: str, worker: str, attempt: int, end: End) -> int:
-        key, state = self.keys.task(task), state_after(end)
-        return int(self.scripts.run("end", key, task, worker, attempt, state, wire.pack(end)))
+    def _end(self, task: str, worker: str, attempt: int, end: End, kind: str = "") -> int:
+        how = (state_after(end), wire.pack(end), _lesson(end), kind, self.rules.rank.memory, int(quota.is_charged(end)))
+        return int(self.scripts.run("end", self.keys.task(task), task, worker, attempt, *how))
 
     def _pushed(self, task: Task, message: bytes) -> list[str | bytes | float]:
+        rank, limits = self.rules.rank, self.rules.limits
         return [
             task.id,
             wire.pack(task),
             message,
+            task.label,
             task.space,
             task.size,
             task.client,
             task.estimate,
             task.time_limit,
-            self.rules.weight,
+            size_of(task.arguments),
             self.rules.client_lease,
+            *(rank.weight, rank.floor, rank.cap),
+            *(limits.space_queue, limits.farm_queue, limits.payload_bytes),
+            quota.terms(self.rules.quota, task),
         ]
 
 
 def moment(reply: Sequence[bytes | int] | bytes | None) -> float:
     """After how many seconds to claim again, by the answer of `claim.lua`, if no bell rings before; may be infinite."""
     return max(0.001, float(reply)) if isinstance(reply, bytes) else math.inf
+
+
+def _kind(task: Task) -> str:
+    """Which tasks of a Space learn together: those of one function that may take about as long."""
+    return f"{task.function} {estimates.step(task.time_limit)}"
+
+
+def _lesson(end: End) -> str:
+    """The seconds from which the farm learns; nothing where a run was cut short by something else than its limit."""
+    match end:
+        case Succeeded(seconds=seconds) | TimedOut(seconds=seconds) if seconds > 0:
+            return repr(seconds)
+        case _:
+            return ""
 
 
 def _fence(lease: Lease) -> tuple[str, str, int]:

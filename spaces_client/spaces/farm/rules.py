@@ -1,15 +1,24 @@
-"""The numbers that decide how the farm ranks and recovers. Every process of a farm uses the same."""
+"""The numbers that decide how the farm ranks, refuses and recovers. Every process of a farm uses the same.
+
+An operator changes those of `rank`, `limits` and `quota` in `farm.toml`: see `settings.py`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from spaces.farm.estimates import EstimateRules
+from spaces.farm.limits import Limits
+from spaces.farm.tiers import QuotaRules
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How tasks are ranked, and when whoever holds or wants them counts as dead."""
+    """How tasks are ranked and limited, and when whoever holds or wants them counts as dead."""
 
-    weight: float = 1.0  #: seconds of rank for each second of estimate
+    rank: EstimateRules = field(default_factory=EstimateRules)
+    limits: Limits = field(default_factory=Limits)
+    quota: QuotaRules = field(default_factory=QuotaRules)
     worker_lease: float = 5.0  #: seconds without a beat after which a worker's tasks go to others
     client_lease: float = 15.0  #: the same for a web process, whose import of a model may hold up its threads
     worker_beat: float = 1.0  #: seconds between two beats of a worker

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
-from spaces.farm import wire
 from spaces.farm.pages import Page, Pages
 from spaces.farm.registry import Registry, SpaceRecord
-from spaces.farm.task import Size, State, Task
+from spaces.farm.task import Size, State
 
 if TYPE_CHECKING:
     from spaces.farm.queue import Queue
@@ -27,7 +26,7 @@ HEAD = 20
 LATEST = 20
 SCANNED = 5_000
 
-_FIELDS = ("state", "space", "worker", "task", "enqueued_at", "started_at", "ended_at", "time_limit")
+_FIELDS = ("state", "label", "space", "worker", "enqueued_at", "started_at", "ended_at", "time_limit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +50,15 @@ class QueueStatus:
 
     size: str
     waiting: int
+    expected_wait: float | None  #: seconds until all that waits has begun; None while no live worker serves the size
+
+
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """Tasks that one limit has refused, or ended, in the last weeks."""
+
+    limit: str  #: as in `farm.toml`; `size`: no live worker served it
+    tasks: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +102,7 @@ class FarmStatus:
     flower: str
     workers: tuple[WorkerStatus, ...]
     queues: tuple[QueueStatus, ...]
+    refusals: tuple[Refusals, ...]  #: those that there were
     spaces: tuple[SpaceStatus, ...]
     tasks: tuple[TaskStatus, ...]  #: running, then waiting in order, then ended, the latest first
 
@@ -116,7 +125,8 @@ class StatusReader:
             home=pages.home,
             flower=pages.flower,
             workers=tuple(_worker(info) for info in self._queue.leases.workers().values() if info),
-            queues=tuple(QueueStatus(size, self._queue.depth(size)) for size in Size),
+            queues=tuple(self._queues()),
+            refusals=tuple(Refusals(limit, tasks) for limit, tasks in self._queue.refused().items()),
             spaces=tuple(self._spaces(records, pages, running)),
             tasks=(*running, *self._next(), *self._latest()),
         )
@@ -132,6 +142,12 @@ class StatusReader:
     def _now(self) -> float:
         seconds, microseconds = self._redis.time()
         return seconds + microseconds / 1e6
+
+    def _queues(self) -> Iterator[QueueStatus]:
+        forecast = self._queue.outlook.forecast()
+        for size in Size:
+            depth = self._queue.depth(size)
+            yield QueueStatus(size, depth, forecast.of(size).wait(depth))
 
     def _spaces(
         self, records: dict[str, SpaceRecord], pages: Pages, running: Sequence[TaskStatus]
@@ -190,12 +206,11 @@ def _worker(info: dict[str, Any]) -> WorkerStatus:  # Any: what a worker tells o
 
 
 def _task(task_id: str, place: int, values: Iterable[bytes | None]) -> TaskStatus:
-    state, space, worker, packed, enqueued_at, started_at, ended_at, time_limit = values
-    name = _text(space)
+    state, label, space, worker, enqueued_at, started_at, ended_at, time_limit = values
     return TaskStatus(
         id=task_id,
-        label=_label(packed) or name,
-        space=name,
+        label=_text(label),
+        space=_text(space),
         state=_text(state),
         worker=_text(worker).split(":")[0],
         position=place if state == b"queued" else None,
@@ -204,17 +219,6 @@ def _task(task_id: str, place: int, values: Iterable[bytes | None]) -> TaskStatu
         ended_at=float(ended_at) if ended_at else None,
         time_limit=float(time_limit or 0),
     )
-
-
-def _label(packed: bytes | None) -> str:
-    """What people read; a task that has ended, or is of another version, has only the name of its Space."""
-    if packed is None:
-        return ""
-    try:
-        task = wire.unpack(packed)
-    except (ValueError, TypeError):
-        return ""
-    return task.label if isinstance(task, Task) else ""
 
 
 def _text(value: bytes | None) -> str:

@@ -7,6 +7,7 @@ Sequences arrive as tuples, so that what is frozen stays frozen.
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any, TypeVar
 
 import msgpack
@@ -38,10 +39,16 @@ def unpack(data: bytes | memoryview) -> Any:  # Any: the caller matches on the c
 
 
 def _flatten(value: object) -> msgpack.ExtType:
-    if not is_dataclass(value) or _CLASSES.get(type(value).__name__) is not type(value):
-        raise TypeError(f"{type(value).__name__} is not a message")
-    parts = [type(value).__name__, *(getattr(value, field.name) for field in fields(value))]
+    cls = type(value)
+    if not is_dataclass(cls) or _CLASSES.get(cls.__name__) is not cls:
+        raise TypeError(f"{cls.__name__} is not a message")
+    parts = [cls.__name__, *(getattr(value, name) for name in _field_names(cls))]
     return msgpack.ExtType(_MESSAGE, msgpack.packb(parts, default=_flatten))
+
+
+@cache
+def _field_names(cls: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(cls))
 
 
 def _rebuild(code: int, data: bytes) -> object:

@@ -46,13 +46,14 @@ def who_is_there():
 def render(steps, progress=gr.Progress(track_tqdm=True)):
     def on_step(step):
         progress((step, int(steps)), desc=f"step {step}", unit="steps")
+        time.sleep(0.3)  # a page is told of the latest progress, every so often
 
     for step in range(int(steps)):
         on_step(step)
     for _ in tqdm(range(3), desc="tracked"):
-        time.sleep(0.01)
+        time.sleep(0.1)
     for _ in progress.tqdm(range(3), desc="wrapped"):
-        time.sleep(0.01)
+        time.sleep(0.1)
     gr.Info("it goes on", title="Renderer", duration=3)
     gr.Warning("it is late", visible=False)
     gr.Success("it is done", title="Finished", duration=None)

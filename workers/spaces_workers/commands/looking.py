@@ -34,7 +34,7 @@ def status(
 ) -> None:
     """Show workers, queues, Spaces and tasks."""
     url = options.broker_url(redis_url, state_dir)
-    with connect(url) as redis, _answering(url):
+    with connect(url) as redis, answering(url):
         found = StatusReader(Queue(redis)).read(read_pages(pages_path(state_dir)))
     if json:
         print(json_format.dumps(asdict(found)))
@@ -51,7 +51,7 @@ def cancel(
 ) -> None:
     """Stop a task, whether it waits or runs."""
     url = options.broker_url(redis_url, state_dir)
-    with connect(url) as redis, _answering(url):
+    with connect(url) as redis, answering(url):
         queue = Queue(redis)
         task_id = _only(task, StatusReader(queue).task_ids(task.lower()))
         outcome = queue.cancel(task_id, REASON)
@@ -100,7 +100,8 @@ def _only(beginning: str, ids: list[str]) -> str:
 
 
 @contextmanager
-def _answering(url: str) -> Iterator[None]:
+def answering(url: str) -> Iterator[None]:
+    """Within this, a broker that does not answer is a FarmUnavailable that names it."""
     try:
         yield
     except RedisError as error:

@@ -13,6 +13,7 @@ import typer
 from spaces import config
 from spaces.config import Role, without_secrets
 from spaces.errors import SpacesError
+from spaces.farm import settings
 from spaces.farm.pages import pages_path
 from spaces.farm.signing import derive_space_key
 from spaces_workers import environment, worker_plan
@@ -45,6 +46,7 @@ def worker(
         level=os.environ.get("ZEROFARM_LOG_LEVEL", "INFO"), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     state_dir = usable(state_dir)
+    settings.share(state_dir)
     url = options.broker_url(redis_url, state_dir)
     with options.using(run_dir) as run_dir:
         claim, named = worker_plan.claim(gpus, workers_per_gpu, run_dir)
@@ -72,7 +74,9 @@ def web(
 ) -> None:
     """Serve one Space, whose GPU functions run on the farm's workers."""
     served = served_space(space)
-    url = options.broker_url(redis_url, usable(state_dir))
+    state_dir = usable(state_dir)
+    settings.share(state_dir)
+    url = options.broker_url(redis_url, state_dir)
     key = derive_space_key(farm_key(state_dir), name or served.name)
     address = host, Ports(host).exactly(port, "--port")
     with options.using(run_dir):

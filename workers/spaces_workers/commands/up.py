@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from spaces.errors import SpacesError
+from spaces.farm import settings
 from spaces_workers.commands import numbers, options
 from spaces_workers.composition import FLOWER_HOST, FarmOptions
 from spaces_workers.farm_key import farm_key
@@ -72,6 +73,7 @@ def up(
     if plan.note:
         reporter(Note(plan.note))
     state_dir = usable(state_dir)
+    settings.share(state_dir)
     with options.using(run_dir) as run_dir, only_farm(state_dir):
         home, space_ports = _page_ports(host, port, served)
         farm = FarmOptions(

@@ -1,5 +1,6 @@
--- A worker is alive: extend its lease, store what it tells of itself (which sizes it serves too), and take over from the dead. The tasks of a worker
--- whose lease expired go back to their old places, or end as lost; those of a web process are cancelled.
+-- A worker is alive: extend its lease, store what it tells of itself and which sizes it serves, and take over from the
+-- dead. The tasks of a worker whose lease expired go back to their old places, or end as lost; those of a web process
+-- are cancelled.
 --
 -- KEYS  1 workers
 -- ARGV  1 worker  2 lease of a worker  3 lease of a client  4 seconds after which the broker was away  5 info, JSON

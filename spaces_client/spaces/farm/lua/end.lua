@@ -4,6 +4,7 @@
 -- KEYS  1 the task
 -- ARGV  1 id  2 worker  3 attempt  4 final state  5 the last event
 --       6 seconds that the run took; '' for one that teaches nothing  7 field of what is learned by it  8 memory, in runs
+--       9 1 if its visitor is charged for the time, else 0
 -- Returns 1 if the task has ended now, 0 if this lease had ended it before, -1 if the lease is lost
 
 -- The arithmetic of `estimates.update`; the field is as `estimates.Learned` packs it.
@@ -17,7 +18,7 @@ local function learn(space)
 end
 
 if holds(ARGV[1], ARGV[2], ARGV[3]) then
-  finish(ARGV[1], ARGV[4], ARGV[5])
+  finish(ARGV[1], ARGV[4], ARGV[5], ARGV[9] == '1')
   if ARGV[6] ~= '' then learn(redis.call('HGET', KEYS[1], 'space')) end
   return 1
 end

@@ -49,15 +49,17 @@ local function write(id, event, attempt)
   redis.call('XADD', keys.events(id), 'MAXLEN', '~', EVENTS_KEPT, '*', 'e', event, 'n', attempt)
 end
 
--- The one way in which a task ends, wherever it is.
-local function finish(id, state, event)
+-- The one way in which a task ends, wherever it is; its visitor is charged for what it held, or not.
+local function finish(id, state, event, charged)
   local name = keys.task(id)
   local task = redis.call('HMGET', name, 'state', 'size', 'space', 'client', 'worker', 'attempt')
   if task[1] == 'queued' then dequeue(id, task[2], task[3]) end
   if task[4] then redis.call('SREM', keys.client(task[4]), id) end
   if task[5] then redis.call('SREM', keys.held(task[5]), id) end
   write(id, event, task[6])
-  redis.call('HSET', name, 'state', state, 'ended_at', server_time())
+  local now = server_time()
+  redis.call('HSET', name, 'state', state, 'ended_at', now)
+  settle(id, charged, now)
   redis.call('HDEL', name, 'task', 'message', 'cancelled')
   redis.call('EXPIRE', name, ENDED)
   redis.call('EXPIRE', keys.events(id), ENDED)

@@ -6,8 +6,9 @@
 --       10 bytes of the arguments  11 lease of a client that has not beaten yet
 --       12 weight of an estimate  13 floor of an estimate  14 cap of an estimate
 --       15 longest queue of a Space  16 longest queue of the farm  17 largest arguments, in bytes
+--       18 terms of its visitor's quota, msgpack map; '' for one that counts for nobody
 -- Returns 1 if the task is new, else 0; of a task that is refused 'size' and the sizes that live workers serve, or the
--- limit that it is over, its value, and what it may be
+-- limit that it is over, its value, and what it may be, or 'quota' and what `over_quota` in quota.lua says
 
 local id, space, size, client, estimate = ARGV[1], ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8])
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
@@ -39,7 +40,7 @@ local function waiting(of_space)
   return count
 end
 
-local function refusal()
+local function limit_passed()
   local instead = sizes_instead()
   if #instead > 0 then return { 'size', unpack(instead) } end
   if tonumber(ARGV[10]) > tonumber(ARGV[17]) then return { 'payload', ARGV[10], ARGV[17] } end
@@ -55,13 +56,19 @@ local function handicap()
   return tonumber(ARGV[12]) / gpus * math.min(math.max(estimate, tonumber(ARGV[13])), tonumber(ARGV[14]))
 end
 
-local refused = refusal()
+local refused = limit_passed()
 if refused then
   count_refusal(refused[1])
   return refused
 end
 
-local score = now + handicap()
+local handicap_of_usage, over = admit(id, ARGV[18], estimate, now)
+if over then
+  count_refusal('quota')
+  return { 'quota', unpack(over) }
+end
+
+local score = now + handicap() + handicap_of_usage
 redis.call('HSET', KEYS[1], 'task', ARGV[2], 'message', ARGV[3], 'label', ARGV[4], 'space', space, 'size', size,
   'estimate', ARGV[8], 'time_limit', ARGV[9], 'score', score, 'state', 'queued', 'enqueued_at', now, 'attempt', 0)
 redis.call('EXPIRE', KEYS[1], WAITING)

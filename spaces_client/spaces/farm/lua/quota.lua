@@ -36,20 +36,22 @@ local function keep(visitor, usage, half_life, now)
   redis.call('EXPIRE', name, math.ceil(DAY + 10 * half_life))
 end
 
--- Whether a visitor may have so many seconds more. Returns nothing, or why not: the kind, seconds requested, seconds
--- left, seconds until there is more.
-local function refusal(terms, requested, now)
-  local usage = usage_of(terms.visitor, terms.half_life, now)
+-- Whether a visitor may have so many seconds more. Returns nothing, or why not: the limit, what was requested, what is
+-- allowed or left of it, and the seconds until there is more.
+local function over_quota(terms, requested, now)
+  local visitor = terms.visitor
+  if terms.longest >= 0 and terms.asked > terms.longest then return { 'longest', terms.asked, terms.longest, 0 } end
   if terms.daily >= 0 then
-    local left, held = terms.daily - usage.used, reserved_by(terms.visitor)
+    if requested > terms.daily then return { 'daily', requested, terms.daily, 0 } end
+    local usage = usage_of(visitor, terms.half_life, now)
+    local unused = math.max(0, terms.daily - usage.used)
+    local left = math.max(0, unused - reserved_by(visitor))
     local wait = usage.since and usage.since + DAY - now or 0
-    if requested > terms.daily then return { 'never', requested, terms.daily, 0 } end
-    if requested > left then return { 'used', requested, math.max(0, left - held), wait } end
-    if requested > left - held then return { 'reserved', requested, math.max(0, left - held), wait } end
+    if requested > unused then return { 'used', requested, left, wait } end
+    if requested > left then return { 'reserved', requested, left, wait } end
   end
-  if terms.parallel >= 0 and redis.call('HLEN', keys.reserved(terms.visitor)) >= terms.parallel then
-    return { 'parallel', 1, 0, 0 }
-  end
+  local tasks = redis.call('HLEN', keys.reserved(visitor))
+  if terms.parallel >= 0 and tasks >= terms.parallel then return { 'parallel', 1, tasks, 0 } end
 end
 
 -- Reserve what a new task is expected to take. Returns the seconds that its visitor's usage adds to its score; or
@@ -58,10 +60,10 @@ local function admit(id, packed, expected, now)
   if packed == '' then return 0 end
   local terms = cmsgpack.unpack(packed)
   local visitor, requested = terms.visitor, expected * terms.rate
-  local why = refusal(terms, requested, now)
+  local why = over_quota(terms, requested, now)
   if why then
     forget_vanished(visitor)
-    why = refusal(terms, requested, now)
+    why = over_quota(terms, requested, now)
   end
   if why then
     for place, fact in ipairs(why) do why[place] = tostring(fact) end

@@ -1,0 +1,138 @@
+"""What each tier of visitors may have of the farm's GPUs, and who is in which: the operator's words, checked.
+
+    [quota]
+    enabled = true
+    half_life = 3600                      # seconds after which a second that was used counts half in the rank
+    usage_weight = 1.0                    # seconds of rank for each second used
+    trusted_proxies = ["10.0.0.0/8"]      # whose X-Forwarded-For is believed
+
+    [tiers.anonymous]
+    daily = 300                           # seconds of a GPU in a day
+    longest = 120                         # seconds that one task may ask for
+    parallel = 2                          # tasks that wait or run at once
+
+    [visitors]
+    ada = "member"
+
+What a tier leaves out is no limit, and so is a tier without a table. `docs/quotas.md` has the rest.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_network
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+#: How a visitor's name begins, and the tier of those whom `[visitors]` does not name.
+DEFAULT_TIERS = {"user": "user", "token": "user", "address": "anonymous", "space": "space"}
+
+#: The tables of the settings that are read here.
+TABLES = ("quota", "tiers", "visitors")
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """What one kind of visitor may have; None is no limit."""
+
+    name: str
+    daily: float | None = None  #: seconds of a GPU in a day, which begins with the first task after the last one ended
+    longest: float | None = None  #: seconds that one task may ask for
+    parallel: int | None = None  #: tasks that wait or run at once
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaRules:
+    """How visitors share the farm."""
+
+    enabled: bool = False
+    half_life: float = 3600.0  #: seconds after which a second that was used counts half in the rank
+    usage_weight: float = 1.0  #: seconds of rank for each second used: for so long others may overtake
+    trusted_proxies: tuple[str, ...] = ()  #: addresses and networks whose X-Forwarded-For is believed
+    tiers: Mapping[str, Tier] = field(default_factory=dict)
+    visitors: Mapping[str, str] = field(default_factory=dict)  #: tiers of visitors by their full names
+
+    @classmethod
+    def from_tables(cls, tables: Mapping[str, Any]) -> QuotaRules:  # Any, here and below: parsed TOML
+        """The rules in the parsed settings; other tables are left alone. Raises ValueError that names the setting."""
+        quota, usual = _table(tables, "quota", "[quota]"), cls()
+        _refuse_others("quota", quota, ("enabled", "half_life", "usage_weight", "trusted_proxies"))
+        tiers = {name: _tier(name, table) for name, table in _table(tables, "tiers", "[tiers]").items()}
+        visitors = _table(tables, "visitors", "[visitors]")
+        return cls(
+            enabled=_value("[quota] enabled", quota.get("enabled", usual.enabled), bool),
+            half_life=_number("[quota] half_life", quota.get("half_life", usual.half_life), least=1.0),
+            usage_weight=_number("[quota] usage_weight", quota.get("usage_weight", usual.usage_weight)),
+            trusted_proxies=_proxies(quota.get("trusted_proxies", [])),
+            tiers=tiers,
+            visitors=dict(_members(visitors, tiers)),
+        )
+
+    def tier(self, visitor: str) -> Tier:
+        """The tier that a visitor is in; one without limits if the settings have no table for it."""
+        name = self.visitors.get(visitor) or DEFAULT_TIERS[visitor.partition(":")[0]]
+        return self.tiers.get(name) or Tier(name)
+
+
+def visitor_name(given: str) -> str:
+    """A visitor as the settings and the command line name them: `ada` is short for `user:ada`."""
+    kind, colon, _ = given.partition(":")
+    return given if colon and kind in DEFAULT_TIERS else f"user:{given}"
+
+
+def _tier(name: str, given: object) -> Tier:
+    where = f"[tiers.{name}]"
+    table = _value(where, given, dict)
+    _refuse_others(f"tiers.{name}", table, ("daily", "longest", "parallel"))
+    return Tier(
+        name,
+        daily=_number(f"{where} daily", table["daily"]) if "daily" in table else None,
+        longest=_number(f"{where} longest", table["longest"]) if "longest" in table else None,
+        parallel=int(_number(f"{where} parallel", _value(f"{where} parallel", table["parallel"], int), least=1.0))
+        if "parallel" in table
+        else None,
+    )
+
+
+def _members(table: Mapping[str, Any], tiers: Mapping[str, Tier]) -> Iterator[tuple[str, str]]:
+    for visitor, tier in table.items():
+        if tier not in tiers:
+            raise ValueError(f"[visitors] {visitor} must be one of the tiers {', '.join(tiers)}, got {tier!r}")
+        yield visitor_name(visitor), tier
+
+
+def _proxies(given: object) -> tuple[str, ...]:
+    proxies = _value("[quota] trusted_proxies", given, list)
+    for proxy in proxies:
+        try:
+            ip_network(proxy, strict=False)
+        except ValueError:
+            raise ValueError(f"[quota] trusted_proxies must be addresses or networks, got {proxy!r}") from None
+    return tuple(proxies)
+
+
+def _table(tables: Mapping[str, Any], name: str, where: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = _value(where, tables.get(name, {}), dict)
+    return found
+
+
+def _refuse_others(where: str, table: Mapping[str, Any], known: Sequence[str]) -> None:
+    for name in table:
+        if name not in known:
+            raise ValueError(f"[{where}] has an unknown {name!r}; it may have {', '.join(known)}")
+
+
+def _number(name: str, value: object, least: float = 0.0) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not (least <= value < math.inf):
+        raise ValueError(f"{name} must be a number of at least {least:g}, got {value!r}")
+    return float(value)
+
+
+def _value(name: str, value: object, kind: type[T]) -> T:
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        words = {bool: "true or false", int: "a whole number", list: "a list", dict: "a table"}
+        raise ValueError(f"{name} must be {words[kind]}, got {value!r}")
+    return value

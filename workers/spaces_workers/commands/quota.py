@@ -1,0 +1,67 @@
+"""`zerofarm quota`: what visitors have used of the GPUs, and what is left to them."""
+
+from __future__ import annotations
+
+import json as json_format
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from spaces.farm import settings
+from spaces.farm.connection import connect
+from spaces.farm.queue import Queue
+from spaces.farm.quota import Standing, clock
+from spaces.farm.tiers import visitor_name
+from spaces_workers.commands import options
+from spaces_workers.commands.looking import answering
+
+_COLUMNS = ("visitor", "tier", "used", "left", "reserved", "tasks", "more in")
+
+
+def quota(
+    visitor: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[VISITOR]",
+            help="A login, `token:HASH`, `address:IP` or `space:NAME`; left out: all who were here.",
+        ),
+    ] = None,
+    redis_url: options.RedisUrl = None,
+    state_dir: options.StateDir = options.STATE_DIR,
+    json: options.Json = False,
+) -> None:
+    """Show what visitors have used of their quotas, and what is left to them."""
+    settings.share(state_dir)
+    url = options.broker_url(redis_url, state_dir)
+    with connect(url) as redis, answering(url):
+        ledger = Queue(redis).ledger
+        standings = [ledger.standing(visitor_name(visitor))] if visitor else ledger.all()
+    if json:
+        print(json_format.dumps([asdict(each) for each in standings]))
+        return
+    console = Console(highlight=False)
+    console.print(_table(standings))
+    if not settings.current().quota.enabled:
+        console.print("Quotas are off: [bold]enabled = true[/bold] in \\[quota] of farm.toml turns them on.")
+
+
+def _table(standings: list[Standing]) -> Table:
+    table = Table(title="Quotas (seconds of a GPU)", title_justify="left", box=None, header_style="dim")
+    for column in _COLUMNS:
+        table.add_column(column)
+    for each in standings:
+        quota = each.quota
+        table.add_row(
+            escape(each.visitor),
+            escape(quota.tier),
+            f"{quota.used:.1f}" + ("" if quota.limit is None else f" of {quota.limit:g}"),
+            "no limit" if quota.left is None else f"{quota.left:.1f}",
+            f"{each.reserved:.1f}",
+            str(each.tasks),
+            clock(quota.resets_in) if quota.resets_in else "-",
+        )
+    return table

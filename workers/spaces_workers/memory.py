@@ -1,0 +1,21 @@
+"""Whether the system killed a process for want of memory. The kernel counts such kills and does not say whose they were."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_COUNTERS = Path("/proc/vmstat")
+
+
+def kills(counters: Path = _COUNTERS) -> int:
+    """Processes that this host, or a container's limit, has killed for want of memory; 0 where nobody counts."""
+    try:
+        lines = counters.read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
+
+
+def words(size_bytes: int) -> str:
+    """A size for people: `312 MB`, `12.3 GB`."""
+    return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.0f} MB"
