@@ -3,6 +3,7 @@
 #
 #   make up                     a farm with the bundled demos; ARGS="my-space --gpus 0,1" for another one
 #   make test                   all tests; ARGS="tests/unit -k codec" for some
+#   make test-gradio-5          the pages on Gradio 5.49; test-gradio-4: on 4.44
 #   make lint bench install clean
 
 SHELL := /bin/bash
@@ -16,7 +17,9 @@ PYTHON ?= $(shell for each in python3.11 python3.12 python3.13 python3; do \
 # Without an NVIDIA driver, torch without CUDA: a tenth of the size. TORCH_INDEX= takes pip's own index.
 TORCH_INDEX ?= $(if $(wildcard /proc/driver/nvidia/version),,https://download.pytorch.org/whl/cpu)
 
-.PHONY: install up test lint bench clean chromium
+GRADIO_TESTS := $(addprefix tests/end_to_end/test_,web.py patterns.py import_calls.py files.py launch.py)
+
+.PHONY: install up test test-gradio-5 test-gradio-4 lint bench clean chromium
 
 install: $(STAMPS)/installed
 
@@ -25,6 +28,10 @@ up: install
 
 test: install chromium
 	CHROMIUM="$$($(find_chromium))" $(VENV)/bin/python -m pytest $(ARGS)
+
+# The pages of Spaces on older versions of Gradio, each in an environment of its own; needs the package index once.
+test-gradio-5 test-gradio-4: install chromium
+	TEST_GRADIO=$(if $(filter %-5,$@),5.49.1,4.44.1) $(VENV)/bin/python -m pytest $(GRADIO_TESTS) $(ARGS)
 
 lint: install
 	$(VENV)/bin/ruff check

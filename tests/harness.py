@@ -8,11 +8,13 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,6 +30,7 @@ from spaces.farm.task import FunctionName
 from spaces.source import Source
 from spaces_workers.broker import Broker, EmbeddedBroker, find_broker
 from spaces_workers.environment import of_web
+from spaces_workers.isolation import prepare
 
 T = TypeVar("T")
 
@@ -36,6 +39,9 @@ FARM_KEY = bytes(range(32))
 
 #: Seconds after which a condition that a test waits for counts as never coming.
 PATIENCE = 30.0
+
+#: The same for a page, whose script and its zygotes import a lot; each takes half a minute on a machine that is busy.
+START_PATIENCE = 240.0
 
 
 def wait_until(condition: Callable[[], T], patience: float = PATIENCE) -> T:
@@ -101,13 +107,14 @@ class Farm:
         with config.stand_in(here):
             key = derive_space_key(FARM_KEY, space)
             environment = of_web(space, self.broker.url, key, ("127.0.0.1", port))
+        python, variables = _python_of_spaces()
         log = (self.folder / f"web-{space}.log").open("ab")
-        command = [sys.executable, "-m", "spaces.script", str(app_file or SPACES / space / "app.py")]
-        web = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        command = [str(python), "-m", "spaces.script", str(app_file or SPACES / space / "app.py")]
+        web = subprocess.Popen(command, env=environment | variables, stdout=log, stderr=log)
         log.close()
         self.webs[space] = web
         url = f"http://127.0.0.1:{port}"
-        wait_until(lambda: web.poll() is not None or _answers(f"{url}{path}"), patience=90)
+        wait_until(lambda: web.poll() is not None or _answers(f"{url}{path}"), patience=START_PATIENCE)
         assert web.poll() is None, (self.folder / f"web-{space}.log").read_text()
         return url
 
@@ -153,6 +160,21 @@ def leftovers(before: set[int], folder: Path) -> list[str]:
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
     return found
+
+
+@cache
+def _python_of_spaces() -> tuple[Path, dict[str, str]]:
+    """What Spaces run with: as the tests do, or with the Gradio of $TEST_GRADIO in an environment of their own."""
+    version = os.environ.get("TEST_GRADIO")
+    if not version:
+        return Path(sys.executable), {}
+    state_dir = Path(tempfile.gettempdir(), "zerofarm-test-gradio")
+    folder = state_dir / f"gradio-{version}"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "app.py").touch()
+    (folder / "requirements.txt").write_text(f"gradio=={version}\n")
+    own = prepare(Source(folder / "app.py"), state_dir, print)
+    return own.python, dict(own.variables)
 
 
 def _free_port() -> int:

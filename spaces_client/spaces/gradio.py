@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from spaces.errors import RemoteError, SpacesError
+from spaces.errors import RemoteError, SpacesError, TaskError
 from spaces.farm.events import Bar, Progressed, Said
 
 
@@ -80,14 +80,13 @@ def current_request() -> Any:  # Any: gradio.Request
 def shown_to_visitor() -> Iterator[None]:
     """Let the farm's own errors reach a page whose author shows no others: what stopped a task concerns its visitor.
 
-    The error stays what it is, and is a `gr.Error` as well. A function's own errors are left to Gradio's `show_error`.
+    So does want of memory: the visitor may ask for less. The error stays what it is, and is a `gr.Error` as well. A
+    function's own errors are left to Gradio's `show_error`.
     """
     try:
         yield
-    except RemoteError:
-        raise
-    except SpacesError as error:
-        shown = _as_gradio_error(error)
+    except Exception as error:
+        shown = _as_gradio_error(error) if _concerns_visitor(error) else None
         if shown is None:
             raise
         raise shown from error.__cause__
@@ -141,12 +140,24 @@ def _local_context() -> Any:  # Any: gradio.context.LocalContext
     return getattr(module, "LocalContext", None)
 
 
-def _as_gradio_error(error: SpacesError) -> BaseException | None:
+def _concerns_visitor(error: Exception) -> bool:
+    return _is_of_memory(error) or (isinstance(error, SpacesError) and not isinstance(error, RemoteError))
+
+
+def _is_of_memory(error: Exception) -> bool:
+    """Python's own, NumPy's or torch's, which is not imported here."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+
+
+def _as_gradio_error(error: Exception) -> BaseException | None:
     gradio_error = getattr(sys.modules.get("gradio.exceptions"), "Error", None)
     if gradio_error is None or isinstance(error, gradio_error):
         return None
-    kind = type(type(error).__name__, (type(error), gradio_error), {"__init__": gradio_error.__init__})
-    shown: BaseException = kind(str(error), title=error.title)
+    text, title = str(error), getattr(error, "title", TaskError.title)
+    if _is_of_memory(error):
+        text = f"Out of memory: {text}" if text else "Out of memory"
+    own = {"__init__": gradio_error.__init__, "__str__": lambda _: text}
+    shown: BaseException = type(type(error).__name__, (type(error), gradio_error), own)(text, title=title)
     return shown
 
 

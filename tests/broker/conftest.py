@@ -23,7 +23,7 @@ def broker_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def queue(broker_url: str) -> Iterator[Queue]:
-    """The ranked queue on an empty broker, with the rules `PLAIN`. Fails the test that leaves a key without a lifetime."""
+    """The ranked queue on an empty broker, with PLAIN rules. Fails the test that leaves a key without a lifetime."""
     with connect(broker_url) as redis:
         redis.flushall()
         queue = Queue(redis, rules=PLAIN)

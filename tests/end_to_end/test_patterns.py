@@ -12,6 +12,7 @@ import shutil
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +153,7 @@ def test_pattern_7_functions_made_anywhere_are_the_same_in_every_process(visit: 
 def test_pattern_9_cumulative_text_arrives_in_order_and_in_whole(visit: Visit) -> None:
     seen = list(visit("streaming").submit(300, 0, api_name="/chat"))
     assert seen[-1].split() == [str(number) for number in range(300)]
-    assert all(later.startswith(earlier) for earlier, later in zip(seen, seen[1:], strict=False))
+    assert all(later.startswith(earlier) for earlier, later in pairwise(seen))
 
 
 def test_pattern_9_a_thread_that_a_visitor_left_behind_does_not_disturb_the_next_task(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from gradio_client import Client
+from gradio_client.client import Job
 from gradio_client.exceptions import AppError
 
 from spaces.farm.task import State
@@ -91,6 +94,28 @@ def test_a_queued_task_of_a_visitor_who_leaves_never_runs(
     assert not (tmp_path / "second").exists()
 
 
+def test_a_visitor_who_waits_sees_place_and_seconds_and_then_the_progress_of_the_function(
+    visitor: Client, tmp_path: Path
+) -> None:
+    running = visitor.submit(4, str(tmp_path / "note"), api_name="/hold")
+    wait_until((tmp_path / "note").exists)
+    waiting = visitor.submit("Ada", api_name="/greet")
+    assert re.fullmatch(r"Queue: 1st of 1, about \d+ s", wait_until(lambda: bar_of(waiting)))
+    assert wait_until(lambda: (text := bar_of(waiting)) and "Queue" not in text and text).startswith("step")
+    assert (running.result(timeout=30), waiting.result(timeout=30)) == ("held", "Hello Ada")
+
+
+def test_a_visitor_who_waits_is_told_so_and_one_who_does_not_is_not(
+    studio: str, visitor: Client, tmp_path: Path
+) -> None:
+    with browsing(studio, "hold", 3, str(tmp_path / "note")) as words:
+        wait_until((tmp_path / "note").exists)
+        with browsing(studio, "later", "Ada") as others:
+            told = toasts(others)
+        assert toasts(words) == []
+    assert told == ["Waiting for a GPU to become available", "Successfully acquired a GPU"]
+
+
 def test_a_stream_of_a_visitor_who_leaves_is_closed(studio: str, web_farm: Farm) -> None:
     with browsing(studio, "count", 100_000, 0.01) as words:
         wait_until(lambda: "process_generating" in next(words))
@@ -106,6 +131,24 @@ def test_tasks_of_a_web_process_that_is_killed_end(web_farm: Farm, tmp_path: Pat
         wait_until((tmp_path / "pid").exists)
         web_farm.webs["doomed"].kill()
         wait_until(lambda: "running" not in states(web_farm))
+
+
+def bar_of(job: Job) -> str | None:
+    """What the progress bar says."""
+    progress = job.status().progress_data
+    return progress[0].desc if progress else None
+
+
+def toasts(lines: Iterator[str]) -> list[str]:
+    """What the farm's queue says in toasts, up to the end of the event."""
+    told = []
+    for line in lines:
+        message = json.loads(line.removeprefix("data: ") or "{}")
+        if message.get("title") == "ZeroGPU queue":
+            told.append(message["log"])
+        if message.get("msg") == "process_completed":
+            return told
+    raise AssertionError("the stream ended before the event")
 
 
 @contextmanager

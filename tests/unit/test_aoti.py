@@ -30,7 +30,7 @@ from torch.utils._pytree import tree_map_only
 
 from spaces.aoti import compiling, exporting
 from spaces.aoti.kept import KeptWeights
-from spaces.aoti.names import LazyAOTIModel, ZeroGPUCompiledModel, ZeroGPUWeights
+from spaces.aoti.names import LazyAOTIModel, ZeroGPUCompiledModel, ZeroGPUWeights, drain_module_parameters
 
 # Torch warns of its own pickles, and of its own use of TorchScript.
 pytestmark = [
@@ -244,6 +244,17 @@ def test_weights_that_were_quantized_while_compiling_are_sent_along_and_replace_
     spaces.aoti_apply(arrived, alike)
     torch.testing.assert_close(alike(x, scale=scale)["y"], own)
     assert not torch.equal(own, want)
+
+
+def test_parameters_that_are_let_go_are_those_of_the_module_and_not_of_the_compiled_code(compiled: Any) -> None:
+    block = Block().eval()
+    x, scale = torch.ones(2, 4), torch.tensor(2.0)
+    want = block(x, scale=scale)
+    spaces.aoti_apply(compiled.with_weights(None), block)
+    drain_module_parameters(block)
+    assert block.linear.weight.numel() == 0
+    assert block.linear.weight.dtype == torch.float32
+    torch.testing.assert_close(block(x, scale=scale), want)
 
 
 def test_an_applied_module_can_be_exported_and_copied(compiled: Any) -> None:

@@ -34,6 +34,7 @@ FORMS: dict[str, tuple[Callable[..., Any], float, str]] = {
     "positional duration": (lambda f: spaces.GPU(45)(f), 45, "large"),
     "positional size": (lambda f: spaces.GPU("xlarge")(f), 60, "xlarge"),
     "size": (lambda f: spaces.GPU(size="xlarge", duration=5)(f), 5, "xlarge"),
+    "one gpu": (lambda f: spaces.GPU(gpus=1)(f), 60, "large"),
     "twice": (lambda f: spaces.GPU(spaces.GPU(duration=7)(f)), 7, "large"),
 }
 
@@ -58,6 +59,8 @@ def test_every_form_asks_for(farm: InMemoryFarm, form: str) -> None:
         ({"duration": "30"}, "duration must be a number of seconds, a timedelta or a callable"),
         ({"duration": True}, "duration must be a number of seconds"),
         ({"size": "medium"}, "size must be one of 'large', 'xlarge', got 'medium'"),
+        ({"gpus": 2}, "gpus must be 1, got 2: a task runs on one GPU so far. size='xlarge' asks for a whole one"),
+        ({"gpus": True}, "gpus must be 1, got True"),
     ],
 )
 def test_what_can_never_work_is_refused_at_decoration(options: dict[str, Any], message: str) -> None:

@@ -17,7 +17,7 @@ from spaces.errors import SpacesError
 from spaces_workers import memory, nursery
 from spaces_workers.bond import Bond
 from spaces_workers.channel import Channel, ChannelClosed
-from spaces_workers.messages import ChildReady, Exited, Fork, Forked, Tie, ZygoteSpec
+from spaces_workers.messages import ChildReady, Exited, Fork, Forked, Run, Tie, ZygoteSpec
 
 #: Seconds within which a child must say that it is ready, else it hangs in something that the fork left locked.
 READY_PATIENCE = 30.0
@@ -81,16 +81,15 @@ class Child:
 
     def how_it_ended(self) -> str:
         """In words: `was killed by SIGSEGV`, `left with exit code 3`; of what may be want of memory, with its size."""
-        match self._exited:
-            case None:
-                return "died together with its zygote"
-            case Exited(status=-signal.SIGKILL, peak_bytes=peak):
-                held = f"it held up to {memory.words(peak)}"
-                if memory.kills() > self._kills:
-                    return f"was killed by SIGKILL because the machine ran out of memory ({held})"
-                return f"was killed by SIGKILL ({held})"
-            case Exited(status=status):
-                return f"left with exit code {status}" if status >= 0 else f"was killed by {signal.Signals(-status).name}"
+        exited = self._exited
+        if exited is None:
+            return "died together with its zygote"
+        if exited.status >= 0:
+            return f"left with exit code {exited.status}"
+        if exited.status != -signal.SIGKILL:
+            return f"was killed by {signal.Signals(-exited.status).name}"
+        why = " because the machine ran out of memory" if memory.kills() > self._kills else ""
+        return f"was killed by SIGKILL{why} (it held up to {memory.words(exited.peak_bytes)})"
 
 
 class ZygoteLink:

@@ -1,7 +1,7 @@
 """Results that a child keeps alive after their task, because their death takes something along.
 
-An object whose `__del__` deletes its file lives, without a farm, as long as its caller uses the file. In a farm the caller
-gets a copy of it; so the one that was made must live until the copy has been used.
+An object whose `__del__` deletes its file lives, without a farm, as long as its caller uses the file. In a farm the
+caller gets a copy of it; so the one that was made must live until the copy has been used.
 """
 
 from __future__ import annotations

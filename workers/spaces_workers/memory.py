@@ -1,4 +1,4 @@
-"""Whether the system killed a process for want of memory. The kernel counts such kills and does not say whose they were."""
+"""Whether the system killed a process for want of memory. The kernel counts such kills, but does not say whose."""
 
 from __future__ import annotations
 

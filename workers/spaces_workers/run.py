@@ -135,7 +135,7 @@ class TaskRun:
                 return self._verdict
             self.started = time.monotonic()
             self._ran = True
-            child.channel.send(Run(task.id, task.label, task.function, arguments, self._workplace.carrier.is_far(task)))
+            child.begin(Run(task.id, task.label, task.function, arguments, self._workplace.carrier.is_far(task)))
         self._deadline.start()
         self._report.began(self)
         while True:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_right
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from spaces.farm.wire import message
 
@@ -96,35 +96,52 @@ class Forecast:
 
 
 def forecast(lines: Sequence[Line], servers: Sequence[Server]) -> Forecast:
-    """Play it through."""
-    begins: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    queues = {line.size: _parts(line, _serving(line.size, servers)) for line in lines}
-    heads = {size: next(parts, None) for size, parts in queues.items()}
+    """Play it through; `lines` has a queue for each size that a server serves, if only an empty one."""
+    play = _Play(lines, servers)
     free = [(sum(task.left for task in server.in_hand), number) for number, server in enumerate(servers)]
     heapq.heapify(free)
-    ends: dict[str, float] = {}
     while free:
         now, number = heapq.heappop(free)
-        sizes = servers[number].sizes
-        ready = [(head.score, size) for size in sizes if (head := heads.get(size)) is not None]
-        for size in sizes:
-            if heads.get(size) is None:
-                ends.setdefault(size, now)
-        if ready:
-            _, size = min(ready)
-            head = heads[size]
-            assert head is not None, "it is ready"
-            begins[size].append((head.place, now))
-            heapq.heappush(free, (now + head.estimate, number))
-            heads[size] = next(queues[size], None)
-    return Forecast(tuple(_line(line, begins[line.size], ends.get(line.size, 0.0), servers) for line in lines))
+        seconds = play.taken(now, servers[number])
+        if seconds is not None:
+            heapq.heappush(free, (now + seconds, number))
+    return Forecast(tuple(map(play.seen, lines)))
+
+
+class _Play:
+    def __init__(self, lines: Sequence[Line], servers: Sequence[Server]) -> None:
+        self._workers = {line.size: sum(line.size in server.sizes for server in servers) for line in lines}
+        self._parts = {line.size: _parts(line, self._workers[line.size]) for line in lines}
+        self._heads = {size: next(parts, None) for size, parts in self._parts.items()}
+        self._begins: dict[str, list[tuple[float, float]]] = {line.size: [] for line in lines}
+        self._ends: dict[str, float] = {}
+
+    def taken(self, now: float, server: Server) -> float | None:
+        """The seconds of what a free worker takes; None if nothing is left for it."""
+        ready = [(head.score, size, head) for size in server.sizes if (head := self._heads[size]) is not None]
+        for size in server.sizes:
+            if self._heads[size] is None:
+                self._ends.setdefault(size, now)
+        if not ready:
+            return None
+        _, size, head = min(ready, key=itemgetter(0, 1))
+        self._heads[size] = next(self._parts[size], None)
+        if head.place is not None:
+            self._begins[size].append((head.place, now))
+        return head.estimate
+
+    def seen(self, line: Line) -> LineForecast:
+        """What came of one queue; whoever comes after its end begins when a worker first found it empty."""
+        known = [*self._begins[line.size], (float(line.depth), self._ends.get(line.size, 0.0))]
+        places, seconds = zip(*known, strict=True)
+        return LineForecast(line.size, self._workers[line.size], places, seconds)
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
     """Tasks that one worker runs one after the other."""
 
-    place: float
+    place: float | None  #: of the first of its sample's; None for the other parts, which begin beside it
     score: float
     estimate: float  #: of all of them
 
@@ -138,18 +155,4 @@ def _parts(line: Line, workers: int) -> Iterator[_Part]:
         count = last - first
         parts = max(1, min(round(count), workers))
         for part in range(parts):
-            yield _Part(first + part * count / parts, task.score, task.estimate * count / parts)
-
-
-def _serving(size: str, servers: Sequence[Server]) -> int:
-    return sum(size in server.sizes for server in servers)
-
-
-def _line(line: Line, begins: list[tuple[float, float]], end: float, servers: Sequence[Server]) -> LineForecast:
-    known = [*begins, (float(line.depth), end)]
-    return LineForecast(
-        line.size,
-        _serving(line.size, servers),
-        tuple(place for place, _ in known),
-        tuple(seconds for _, seconds in known),
-    )
+            yield _Part(None if part else first, task.score, task.estimate * count / parts)

@@ -6,6 +6,7 @@ whole farm, by whoever asks first, and is kept in the broker for the others.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from dataclasses import dataclass
@@ -39,11 +40,12 @@ class Place:
 class Outlook:
     """Answers with what was forecast a moment ago. Safe to use from several threads; raises redis's errors."""
 
-    def __init__(self, queue: Queue) -> None:
+    def __init__(self, queue: Queue, fresh: float = FRESH) -> None:
         self._queue = queue
+        self._fresh = fresh
         self._lock = threading.Lock()
         self._latest = Forecast(())
-        self._read_at = -FRESH
+        self._read_at = -fresh
 
     def place(self, task: str) -> Place | None:
         """Where a task stands; None if it does not wait."""
@@ -56,7 +58,7 @@ class Outlook:
     def forecast(self) -> Forecast:
         """When what waits begins; a second or two old at most."""
         with self._lock:
-            if time.monotonic() - self._read_at >= FRESH:
+            if time.monotonic() - self._read_at >= self._fresh:
                 self._latest = self._shared() or self._made()
                 self._read_at = time.monotonic()
             return self._latest
@@ -72,7 +74,7 @@ class Outlook:
     def _made(self) -> Forecast:
         keys = self._queue.keys
         made = forecast(*_survey(self._queue.scripts.run("survey", keys.workers(), HEAD, SAMPLES)))
-        self._queue.redis.set(keys.forecast(), wire.pack(made), px=round(FRESH * 1000))
+        self._queue.redis.set(keys.forecast(), wire.pack(made), px=math.ceil(self._fresh * 1000))
         return made
 
 

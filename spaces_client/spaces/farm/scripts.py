@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -21,12 +22,28 @@ AWAY = (BrokerGone, BrokerSilent)
 _SHARED = ("quota", "lib")
 
 
+#: Where a definition, or a comment above one, begins.
+_BOUNDARY = re.compile(r"\n(?=local |function |--)")
+
+#: What a definition defines; `local keys` and the numbers are a few, the functions one each.
+_DEFINED = re.compile(r"(?:local function|function|local) ([\w., ]+)")
+
+
 @cache
 def source(name: str, keys: Keys) -> str:
-    """The text of a script, complete."""
+    """The text of a script below as much of the keys and of what is shared as it uses: a call makes them all anew."""
     folder = files("spaces.farm") / "lua"
-    parts = [(folder / f"{part}.lua").read_text() for part in (*_SHARED, name)]
-    return "\n".join([keys.in_lua(), *parts])
+    shared = [keys.in_lua(), *((folder / f"{part}.lua").read_text() for part in _SHARED)]
+    text = (folder / f"{name}.lua").read_text()
+    for definition in reversed(_BOUNDARY.split("\n".join(shared))):
+        if _is_used(definition, text):
+            text = f"{definition}\n{text}"
+    return text
+
+
+def _is_used(definition: str, text: str) -> bool:
+    defined = _DEFINED.match(definition)
+    return defined is not None and any(re.search(rf"\b{name.strip()}\b", text) for name in defined[1].split(","))
 
 
 class Scripts:

@@ -49,10 +49,7 @@ class Number:
     whole: bool = False
 
     def __str__(self) -> str:
-        kind = "a whole number" if self.whole else "a number"
-        return f"{kind} of at least {self.least:g}" + (
-            f" and at most {self.most:g}" if self.most < float("inf") else ""
-        )
+        return f"{'a whole number' if self.whole else 'a number'} of at least {self.least:g}"
 
     def allows(self, value: object) -> bool:
         """Whether a value may stand there; TOML's `inf` is a number too."""

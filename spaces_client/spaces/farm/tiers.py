@@ -99,7 +99,7 @@ def _tier(name: str, given: object) -> Tier:
 
 def _members(table: Mapping[str, Any], tiers: Mapping[str, Tier]) -> Iterator[tuple[str, str]]:
     for visitor, tier in table.items():
-        if tier not in tiers:
+        if tier not in list(tiers):  # a list: it need not be hashable
             raise ValueError(f"[visitors] {visitor} must be one of the tiers {', '.join(tiers)}, got {tier!r}")
         yield visitor_name(visitor), tier
 

@@ -13,10 +13,10 @@ build = "import os; os.makedirs('work', exist_ok=True); open('built.txt', 'w').w
 subprocess.run([sys.executable, "-c", build], check=True)
 os.chdir("work")
 
-import gradio as gr
-import spaces
-import uvicorn
-from fastapi import FastAPI
+import gradio as gr  # noqa: E402 - where an author had it
+import spaces  # noqa: E402
+import uvicorn  # noqa: E402
+from fastapi import FastAPI  # noqa: E402
 
 app = FastAPI()
 jobs = queue.Queue()

@@ -35,7 +35,7 @@ def try_out(text):
 def everywhere(upload):
     """Files in the temporary folder, in the working directory and beside the upload, in a list, JSON and HTML."""
     text = Path(upload).read_text()
-    named = tempfile.NamedTemporaryFile("w", suffix=".txt", delete=False)
+    named = tempfile.NamedTemporaryFile("w", suffix=".txt", delete=False)  # noqa: SIM115 - as authors do
     unique, here, beside = f"/tmp/{uuid.uuid4()}.txt", "here.txt", Path(upload).with_name("beside.txt")
     for place, path in (("named", named.name), ("unique", unique), ("here", here), ("beside", beside)):
         Path(path).write_text(f"{place} {text}")

@@ -47,6 +47,7 @@ def render(steps, progress=gr.Progress(track_tqdm=True)):
     def on_step(step):
         progress((step, int(steps)), desc=f"step {step}", unit="steps")
         time.sleep(0.3)  # a page is told of the latest progress, every so often
+        time.sleep(0.3)  # a page is told of the latest progress, every so often
 
     for step in range(int(steps)):
         on_step(step)

@@ -1,4 +1,4 @@
-"""A Space that switches adapters: a flag says what its pipeline has loaded. It also has a conversation in `gr.State`."""
+"""A Space that switches adapters: a flag says what its pipeline has loaded. And it keeps a talk in `gr.State`."""
 
 import os
 import time

@@ -101,12 +101,17 @@ function age(seconds) {
 function update(farm) {
   const sum = (items, value) => items.reduce((total, item) => total + value(item), 0);
   one("running").textContent = farm.tasks.filter((task) => task.state === "running").length;
-  one("waiting").textContent = sum(farm.queues, (queue) => queue.waiting);
+  one("waiting").textContent = waiting(farm.queues, sum(farm.queues, (queue) => queue.waiting));
   one("worker-count").textContent = farm.workers.length;
   one("done").textContent = sum(farm.workers, (worker) => worker.done);
   show(one("spaces"), "space", farm.spaces, (space) => space.name, fillSpace);
   show(one("workers"), "worker", farm.workers, (worker) => worker.name, fillWorker);
   show(one("tasks"), "task", farm.tasks.slice(0, 20), (task) => task.id, (element, task) => fillTask(element, task, farm.now));
+}
+
+function waiting(queues, count) {
+  const wait = Math.max(...queues.map((queue) => queue.expected_wait ?? 0));
+  return count && wait ? `${count}, about ${age(wait)}` : count;
 }
 
 function tell(state, text) {

@@ -1,0 +1,164 @@
+"""Quotas through Gradio's pages: who a visitor is, what they are charged, told and refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+
+from spaces.farm import settings
+from spaces.farm.queue import Queue
+from spaces.farm.quota import Ledger
+from spaces.farm.task import State
+from spaces_workers.cli import main
+from tests.harness import Farm, farm, wait_until
+
+SETTINGS = """
+[quota]
+enabled = true
+
+[tiers.anonymous]
+daily = 25
+
+[tiers.user]
+daily = 60
+parallel = 2
+
+[tiers.member]
+daily = 3600
+
+[visitors]
+grace = "member"
+"""
+
+
+@pytest.fixture(scope="module")
+def metered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+    """A farm with quotas, and a worker."""
+    folder = tmp_path_factory.mktemp("farm")
+    file = folder / settings.FILE
+    file.write_text(SETTINGS)
+    with pytest.MonkeyPatch.context() as patch, farm(folder) as made:
+        patch.setenv(settings.VARIABLE, str(file))
+        made.start_worker()
+        yield made
+
+
+@pytest.fixture(scope="module")
+def page(metered: Farm) -> str:
+    """The URL of a page behind a login."""
+    return metered.start_web("metered")
+
+
+@pytest.fixture
+def ledger(metered: Farm) -> Ledger:
+    """What visitors have used; nothing when a test begins."""
+    queue = Queue(metered.redis, rules=settings.current())
+    for key in metered.redis.scan_iter(queue.keys.usage("*")):
+        metered.redis.delete(key)
+    return queue.ledger
+
+
+@pytest.fixture
+def ada(page: str) -> Iterator[Client]:
+    client = Client(page, auth=("ada", "lovelace"), verbose=False)
+    yield client
+    client.close()
+
+
+def visitors(ledger: Ledger) -> list[str]:
+    return [each.visitor for each in ledger.all()]
+
+
+def test_a_login_is_charged_for_what_its_task_held(ada: Client, ledger: Ledger) -> None:
+    assert ada.predict(0.5, api_name="/work") == "done"
+    found = ledger.standing("user:ada")
+    assert 0.5 <= found.quota.used < 20.0
+    assert (found.reserved, found.tasks) == (0.0, 0)
+    assert visitors(ledger) == ["user:ada"]
+
+
+def test_a_thread_of_a_handler_is_its_visitor_s(ada: Client, ledger: Ledger) -> None:
+    assert ada.predict(api_name="/work_in_a_thread") == "done"
+    assert visitors(ledger) == ["user:ada"]
+
+
+def test_a_page_shows_each_visitor_what_is_left(ada: Client, page: str, ledger: Ledger) -> None:
+    assert ada.predict(api_name="/left") == "user: 60 of 60 s"
+    grace = Client(page, auth=("grace", "hopper"), verbose=False)
+    assert grace.predict(api_name="/left") == "member: 3600 of 3600 s"
+    grace.close()
+
+
+def test_a_visitor_reads_what_was_requested_what_is_left_and_when_there_is_more(
+    ada: Client, metered: Farm, ledger: Ledger
+) -> None:
+    ada.predict(0, api_name="/work")
+    metered.redis.hset(metered.queue.keys.usage("user:ada"), "used", 59.5)
+    with pytest.raises(
+        AppError, match=r"exceeded your user ZeroGPU quota \(\d+s requested vs. 0s left\). Try again in 2"
+    ):
+        ada.predict(0, api_name="/work")
+
+
+def test_a_visitor_cannot_make_up_an_address_or_a_token(metered: Farm, ledger: Ledger) -> None:
+    """uvicorn believes any process of its own host on X-Forwarded-For, unless it is told whom to believe."""
+    headers = {"X-Forwarded-For": "203.0.113.9", "Authorization": "Bearer hf_invented"}
+    client = Client(metered.start_web("studio"), headers=headers, verbose=False)
+    assert client.predict("Ada", api_name="/greet") == "Hello Ada"
+    client.close()
+    assert visitors(ledger) == ["address:127.0.0.1"]
+
+
+def test_operators_see_who_used_how_much(
+    ada: Client, metered: Farm, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ada.predict(0, api_name="/work")
+    for arguments in ([], ["ada"]):
+        command = ["zerofarm", "quota", *arguments, "--redis-url", metered.broker.url, "--json"]
+        monkeypatch.setattr(sys, "argv", command)
+        with pytest.raises(SystemExit):
+            main()
+        (found,) = json.loads(capsys.readouterr().out)
+        assert found["visitor"] == "user:ada"
+        assert found["quota"]["limit"] == 60.0
+        assert found["quota"]["used"] > 0.0
+
+
+def test_a_task_whose_worker_is_killed_is_charged_once_and_for_its_second_worker(
+    ada: Client, metered: Farm, ledger: Ledger, tmp_path: Path
+) -> None:
+    job = ada.submit(6, api_name="/work")
+    first = metered.workers[0]
+    wait_until(lambda: ledger.standing("user:ada").tasks == 1 and _running(metered))
+    metered.start_worker("cpu1")
+    os.kill(first.pid, signal.SIGKILL)
+    assert job.result(timeout=60) == "done"
+    wait_until(lambda: ledger.standing("user:ada").tasks == 0)
+    (task,) = (each for each in _tasks(metered) if each[1] == 2)
+    charged = float(metered.redis.hget(metered.queue.keys.task(task[0]), "charged") or 0)
+    assert ledger.standing("user:ada").quota.used == pytest.approx(charged)
+    state = metered.queue.state(task[0])
+    assert state is not None
+    assert state.ended_at is not None
+    assert state.started_at is not None
+    assert charged == pytest.approx(state.ended_at - state.started_at, abs=0.1)
+
+
+def _running(farm: Farm) -> bool:
+    states = (farm.queue.state(task) for task, _ in _tasks(farm))
+    return any(state is not None and state.state is State.RUNNING for state in states)
+
+
+def _tasks(farm: Farm) -> list[tuple[str, int]]:
+    """Every task that the broker remembers, with its attempts."""
+    prefix = len(farm.queue.keys.task(""))
+    names = [key.decode()[prefix:] for key in farm.redis.scan_iter(farm.queue.keys.task("*"))]
+    return [(name, state.attempt) for name in names if (state := farm.queue.state(name)) is not None]

@@ -1,0 +1,71 @@
+"""How a child's end is told: by signal, exit code, or want of memory, with the memory that it held."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from spaces_workers import memory
+from spaces_workers.channel import Channel
+from spaces_workers.children import Child, ZygoteLink
+from spaces_workers.messages import Exited, Run, ZygoteSpec
+
+
+class Zygote:
+    """Knows how its child ended."""
+
+    def __init__(self, exited: Exited | None) -> None:
+        self._exited = exited
+
+    def word_of(self, pid: int) -> Exited | None:
+        return self._exited
+
+
+class Socket:
+    """Takes what is sent."""
+
+    def send(self, message: object) -> None:
+        pass
+
+
+def child(exited: Exited | None) -> Child:
+    """A child that runs a task and will end so."""
+    made = Child(cast(ZygoteSpec, None), 0, cast(Channel, Socket()), cast(ZygoteLink, Zygote(exited)))
+    made._bond.given()
+    made._bond.cut()  # nobody is at its other end
+    made.begin(cast(Run, None))
+    return made
+
+
+ENDS: list[tuple[Exited | None, str]] = [
+    (None, "died together with its zygote"),
+    (Exited(1, 3, 0), "left with exit code 3"),
+    (Exited(1, -signal.SIGSEGV, 10**9), "was killed by SIGSEGV"),
+    (Exited(1, -signal.SIGKILL, 312 * 10**6), "was killed by SIGKILL (it held up to 312 MB)"),
+]
+
+
+@pytest.mark.parametrize(("exited", "words"), ENDS)
+def test_the_end_of_a_child_in_words(exited: Exited | None, words: str) -> None:
+    assert child(exited).how_it_ended() == words
+
+
+def test_a_kill_for_want_of_memory_is_told_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    killed = child(Exited(1, -signal.SIGKILL, 12_300_000_000))
+    monkeypatch.setattr(memory, "kills", lambda: 10**9)
+    words = "was killed by SIGKILL because the machine ran out of memory (it held up to 12.3 GB)"
+    assert killed.how_it_ended() == words
+
+
+def test_a_kill_for_want_of_memory_before_the_task_is_another_one_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "kills", lambda: 10**9)
+    assert child(Exited(1, -signal.SIGKILL, 0)).how_it_ended() == "was killed by SIGKILL (it held up to 0 MB)"
+
+
+def test_the_kernel_s_count_of_kills_is_read(tmp_path: Path) -> None:
+    (tmp_path / "vmstat").write_text("pgfault 17\noom_kill 4\nnr_free_pages 9\n")
+    assert memory.kills(tmp_path / "vmstat") == 4
+    assert memory.kills(tmp_path / "nothing") == 0

@@ -1,0 +1,84 @@
+"""`farm.toml`: what it may say, and the words for what it may not."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+import pytest
+
+from spaces.farm import settings
+from spaces.farm.estimates import EstimateRules
+from spaces.farm.limits import Limits
+from spaces.farm.rules import Rules
+from spaces.farm.settings import SettingsFault, read, share
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(settings.VARIABLE, "")
+    return tmp_path / "farm.toml"
+
+
+def test_an_empty_file_changes_nothing(file: Path) -> None:
+    file.write_text("")
+    assert read(file) == Rules()
+
+
+def test_what_the_file_says_is_used_and_the_rest_is_as_ever(file: Path) -> None:
+    file.write_text("[rank]\nweight = 60\nmemory = 5\n[limits]\nspace_queue = inf\nlongest_wait = 90.5\n")
+    rules = read(file)
+    assert rules.rank == EstimateRules(weight=60, memory=5)
+    assert rules.limits == Limits(space_queue=math.inf, longest_wait=90.5)
+    assert rules.worker_lease == Rules().worker_lease
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[rank]\nweight = -1", r"farm\.toml: \[rank\] weight must be a number of at least 0, got -1"),
+        ("[rank]\nweight = 'much'", r"\[rank\] weight must be a number of at least 0, got 'much'"),
+        ("[rank]\nmemory = 1.5", r"\[rank\] memory must be a whole number of at least 1, got 1\.5"),
+        ("[rank]\ncap = true", r"\[rank\] cap must be a number of at least 0, got True"),
+        ("[rank]\nfloor = 9\ncap = 3", r"\[rank\] floor must be at most cap, got 9 and 3"),
+        ("[limits]\nlongest_wait = nan", r"longest_wait must be a number of at least 1, got nan"),
+        ("[limits]\nspace_que = 1", r"\[limits\] has an unknown 'space_que'; it may have space_queue, farm_queue"),
+        ("[limit]\n", r"farm\.toml has an unknown 'limit'; it may have rank, limits"),
+        ("rank = 3", r"rank must be a table, \[rank\], got 3"),
+        ("[rank\n", r"farm\.toml is not TOML: "),
+    ],
+)
+def test_a_mistake_is_named(file: Path, text: str, words: str) -> None:
+    file.write_text(text)
+    with pytest.raises(SettingsFault, match=words):
+        read(file)
+
+
+def test_a_file_that_is_not_there_is_named(file: Path) -> None:
+    with pytest.raises(SettingsFault, match=r"farm\.toml cannot be read: "):
+        read(file)
+
+
+def test_a_process_and_those_that_it_starts_use_the_file_of_their_state_directory(file: Path) -> None:
+    share(file.parent)
+    assert os.environ[settings.VARIABLE] == ""
+    file.write_text("[rank]\nweight = 7\n")
+    share(file.parent)
+    assert os.environ[settings.VARIABLE] == str(file)
+    assert settings.current().rank.weight == 7
+
+
+def test_a_file_that_the_environment_names_goes_before(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text("[rank]\nweight = 7\n")
+    named = file.with_name("named.toml")
+    named.write_text("[rank]\nweight = 8\n")
+    monkeypatch.setenv(settings.VARIABLE, str(named))
+    share(file.parent)
+    assert settings.current().rank.weight == 8
+
+
+def test_a_broken_file_stops_whoever_would_use_it(file: Path) -> None:
+    file.write_text("[rank]\nweight = -1\n")
+    with pytest.raises(SettingsFault):
+        share(file.parent)
