@@ -41,6 +41,12 @@ def url_of(redis: Redis) -> str:
     return f"redis+socket://{redis.connection_pool.connection_kwargs['path']}"
 
 
+def cpu_seconds(redis: Redis) -> float:
+    """What the broker's one thread has spent so far; only this bounds what a broker carries."""
+    spent = redis.info("cpu")
+    return float(spent["used_cpu_user_main_thread"] + spent["used_cpu_sys_main_thread"])
+
+
 def celery_message(redis: Redis) -> bytes:
     """What Celery stores with a task, about a kilobyte; `redis` must be without tasks."""
     app = make_celery(url_of(redis))

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 
-from benchmarks.brokers import celery_message, make_task
+from benchmarks.brokers import celery_message, cpu_seconds, make_task
 from spaces.farm.queue import Queue
 from spaces.farm.task import Task
 from spaces.farm.warmth import Warmth
@@ -26,6 +26,7 @@ for number = tonumber(ARGV[1]), tonumber(ARGV[2]) do
   redis.call('RESTORE', keys.task(id), WAITING * 1000, dumps[space])
   redis.call('ZADD', keys.queue('large'), score, id)
   redis.call('ZADD', keys.waiting('large', space), score, id)
+  redis.call('ZADD', keys.arrivals(), now, id)
   redis.call('SADD', keys.client('web-1'), id)
 end
 """
@@ -57,10 +58,10 @@ class FilledQueue:
 
     def _timed(self, calls: list[Callable[[], object]]) -> float:
         calls[0]()  # which may have to load the script first
-        before = self._cpu_seconds
+        before = cpu_seconds(self._queue.redis)
         for call in calls:
             assert call() is not None
-        return (self._cpu_seconds - before) / len(calls)
+        return (cpu_seconds(self._queue.redis) - before) / len(calls)
 
     def _fill(self, depth: int) -> None:
         for number in range(self._spaces):
@@ -70,11 +71,6 @@ class FilledQueue:
             copy(
                 keys=[self._queue.keys.queue("large")], args=[first, min(first + CHUNK, depth) - 1, self._spaces, depth]
             )
-
-    @property
-    def _cpu_seconds(self) -> float:
-        spent = self._queue.redis.info("cpu")
-        return float(spent["used_cpu_user_main_thread"] + spent["used_cpu_sys_main_thread"])
 
     @property
     def _memory_bytes(self) -> int:

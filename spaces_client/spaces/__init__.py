@@ -17,6 +17,7 @@ from spaces import launch as _launch
 from spaces.decorator import GPU, disable_gradio_auto_wrap, enable_gradio_auto_wrap, gradio_auto_wrap
 
 if TYPE_CHECKING:
+    from spaces.allowance import quota
     from spaces.aoti import (
         aoti_apply,
         aoti_blocks_load,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
         aoti_load_from_package_dir,
         aoti_patch,
     )
-    from spaces.allowance import quota
     from spaces.handle import TaskHandle
     from spaces.remote import Farm
 

@@ -9,8 +9,8 @@ import asyncio
 import functools
 import os
 import warnings
-from collections.abc import AsyncIterator, Callable, Generator
-from typing import Any, TypeVar, overload
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from spaces import config, replay
 from spaces.config import Role
@@ -19,6 +19,9 @@ from spaces.errors import DefinitionError, RefusedError
 from spaces.farm.task import Size
 from spaces.function import GPUFunction, Kind, register
 from spaces.gradio import shown_to_visitor
+
+if TYPE_CHECKING:
+    from spaces.handle import TaskHandle
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -114,10 +117,7 @@ def _generator_face(function: GPUFunction) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         with shown_to_visitor(), function.submit(*args, **kwargs) as handle:
             for value in handle:
-                if (yield value) is not None:
-                    raise RefusedError(
-                        f"{handle.task.label} runs in another process: nothing can be sent into it by send()"
-                    )
+                _refuse_sent((yield value), handle)
             return handle.result()
 
     return call
@@ -133,13 +133,18 @@ def _coroutine_face(function: GPUFunction) -> Callable[..., Any]:
 
 
 def _async_generator_face(function: GPUFunction) -> Callable[..., Any]:
-    async def call(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+    async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         with shown_to_visitor():
             async with await asyncio.to_thread(function.submit, *args, **kwargs) as handle:
                 async for value in handle:
-                    yield value
+                    _refuse_sent((yield value), handle)
 
     return call
+
+
+def _refuse_sent(value: object, handle: TaskHandle) -> None:
+    if value is not None:
+        raise RefusedError(f"{handle.task.label} runs in another process: nothing can be sent into it by send()")
 
 
 def _inline_plain(function: GPUFunction) -> Callable[..., Any]:

@@ -17,8 +17,15 @@ from spaces.farm.status import FarmStatus, Refusals, StatusReader
 from .support import MESSAGE, PLAIN, claimed, make_task, pushed
 
 WORKER = {
-    **{"node": "gpu0@host", "host": "host", "pid": 1, "device": "GPU", "sizes": ["large"]},
-    **{"memory_bytes": 1, "busy": [], "warm": [], "done": 0},
+    "node": "gpu0@host",
+    "host": "host",
+    "pid": 1,
+    "device": "GPU",
+    "sizes": ["large"],
+    "memory_bytes": 1,
+    "busy": [],
+    "warm": [],
+    "done": 0,
 }
 
 

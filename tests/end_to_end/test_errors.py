@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -70,5 +71,5 @@ def test_a_function_s_own_words_are_shown_where_its_author_allows_it(errors: Cli
 
 def running(farm: Farm) -> list[str]:
     """The ids of the tasks that run."""
-    ids = [key.decode().rpartition(":")[2] for key in farm.redis.keys("*:task:*")]
+    ids = [os.fsdecode(key).rpartition(":")[2] for key in farm.redis.keys("*:task:*")]
     return [each for each in ids if (state := farm.queue.state(each)) and state.state is State.RUNNING]

@@ -35,9 +35,9 @@
 Fields of a task: `task` (packed) and `message` (Celery's), both until the end; `label`, `space`, `size`, `client`,
 `score`, `estimate`, `time_limit`, `state`, `enqueued_at`, `started_at`, `ended_at`, `worker`, `attempt` (claims so far;
 with `worker` it fences every write), `lost` (workers that died with it), `batch` (the last batch of events, so that one
-sent twice is written once), and once its cancellation is asked for `reason` and `cancelled`, the packed event. Where quotas
-are on also `visitor`, `rate` (seconds charged for each second held), `half_life`, `reserved` until it ends, and then
-`charged`.
+sent twice is written once), and once its cancellation is asked for `reason` and `cancelled`, the packed event. Where
+quotas are on also `visitor`, `rate` (seconds charged for each second held), `half_life`, `reserved` until it ends, and
+then `charged`.
 
 Fields of a usage: `used` since `since`, when the day began, and `decayed` at `at`, what counts in the rank.
 
@@ -163,7 +163,7 @@ class Keys:
         return f"{self.prefix}:usage:{visitor}"
 
     def reserved(self, visitor: str) -> str:
-        """HASH of a visitor's tasks that wait or run, with the seconds that each reserves; WAITING after the last push."""
+        """HASH of a visitor's tasks that wait or run, with the seconds of each; WAITING after the last push."""
         return f"{self.prefix}:reserved:{visitor}"
 
     def last_beat(self) -> str:

@@ -90,7 +90,7 @@ def is_charged(end: End) -> bool:
         case Failed(type_name, traceback=traceback):
             return bool(traceback) and not type_name.endswith(_NO_MEMORY)
         case Crashed(reason):
-            return reason not in _NOT_ITS_FAULT
+            return not reason.startswith(_NOT_ITS_FAULT)
         case Lost():
             return False
         case _:
