@@ -47,25 +47,25 @@ def _cost(queue: Queue, call: Callable[[], object]) -> float:
 def _life(queue: Queue, message: bytes) -> None:
     """What the queue does for a task that says one thing; Celery's own events come on top, three of them."""
     queue.push(make_task("space-3"), message)
-    claimed = queue.claim("w1", ["large", "xlarge"], WARMTH, [])
+    claimed = queue.claim("w1", ["large", "xlarge"], WARMTH)
     assert claimed is not None
     queue.append(claimed.lease, [Started("w1", "NVIDIA H200", 1)])
     queue.append(claimed.lease, [Said("half of it is done")])
-    queue.end(claimed.lease, Succeeded(Payload(bytes(200)), 1.0))
+    assert queue.end(claimed.lease, Succeeded(Payload(bytes(200)), 1.0))
     for event in ("task.sent", "task.started", "task.succeeded"):
         queue.redis.publish(f"celeryev/{event}", message)
 
 
 def _frames(queue: Queue, message: bytes) -> Callable[[], object]:
     queue.push(make_task("space-3"), message)
-    claimed = queue.claim("w2", ["large"])
+    claimed = queue.claim("w1", ["large"])
     assert claimed is not None
     return lambda: queue.append(claimed.lease, [FRAME])
 
 
 def _idle_second(queue: Queue) -> None:
     """A claim in vain, a wait for the bells that nobody rings, and its beat."""
-    assert queue.claim("w1", ["large", "xlarge"], WARMTH, [], hold=0.25) is None
+    assert queue.claim("w1", ["large", "xlarge"], WARMTH, hold=0.25) is None
     queue.redis.brpop([queue.keys.call("w1"), queue.keys.bell("large")], timeout=0.001)
     queue.leases.beat("w1", {"device": "NVIDIA H200", "busy": []})
 

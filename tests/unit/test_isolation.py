@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from spaces.front_matter import front_matter
 from spaces.source import Source
 from spaces_workers.isolation import IsolationError, store, system_packages, variables_of
 from spaces_workers.isolation.attempts import GRADIO_4_LIMITS, attempts
 from spaces_workers.isolation.environment import NOTES
 from spaces_workers.isolation.farm_packages import Farm, Package
-from spaces.front_matter import front_matter
 from spaces_workers.isolation.requirements import Requirements, requirements_of
 from spaces_workers.isolation.startup import runs_pip
 from spaces_workers.isolation.uv import Outcome

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from spaces import config
 from spaces.config import Role, without_secrets
+from spaces_workers.compile_cache import of_compilers
 from spaces_workers.isolation import variables_of
 from spaces_workers.messages import ZygoteSpec
+from spaces_workers.state_dir import default_state_dir
 
 #: Defaults for every process that runs a Space's script; the operator's own values win.
 _DEFAULTS = {
@@ -26,6 +28,7 @@ def of_zygote(spec: ZygoteSpec) -> dict[str, str]:
     """For a zygote and, by inheritance, for its children: the Space's own key, and no broker."""
     return (
         _DEFAULTS
+        | of_compilers(default_state_dir())
         | without_secrets()
         | {
             config.ROLE: Role.WORKER,
@@ -43,6 +46,7 @@ def of_web(space: str, url: str, key: bytes, address: tuple[str, int]) -> dict[s
     host, port = address
     return (
         _DEFAULTS
+        | of_compilers(default_state_dir())
         | {"GRADIO_DEFAULT_CONCURRENCY_LIMIT": "64"}  # visitors wait in the farm's queue, not in the page's
         | without_secrets()
         | {

@@ -35,6 +35,12 @@ def usable(folder: Path, option: str = "--state-dir") -> Path:
     return folder.resolve()
 
 
+def shared(folder: Path) -> Path:
+    """The folder as `usable` has it, and the one that processes started by this one find in their environment."""
+    os.environ[VARIABLE] = str(usable(folder))
+    return usable(folder)
+
+
 @contextmanager
 def only_farm(state_dir: Path) -> Iterator[None]:
     """Hold the state directory: one farm uses it at a time. Raises StateDirFault where another one does."""

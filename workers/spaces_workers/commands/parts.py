@@ -22,7 +22,7 @@ from spaces_workers.composition import FLOWER_HOST, url_of
 from spaces_workers.farm_key import farm_key
 from spaces_workers.ports import Ports
 from spaces_workers.served_space import served_space
-from spaces_workers.state_dir import usable
+from spaces_workers.state_dir import shared
 from spaces_workers.tether import leave_with_parent
 
 
@@ -45,7 +45,7 @@ def worker(
     logging.basicConfig(
         level=os.environ.get("ZEROFARM_LOG_LEVEL", "INFO"), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    state_dir = usable(state_dir)
+    state_dir = shared(state_dir)
     settings.share(state_dir)
     url = options.broker_url(redis_url, state_dir)
     with options.using(run_dir) as run_dir:
@@ -74,7 +74,7 @@ def web(
 ) -> None:
     """Serve one Space, whose GPU functions run on the farm's workers."""
     served = served_space(space)
-    state_dir = usable(state_dir)
+    state_dir = shared(state_dir)
     settings.share(state_dir)
     url = options.broker_url(redis_url, state_dir)
     key = derive_space_key(farm_key(state_dir), name or served.name)

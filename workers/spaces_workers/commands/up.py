@@ -17,7 +17,7 @@ from spaces_workers.farm_key import farm_key
 from spaces_workers.ports import PortError, Ports
 from spaces_workers.reports import JsonLines, Note, Reporter, Words
 from spaces_workers.served_space import ServedSpace, served_spaces
-from spaces_workers.state_dir import only_farm, usable
+from spaces_workers.state_dir import only_farm, shared
 from spaces_workers.supervisor import Supervisor
 from spaces_workers.worker_plan import plan_workers
 
@@ -72,7 +72,7 @@ def up(
     plan = plan_workers(gpus, workers, workers_per_gpu)
     if plan.note:
         reporter(Note(plan.note))
-    state_dir = usable(state_dir)
+    state_dir = shared(state_dir)
     settings.share(state_dir)
     with options.using(run_dir) as run_dir, only_farm(state_dir):
         home, space_ports = _page_ports(host, port, served)
