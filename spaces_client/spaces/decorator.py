@@ -100,6 +100,7 @@ def _warn_of(options: dict[str, Any]) -> None:
 def _wrap(function: GPUFunction) -> Callable[..., Any]:
     faces = _INLINE if config.current().role is Role.WORKER else _FACES
     wrapper: Any = functools.update_wrapper(faces[function.kind](function), function.function)
+    wrapper.__annotations__ = getattr(function.function, "__annotations__", {})  # a partial has none: ours are not its
     wrapper.zerogpu = None  # Gradio removes this name from the configuration of its events
     wrapper.submit = function.submit
     return wrapper  # type: ignore[no-any-return] # it is the face

@@ -157,8 +157,9 @@ def _as_gradio_error(error: Exception) -> BaseException | None:
     if _is_of_memory(error):
         text = f"Out of memory: {text}" if text else "Out of memory"
     own = {"__init__": gradio_error.__init__, "__str__": lambda _: text}
-    shown: BaseException = type(type(error).__name__, (type(error), gradio_error), own)(text, title=title)
-    return shown
+    shown: Any = type(type(error).__name__, (type(error), gradio_error), own)(text)  # Any: a gr.Error
+    shown.title = title  # Gradio 4 takes none
+    return shown  # type: ignore[no-any-return] # it is what `own` makes of an error
 
 
 def _tracks_tqdm(argument: object) -> bool:

@@ -55,6 +55,12 @@ def test_a_heartbeat_extends_the_lease_again_and_again(queue: Queue, listener: L
     assert not listener.lost.is_set()
 
 
+def test_who_beats_ends_what_has_waited_too_long(queue: Queue, listener: Listener) -> None:
+    task = pushed(queue)
+    queue.redis.zadd(queue.keys.arrivals(), {task.id: 1.0})
+    wait_until(lambda: state_of(queue, task) is State.CANCELLED)
+
+
 def test_a_cancellation_is_heard_once_for_each_task(queue: Queue, listener: Listener) -> None:
     task = pushed(queue)
     claimed(Queue(queue.redis, rules=QUICK), "w1")

@@ -170,14 +170,22 @@ def test_pattern_10_progress_toasts_and_errors_keep_all_their_fields(visit: Visi
     bars = [bar for each in messages if each["msg"] == "progress" for bar in each["progress_data"] or []]
     assert {"step 0", "step 1", "step 2", "tracked", "wrapped"} <= {bar["desc"] for bar in bars}
     assert {"index": 2, "length": 3, "unit": "steps", "progress": None, "desc": "step 2"} in bars
+    toasts = [each for each in messages if each["msg"] == "log"]
     fields = ("log", "level", "title", "duration", "visible")
-    assert [tuple(each[field] for field in fields) for each in messages if each["msg"] == "log"] == [
+    expected = [
         ("it goes on", "info", "Renderer", 3, True),
         ("it is late", "warning", "Warning", 10, False),
         ("it is done", "success", "Finished", None, True),
     ]
     error = messages[-1]["output"]
-    assert (error["error"], error["title"], error["duration"]) == ("too dark", "Photographer", 7)
+    assert (error["error"].strip("'"), error["duration"]) == ("too dark", 7)
+    if "title" in toasts[0]:
+        assert [tuple(each[field] for field in fields) for each in toasts] == expected
+        assert error["title"] == "Photographer"
+    else:  # Gradio 4 has neither titles nor successes
+        known = [field for field in fields if field != "title"]
+        found = [tuple(each[field] for field in known) for each in toasts]
+        assert found == [(log, level, *rest) for log, level, _, *rest in expected[:2]]
 
 
 def test_pattern_12_cuda_at_import_is_there_without_a_gpu(visit: Visit) -> None:

@@ -124,6 +124,8 @@ def test_a_queued_task_that_is_cancelled_never_runs(client: spaces.Farm) -> None
     wait_until(lambda: running.state is State.RUNNING)
     queued = client.submit("faults", "leave")
     assert queued.position == 0
+    assert queued.eta is not None
+    assert 0 <= queued.eta <= 60
     queued.cancel("changed my mind")
     with pytest.raises(TaskCancelled, match="changed my mind"):
         queued.result(timeout=30)

@@ -62,6 +62,12 @@ def test_a_file_outside_of_the_space_stays(root: Path, store: SharedMemoryStore,
     assert sent(Files(root), ["/etc/passwd", str(tmp_path / "secret"), "link", "../secret"], store) == set()
 
 
+@pytest.mark.parametrize("text", ["a cat " * 1000, "/" * 5000, "a\0b", "", ".", "\udcff", "~"])
+def test_a_text_that_cannot_be_a_path_is_a_text(root: Path, store: SharedMemoryStore, text: str) -> None:
+    """A long prompt once failed as a file name that is too long."""
+    assert sent(Files(root), text, store) == set()
+
+
 def test_a_file_that_was_written_and_is_named_nowhere_travels_once(root: Path, store: SharedMemoryStore) -> None:
     files = Files(root)
     files.watch()

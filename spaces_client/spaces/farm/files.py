@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -66,8 +67,8 @@ class Files:
         Raises RefusedError when they are too large together.
         """
         self.watch()
-        found = {path: _stamp(path) for path in self._to_send(value) if path.is_file()}
-        found = {path: stamp for path, stamp in found.items() if self._known.get(str(path)) != stamp}
+        stamps = {path: _stamp(path) for path in self._to_send(value)}
+        found = {path: stamp for path, stamp in stamps.items() if stamp and stamp != self._known.get(str(path))}
         size = sum(size for size, _ in found.values())
         if size > MOST_BYTES:
             raise RefusedError(
@@ -82,7 +83,9 @@ class Files:
             path = self._allowed(copy.path)
             if path is None:
                 raise ValueError(f"{copy.path!r} is no place for a file of this Space")
-            if path.is_file() and _stamp(path) == (copy.size_bytes, copy.modified_ns):
+            stamp = (copy.size_bytes, copy.modified_ns)
+            self._known[str(path)] = stamp
+            if _stamp(path) == stamp:
                 continue
             content = blobs.unpack(copy.content, stores)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +93,6 @@ class Files:
             staging.write_bytes(b"".join(content.buffers))
             os.utime(staging, ns=(copy.modified_ns, copy.modified_ns))
             staging.replace(path)
-            self._known[str(path)] = _stamp(path)
 
     def _to_send(self, value: object) -> Iterator[Path]:
         written, self._written = list(self._written), {}
@@ -130,9 +132,13 @@ class Files:
             self._written.pop(next(iter(self._written)))
 
 
-def _stamp(path: Path) -> Stamp:
-    state = path.stat()
-    return state.st_size, state.st_mtime_ns
+def _stamp(path: Path) -> Stamp | None:
+    """None for what is no file, which most texts are not, and some are too long to be."""
+    try:
+        state = path.stat()
+    except (OSError, ValueError):
+        return None
+    return (state.st_size, state.st_mtime_ns) if stat.S_ISREG(state.st_mode) else None
 
 
 def _temporary_folders() -> list[Path]:

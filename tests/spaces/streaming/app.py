@@ -1,5 +1,6 @@
 """A Space that tells much: cumulative text from a streamer's thread, progress of all kinds, toasts and an error."""
 
+import inspect
 import os
 import queue
 import threading
@@ -55,6 +56,10 @@ def render(steps, progress=gr.Progress(track_tqdm=True)):
         time.sleep(0.1)
     for _ in progress.tqdm(range(3), desc="wrapped"):
         time.sleep(0.1)
+    if "title" not in inspect.signature(gr.Info).parameters:  # Gradio 4
+        gr.Info("it goes on", duration=3)
+        gr.Warning("it is late", visible=False)
+        raise gr.Error("too dark", duration=7)
     gr.Info("it goes on", title="Renderer", duration=3)
     gr.Warning("it is late", visible=False)
     gr.Success("it is done", title="Finished", duration=None)
