@@ -7,6 +7,7 @@ task. Gradio is never imported here: where it is not loaded, nobody uses it.
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -49,10 +50,9 @@ class GradioVisitor:
                 self._queue.log_message(
                     event_id=self._event_id,
                     log=event.text,
-                    title=event.title,
-                    level=event.level,
                     duration=event.duration,
                     visible=event.visible,
+                    **_kind(event, self._queue.log_message),
                 )
 
     def _running(self) -> Iterable[Any]:
@@ -133,6 +133,13 @@ class _QueueStandIn:
     ) -> None:
         del event_id
         self._tell(Said(str(log), level, title, duration, visible))
+
+
+def _kind(event: Said, log_message: Callable[..., None]) -> dict[str, str]:
+    """Level and title of a toast; Gradio 4 knows neither titles nor successes."""
+    if "title" in inspect.signature(log_message).parameters:
+        return {"level": event.level, "title": event.title}
+    return {"level": "warning" if event.level == "warning" else "info"}
 
 
 def _local_context() -> Any:  # Any: gradio.context.LocalContext

@@ -84,8 +84,13 @@ local function rest()
     redis.call('ZADD', keys.idle(size), now + IDLE, worker)
     redis.call('EXPIRE', keys.idle(size), IDLE)
   end
+  local warmth = {}
+  for space, seconds in pairs(known) do
+    table.insert(warmth, space)
+    table.insert(warmth, seconds)
+  end
   redis.call('DEL', keys.warmth(worker))
-  for space, seconds in pairs(known) do redis.call('HSET', keys.warmth(worker), space, seconds) end
+  if #warmth > 0 then redis.call('HSET', keys.warmth(worker), unpack(warmth)) end
   redis.call('EXPIRE', keys.warmth(worker), IDLE)
 end
 
