@@ -4,6 +4,7 @@
 #   make up                     a farm with the bundled demos; ARGS="my-space --gpus 0,1" for another one
 #   make test                   all tests; ARGS="tests/unit -k codec" for some
 #   make test-gradio-5          the pages on Gradio 5.49; test-gradio-4: on 4.44
+#   make test-official          where we claim equality with the official package
 #   make lint bench install clean
 
 SHELL := /bin/bash
@@ -19,7 +20,7 @@ TORCH_INDEX ?= $(if $(wildcard /proc/driver/nvidia/version),,https://download.py
 
 GRADIO_TESTS := $(addprefix tests/end_to_end/test_,web.py patterns.py import_calls.py files.py launch.py)
 
-.PHONY: install up test test-gradio-5 test-gradio-4 lint bench clean chromium
+.PHONY: install up test test-gradio-5 test-gradio-4 test-official lint bench clean chromium
 
 install: $(STAMPS)/installed
 
@@ -32,6 +33,10 @@ test: install chromium
 # The pages of Spaces on older versions of Gradio, each in an environment of its own; needs the package index once.
 test-gradio-5 test-gradio-4: install chromium
 	TEST_GRADIO=$(if $(filter %-5,$@),5.49.1,4.44.1) $(VENV)/bin/python -m pytest $(GRADIO_TESTS) $(ARGS)
+
+# What we claim to share with the official package, asked of that package itself; needs the package index.
+test-official: install
+	TEST_OFFICIAL=1 $(VENV)/bin/python -m pytest tests/official $(ARGS)
 
 lint: install
 	$(VENV)/bin/ruff check

@@ -64,9 +64,10 @@ def _frames(queue: Queue, message: bytes) -> Callable[[], object]:
 
 
 def _idle_second(queue: Queue) -> None:
-    """A claim in vain, a wait for the bells that nobody rings, and its beat."""
+    """A claim in vain, a wait for the bells, and a beat. A bell rings, for the wait itself would not end."""
     assert queue.claim("w1", ["large", "xlarge"], WARMTH, hold=0.25) is None
-    queue.redis.brpop([queue.keys.call("w1"), queue.keys.bell("large")], timeout=0.001)
+    queue.redis.lpush(queue.keys.call("w1"), "1")
+    queue.redis.brpop([queue.keys.call("w1"), queue.keys.bell("large")], timeout=1)
     queue.leases.beat("w1", {"device": "NVIDIA H200", "busy": []})
 
 

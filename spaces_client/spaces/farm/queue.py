@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
@@ -96,7 +96,6 @@ class Queue:
 
         False if it had been accepted before: a push may be repeated when its answer was lost. Raises RefusedError.
         """
-        task = replace(task, estimate=self.estimate(task))
         reply = self.scripts.run("push", self.keys.task(task.id), *self._pushed(task, message))
         if isinstance(reply, int):
             return bool(reply)
@@ -245,6 +244,7 @@ class Queue:
             *(rank.weight, rank.floor, rank.cap),
             *(limits.space_queue, limits.farm_queue, limits.payload_bytes),
             quota.terms(self.rules.quota, task),
+            *(_kind(task), rank.doubt),
         ]
 
 

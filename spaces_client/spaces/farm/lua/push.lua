@@ -7,13 +7,24 @@
 --       12 weight of an estimate  13 floor of an estimate  14 cap of an estimate
 --       15 longest queue of a Space  16 longest queue of the farm  17 largest arguments, in bytes
 --       18 terms of its visitor's quota, msgpack map; '' for one that counts for nobody
+--       19 field of what was learned of its kind  20 doubt of it, in runs
 -- Returns 1 if the task is new, else 0; of a task that is refused 'size' and the sizes that live workers serve, or the
 -- limit that it is over, its value, and what it may be, or 'quota' and what `over_quota` in quota.lua says
 
-local id, space, size, client, estimate = ARGV[1], ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8])
+local id, space, size, client = ARGV[1], ARGV[5], ARGV[6], ARGV[7]
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 
-local now = server_time()
+local now, workers = server_time(), redis.call('SCARD', keys.serving(size))
+
+-- The arithmetic of `estimates.estimate`; its own estimate stands where nothing was learned.
+local function expected()
+  local known, declared = redis.call('HGET', keys.learned(space), ARGV[19]), tonumber(ARGV[9])
+  if not known then return tonumber(ARGV[8]) end
+  local count, mean = known:match('^(%d+) (%S+)$')
+  local trust = tonumber(count) / (tonumber(count) + tonumber(ARGV[20]))
+  return declared * math.min(tonumber(mean) / declared, 1) ^ trust
+end
+local estimate = expected()
 
 local function is_served(each)
   for _, worker in ipairs(redis.call('SMEMBERS', keys.serving(each))) do
@@ -24,7 +35,7 @@ end
 
 -- While no worker is alive anything may wait: nobody knows which ones will come.
 local function sizes_instead()
-  if redis.call('SCARD', keys.serving(size)) > 0 then return {} end
+  if workers > 0 then return {} end
   local served = {}
   for _, each in ipairs(SIZES) do
     if is_served(each) then table.insert(served, each) end
@@ -52,8 +63,7 @@ end
 
 -- The arithmetic of `estimates.handicap`: a second on one of n GPUs keeps the others waiting for 1/n of a second.
 local function handicap()
-  local gpus = math.max(1, redis.call('SCARD', keys.serving(size)))
-  return tonumber(ARGV[12]) / gpus * math.min(math.max(estimate, tonumber(ARGV[13])), tonumber(ARGV[14]))
+  return tonumber(ARGV[12]) / math.max(1, workers) * math.min(math.max(estimate, tonumber(ARGV[13])), tonumber(ARGV[14]))
 end
 
 local refused = limit_passed()
@@ -70,7 +80,7 @@ end
 
 local score = now + handicap() + handicap_of_usage
 redis.call('HSET', KEYS[1], 'task', ARGV[2], 'message', ARGV[3], 'label', ARGV[4], 'space', space, 'size', size,
-  'estimate', ARGV[8], 'time_limit', ARGV[9], 'score', score, 'state', 'queued', 'enqueued_at', now, 'attempt', 0)
+  'estimate', estimate, 'time_limit', ARGV[9], 'score', score, 'state', 'queued', 'enqueued_at', now, 'attempt', 0)
 redis.call('EXPIRE', KEYS[1], WAITING)
 if client ~= '' then
   redis.call('HSET', KEYS[1], 'client', client)
