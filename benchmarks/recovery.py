@@ -28,7 +28,7 @@ def main() -> None:
     quick = parser.parse_args().quick
     with ThreadPoolExecutor(1) as background:
         peer = None if quick else background.submit(seconds_to_recover)
-        workers = _under_load(3_000 if quick else 30_000, kills=5 if quick else 50, of_broker=False)
+        workers = under_load(3_000 if quick else 30_000, kills=5 if quick else 50, of_broker=False)
         _report("50 workers" if not quick else "5 workers", workers)
         seconds = sorted(workers.recoveries)
         verdict = "within" if seconds[-1] <= BUDGET else "OVER"
@@ -36,12 +36,14 @@ def main() -> None:
             f"a killed worker's task runs elsewhere after {median(seconds):.2f} s, at most {seconds[-1]:.2f} s "
             f"({verdict} the budget of {BUDGET:g} s)"
         )
-        _report("the broker, 3 times", _under_load(1_000 if quick else 10_000, kills=3, of_broker=True))
+        _report("the broker, 3 times", under_load(1_000 if quick else 10_000, kills=3, of_broker=True))
         if peer is not None:
-            print(f"kombu's own transport with a visibility timeout of 5 s: after {peer.result():.1f} s")
+            ratio = median(seconds) / peer.result()
+            print(f"with kombu's own transport, visibility timeout 5 s, after {peer.result():.1f} s: ratio {ratio:.2f}")
 
 
-def _under_load(tasks: int, kills: int, *, of_broker: bool) -> Outcome:
+def under_load(tasks: int, kills: int, *, of_broker: bool) -> Outcome:
+    """What became of so many tasks while workers, or the broker, were killed so many times."""
     with tempfile.TemporaryDirectory() as folder:
         server = Server(Path(folder))
         server.start()

@@ -26,11 +26,13 @@ def took(seconds: float) -> Succeeded:
 
 
 def estimate_used(queue: Queue, task: Task, end: End) -> float:
-    """Push a task, run it to this end, and return the estimate that it had."""
+    """Push a task, run it to this end, and return the estimate that the broker ranked it by, which is the rule's."""
+    expected = queue.estimate(task)
     assert queue.push(task, MESSAGE)
-    lease = claimed(queue).lease
-    assert queue.end(lease, end)
-    return lease.task.estimate
+    used = float(queue.redis.hget(queue.keys.task(task.id), "estimate") or 0)
+    assert used == pytest.approx(expected, rel=1e-12)
+    assert queue.end(claimed(queue).lease, end)
+    return used
 
 
 def learned(queue: Queue, space: str = "digits") -> list[Learned]:

@@ -5,6 +5,7 @@ Web processes `submit` to it; workers, Flower and the CLI are given the same app
 
 from __future__ import annotations
 
+import logging
 from typing import Any, NoReturn
 
 from celery import Celery
@@ -16,6 +17,8 @@ from spaces.errors import FarmUnavailable
 from spaces.farm import transport
 from spaces.farm.connection import redacted
 from spaces.farm.task import Size, Task
+
+logger = logging.getLogger(__name__)
 
 #: The name of the one task. What people read is its `shadow`, the task's label.
 RUN = "zerofarm.run"
@@ -87,8 +90,9 @@ def submit(app: Celery, task: Task) -> None:
                 declare=[],  # a ranked queue is always there
             )
     except OperationalError as error:
-        url = redacted(app.conf.broker_url)
-        raise FarmUnavailable(f"{task.label} was not queued: the broker at {url} does not answer: {error}") from error
+        # Visitors read the error, operators the log: where the broker is, is the operators' to know.
+        logger.error("the broker at %s does not answer: %s", redacted(app.conf.broker_url), error)
+        raise FarmUnavailable(f"{task.label} was not queued: the farm's broker does not answer. Try again") from error
 
 
 def _run() -> NoReturn:

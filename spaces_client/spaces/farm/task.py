@@ -61,7 +61,7 @@ class Task:
     revision: str = ""  #: of the Space's source; empty: the latest
     yields: bool = False  #: a generator: closed at its next yield when it is cancelled, where others are killed
     size: str = Size.LARGE
-    estimate: float = 60.0  #: expected seconds; ranks the task
+    estimate: float = 60.0  #: expected seconds; ranks the task until others of its kind taught better
     time_limit: float = 60.0  #: allowed seconds; kills the task
     summary: str = ""  #: the arguments in a few words, for people
     client: str = ""  #: the process that waits for the answer; when its lease ends the task is cancelled
