@@ -94,6 +94,9 @@ class FarmConnection:
     def value(self, payload: Payload) -> Any:
         return self.payloads.taken(payload)
 
+    def discard(self, payload: Payload) -> None:
+        self.payloads.discard(payload)
+
     def outcome(self, task: Task, end: End) -> Any:
         self.payloads.discard(task.arguments)
         return outcome(task, end, self.payloads)
@@ -135,12 +138,14 @@ class FarmClient:
         return space_source().digest()
 
     def serve_space(self) -> None:
-        """Tell the farm of this Space, so that workers can make its zygote; called where the script launches.
+        """Tell the farm of this Space, so that workers can make its zygote; called where the script launches, once.
 
         From here on the web process needs no weights, and globals that it changes travel with its calls.
         """
         from spaces.state.outgoing import Outgoing
 
+        if self._launched:
+            return
         self._register()
         self._launched = True
         space_codec().freeze_references()
@@ -176,6 +181,7 @@ class FarmClient:
         """Queue a call of a function of this Space."""
         farm = self._farm
         changed = [self._globals.packed()] if self._globals else []
+        visitor = self._visitor  # before the arguments are written anywhere: it may fail
         record = self._record if self._launched and self._record else self._register()
         task = Task(
             space=record.name,
@@ -189,7 +195,7 @@ class FarmClient:
             summary=summary(args, kwargs),
             client=self._client,
             host=self._settings.host,
-            visitor=self._visitor,
+            visitor=visitor,
         )
         farm.submit(task)
         handle = TaskHandle(task, farm, current_visitor())

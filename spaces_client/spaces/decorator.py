@@ -177,6 +177,10 @@ def _inline_coroutine(function: GPUFunction) -> Callable[..., Any]:
 
 def _inline_async_generator(function: GPUFunction) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        if replay.importing():
+            for recorded in replay.stream(function.name):
+                yield recorded
+            return
         async for value in function.function(*args, **kwargs):
             yield value
 

@@ -38,6 +38,7 @@ class Backend(Protocol):
         """Where the task stands; None if it does not wait, or nobody can tell."""
 
     def value(self, payload: Payload) -> Any: ...
+    def discard(self, payload: Payload) -> None: ...
     def outcome(self, task: Task, end: End) -> Any:
         """The value that the task returned. Raises what it ended with instead."""
 
@@ -98,7 +99,8 @@ class TaskHandle:
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         while self._end is None:
-            self._next_value(deadline)
+            if (passed_over := self._next_value(deadline)) is not None:
+                self._backend.discard(passed_over.value)
         return self._outcome
 
     def cancel(self, reason: str = "cancelled by its caller") -> None:

@@ -8,10 +8,12 @@ the fork server right at that point. The next zygote, made with one more recorde
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import dataclass
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from spaces.errors import WaitTimeout
 from spaces.farm.events import Failed, Succeeded
 from spaces.farm.payload import Payload
 from spaces.farm.task import FunctionName
@@ -52,7 +54,7 @@ class RecordedHandle(TaskHandle):
 
         try:
             value = super().result(timeout)
-        except TimeoutError:
+        except WaitTimeout:
             raise
         except Exception as error:
             self._note(describe(error, self._codec))
@@ -64,6 +66,17 @@ class RecordedHandle(TaskHandle):
         for value in super().__iter__():
             self._yields.append(_inline(self._codec, value))
             yield value
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        async for value in super().__aiter__():
+            self._yields.append(_inline(self._codec, value))
+            yield value
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, trace)
+        self._note(Succeeded(_inline(self._codec, None)))  # a generator that was left early
 
     def _note(self, end: Succeeded | Failed) -> None:
         if not self._recorded:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shutil
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -65,7 +66,7 @@ class Source:
                 "to a host without them. Put the folder on a disk that all hosts share, or fetch files at run time"
             )
         buffer = io.BytesIO()
-        with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as archive:
+        with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1, dereference=True) as archive:
             for path in self.files():
                 archive.add(path, arcname=str(path.relative_to(self.root)), recursive=False)
         return buffer.getvalue()
@@ -76,10 +77,12 @@ def unpack(archive: bytes, folder: Path) -> None:
     if folder.is_dir():
         return
     staging = folder.with_name(f".{folder.name}.{os.getpid()}")
-    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
-        files.extractall(staging, filter="data")
     try:
+        with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+            files.extractall(staging, filter="data")
         staging.rename(folder)
     except OSError:
         if not folder.is_dir():  # another process of this host was faster
             raise
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)

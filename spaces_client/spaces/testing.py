@@ -103,6 +103,9 @@ class InMemoryFarm:
     def value(self, payload: Payload) -> Any:
         return self._payloads.taken(payload)
 
+    def discard(self, payload: Payload) -> None:
+        self._payloads.discard(payload)
+
     def outcome(self, task: Task, end: End) -> Any:
         self._payloads.discard(task.arguments)
         return outcome(task, end, self._payloads)

@@ -63,14 +63,15 @@ def run_worker(options: WorkerOptions) -> int:
         residency=residency,
         memory_fraction=options.memory_fraction,
     )
-    app = _application(options, workplace, worker)
+    app = _application(options, workplace)
     preloader = Preloader(options.url, workplace)
     heartbeat = Heartbeat(
         lambda: Queue(connect(options.url)),
         worker,
         info=lambda: _info(options, app),
-        on_cancel=lambda task, reason: app.pool_of_worker.cancel(task, reason),
-        on_lease_lost=lambda: app.pool_of_worker.abandon_all(),
+        # There is no pool, and nothing to stop, until Celery has started.
+        on_cancel=lambda task, reason: app.pool_of_worker and app.pool_of_worker.cancel(task, reason),
+        on_lease_lost=lambda: app.pool_of_worker and app.pool_of_worker.abandon_all(),
     )
     transport.identify(worker)
     transport.set_warmth(residency.warmth)
@@ -84,7 +85,7 @@ def run_worker(options: WorkerOptions) -> int:
         preloader.stop()
 
 
-def _application(options: WorkerOptions, workplace: Workplace, worker: str) -> Any:  # Any: celery has no types
+def _application(options: WorkerOptions, workplace: Workplace) -> Any:  # Any: celery has no types
     app = make_celery(options.url)
     app.conf.update(
         worker_pool="spaces_workers.pool:TaskPool",
@@ -93,7 +94,6 @@ def _application(options: WorkerOptions, workplace: Workplace, worker: str) -> A
     )
     app.workplace = workplace
     app.pool_of_worker = None
-    del worker
     return app
 
 

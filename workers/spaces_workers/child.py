@@ -30,7 +30,6 @@ STRAGGLER_GRACE = 5.0
 
 def live(channel: Channel, request: Fork) -> NoReturn:
     """The whole life of a child, from just after the fork to its end."""
-    status = 1
     try:
         _settle_in(request)
         Child(channel).serve()
@@ -39,7 +38,7 @@ def live(channel: Channel, request: Fork) -> NoReturn:
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:
-        os._exit(status)
+        os._exit(1)
 
 
 class Child:

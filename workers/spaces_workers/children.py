@@ -113,7 +113,7 @@ class ZygoteLink:
                     case other:
                         raise TypeError(f"a child does not begin with {type(other).__name__}")
             except (TimeoutError, ChannelClosed):
-                child.kill()
+                child.discard()
                 reason = child.how_it_ended()
         raise SpacesError(f"no child of Space {self._spec.space!r} got ready in {FORK_ATTEMPTS} attempts: it {reason}")
 
@@ -164,7 +164,7 @@ class Zygotes:
         try:
             return self._link(spec).fork(visible_devices, memory_fraction)
         except ChannelClosed:
-            self._links.pop((spec.space, spec.revision)).close()
+            self._let_go(spec.space)
             return self._link(spec).fork(visible_devices, memory_fraction)
 
     def knows(self, spec: ZygoteSpec) -> bool:
@@ -188,9 +188,15 @@ class Zygotes:
     def _ensure_nursery(self) -> subprocess.Popen[bytes] | None:
         return self._starter.submit(nursery.ensure, self._run_dir, self._log_dir).result()
 
+    def _let_go(self, space: str) -> None:
+        """Of every zygote of a Space: of one that died, or of an older revision, whose children are gone by now."""
+        for key in [key for key in self._links if key[0] == space]:
+            self._links.pop(key).close()
+
     def _link(self, spec: ZygoteSpec) -> ZygoteLink:
         key = (spec.space, spec.revision)
         if key not in self._links:
+            self._let_go(spec.space)
             self._nursery = self._ensure_nursery() or self._nursery
             self._links[key] = ZygoteLink(self._run_dir, spec)
         return self._links[key]

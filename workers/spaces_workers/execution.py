@@ -90,7 +90,7 @@ def _payloads(far: bool) -> Payloads:
     """A child has the shared memory of its host, and no broker."""
     here = config.current()
     store = SharedMemoryStore(here.run_dir, here.host)
-    return Payloads(space_codec(), store, files=space_files() if far else None, far=lambda: far)
+    return Payloads(space_codec(), store, files=space_files() if far else None, far=lambda: far, one_reader=True)
 
 
 def _function(run: Run) -> GPUFunction:

@@ -17,7 +17,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -43,6 +43,9 @@ logger = logging.getLogger(__name__)
 
 #: Share of the memory available at the start that prepared zygotes may take together.
 MEMORY_SHARE = 0.5
+
+#: Seconds that a zygote has to leave.
+BURIAL_PATIENCE = 3.0
 
 #: Seconds to wait for a nursery that was just started.
 START_PATIENCE = 15.0
@@ -229,7 +232,8 @@ class Nursery:
                 start_new_session=True,
             )
         theirs.close()
-        ours.send(spec)
+        with suppress(ChannelClosed):  # it died at once, which its socket says too
+            ours.send(spec)
         zygote = self._zygotes[spec.space, spec.revision] = _Zygote(spec, process, ours)
         self._selector.register(ours, selectors.EVENT_READ, lambda _: self._hear_zygote(zygote))
         logger.info("zygote of %s (%s) is being made, pid %d", spec.space, spec.revision, process.pid)
@@ -241,6 +245,8 @@ class Nursery:
             self._bury(zygote)
 
     def _hear_zygote(self, zygote: _Zygote) -> None:
+        if self._zygotes.get((zygote.spec.space, zygote.spec.revision)) is not zygote:
+            return  # buried by what came before it in the same round
         try:
             message = zygote.channel.receive()
         except ChannelClosed:
@@ -276,7 +282,11 @@ class Nursery:
         self._selector.unregister(zygote.channel)
         zygote.channel.close()
         zygote.process.terminate()
-        status = zygote.process.wait()
+        try:
+            status = zygote.process.wait(BURIAL_PATIENCE)
+        except subprocess.TimeoutExpired:
+            zygote.process.kill()
+            status = zygote.process.wait()
         logger.info("zygote of %s is gone (%d), pid %d", zygote.spec.space, status, zygote.process.pid)
         for worker in zygote.waiting:
             try:

@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 #: Seconds between two looks at whether a warm shutdown is over; each is a wait on the mailbox.
 _STOPPING_INTERVAL = 0.5
 
+#: Seconds that a run has, in a cold shutdown, to give its task back.
+_GIVING_BACK = 3.0
+
 #: Characters of a failure and of its traceback that go into Celery's events; the task's own stream has all.
 _TEXT_LENGTH, _TRACEBACK_LENGTH = 300, 4000
 
@@ -105,10 +108,10 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
 
     def cancel(self, task_id: str, reason: str) -> None:
         """The task's caller, or whoever has the right, does not want it any more. From any thread."""
+        self._early[task_id] = reason  # first: `on_apply`, on its own thread, looks there after it has made the run
         if (found := self._runs.get(task_id)) is not None:
+            self._early.pop(task_id, None)
             found[0].cancel(reason)
-        else:
-            self._early[task_id] = reason
 
     def abandon_all(self) -> None:
         """This worker was taken for dead; its tasks are others' now. From any thread."""
@@ -128,10 +131,12 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
         """A cold shutdown: what runs goes back to the queue, for another worker."""
         for run, _ in list(self._runs.values()):
             run.give_back()
+        for run, _ in list(self._runs.values()):
+            run.join(_GIVING_BACK)
         self._close()
 
     def _get_info(self) -> dict[str, Any]:  # Any: shown as it is on Flower's Pool tab
-        busy = [run for run, _ in self._runs.values()]
+        busy = [run for run, _ in list(self._runs.values())]  # a copy: the heartbeat asks too, on its own thread
         idle = self._workplace.residency.children()
         return super()._get_info() | {  # type: ignore[no-any-return] # celery has no types
             "max-concurrency": self.limit,
@@ -150,6 +155,7 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
 
     def _settle(self, run: TaskRun, end: End) -> None:
         _, callbacks = self._runs.pop(run.lease.task.id)
+        self._early.pop(run.lease.task.id, None)
         self._done += 1
         match end:
             case Succeeded(seconds=seconds):

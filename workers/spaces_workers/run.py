@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from spaces.errors import SpacesError
@@ -24,6 +26,7 @@ from spaces.farm.events import (
     state_after,
 )
 from spaces.farm.queue import LeaseLost
+from spaces.farm.scripts import AWAY
 from spaces.farm.task import Lease
 from spaces_workers.channel import ChannelClosed
 from spaces_workers.children import Child
@@ -61,6 +64,7 @@ class TaskRun:
         self._workplace = workplace
         self._report = report
         self._returned = False  #: the task goes back to the queue
+        self._put_away = False  #: the child is no longer this task's
         self._ran = False  #: the child was given the task
         self._spoke = False  #: the child said how the task ended
         self._verdict: End | None = None  #: decided from outside; outweighs whatever the child says after it
@@ -73,25 +77,18 @@ class TaskRun:
         """Begin; `report.ended` is called exactly once, from the run's own thread."""
         self._thread.start()
 
-    def join(self, timeout: float) -> bool:
-        """Wait for the end; whether it came."""
+    def join(self, timeout: float) -> None:
+        """Wait for the end, but no longer than `timeout` seconds."""
         self._thread.join(timeout)
-        return not self._thread.is_alive()
 
     def cancel(self, reason: str) -> None:
         """Stop the task: its generator at the next yield, else its child."""
-        if not self._decide(Cancelled(reason)) or (child := self.child) is None:
+        if not self._decide(Cancelled(reason)):
             return
-        if not self.lease.task.yields:
+        if self.lease.task.yields:
+            self._close_generator()
+        else:
             self._kill()
-            return
-        try:
-            child.channel.send(Close())
-        except ChannelClosed:
-            return
-        timer = threading.Timer(CLOSE_GRACE, self._kill)
-        timer.daemon = True
-        timer.start()
 
     def abandon(self) -> None:
         """The lease is another worker's now: kill what runs, say nothing."""
@@ -139,7 +136,10 @@ class TaskRun:
         self._deadline.start()
         self._report.began(self)
         while True:
-            event = self._workplace.carrier.delivered(child.channel.receive(), task)
+            message = child.channel.receive()
+            if isinstance(message, Idle):
+                return Crashed("did not say how the function ended", self._seconds)
+            event = self._workplace.carrier.delivered(message, task)
             if is_end(event):
                 with self._lock:
                     self._spoke = True
@@ -150,18 +150,29 @@ class TaskRun:
         """The one end of a run, whatever became of it."""
         self._deadline.stop()
         task, seconds = self.lease.task, self._seconds
-        if self._returned:
-            self._workplace.queue.release(self.lease)
-        elif not self._writer.end(end):
-            logger.warning("task %s: its lease was lost; its end is another worker's to tell", task.id)
-        self._workplace.carrier.forget(self._arguments, task.arguments)
-        self._put_child_away(end)
+        try:
+            self._tell(end)
+            self._workplace.carrier.forget(self._arguments, task.arguments)
+        except Exception:  # the lease expires then, and the task is another worker's
+            logger.exception("task %s: its end could not be told", task.id)
+        try:
+            self._put_child_away(end)
+        except Exception:
+            logger.exception("task %s: its child could not be put away", task.id)
         logger.info("task %s: %s %s after %.2f s", task.id, task.label, state_after(end), seconds)
         self._report.ended(self, end)
 
+    def _tell(self, end: End) -> None:
+        if self._returned:
+            self._workplace.queue.release(self.lease)
+        elif not self._writer.end(end):
+            logger.warning("task %s: its lease was lost; its end is another worker's to tell", self.lease.task.id)
+
     def _put_child_away(self, end: End) -> None:
         """Keep a child that is as good as new; end one that may not be."""
-        child = self.child
+        with self._lock:  # from here on whoever is late to stop this task must not touch the child: it may have another
+            self._put_away = True
+            child = self.child
         if child is None:
             return
         if not self._ran or (self._spoke and _harmless(end) and self._settled(child)):
@@ -192,16 +203,42 @@ class TaskRun:
         text = f"{self.lease.task.function} has used {self._seconds:.0f} of its {limit:g} s and is stopped after them"
         said = Said(text, "warning", "ZeroGPU duration")
         # On a thread of its own: an absent broker may hold up the word, never the limit.
-        append = self._workplace.queue.append
-        threading.Thread(target=append, args=(self.lease, [said]), daemon=True).start()
+        threading.Thread(target=self._say, args=(said,), daemon=True).start()
+
+    def _say(self, said: Said) -> None:
+        try:
+            self._workplace.queue.append(self.lease, [said])
+        except (LeaseLost, *AWAY) as error:
+            logger.debug("task %s: a warning was not delivered: %s", self.lease.task.id, error)
+
+    def _close_generator(self) -> None:
+        with self._running_child() as child:
+            if child is None:
+                return
+            try:
+                child.channel.send(Close())
+            except ChannelClosed:
+                return
+        timer = threading.Timer(CLOSE_GRACE, self._kill)
+        timer.daemon = True
+        timer.start()
 
     def _time_out(self) -> None:
-        if self._decide(TimedOut(self._seconds, self.lease.task.time_limit)) and self.child:
-            self.child.terminate()
+        if self._decide(TimedOut(self._seconds, self.lease.task.time_limit)):
+            with self._running_child() as child:
+                if child is not None:
+                    child.terminate()
 
     def _kill(self) -> None:
-        if self.child and not self._spoke:
-            self.child.kill()
+        with self._running_child() as child:
+            if child is not None:
+                child.kill()
+
+    @contextmanager
+    def _running_child(self) -> Iterator[Child | None]:
+        """The child while it is this task's; None before it was given the task, and after it said the end."""
+        with self._lock:
+            yield self.child if self._ran and not self._spoke and not self._put_away else None
 
     @property
     def _seconds(self) -> float:

@@ -109,7 +109,7 @@ class Workplace:
         return EventWriter(self.queue, lease)
 
     def close(self) -> None:
-        """End every child; let go of zygotes and broker."""
+        """End every child; let go of the zygotes."""
         self.residency.clear()
         self.zygotes.close()
 
@@ -129,7 +129,8 @@ class Workplace:
             try:
                 folder.parent.mkdir(parents=True, exist_ok=True)
                 unpack(archive, folder)
-            except PermissionError:
+            except OSError as error:
+                logger.info("the files of Space %s cannot be at %s: %s", record.name, folder, error)
                 continue
             script = record.source.app_file.relative_to(record.source.root)
             return Source(folder / script, record.alone, folder)

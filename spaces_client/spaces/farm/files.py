@@ -12,6 +12,7 @@ import re
 import stat
 import sys
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -43,16 +44,17 @@ _PATH_IN_TEXT = re.compile(r"/[^\s\"'<>|:;,)\]}]+")
 class Files:
     """The files of one Space on this host.
 
-    `root` is the Space's folder; beside it the temporary folders may hold files of its tasks. What was sent or arrived
-    is remembered, so that a file travels again only when it has changed.
+    `root` is the Space's folder; beside it the temporary folders may hold files of its tasks. What arrived is
+    remembered, so that it goes back only when it has changed.
     """
 
     def __init__(self, root: Path) -> None:
         self._folders = [folder.resolve() for folder in (root, *_temporary_folders())]
         self._prefixes = tuple(f"{folder}/" for folder in self._folders)
         self._uploads = Path(os.environ.get("GRADIO_TEMP_DIR") or Path(tempfile.gettempdir(), "gradio")).resolve()
-        self._known: dict[str, Stamp] = {}
+        self._arrived: dict[str, Stamp] = {}
         self._written: dict[str, None] = {}
+        self._writing = threading.RLock()  # the hook is called on every thread, and within itself
         self._watching = False
 
     def watch(self) -> None:
@@ -61,21 +63,26 @@ class Files:
             self._watching = True
             sys.addaudithook(self._hear)
 
-    def copies(self, value: object, store: Store) -> tuple[FileCopy, ...]:
+    def copies(self, value: object, store: Store, sent: dict[str, Stamp] | None = None) -> tuple[FileCopy, ...]:
         """Copies of the files that a value names, and of those written since the last time, in `store`.
 
+        What arrived and is unchanged stays; so does what is in `sent`, which remembers what one reader has been sent.
         Raises RefusedError when they are too large together.
         """
         self.watch()
         stamps = {path: _stamp(path) for path in self._to_send(value)}
-        found = {path: stamp for path, stamp in stamps.items() if stamp and stamp != self._known.get(str(path))}
+        there = self._arrived if sent is None else self._arrived | sent
+        found = {path: stamp for path, stamp in stamps.items() if stamp and stamp != there.get(str(path))}
         size = sum(size for size, _ in found.values())
         if size > MOST_BYTES:
             raise RefusedError(
                 f"files of {size / 1e6:.0f} MB would have to travel to another host, at most {MOST_BYTES / 1e6:.0f} MB "
                 "may. Let the hosts share a disk, and put large files there"
             )
-        return tuple(self._copy(path, stamp, store) for path, stamp in found.items())
+        made = tuple(_copy(path, stamp, store) for path, stamp in found.items())
+        if sent is not None:
+            sent.update({str(path): stamp for path, stamp in found.items()})
+        return made
 
     def place(self, copies: Iterable[FileCopy], stores: Iterable[Store]) -> None:
         """Write files to where they were. Raises ValueError for a path outside of the Space's folders."""
@@ -84,7 +91,7 @@ class Files:
             if path is None:
                 raise ValueError(f"{copy.path!r} is no place for a file of this Space")
             stamp = (copy.size_bytes, copy.modified_ns)
-            self._known[str(path)] = stamp
+            self._arrived[str(path)] = stamp
             if _stamp(path) == stamp:
                 continue
             content = blobs.unpack(copy.content, stores)
@@ -95,15 +102,12 @@ class Files:
             staging.replace(path)
 
     def _to_send(self, value: object) -> Iterator[Path]:
-        written, self._written = list(self._written), {}
+        with self._writing:
+            written, self._written = list(self._written), {}
         for text in (*_texts(value), *written):
             path = self._allowed(text)
             if path is not None:
                 yield path
-
-    def _copy(self, path: Path, stamp: Stamp, store: Store) -> FileCopy:
-        self._known[str(path)] = stamp
-        return FileCopy(str(path), *stamp, blobs.pack(Encoded(b"", (path.read_bytes(),)), store))
 
     def _allowed(self, text: str) -> Path | None:
         """The path that a text is, if it leads into the Space's folders and not out of them again."""
@@ -126,10 +130,15 @@ class Files:
         """Uploads are left out: whoever uses one names it. Caches are, because they are not below these folders."""
         if path.startswith(f"{self._uploads}/") or not path.startswith(self._prefixes):
             return
-        self._written.pop(path, None)
-        self._written[path] = None
-        while len(self._written) > MOST_WRITTEN:
-            self._written.pop(next(iter(self._written)))
+        with self._writing:
+            self._written.pop(path, None)
+            self._written[path] = None
+            while len(self._written) > MOST_WRITTEN:
+                self._written.pop(next(iter(self._written)))
+
+
+def _copy(path: Path, stamp: Stamp, store: Store) -> FileCopy:
+    return FileCopy(str(path), *stamp, blobs.pack(Encoded(b"", (path.read_bytes(),)), store))
 
 
 def _stamp(path: Path) -> Stamp | None:

@@ -10,23 +10,30 @@ from typing import Any
 from spaces.farm import blobs
 from spaces.farm.blobs import Store
 from spaces.farm.codec import Codec, Encoded
-from spaces.farm.files import Files
+from spaces.farm.files import Files, Stamp
 from spaces.farm.payload import Payload
 
 
 class Payloads:
     """Writes to the first of its stores, reads from whichever holds a payload.
 
-    `files` are those of the Space, which travel with values while `far` says that the other side has another disk.
+    `files` are those of the Space, which travel with values while `far` says that the other side has another disk,
+    and only once where all values have `one_reader`.
     """
 
     def __init__(
-        self, codec: Codec, *stores: Store, files: Files | None = None, far: Callable[[], bool] = lambda: False
+        self,
+        codec: Codec,
+        *stores: Store,
+        files: Files | None = None,
+        far: Callable[[], bool] = lambda: False,
+        one_reader: bool = False,
     ) -> None:
         self.codec = codec
         self._stores = stores
         self._files = files
         self._far = far
+        self._sent: dict[str, Stamp] | None = {} if one_reader else None
 
     def of_call(
         self,
@@ -69,4 +76,8 @@ class Payloads:
         payload = blobs.pack(encoded, self._stores[0])
         if self._files is None or not self._far():
             return payload
-        return replace(payload, files=self._files.copies(value, self._stores[0]))
+        try:
+            return replace(payload, files=self._files.copies(value, self._stores[0], self._sent))
+        except Exception:
+            self.discard(payload)
+            raise
