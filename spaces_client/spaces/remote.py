@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from spaces import config
 from spaces.client import FarmConnection
 from spaces.duration import DEFAULT_DURATION, Seconds, seconds
+from spaces.errors import FarmUnavailable
 from spaces.farm.task import Task
 from spaces.gradio import current_visitor
 from spaces.handle import TaskHandle
 from spaces.identity import current_identity
 from spaces.summary import summary
+
+if TYPE_CHECKING:
+    from spaces.farm.registry import SpaceRecord
 
 
 class Farm:
@@ -39,9 +43,10 @@ class Farm:
         """Queue a call of a Space's GPU function, named as in `zerofarm status`.
 
         `duration` overrides the time limit; a function that works its duration out from its arguments can do so only in
-        its Space, so here it gets 60 s. Raises RefusedError for a Space or a function that the farm does not know.
+        its Space, so here it gets 60 s. Raises RefusedError for a Space or a function that the farm does not know, and
+        FarmUnavailable.
         """
-        record = self._farm.registry.find(space)
+        record = self._record(space)
         wanted = record.function(function)
         time_limit = seconds(duration if duration is not None else wanted.duration or DEFAULT_DURATION)
         task = Task(
@@ -59,6 +64,15 @@ class Farm:
         )
         self._farm.submit(task)
         return TaskHandle(task, self._farm, current_visitor())
+
+    def _record(self, space: str) -> SpaceRecord:
+        from redis.exceptions import ConnectionError as BrokerGone
+        from redis.exceptions import TimeoutError as BrokerSilent
+
+        try:
+            return self._farm.registry.find(space)
+        except (BrokerGone, BrokerSilent) as error:
+            raise FarmUnavailable(f"the farm's broker does not answer: {error}") from error
 
     def close(self) -> None:
         """Close the connections; tasks that were submitted go on."""

@@ -91,8 +91,8 @@ def submit(app: Celery, task: Task) -> None:
             )
     except OperationalError as error:
         # Visitors read the error, operators the log: where the broker is, is the operators' to know.
-        logger.error("the broker at %s does not answer: %s", redacted(app.conf.broker_url), error)
-        raise FarmUnavailable(f"{task.label} was not queued: the farm's broker does not answer. Try again") from error
+        logger.error("the broker at %s did not take a task: %s", redacted(app.conf.broker_url), error)
+        raise FarmUnavailable(f"{task.label} was not queued: the broker takes no tasks now. Try again") from error
 
 
 def _run() -> NoReturn:
