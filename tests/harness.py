@@ -118,6 +118,13 @@ class Farm:
         assert web.poll() is None, (self.folder / f"web-{space}.log").read_text()
         return url
 
+    def stop_workers(self) -> None:
+        """Stop every worker, warm."""
+        for worker in self.workers:
+            worker.terminate()
+        for worker in self.workers:
+            worker.wait(PATIENCE)
+
     def restart_broker(self) -> None:
         """Kill the broker and start it again on the same data and address."""
         assert isinstance(self.broker, EmbeddedBroker)
