@@ -89,6 +89,7 @@ def _application(options: WorkerOptions, workplace: Workplace) -> Any:  # Any: c
     app = make_celery(options.url)
     app.conf.update(
         worker_pool="spaces_workers.pool:TaskPool",
+        worker_consumer="spaces_workers.consumer:FarmConsumer",
         task_default_queue=f"zerofarm.{options.device.sizes[0]}",
         worker_state_db=None,
     )

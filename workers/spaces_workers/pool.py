@@ -16,6 +16,7 @@ from billiard.einfo import ExceptionInfo
 from billiard.exceptions import Terminated
 from celery.concurrency.base import BasePool
 from celery.concurrency.prefork import _run_ready_callbacks
+from celery.worker import state
 
 from spaces.farm.events import Cancelled, Crashed, End, Failed, Lost, Succeeded, TimedOut
 from spaces.farm.task import Lease
@@ -55,6 +56,7 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
     def on_start(self) -> None:
         self._mailbox = Mailbox()
         self._runs: dict[str, tuple[TaskRun, Callbacks]] = {}
+        self._closed = False
         self._early: dict[str, str] = {}  #: cancellations that were heard before Celery had handed the task over
         self._hub: Any = None
         self._done = 0
@@ -119,7 +121,11 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
             run.abandon()
 
     def on_stop(self) -> None:
-        """A warm shutdown: what runs may end, what has ended is acknowledged."""
+        """A warm shutdown: what runs may end, what has ended is acknowledged. A cold one: see `on_terminate`."""
+        if state.should_terminate:
+            # Celery calls this within a signal handler, and the code that was interrupted may hold locks of Celery's.
+            self.on_terminate()
+            return
         while self._runs:
             self._mailbox.wait(_STOPPING_INTERVAL)
             if self._hub is not None:
@@ -173,6 +179,9 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
                 raise ValueError("a run cannot be lost by its own worker")
 
     def _close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
         self._workplace.close()
         self._mailbox.close()
 
