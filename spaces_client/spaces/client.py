@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 class FarmConnection:
     """A connection to one farm: submits tasks, follows and stops them. `Farm` and `FarmClient` each have one."""
 
-    def __init__(self, here: Config, codec: Codec, client: str = "") -> None:
+    def __init__(self, here: Config, codec: Codec) -> None:
         from spaces.farm.blobs import BrokerStore, SharedMemoryStore
         from spaces.farm.celery_app import make_celery
         from spaces.farm.connection import connect
@@ -49,7 +49,6 @@ class FarmConnection:
         from spaces.farm.queue import Queue
         from spaces.farm.registry import Registry
 
-        self.client = client
         self.redis = connect(here.url)
         self.queue = Queue(self.redis)
         self.registry = Registry(self.redis)
@@ -128,7 +127,7 @@ class FarmClient:
         from spaces.farm.connection import connect
         from spaces.farm.queue import Queue
 
-        farm = FarmConnection(self._settings, space_codec(), self._client)
+        farm = FarmConnection(self._settings, space_codec())
         ClientLease(lambda: Queue(connect(self._settings.url)), self._client).start()
         return farm
 
