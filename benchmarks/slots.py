@@ -10,7 +10,9 @@ from benchmarks.light_worker import LightWorker
 from spaces.farm.rules import Rules
 from spaces.farm.task import Lease
 from spaces_workers.children import Child
-from spaces_workers.messages import ZygoteSpec
+from spaces_workers.device_memory import DeviceMemory
+from spaces_workers.gpu import standin
+from spaces_workers.messages import MemoryUse, ZygoteSpec
 from spaces_workers.residency import Residency
 from spaces_workers.swap_costs import Level
 
@@ -25,6 +27,8 @@ class _Child:
     def __init__(self, spec: ZygoteSpec) -> None:
         self.spec = spec
         self.used_at = 0.0
+        self.tasks_done = 0
+        self.memory = MemoryUse(0, 0)
 
     def discard(self) -> None:
         pass
@@ -36,7 +40,7 @@ class SlotWorker:
     def __init__(self, url: str, name: str, warm: int, rules: Rules, *, weighs_warmth: bool = True) -> None:
         self.swaps = 0
         self.done = threading.Semaphore(0)  #: released for each task that was served
-        self._residency = Residency(warm)
+        self._residency = Residency(warm, DeviceMemory(standin(0)))
         self._seen: set[str] = set()
         if weighs_warmth:
             self._worker = LightWorker(url, name, self._serve, self._residency.warmth, rules)
@@ -58,7 +62,7 @@ class SlotWorker:
 
     def _made(self, spec: ZygoteSpec) -> Child:
         self.swaps += 1
-        self._residency.make_room()
+        self._residency.make_room(spec, weights_bytes=0)
         level = Level.HOST if spec.space in self._seen else Level.UNSEEN
         self._seen.add(spec.space)
         with self._residency.measured(spec.space, level):

@@ -30,6 +30,7 @@ from spaces.farm.task import FunctionName
 from spaces.source import Source
 from spaces_workers.broker import Broker, EmbeddedBroker, find_broker
 from spaces_workers.environment import of_web
+from spaces_workers.gpu import Device
 from spaces_workers.isolation import prepare
 
 T = TypeVar("T")
@@ -82,9 +83,14 @@ class Farm:
         return record
 
     def start_worker(
-        self, name: str = "cpu0", host: str = "test-host", within: Sequence[str] = ()
+        self,
+        name: str = "cpu0",
+        host: str = "test-host",
+        within: Sequence[str] = (),
+        gpu: Device | None = None,
+        memory_fraction: float = 1.0,
     ) -> subprocess.Popen[bytes]:
-        """Start a worker on a stand-in, by the command `within` if one is given, and wait until it is alive."""
+        """Start a worker, on a stand-in or a GPU, by the command `within` if one is given; wait until it is alive."""
         environment = os.environ | {
             "ZEROFARM_URL": self.broker.url,
             "ZEROFARM_KEY": FARM_KEY.hex(),
@@ -92,6 +98,8 @@ class Farm:
             "ZEROFARM_HOST": host,
             "TEST_STATE_DIR": str(self.state_dir),
             "TEST_WORKER_NAME": name,
+            "TEST_GPU": gpu.uuid if gpu else "none",
+            "TEST_MEMORY_FRACTION": str(memory_fraction),
         }
         log = (self.folder / f"{name}.log").open("ab")
         worker = subprocess.Popen([*within, sys.executable, "-c", _WORKER], env=environment, stdout=log, stderr=log)
@@ -225,13 +233,14 @@ _WORKER = """
 import logging, os
 from pathlib import Path
 from spaces_workers.celery_app import WorkerOptions, run_worker
-from spaces_workers.gpu import standin
+from spaces_workers.gpu import discover, parse_gpus, standin
 
 logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
 run_worker(
     WorkerOptions(
         url=os.environ["ZEROFARM_URL"],
-        device=standin(0),
+        device=next(iter(parse_gpus(os.environ["TEST_GPU"], discover())), standin(0)),
+        memory_fraction=float(os.environ["TEST_MEMORY_FRACTION"]),
         state_dir=Path(os.environ["TEST_STATE_DIR"]),
         farm_key=bytes.fromhex(os.environ["ZEROFARM_KEY"]),
         name=os.environ["TEST_WORKER_NAME"],

@@ -9,20 +9,33 @@ import pytest
 from spaces.farm.warmth import MOST_KNOWN, Warmth
 from spaces_workers import residency as residency_module
 from spaces_workers.children import Child
-from spaces_workers.messages import ZygoteSpec
+from spaces_workers.device_memory import DeviceMemory
+from spaces_workers.gpu import GIB, Device, DeviceReading, standin
+from spaces_workers.messages import MemoryUse, ZygoteSpec
 from spaces_workers.residency import Residency
 from spaces_workers.swap_costs import ASSUMED, Level, SwapCosts
 
 
 class StubChild:
-    """A child without a process."""
+    """A child without a process, which keeps `spare` GiB of what it holds for later."""
 
     gone = False
+    is_trimmed = False
 
-    def __init__(self, space: str) -> None:
+    def __init__(self, space: str, held: float = 0, peak: float = 0, spare: float = 0, answers: bool = True) -> None:
         self.spec = spec_of(space)
         self.used_at = 0.0
+        self.tasks_done = 1 if peak else 0
+        self.memory = MemoryUse(int(held * GIB), int(peak * GIB))
         self.discarded = False
+        self._spare = spare
+        self._answers = answers
+
+    def trim(self) -> None:
+        if not self._answers:
+            raise TimeoutError
+        self.is_trimmed = True
+        self.memory = MemoryUse(self.memory.held_bytes - int(self._spare * GIB), self.memory.peak_bytes)
 
     def discard(self) -> None:
         self.discarded = True
@@ -32,8 +45,19 @@ def spec_of(space: str) -> ZygoteSpec:
     return ZygoteSpec(space=space, revision="1", app_file="app.py", python="python", key=b"")
 
 
-def child_of(space: str) -> Child:
-    return cast(Child, StubChild(space))
+def child_of(space: str, held: float = 0, peak: float = 0, spare: float = 0) -> Child:
+    return cast(Child, StubChild(space, held, peak, spare))
+
+
+def residency_of(limit: int) -> Residency:
+    return Residency(limit, DeviceMemory(standin(0)))
+
+
+def on_gpu(gigabytes: int, used: int = 0, limit: int = 8) -> Residency:
+    """The children on a GPU of this size, of which the driver counts so much as used."""
+    device = Device("GPU-1", 0, "NVIDIA H200", gigabytes * GIB, "gpu", ("large",))
+    reading = DeviceReading(used * GIB, gigabytes * GIB, 0, 0)
+    return Residency(limit, DeviceMemory(device, reading=lambda _: reading))
 
 
 class Clock:
@@ -59,11 +83,11 @@ def make(residency: Residency, clock: Clock, space: str, level: Level, seconds: 
 
 
 def test_nothing_is_known_at_the_start() -> None:
-    assert Residency(2).warmth() == Warmth({}, ASSUMED[Level.UNSEEN])
+    assert residency_of(2).warmth() == Warmth({}, ASSUMED[Level.UNSEEN])
 
 
 def test_each_level_costs_what_was_measured(clock: Clock) -> None:
-    residency = Residency(2)
+    residency = residency_of(2)
     make(residency, clock, "chat", Level.UNSEEN, 8.0)
     make(residency, clock, "chat", Level.HOST, 0.5)
     make(residency, clock, "digits", Level.UNSEEN, 4.0)
@@ -72,7 +96,7 @@ def test_each_level_costs_what_was_measured(clock: Clock) -> None:
 
 
 def test_a_space_without_a_measurement_of_its_own_costs_what_others_took(clock: Clock) -> None:
-    residency = Residency(2)
+    residency = residency_of(2)
     make(residency, clock, "digits", Level.HOST, 0.25)
     make(residency, clock, "names", Level.HOST, 0.75)
     make(residency, clock, "chat", Level.UNSEEN, 8.0)
@@ -89,14 +113,14 @@ def test_what_is_learned_follows_what_is_measured() -> None:
 
 
 def test_a_child_that_could_not_be_made_teaches_nothing(clock: Clock) -> None:
-    residency = Residency(2)
+    residency = residency_of(2)
     with pytest.raises(ValueError, match="no"), residency.measured("broken", Level.UNSEEN):
         raise ValueError("no")
     assert residency.warmth() == Warmth({}, ASSUMED[Level.UNSEEN])
 
 
 def test_of_many_spaces_the_latest_are_told(clock: Clock) -> None:
-    residency = Residency(2)
+    residency = residency_of(2)
     residency.keep(child_of("space-00"))
     for number in range(MOST_KNOWN + 10):
         make(residency, clock, f"space-{number:02}", Level.UNSEEN, 1.0)
@@ -105,12 +129,98 @@ def test_of_many_spaces_the_latest_are_told(clock: Clock) -> None:
 
 
 def test_the_least_recently_used_child_makes_room(clock: Clock) -> None:
-    residency = Residency(2)
+    residency = residency_of(2)
     first, second = child_of("first"), child_of("second")
     for child in (first, second):
         residency.keep(child)
         clock.now += 1
-    residency.make_room()
+    residency.make_room(spec_of("third"), 0)
     assert residency.children() == [second]
     assert residency.take(spec_of("second")) is second
     assert residency.take(spec_of("first")) is None
+
+
+def seen(residency: Residency, clock: Clock, *children: Child) -> None:
+    for child in children:
+        clock.now += 1
+        residency.keep(child)
+
+
+def spaces_in(residency: Residency) -> list[str]:
+    return sorted(child.spec.space for child in residency.children())
+
+
+def test_a_space_that_was_never_seen_gets_the_gpu_for_itself(clock: Clock) -> None:
+    residency = on_gpu(80)
+    seen(residency, clock, child_of("chat", held=10, peak=12), child_of("digits", held=2, peak=3))
+    residency.make_room(spec_of("new"), 5 * GIB)
+    assert spaces_in(residency) == []
+
+
+def test_what_was_seen_to_fit_stays(clock: Clock) -> None:
+    residency = on_gpu(80)
+    seen(residency, clock, child_of("chat", held=30, peak=40), child_of("digits", held=10, peak=20))
+    digits = residency.take(spec_of("digits"))
+    assert digits is not None
+    residency.make_room(digits.spec, digits.memory.held_bytes, digits)
+    assert spaces_in(residency) == ["chat"]
+
+
+def test_the_least_recently_used_goes_where_memory_is_short(clock: Clock) -> None:
+    residency = on_gpu(80)
+    seen(residency, clock, child_of("known", held=30, peak=30))
+    assert residency.take(spec_of("known")) is not None
+    seen(residency, clock, child_of("old", held=30, peak=30), child_of("young", held=30, peak=30))
+    residency.make_room(spec_of("known"), 30 * GIB)
+    assert spaces_in(residency) == ["young"]
+
+
+def test_memory_that_is_only_kept_for_later_is_given_back_before_anybody_goes(clock: Clock) -> None:
+    residency = on_gpu(80)
+    seen(residency, clock, child_of("known", held=30, peak=30))
+    assert residency.take(spec_of("known")) is not None
+    seen(residency, clock, child_of("chat", held=40, peak=40, spare=25), child_of("digits", held=20, peak=20))
+    residency.make_room(spec_of("known"), 30 * GIB)
+    assert spaces_in(residency) == ["chat", "digits"]
+
+
+def test_a_child_that_does_not_give_back_is_gone(clock: Clock) -> None:
+    residency = on_gpu(80)
+    mute = cast(Child, StubChild("mute", held=10, answers=False))
+    seen(residency, clock, mute)
+    residency.make_room(spec_of("new"), 0)
+    assert spaces_in(residency) == []
+    assert cast(StubChild, mute).discarded
+
+
+def test_what_others_hold_of_the_gpu_counts(clock: Clock) -> None:
+    residency = on_gpu(80, used=75)
+    seen(residency, clock, child_of("chat", held=5, peak=6), child_of("digits", held=1, peak=1))
+    digits = residency.take(spec_of("digits"))
+    assert digits is not None
+    residency.make_room(digits.spec, 1 * GIB, digits)
+    assert spaces_in(residency) == ["chat"]
+    seen(residency, clock, digits, child_of("names", held=1, peak=12))
+    names = residency.take(spec_of("names"))
+    assert names is not None
+    residency.make_room(names.spec, 1 * GIB, names)
+    assert spaces_in(residency) == []
+
+
+def test_a_space_that_found_too_little_memory_has_all_of_it_next_time(clock: Clock) -> None:
+    residency = on_gpu(80)
+    seen(residency, clock, child_of("greedy", held=5, peak=6), child_of("chat", held=5, peak=6))
+    assert residency.take(spec_of("greedy")) is not None
+    residency.learn_shortage(spec_of("greedy"))
+    residency.make_room(spec_of("greedy"), 5 * GIB)
+    assert spaces_in(residency) == []
+
+
+def test_on_a_stand_in_spaces_share_while_their_weights_fit(clock: Clock) -> None:
+    residency = residency_of(8)
+    seen(residency, clock, child_of("chat", held=60, peak=60))
+    residency.make_room(spec_of("new"), 60 * GIB)
+    assert spaces_in(residency) == ["chat"]
+    seen(residency, clock, child_of("new", held=60, peak=60))
+    residency.make_room(spec_of("third"), 60 * GIB)
+    assert spaces_in(residency) == ["new"]

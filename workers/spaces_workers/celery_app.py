@@ -16,6 +16,7 @@ from spaces.farm.connection import connect
 from spaces.farm.queue import Queue
 from spaces.farm.registry import Registry
 from spaces_workers.children import Zygotes
+from spaces_workers.device_memory import DeviceMemory
 from spaces_workers.gpu import Device
 from spaces_workers.heartbeat import Heartbeat
 from spaces_workers.preload import Preloader
@@ -51,7 +52,7 @@ def run_worker(options: WorkerOptions) -> int:
     log_dir = options.state_dir / "logs"
     for folder in (settings.run_dir, log_dir):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    residency = Residency(options.warm_children)
+    residency = Residency(options.warm_children, DeviceMemory(options.device, options.memory_fraction))
     workplace = Workplace(
         settings,
         Queue(connect(options.url)),

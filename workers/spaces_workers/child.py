@@ -20,19 +20,21 @@ from spaces.errors import TimeLimitExceeded
 from spaces.farm.events import Event
 from spaces_workers.bond import die_with
 from spaces_workers.channel import Bell, Channel, ChannelClosed
+from spaces_workers.device_memory import Meter
 from spaces_workers.execution import Execution
-from spaces_workers.messages import ChildReady, Close, Fork, Idle, Run
+from spaces_workers.messages import ChildReady, Close, Fork, Idle, Run, Trim, Trimmed, Unfit
 from spaces_workers.stragglers import settled
+from spaces_workers.upload import upload
 
 #: Seconds that threads which a task started may outlive it before the child is given up.
 STRAGGLER_GRACE = 5.0
 
 
-def live(channel: Channel, request: Fork) -> NoReturn:
+def live(channel: Channel, request: Fork, weights_bytes: int) -> NoReturn:
     """The whole life of a child, from just after the fork to its end."""
     try:
-        _settle_in(request)
-        Child(channel).serve()
+        _settle_in(request, channel)
+        Child(channel, Meter(weights_bytes, on_gpu=bool(request.visible_devices))).serve()
     except ChannelClosed:
         os.killpg(0, signal.SIGKILL)  # the worker is gone, or has no more use for us and whatever our tasks started
     except BaseException:
@@ -44,8 +46,9 @@ def live(channel: Channel, request: Fork) -> NoReturn:
 class Child:
     """Listens to the worker and starts what it asks for."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, meter: Meter) -> None:
         self._channel = channel
+        self._meter = meter
         self._execution: Execution | None = None
         self._bell = Bell()
         signal.signal(signal.SIGTERM, self._interrupt)
@@ -56,25 +59,28 @@ class Child:
         if end is None:
             raise TypeError("a child's first message brings the bond to its worker")
         die_with(end)
-        self._channel.send(ChildReady(os.getpid()))
+        self._channel.send(ChildReady(os.getpid(), self._meter.read()))
         while True:
             match self._channel.receive():
                 case Run() as run:
                     self._run(run)
                 case Close():
                     pass  # its task has just ended by itself
+                case Trim():
+                    self._channel.send(Trimmed(self._meter.trim()))
                 case other:
                     raise TypeError(f"a child cannot {type(other).__name__}")
 
     def _run(self, run: Run) -> None:
         before = set(threading.enumerate())
+        self._meter.begin()
         self._execution = execution = Execution(run, self._tell)
         thread = threading.Thread(target=self._execute, args=(execution,), name=run.label, daemon=True)
         thread.start()
         self._attend(execution)
         thread.join()
         self._execution = None
-        self._channel.send(Idle(clean=settled(before, STRAGGLER_GRACE)))
+        self._channel.send(Idle(settled(before, STRAGGLER_GRACE), self._meter.read()))
 
     def _execute(self, execution: Execution) -> None:
         try:
@@ -113,7 +119,7 @@ class Child:
             )
 
 
-def _settle_in(request: Fork) -> None:
+def _settle_in(request: Fork, channel: Channel) -> None:
     """Make a fork a process of its own: group, signals, seeds, device. The list of what a fork inherits ends here."""
     os.setsid()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -121,7 +127,11 @@ def _settle_in(request: Fork) -> None:
     _reseed()
     if request.visible_devices:
         os.environ["CUDA_VISIBLE_DEVICES"] = request.visible_devices
-        _take_gpu(request.memory_fraction)
+        try:
+            _take_gpu(request.memory_fraction)
+        except Exception as error:
+            channel.send(Unfit(f"{type(error).__name__}: {error}"))
+            raise
     threading.current_thread().name = f"child of {config.current().space}"
 
 
@@ -137,7 +147,7 @@ def _reseed() -> None:
 def _take_gpu(memory_fraction: float) -> None:
     from spaces import emulation
 
-    emulation.leave("cuda:0")
     torch = sys.modules.get("torch")
+    emulation.leave("cuda:0", upload)
     if torch is not None and memory_fraction < 1:
         torch.cuda.set_per_process_memory_fraction(memory_fraction)

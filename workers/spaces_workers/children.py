@@ -9,6 +9,7 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -17,10 +18,25 @@ from spaces.errors import SpacesError
 from spaces_workers import memory, nursery
 from spaces_workers.bond import Bond
 from spaces_workers.channel import Channel, ChannelClosed
-from spaces_workers.messages import ChildReady, Exited, Fork, Forked, Run, Tie, ZygoteSpec
+from spaces_workers.messages import (
+    ChildReady,
+    Exited,
+    Fork,
+    Forked,
+    MemoryUse,
+    Run,
+    Tie,
+    Trim,
+    Trimmed,
+    Unfit,
+    ZygoteSpec,
+)
 
 #: Seconds within which a child must say that it is ready, else it hangs in something that the fork left locked.
 READY_PATIENCE = 30.0
+
+#: Seconds in which an idle child gives memory back.
+TRIM_PATIENCE = 10.0
 
 #: Times that a child is forked again before its Space is given up.
 FORK_ATTEMPTS = 3
@@ -38,6 +54,8 @@ class Child:
         self.pid = pid
         self.channel = channel
         self.tasks_done = 0
+        self.memory = MemoryUse(0, 0)
+        self.is_trimmed = False
         self.used_at = time.monotonic()
         self._zygote = zygote
         self._kills = memory.kills()
@@ -55,7 +73,17 @@ class Child:
     def begin(self, run: Run) -> None:
         """Have it run a task. Raises ChannelClosed if it is gone."""
         self._kills = memory.kills()
+        self.is_trimmed = False
         self.channel.send(run)
+
+    def trim(self) -> None:
+        """Have it give back the device's memory that it only keeps for later. Raises ChannelClosed, TimeoutError."""
+        self.channel.send(Trim())
+        match self.channel.receive(TRIM_PATIENCE):
+            case Trimmed(memory):
+                self.memory, self.is_trimmed = memory, True
+            case other:
+                raise TypeError(f"an idle child does not say {type(other).__name__}")
 
     def terminate(self) -> None:
         """Ask the running function to stop; its `finally` clauses run."""
@@ -96,7 +124,7 @@ class ZygoteLink:
     """A worker's connection to one zygote."""
 
     def __init__(self, run_dir: Path, spec: ZygoteSpec) -> None:
-        self._channel = nursery.connect(run_dir, spec)
+        self._channel, self.weights_bytes = nursery.connect(run_dir, spec)
         self._spec = spec
         self._words: dict[int, Exited] = {}  #: of children that have ended
         self._receiving = threading.Lock()
@@ -108,8 +136,12 @@ class ZygoteLink:
             try:
                 child.tie()
                 match child.channel.receive(READY_PATIENCE):
-                    case ChildReady():
+                    case ChildReady(memory=held):
+                        child.memory = held
                         return child
+                    case Unfit(reason):
+                        child.discard()
+                        raise SpacesError(f"Space {self._spec.space!r} could not take the device: {reason}")
                     case other:
                         raise TypeError(f"a child does not begin with {type(other).__name__}")
             except (TimeoutError, ChannelClosed):
@@ -159,13 +191,18 @@ class Zygotes:
         self._starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="nursery-starter")
         self._nursery = self._ensure_nursery()
 
-    def fork(self, spec: ZygoteSpec, visible_devices: str, memory_fraction: float) -> Child:
-        """A ready child of a Space. A zygote, or a nursery, that has died meanwhile is made anew, once."""
+    def fork(
+        self, spec: ZygoteSpec, visible_devices: str, memory_fraction: float, make_room: Callable[[int], None]
+    ) -> Child:
+        """A ready child of a Space. A zygote, or a nursery, that has died meanwhile is made anew, once.
+
+        `make_room` is called before the fork, with the bytes of the Space's weights.
+        """
         try:
-            return self._link(spec).fork(visible_devices, memory_fraction)
+            return self._forked(spec, visible_devices, memory_fraction, make_room)
         except ChannelClosed:
             self._let_go(spec.space)
-            return self._link(spec).fork(visible_devices, memory_fraction)
+            return self._forked(spec, visible_devices, memory_fraction, make_room)
 
     def knows(self, spec: ZygoteSpec) -> bool:
         """Whether this worker has forked from a zygote of the Space's: it is ready, as far as anyone knows."""
@@ -184,6 +221,13 @@ class Zygotes:
             self._nursery.terminate()
             self._nursery.wait()
         self._starter.shutdown()
+
+    def _forked(
+        self, spec: ZygoteSpec, visible_devices: str, memory_fraction: float, make_room: Callable[[int], None]
+    ) -> Child:
+        link = self._link(spec)
+        make_room(link.weights_bytes)
+        return link.fork(visible_devices, memory_fraction)
 
     def _ensure_nursery(self) -> subprocess.Popen[bytes] | None:
         return self._starter.submit(nursery.ensure, self._run_dir, self._log_dir).result()

@@ -3,7 +3,7 @@
 worker  -> nursery   Prepare, Connect            nursery -> worker   Connected (with a socket), Unmade
 nursery -> zygote    Adopt (with a socket)       zygote  -> nursery  ZygoteReady, ZygoteFailed
 worker  -> zygote    Fork (with a socket)        zygote  -> worker   Forked, Exited
-worker  -> child     Tie, Run, Close             child   -> worker   ChildReady, events, one end, Idle
+worker  -> child     Tie, Run, Close, Trim       child   -> worker   ChildReady or Unfit, events, one end, Idle, Trimmed
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ class Connected:
     """The zygote is ready; its socket comes with this message."""
 
     pid: int
+    weights_bytes: int
 
 
 @message
@@ -71,6 +72,8 @@ class Adopt:
 @dataclass(frozen=True, slots=True)
 class ZygoteReady:
     """The script has run up to its launch."""
+
+    weights_bytes: int  #: of everything that it put on emulated cuda
 
 
 @message
@@ -116,10 +119,28 @@ class Exited:
 
 @message
 @dataclass(frozen=True, slots=True)
+class MemoryUse:
+    """What a child holds of its device."""
+
+    held_bytes: int
+    peak_bytes: int  #: the most while the last task ran
+
+
+@message
+@dataclass(frozen=True, slots=True)
 class ChildReady:
     """The child holds its device and waits for tasks."""
 
     pid: int
+    memory: MemoryUse
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """The child could not take its device, and ends. The text says why, in the words of what failed."""
+
+    reason: str
 
 
 @message
@@ -146,3 +167,18 @@ class Idle:
     """The child can take the next task, unless a thread of the last one still runs."""
 
     clean: bool
+    memory: MemoryUse
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class Trim:
+    """Give back the device's memory that is only kept for later: another Space needs it."""
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class Trimmed:
+    """What the child holds after that."""
+
+    memory: MemoryUse

@@ -83,14 +83,17 @@ def ensure(run_dir: Path, log_dir: Path) -> subprocess.Popen[bytes] | None:
     return process
 
 
-def connect(run_dir: Path, zygote: ZygoteSpec) -> Channel:
-    """A channel to a Space's zygote, which is made first if need be (seconds). Raises ZygoteFailure, ChannelClosed."""
+def connect(run_dir: Path, zygote: ZygoteSpec) -> tuple[Channel, int]:
+    """A channel to a Space's zygote, which is made first if need be (seconds), and the bytes of its weights.
+
+    Raises ZygoteFailure, ChannelClosed.
+    """
     with _dial(run_dir) as nursery:
         nursery.send(Connect(zygote))
         answer, fd = nursery.receive_with_fd()
     match answer:
-        case Connected() if fd is not None:
-            return Channel.from_fd(fd)
+        case Connected(weights_bytes=weights_bytes) if fd is not None:
+            return Channel.from_fd(fd), weights_bytes
         case Unmade(traceback):
             raise ZygoteFailure(f"Space {zygote.space!r} failed while its script ran in the worker:\n{traceback}")
         case _:
@@ -132,6 +135,7 @@ class _Zygote:
         self.process = process
         self.channel = channel
         self.ready = False
+        self.weights_bytes = 0
         self.waiting: list[Channel] = []  #: workers that asked while it was being made
         self.used_at = time.monotonic()
 
@@ -252,8 +256,8 @@ class Nursery:
         except ChannelClosed:
             message = ZygoteFailed(f"it died without a word; see {self._log_dir / zygote.spec.space}.log")
         match message:
-            case ZygoteReady():
-                zygote.ready = True
+            case ZygoteReady(weights_bytes):
+                zygote.ready, zygote.weights_bytes = True, weights_bytes
                 logger.info("zygote of %s is ready, pid %d", zygote.spec.space, zygote.process.pid)
                 for worker in zygote.waiting:
                     self._introduce(zygote, worker)
@@ -270,7 +274,7 @@ class Nursery:
         with_worker, with_zygote = ours.fileno(), theirs.fileno()
         try:
             zygote.channel.send(Adopt(), fd=with_zygote)
-            worker.send(Connected(zygote.process.pid), fd=with_worker)
+            worker.send(Connected(zygote.process.pid, zygote.weights_bytes), fd=with_worker)
         except ChannelClosed:
             pass  # whichever of them is gone is noticed by its own socket
         finally:

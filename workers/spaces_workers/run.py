@@ -175,6 +175,8 @@ class TaskRun:
             child = self.child
         if child is None:
             return
+        if isinstance(end, Failed) and "OutOfMemoryError" in end.type_name:
+            self._workplace.residency.learn_shortage(child.spec)
         if not self._ran or (self._spoke and _harmless(end) and self._settled(child)):
             child.tasks_done += self._ran
             self._workplace.residency.keep(child)
@@ -186,7 +188,10 @@ class TaskRun:
             message = child.channel.receive(timeout=SETTLE_PATIENCE)
         except (ChannelClosed, TimeoutError):
             return False
-        return isinstance(message, Idle) and message.clean
+        if not isinstance(message, Idle):
+            return False
+        child.memory = message.memory
+        return message.clean
 
     # --- what others decide
 

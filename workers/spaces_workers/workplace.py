@@ -73,11 +73,16 @@ class Workplace:
         spec = self.spec_of(self.record_of(task.space, task.revision))
         warm = self.residency.take(spec)
         if warm is not None:
+            self.residency.make_room(spec, warm.memory.held_bytes, warm)
             return warm
-        self.residency.make_room()
         level = Level.HOST if self.zygotes.knows(spec) else Level.UNSEEN
         with self.residency.measured(task.space, level):
-            return self.zygotes.fork(spec, self.device.visible_devices, self._memory_fraction)
+            return self.zygotes.fork(
+                spec,
+                self.device.visible_devices,
+                self._memory_fraction,
+                functools.partial(self.residency.make_room, spec),
+            )
 
     @functools.lru_cache(maxsize=1024)  # noqa: B019 - the workplace lives as long as its process
     def spec_of(self, record: SpaceRecord) -> ZygoteSpec:

@@ -29,15 +29,16 @@ class Zygote:
         self._nursery = nursery
         self._selector = selectors.DefaultSelector()
         self._children: dict[int, Channel] = {}  # by pid: the worker that asked for it
+        self._weights_bytes = 0
 
     def serve(self) -> NoReturn:
         """Announce readiness and fork on request, until the nursery is gone."""
         self._selector.register(self._nursery, selectors.EVENT_READ, self._hear_nursery)
         space_globals()  # before the forks, which all need it
-        emulation.tracked()  # looks for what it must know of, which a frozen collector no longer shows
+        self._weights_bytes = emulation.weights_bytes()  # looks for every tensor; a frozen collector shows none
         gc.collect()
         gc.freeze()
-        self._nursery.send(ZygoteReady())
+        self._nursery.send(ZygoteReady(self._weights_bytes))
         while True:
             for key, _ in self._selector.select():
                 key.data(key.fileobj)
@@ -83,7 +84,7 @@ class Zygote:
             os.close(key.fd)
         self._selector.close()
         replay.end()
-        child.live(Channel.from_fd(fd), request)
+        child.live(Channel.from_fd(fd), request, self._weights_bytes)
 
     def _lose(self, worker: Channel) -> None:
         """A worker is gone: so are its children, even one that holds the interpreter's lock and hears nothing."""

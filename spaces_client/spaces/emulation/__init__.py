@@ -37,6 +37,7 @@ __all__ = [
     "leave",
     "relocate",
     "tracked",
+    "weights_bytes",
 ]
 
 _device: EmulatedDevice | None = None
@@ -106,6 +107,15 @@ def relocate(move: Callable[[list[Any]], list[Any]]) -> None:
         from spaces.emulation import marks, weights
 
         weights.relocate(move, marks.tracked(), marks.CUDA)
+
+
+def weights_bytes() -> int:
+    """Bytes of everything on emulated cuda, each memory counted once: what a child needs of its device at least."""
+    if not _is_loaded():
+        return 0
+    from spaces.emulation import marks, weights
+
+    return weights.size_bytes(marks.tracked())
 
 
 def drop_weights() -> None:

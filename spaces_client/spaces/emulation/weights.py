@@ -63,6 +63,13 @@ def repoint(tensor: torch.Tensor, storage: Storage) -> None:
         tensor.data = view
 
 
+def size_bytes(tensors: list[torch.Tensor]) -> int:
+    """Bytes of their storages, and of those that have none of their own."""
+    with torch._C.DisableTorchFunction():
+        alone = sum(tensor.numel() * tensor.element_size() for tensor in filter(_stands_alone, tensors))
+        return int(alone + sum(storage.nbytes() for storage, _ in _by_storage(tensors)))
+
+
 def drop_weights() -> None:
     """Free the memory of everything on emulated cuda.
 

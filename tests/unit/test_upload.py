@@ -1,0 +1,61 @@
+"""How a child gets its weights onto the GPU, as far as it can be seen without one."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.emulation_process import Case, has_torch, outcomes
+
+CASES: list[Case] = []
+
+
+def case(function: Case) -> Case:
+    CASES.append(function)
+    return function
+
+
+@case
+def the_size_counts_each_memory_once() -> None:
+    import torch
+
+    from spaces import emulation
+
+    weights = torch.ones(1000, device="cuda")
+    views = [weights[100:], weights.view(10, 100)]
+    elsewhere = torch.ones(500)
+    assert len(views) + len(elsewhere) == 502
+    assert emulation.weights_bytes() == 4000
+
+
+@case
+def batches_have_all_bytes_once() -> None:
+    import torch
+
+    from spaces_workers.upload import batched, pieces
+
+    sizes = [5, 0, 1000, 17, 4096, 1]
+    sources = [torch.randint(0, 256, (size,), dtype=torch.uint8).untyped_storage() for size in sizes]
+    targets = [torch.UntypedStorage(size) for size in sizes]
+    batches = list(batched(pieces(sources, targets, 300), 512))
+    assert max(sum(piece.size for piece in batch) for batch in batches) <= 512
+    for batch in batches:
+        for piece in batch:
+            piece.target.copy_(torch.tensor(_bytes_at(piece.source, piece.size), dtype=torch.uint8))
+    assert [bytes(target) for target in targets] == [bytes(source) for source in sources]
+
+
+def _bytes_at(address: int, size: int) -> list[int]:
+    import ctypes
+
+    return list(ctypes.string_at(address, size))
+
+
+@pytest.fixture(scope="module")
+def outcome() -> dict[str, str]:
+    return outcomes(__name__)
+
+
+@pytest.mark.skipif(not has_torch, reason="needs torch")
+@pytest.mark.parametrize("name", [case.__name__ for case in CASES])
+def test_before_the_gpu(name: str, outcome: dict[str, str]) -> None:
+    assert outcome[name] == ""

@@ -1,0 +1,133 @@
+"""Weights from the memory of the host onto the GPU: how a child that has just left the emulation gets its own.
+
+A plain copy of ordinary memory goes through one small buffer of the driver. Here several threads fill buffers of
+pinned memory, each its own two in turn, while the GPU fetches from the others.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any  # torch is not typed here
+
+#: Threads that copy. Source: `benchmarks/gpu.py`; more gain nothing, the bus is full.
+LANES = 8
+
+#: Bytes of each of a lane's two buffers. Pinning memory takes time of its own, so they are as small as will do.
+BUFFER_BYTES = 8 << 20
+
+#: Weights below this many bytes in all are copied plainly, which is done before the buffers would be pinned.
+WORTHWHILE = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Bytes of one storage, at most a buffer of them."""
+
+    source: int  #: address
+    target: Any  #: a tensor of bytes on the GPU
+    size: int
+
+
+def upload(storages: list[Any]) -> list[Any]:
+    """Storages on the current GPU with the bytes of these, which are on the host. Returns when all are there."""
+    import torch
+
+    targets = [torch.UntypedStorage(storage.nbytes(), device="cuda") for storage in storages]
+    if sum(target.nbytes() for target in targets) < WORTHWHILE:
+        return [target.copy_(storage) for target, storage in zip(targets, storages, strict=True)]
+    batches = _Shared(batched(pieces(storages, targets, BUFFER_BYTES), BUFFER_BYTES))
+    lanes = [_Lane(batches) for _ in range(LANES)]
+    for lane in lanes:
+        lane.start()
+    for lane in lanes:
+        lane.finish()
+    torch.cuda.synchronize()
+    return targets
+
+
+def pieces(storages: list[Any], targets: list[Any], at_most: int) -> Iterator[Piece]:
+    """All bytes of the storages, in order, cut where a storage ends and after `at_most` bytes of one."""
+    import torch
+
+    for storage, target in zip(storages, targets, strict=True):
+        whole = torch.empty(0, dtype=torch.uint8, device=target.device).set_(target)
+        for begin in range(0, storage.nbytes(), at_most):
+            part = whole[begin : begin + at_most]
+            yield Piece(storage.data_ptr() + begin, part, part.numel())
+
+
+def batched(pieces: Iterator[Piece], at_most: int) -> Iterator[list[Piece]]:
+    """Pieces as many at a time as fit into `at_most` bytes."""
+    batch: list[Piece] = []
+    size = 0
+    for piece in pieces:
+        if size + piece.size > at_most:
+            yield batch
+            batch, size = [], 0
+        batch.append(piece)
+        size += piece.size
+    if batch:
+        yield batch
+
+
+class _Shared:
+    """An iterator that several threads take from."""
+
+    def __init__(self, batches: Iterator[list[Piece]]) -> None:
+        self._batches = batches
+        self._lock = threading.Lock()
+
+    def __iter__(self) -> Iterator[list[Piece]]:
+        while True:
+            with self._lock:
+                batch = next(self._batches, None)
+            if batch is None:
+                return
+            yield batch
+
+
+class _Lane:
+    """A thread with two buffers: one is filled while the GPU fetches the other."""
+
+    def __init__(self, batches: _Shared) -> None:
+        self._batches = batches
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="upload", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def finish(self) -> None:
+        """Wait for the end. Raises what went wrong."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            self._copy()
+        except BaseException as error:  # it belongs to whoever waits in `finish`
+            self._error = error
+
+    def _copy(self) -> None:
+        import torch
+
+        buffers = [(torch.empty(BUFFER_BYTES, dtype=torch.uint8, pin_memory=True), torch.cuda.Event()) for _ in "ab"]
+        with torch.cuda.stream(torch.cuda.Stream()):
+            for number, batch in enumerate(self._batches):
+                buffer, fetched = buffers[number % 2]
+                fetched.synchronize()
+                _send(batch, buffer)
+                fetched.record()
+            torch.cuda.current_stream().synchronize()
+
+
+def _send(batch: list[Piece], buffer: Any) -> None:
+    at = 0
+    for piece in batch:
+        ctypes.memmove(buffer.data_ptr() + at, piece.source, piece.size)
+        piece.target.copy_(buffer[at : at + piece.size], non_blocking=True)
+        at += piece.size
