@@ -1,6 +1,7 @@
 """CUDA without a GPU, call by call: the table of what Spaces say at import and what they must hear.
 
-All rows run in one process of their own, with the emulation installed before torch is imported.
+All rows run in one process of their own, with the emulation installed before torch is imported. `tests/gpu` asks a
+real GPU the same, `tests/official` the official package.
 """
 
 from __future__ import annotations
@@ -87,7 +88,8 @@ CALLS: dict[str, object] = {
     "torch.cuda.is_current_stream_capturing()": False,
     "torch.cuda.get_rng_state().dtype is torch.uint8": True,
     "len(torch.cuda.get_rng_state_all())": 1,
-    "torch.Generator('cuda').device": "cuda:0",
+    "torch.Generator('cuda').device": "cuda",
+    "torch.Generator('cuda:0').device": "cuda:0",
     "torch.Generator(device='cuda:0').manual_seed(3).initial_seed()": 3,
     "torch.Generator(device=torch.device('cuda')).device.type": "cuda",
     "torch.Generator().device": "cpu",
@@ -200,15 +202,19 @@ REFUSED = [
 
 @pytest.fixture(scope="module")
 def heard(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
-    """What each row gave: its value as JSON, or the error as text."""
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-    environment["TMPDIR"] = str(tmp_path_factory.mktemp("matrix"))
+    """What each row gave."""
+    return answers_of("ours", tmp_path_factory.mktemp("matrix"))
+
+
+def answers_of(who: str, folder: Path, **variables: str) -> dict[str, object]:
+    """By row: its value as JSON, or the error as text, from a process of its own; `who` as in `_run_rows`."""
+    offline = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "TMPDIR": str(folder)}
     run = subprocess.run(
-        [sys.executable, "-m", "tests.unit.test_emulation_matrix"],
+        [sys.executable, "-m", "tests.unit.test_emulation_matrix", who],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
-        env=environment,
+        env={**os.environ, **offline, **variables},
     )
     assert run.returncode == 0, run.stderr[-1500:]
     answers: dict[str, object] = json.loads(run.stdout.splitlines()[-1])
@@ -233,16 +239,21 @@ def test_a_scenario_works_as_on_a_gpu(scenario: str, heard: dict[str, object]) -
     assert heard[scenario] == SCENARIOS[scenario][1]
 
 
-def _run_rows() -> None:
-    from spaces import emulation
+def _run_rows(who: str) -> None:
+    """Print what each row gives: with our emulation, with the official package's, or on a real GPU."""
+    match who:
+        case "ours":
+            from spaces import emulation
 
-    emulation.install()
-    assert "torch" not in sys.modules
+            emulation.install()
+            assert "torch" not in sys.modules
+        case "official":
+            import spaces  # noqa: F401 - which patches torch; its folder stands before ours on the path
     import torch
 
     names = {"torch": torch, "cuda": torch.ones(2, 2, device="cuda"), "cpu": torch.ones(2, 2)}
     heard: dict[str, object] = {}
-    for call in [*CALLS, *REFUSED]:
+    for call in [*CALLS, *(REFUSED if who == "ours" else [])]:
         heard[call] = _heard(functools.partial(eval, compile(call, "<row>", "eval"), names))
     for name, (scenario, _) in SCENARIOS.items():
         heard[name] = _heard(scenario)
@@ -257,4 +268,4 @@ def _heard(act: Callable[[], object]) -> object:
 
 
 if __name__ == "__main__":
-    _run_rows()
+    _run_rows(sys.argv[1])

@@ -26,7 +26,7 @@ class _AnyGenerator(type(_Original)):  # type: ignore[misc]  # torch is untyped 
         device = args[0] if args else options.get("device", "cpu")
         if cls is Generator:
             if Generator.active and names_cuda(device):
-                return EmulatedGenerator()
+                return EmulatedGenerator(_as_named(device))
             return _Original(*args, **options)
         return super().__call__(*args, **options)
 
@@ -38,7 +38,7 @@ class Generator(_Original, metaclass=_AnyGenerator):  # type: ignore[misc]  # to
 
 
 class EmulatedGenerator(Generator):
-    """A CPU generator whose device is cuda:0.
+    """A CPU generator whose device is cuda.
 
     It cannot be a wrapper: C++ takes the generator out of the object it is given. So it is one, and `become` later
     exchanges what it holds; everybody who has a reference to it then has a CUDA generator.
@@ -46,18 +46,19 @@ class EmulatedGenerator(Generator):
 
     emulated = True
 
-    def __init__(self) -> None:
+    def __init__(self, named: torch.device = CUDA_DEVICE) -> None:
+        self._named = named
         _alive.add(self)
 
     @property
     def device(self) -> Any:
-        return CUDA_DEVICE if self.emulated else super().device
+        return self._named if self.emulated else super().device
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_rebuild, (self.initial_seed(), self.get_state()))
+        return (_rebuild, (self.initial_seed(), self.get_state(), self._named))
 
     def clone_state(self) -> EmulatedGenerator:
-        return _rebuild(self.initial_seed(), self.get_state())
+        return _rebuild(self.initial_seed(), self.get_state(), self._named)
 
     def become(self, real: Any) -> None:
         """Exchange contents with `real`: both are one C++ pointer after the header of the Python object."""
@@ -68,8 +69,13 @@ class EmulatedGenerator(Generator):
         self.emulated = False
 
 
-def _rebuild(seed: int, state: torch.Tensor) -> EmulatedGenerator:
-    generator = EmulatedGenerator()
+def _as_named(device: object) -> torch.device:
+    """Torch keeps "cuda" without a number as it was said; every number is that of the one GPU."""
+    return torch.device("cuda") if str(device) == "cuda" else CUDA_DEVICE
+
+
+def _rebuild(seed: int, state: torch.Tensor, named: torch.device) -> EmulatedGenerator:
+    generator = EmulatedGenerator(named)
     generator.manual_seed(seed)
     generator.set_state(state)
     return generator

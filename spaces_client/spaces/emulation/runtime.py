@@ -9,6 +9,7 @@ import torch
 from spaces.emulation import (
     accelerator,
     autocast,
+    becoming,
     cuda,
     generators,
     handlers,
@@ -73,6 +74,7 @@ def leave(device: str, move: weights.Move | None) -> None:
     generators.leave(target)
     _take(tensors, target, move)
     if target.type == "cuda":
+        becoming.leave()
         # The default generator of a GPU starts from a constant: forks would all draw the same numbers.
         torch.cuda.manual_seed_all(torch.initial_seed())
 

@@ -1,4 +1,7 @@
-"""Streams, events and graphs. Everything has already happened by the time an emulated stream is asked."""
+"""Streams, events and graphs. Everything has already happened by the time an emulated stream is asked.
+
+Streams and events become real ones in a child that owns a GPU.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Any  # torch's constructors take any option
 import torch
 
 from spaces.emulation.answers import nothing, refuses, replace, says
+from spaces.emulation.becoming import Becoming, base_of
 from spaces.emulation.classes import StandIn, replace_class
 from spaces.emulation.errors import needs_gpu
 from spaces.emulation.marks import CUDA_DEVICE
@@ -17,16 +21,21 @@ from spaces.emulation.patches import Patches
 _ids = itertools.count(1)
 
 
-class Stream(metaclass=StandIn):
+class Stream(Becoming, base_of("_CudaStreamBase"), metaclass=StandIn):  # type: ignore[misc]  # torch is untyped here
     """A stream on which work is always complete; also `torch.Stream("cuda")`."""
 
+    device = CUDA_DEVICE
+    device_index = 0
+    device_type = 1
+    priority = stream_id = cuda_stream = native_handle = 0
+
     def __init__(self, _device: object = None, priority: int = 0, *, stream_id: int | None = None, **_: object) -> None:
-        self.device = CUDA_DEVICE
-        self.device_index = 0
-        self.device_type = 1
         self.priority = priority
         self.stream_id = next(_ids) if stream_id is None else stream_id
         self.cuda_stream = self.native_handle = self.stream_id
+
+    def real(self) -> Any:
+        return torch.cuda.Stream(priority=self.priority) if self.stream_id else torch.cuda.default_stream()
 
     def query(self) -> bool:
         return True
@@ -70,14 +79,23 @@ class ExternalStream(Stream):
     def __init__(self, stream_ptr: int, _device: object = None, **_: object) -> None:
         super().__init__(stream_id=stream_ptr)
 
+    def real(self) -> Any:
+        return torch.cuda.ExternalStream(self.stream_id)
 
-class Event(metaclass=StandIn):
+
+class Event(Becoming, base_of("_CudaEventBase"), metaclass=StandIn):  # type: ignore[misc]  # torch is untyped here
     """A moment, taken from the host's clock; `elapsed_time` is in milliseconds as torch has it."""
 
-    def __init__(self, *_args: object, **_options: object) -> None:
-        self.device = CUDA_DEVICE
-        self.cuda_event = self.event_id = 0
+    device = CUDA_DEVICE
+    cuda_event = event_id = 0
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._arguments = args, options
         self._recorded_at = time.perf_counter()
+
+    def real(self) -> Any:
+        args, options = self._arguments
+        return torch.cuda.Event(*args, **options)
 
     def record(self, stream: object = None) -> None:
         self._recorded_at = time.perf_counter()
@@ -161,6 +179,8 @@ def _of_any_device(emulated: StandIn) -> StandIn:
 
     def new(_class: type, device: Any = None, *args: Any, **options: Any) -> Any:
         kind = "cuda" if device is None else torch.device(device).type
-        return emulated(device, *args, **options) if kind == "cuda" else real(device, *args, **options)
+        if kind != "cuda":
+            return real(device, *args, **options)
+        return emulated(device, *args, **options) if emulated is Stream else emulated(*args, **options)
 
     return StandIn(name, (emulated,), {"__new__": new, "__module__": "torch"})

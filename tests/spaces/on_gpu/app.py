@@ -16,6 +16,7 @@ model = torch.nn.Sequential(tied, torch.nn.ReLU(), tied)
 reference = torch.nn.Sequential(tied, torch.nn.ReLU(), tied)(torch.ones(1, 1000, device="cuda")).sum().item()
 generator = torch.Generator("cuda").manual_seed(5)
 stream = torch.cuda.Stream()
+began, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))
 
 
 @spaces.GPU
@@ -61,8 +62,14 @@ def echo_device(tensor):
 @spaces.GPU
 def graphs_and_streams():
     x = torch.ones(100, device="cuda")
+    stream.wait_stream(torch.cuda.current_stream())
+    began.record(stream)
     with torch.cuda.stream(stream):
         y = x * 2
+        y.record_stream(stream)
+    ended.record(stream)
+    ended.synchronize()
+    assert began.elapsed_time(ended) > 0
     stream.synchronize()
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):

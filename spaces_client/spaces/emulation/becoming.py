@@ -1,0 +1,63 @@
+"""Objects of torch's C classes, made where there is no driver, that become the real thing in a child with a GPU.
+
+Constructors of streams and events ask the driver for them. So an emulated one is memory of the right layout and
+nothing in it; later it exchanges its content with a real one, and then its class. Whoever holds it never notices.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+from typing import Any  # torch's classes are not typed here
+
+import torch
+
+_allocate = ctypes.pythonapi.PyType_GenericAlloc
+_allocate.restype = ctypes.py_object
+_allocate.argtypes = [ctypes.py_object, ctypes.c_ssize_t]
+
+#: By address, because emulated streams compare equal.
+_alive: weakref.WeakValueDictionary[int, Becoming] = weakref.WeakValueDictionary()
+
+
+def base_of(name: str) -> Any:
+    """A C class of torch's, or `object` where torch was built without CUDA and only pretends to have it."""
+    base = getattr(torch._C, name, object)
+    return base if base.__module__ == "torch._C" else object
+
+
+class Becoming:
+    """Base of such objects, before the C class; `real` makes the one to become."""
+
+    __slots__ = ()
+
+    def __new__(cls, *_args: Any, **_options: Any) -> Any:
+        made = _allocate(cls, 0)
+        _alive[id(made)] = made
+        return made
+
+    def real(self) -> Any:
+        """What this object would have been with a GPU. Called once, in a child that has one."""
+        raise NotImplementedError
+
+
+def leave() -> None:
+    """Turn every object made so far into its real self; only with a torch that has the C classes."""
+    for made in list(_alive.values()):
+        real = made.real()
+        if type(made).__basicsize__ == type(real).__basicsize__:
+            _exchange(made, real)
+            vars(made).clear()
+            made.__class__ = type(real)
+
+
+def _exchange(made: Any, real: Any) -> None:
+    """Exchange what C code keeps in the two, all but the lists of weak references to each."""
+    word = ctypes.sizeof(ctypes.c_void_p)
+    weak_references = type(real).__weakrefoffset__
+    c_class = next(each for each in type(real).__mro__ if each.__module__ == "torch._C")
+    for offset in range(object.__basicsize__, c_class.__basicsize__, word):
+        if offset != weak_references:
+            mine = ctypes.c_void_p.from_address(id(made) + offset)
+            other = ctypes.c_void_p.from_address(id(real) + offset)
+            mine.value, other.value = other.value, mine.value
