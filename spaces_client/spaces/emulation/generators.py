@@ -26,7 +26,7 @@ class _AnyGenerator(type(_Original)):  # type: ignore[misc]  # torch is untyped 
         device = args[0] if args else options.get("device", "cpu")
         if cls is Generator:
             if Generator.active and names_cuda(device):
-                return EmulatedGenerator(_as_named(device))
+                return _emulated(_as_named(device))
             return _Original(*args, **options)
         return super().__call__(*args, **options)
 
@@ -45,20 +45,20 @@ class EmulatedGenerator(Generator):
     """
 
     emulated = True
+    named = CUDA_DEVICE  #: no argument of the constructor, for that is C++'s and would look for a GPU
 
-    def __init__(self, named: torch.device = CUDA_DEVICE) -> None:
-        self._named = named
+    def __init__(self) -> None:
         _alive.add(self)
 
     @property
     def device(self) -> Any:
-        return self._named if self.emulated else super().device
+        return self.named if self.emulated else super().device
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_rebuild, (self.initial_seed(), self.get_state(), self._named))
+        return (_rebuild, (self.initial_seed(), self.get_state(), self.named))
 
     def clone_state(self) -> EmulatedGenerator:
-        return _rebuild(self.initial_seed(), self.get_state(), self._named)
+        return _rebuild(self.initial_seed(), self.get_state(), self.named)
 
     def become(self, real: Any) -> None:
         """Exchange contents with `real`: both are one C++ pointer after the header of the Python object."""
@@ -69,13 +69,19 @@ class EmulatedGenerator(Generator):
         self.emulated = False
 
 
+def _emulated(named: torch.device) -> EmulatedGenerator:
+    generator = EmulatedGenerator()
+    generator.named = named
+    return generator
+
+
 def _as_named(device: object) -> torch.device:
     """Torch keeps "cuda" without a number as it was said; every number is that of the one GPU."""
     return torch.device("cuda") if str(device) == "cuda" else CUDA_DEVICE
 
 
 def _rebuild(seed: int, state: torch.Tensor, named: torch.device) -> EmulatedGenerator:
-    generator = EmulatedGenerator(named)
+    generator = _emulated(named)
     generator.manual_seed(seed)
     generator.set_state(state)
     return generator
