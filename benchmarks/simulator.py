@@ -28,7 +28,7 @@ class Policy(Protocol):
 
 def waits_of(trace: Sequence[Request], policy: Policy, gpus: int = 4) -> list[float]:
     """The seconds that each task of the trace waits before it runs."""
-    farm = _Farm(trace, policy, gpus)
+    farm = Farm(trace, policy, gpus)
     for number, request in enumerate(trace):
         farm.run_until(request.at)
         farm.arrive(number)
@@ -36,7 +36,9 @@ def waits_of(trace: Sequence[Request], policy: Policy, gpus: int = 4) -> list[fl
     return farm.waits
 
 
-class _Farm:
+class Farm:
+    """The state of one simulation."""
+
     def __init__(self, trace: Sequence[Request], policy: Policy, gpus: int) -> None:
         self.trace = trace
         self.policy = policy

@@ -123,6 +123,7 @@ def _info(options: WorkerOptions, app: Any) -> dict[str, Any]:  # Any: plain dat
         "uuid": options.device.uuid,
         "sizes": list(options.device.sizes),
         "memory_bytes": int(options.device.memory_bytes * options.memory_fraction),
+        "held_bytes": app.workplace.residency.held_bytes,
         "busy": info.get("busy", []),
         "warm": sorted(child.spec.space for child in app.workplace.residency.children()),
         "done": info.get("done", 0),

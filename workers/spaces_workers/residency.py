@@ -86,6 +86,11 @@ class Residency:
             seconds = {space: self._costs.seconds(space, self._level(space)) for space in recent}
             return Warmth(seconds, self._costs.typical(Level.UNSEEN))
 
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of the device that the idle children hold."""
+        return sum(child.memory.held_bytes for child in self.children())
+
     def children(self) -> list[Child]:
         """The idle children."""
         with self._lock:
@@ -97,7 +102,7 @@ class Residency:
             child.discard()
 
     def _free_bytes(self, held_bytes: int) -> int:
-        return self._memory.free_bytes(held_bytes + sum(child.memory.held_bytes for child in self.children()))
+        return self._memory.free_bytes(held_bytes + self.held_bytes)
 
     def _forget(self, child: Child) -> None:
         with self._lock:

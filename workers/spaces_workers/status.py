@@ -25,12 +25,12 @@ def tables(status: FarmStatus) -> Iterator[Table]:
 
 
 def _workers(status: FarmStatus) -> Table:
-    table = _table("Workers", "worker", "device", "memory", "sizes", "runs", "warm", "done")
+    table = _table("Workers", "worker", "device", "held", "sizes", "runs", "warm", "done")
     for worker in status.workers:
         table.add_row(
             escape(worker.name),
             escape(worker.device),
-            f"{worker.memory_bytes / GIB:.0f} GiB",
+            f"{worker.held_bytes / GIB:.1f} of {worker.memory_bytes / GIB:.0f} GiB",
             " ".join(worker.sizes),
             escape(", ".join(worker.busy)) or "-",
             escape(", ".join(worker.warm)) or "-",

@@ -39,6 +39,7 @@ class WorkerStatus:
     device: str
     sizes: tuple[str, ...]
     memory_bytes: int
+    held_bytes: int  #: of it, by children that wait for the next task
     busy: tuple[str, ...]  #: labels of the tasks that it runs
     warm: tuple[str, ...]  #: Spaces whose children wait for the next task
     done: int
@@ -199,6 +200,7 @@ def _worker(info: dict[str, Any]) -> WorkerStatus:  # Any: what a worker tells o
         device=info["device"],
         sizes=tuple(info["sizes"]),
         memory_bytes=info["memory_bytes"],
+        held_bytes=info["held_bytes"],
         busy=tuple(info["busy"]),
         warm=tuple(info["warm"]),
         done=info["done"],
