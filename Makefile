@@ -18,7 +18,7 @@ PYTHON ?= $(shell for each in python3.11 python3.12 python3.13 python3; do \
 # Without an NVIDIA driver, torch without CUDA: a tenth of the size. TORCH_INDEX= takes pip's own index.
 TORCH_INDEX ?= $(if $(wildcard /proc/driver/nvidia/version),,https://download.pytorch.org/whl/cpu)
 
-BENCHMARKS ?= latency payload ranking waiting warmth depth throughput recovery broker
+BENCHMARKS ?= latency payload ranking waiting forecasts warmth warmth_weight depth throughput recovery broker swap
 GRADIO_TESTS := $(addprefix tests/end_to_end/test_,web.py patterns.py import_calls.py files.py launch.py)
 
 .PHONY: install up test test-gradio-5 test-gradio-4 test-official lint bench clean chromium

@@ -1,4 +1,4 @@
-"""How near can a shown wait come? `python -m benchmarks.forecasts`, 60 s
+"""How near can a shown wait come? `python -m benchmarks.forecasts`, 1 s
 
 The simulator's farm at load 0.9, looked at from time to time through the farm's own forecast: as visitors see it, and
 with the real seconds of every task in place of what was learned, which nobody can know.
@@ -48,9 +48,8 @@ class Watched(Farm):
         self.shown += [(queue[place], now, seen[place], known[place]) for place in places]
 
     def _waits(self, now: float, queue: list[int], places: list[int], seconds: dict[int, float]) -> dict[int, float]:
-        line = Line(
-            "large", len(queue), tuple(Waiting(place, place, seconds[each]) for place, each in enumerate(queue))
-        )
+        waiting = [Waiting(place, place, seconds[each]) for place, each in enumerate(queue)]
+        line = Line("large", len(queue), tuple(waiting))
         in_hand = [
             InHand(now - self.started[task], seconds[task], self.trace[task].declared) for _, task in self.running
         ]

@@ -1,4 +1,4 @@
-"""How much should a second of swapping weigh in the rank? `python -m benchmarks.warmth_weight`, 40 s
+"""How much should a second of swapping weigh in the rank? `python -m benchmarks.warmth_weight`, 10 s
 
 The simulator's farm, with swaps: four GPUs keep four Spaces each. A second of swapping counts in the claim as one
 second, as in the farm, as none, or as a second that is run, whose weight is 120 / GPUs.
@@ -78,9 +78,8 @@ def main() -> None:
             name: mean(mean(Swapping(trace, swap, weight).run()) for trace in traces)
             for name, weight in WEIGHTS.items()
         }
-        print(
-            f"a swap takes {swap:g} s: mean wait " + ", ".join(f"{name} {wait:.0f} s" for name, wait in means.items())
-        )
+        waits = ", ".join(f"{name} {wait:.0f} s" for name, wait in means.items())
+        print(f"a swap takes {swap:g} s: mean wait where it counts as {waits}")
 
 
 if __name__ == "__main__":

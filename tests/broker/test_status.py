@@ -23,6 +23,7 @@ WORKER = {
     "device": "GPU",
     "sizes": ["large"],
     "memory_bytes": 1,
+    "held_bytes": 0,
     "busy": [],
     "warm": [],
     "done": 0,
