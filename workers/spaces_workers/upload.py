@@ -15,8 +15,8 @@ from typing import Any  # torch is not typed here
 #: Threads that copy. Source: `benchmarks/gpu.py`; more gain nothing, the bus is full.
 LANES = 8
 
-#: Bytes of each of a lane's two buffers. Pinning memory takes time of its own, so they are as small as will do.
-BUFFER_BYTES = 8 << 20
+#: Bytes of each of a lane's two buffers. Pinning takes half a second for each GiB, so they are as small as will do.
+BUFFER_BYTES = 4 << 20
 
 #: Weights below this many bytes in all are copied plainly, which is done before the buffers would be pinned.
 WORTHWHILE = 64 << 20
@@ -35,8 +35,10 @@ def upload(storages: list[Any]) -> list[Any]:
     """Storages on the current GPU with the bytes of these, which are on the host. Returns when all are there."""
     import torch
 
+    size = sum(storage.nbytes() for storage in storages)
+    torch.empty(size, dtype=torch.uint8, device="cuda")  # one piece from the driver, which all storages then share
     targets = [torch.UntypedStorage(storage.nbytes(), device="cuda") for storage in storages]
-    if sum(target.nbytes() for target in targets) < WORTHWHILE:
+    if size < WORTHWHILE:
         return [target.copy_(storage) for target, storage in zip(targets, storages, strict=True)]
     batches = _Shared(batched(pieces(storages, targets, BUFFER_BYTES), BUFFER_BYTES))
     lanes = [_Lane(batches) for _ in range(LANES)]
