@@ -70,7 +70,7 @@ def main(gigabytes: float) -> None:
         script.parent.mkdir()
         script.write_text(SPACE.format(elements=elements, count=count))
         made.register("weights", script)
-        made.start_worker(gpu=devices[0] if devices else None)
+        made.start_worker(gpu=devices[0].uuid if devices else "none")
         with made.client("weights", near=True) as client:
             _calls(client, f"{devices[0].name if devices else 'stand-in'}, {gigabytes:g} GB")
         if devices:

@@ -30,7 +30,6 @@ from spaces.farm.task import FunctionName
 from spaces.source import Source
 from spaces_workers.broker import Broker, EmbeddedBroker, find_broker
 from spaces_workers.environment import of_web
-from spaces_workers.gpu import Device
 from spaces_workers.isolation import prepare
 
 T = TypeVar("T")
@@ -87,10 +86,13 @@ class Farm:
         name: str = "cpu0",
         host: str = "test-host",
         within: Sequence[str] = (),
-        gpu: Device | None = None,
+        gpu: str = "none",
         memory_fraction: float = 1.0,
     ) -> subprocess.Popen[bytes]:
-        """Start a worker, on a stand-in or a GPU, by the command `within` if one is given; wait until it is alive."""
+        """Start a worker, by the command `within` if one is given, and wait until it is alive.
+
+        `gpu` is the UUID of its GPU, `none` for a stand-in, or `broken` for one that no child can take.
+        """
         environment = os.environ | {
             "ZEROFARM_URL": self.broker.url,
             "ZEROFARM_KEY": FARM_KEY.hex(),
@@ -98,7 +100,7 @@ class Farm:
             "ZEROFARM_HOST": host,
             "TEST_STATE_DIR": str(self.state_dir),
             "TEST_WORKER_NAME": name,
-            "TEST_GPU": gpu.uuid if gpu else "none",
+            "TEST_GPU": gpu,
             "TEST_MEMORY_FRACTION": str(memory_fraction),
         }
         log = (self.folder / f"{name}.log").open("ab")
@@ -231,15 +233,23 @@ def _duration(node: ast.FunctionDef | ast.AsyncFunctionDef) -> float | None:
 
 _WORKER = """
 import logging, os
+from dataclasses import replace
 from pathlib import Path
 from spaces_workers.celery_app import WorkerOptions, run_worker
 from spaces_workers.gpu import discover, parse_gpus, standin
 
 logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+match os.environ["TEST_GPU"]:
+    case "none":
+        device = standin(0)
+    case "broken":
+        device = replace(standin(0), kind="gpu")
+    case uuid:
+        [device] = parse_gpus(uuid, discover())
 run_worker(
     WorkerOptions(
         url=os.environ["ZEROFARM_URL"],
-        device=next(iter(parse_gpus(os.environ["TEST_GPU"], discover())), standin(0)),
+        device=device,
         memory_fraction=float(os.environ["TEST_MEMORY_FRACTION"]),
         state_dir=Path(os.environ["TEST_STATE_DIR"]),
         farm_key=bytes.fromhex(os.environ["ZEROFARM_KEY"]),

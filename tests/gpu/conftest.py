@@ -36,7 +36,7 @@ def gpu_farm(device: Device, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """A broker, a worker on the GPU, and the Space that needs one."""
     with farm(tmp_path_factory.mktemp("farm")) as made:
         made.register("on_gpu")
-        made.start_worker("gpu0", gpu=device)
+        made.start_worker("gpu0", gpu=device.uuid)
         yield made
 
 

@@ -116,7 +116,7 @@ def test_spaces_that_do_not_fit_together_take_turns(
         script = Path(__file__).parents[1] / "spaces" / "hungry" / "app.py"
         for name in ("first", "second"):
             made.register(name, script)
-        made.start_worker("gpu0", gpu=device, memory_fraction=share)
+        made.start_worker("gpu0", gpu=device.uuid, memory_fraction=share)
         pids: dict[str, set[int]] = {"first": set(), "second": set()}
         with made.client("first") as client:
             for name in ("first", "second", "first", "second", "second"):

@@ -130,9 +130,15 @@ def _settle_in(request: Fork, channel: Channel) -> None:
         try:
             _take_gpu(request.memory_fraction)
         except Exception as error:
-            channel.send(Unfit(f"{type(error).__name__}: {error}"))
+            channel.send(Unfit(f"{type(error).__name__}: {error}", _is_of_the_device(error)))
             raise
     threading.current_thread().name = f"child of {config.current().space}"
+
+
+def _is_of_the_device(error: Exception) -> bool:
+    """A GPU that fell off the bus, a driver that does not fit: not this Space's fault, nor want of memory."""
+    of_torch = isinstance(error, RuntimeError | AssertionError) and "OutOfMemory" not in type(error).__name__
+    return of_torch and any(word in str(error) for word in ("CUDA", "NVIDIA", "cuda"))
 
 
 def _reseed() -> None:

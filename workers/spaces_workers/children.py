@@ -45,6 +45,10 @@ FORK_ATTEMPTS = 3
 EXIT_PATIENCE = 5.0
 
 
+class DeviceFailed(SpacesError):
+    """No child can take this worker's device; the message has the words of the driver."""
+
+
 class Child:
     """One process that holds the device for one Space."""
 
@@ -139,9 +143,10 @@ class ZygoteLink:
                     case ChildReady(memory=held):
                         child.memory = held
                         return child
-                    case Unfit(reason):
+                    case Unfit(reason, device_failed):
                         child.discard()
-                        raise SpacesError(f"Space {self._spec.space!r} could not take the device: {reason}")
+                        failure = DeviceFailed if device_failed else SpacesError
+                        raise failure(f"Space {self._spec.space!r} could not take the device: {reason}")
                     case other:
                         raise TypeError(f"a child does not begin with {type(other).__name__}")
             except (TimeoutError, ChannelClosed):

@@ -141,6 +141,7 @@ class Unfit:
     """The child could not take its device, and ends. The text says why, in the words of what failed."""
 
     reason: str
+    device_failed: bool  #: whatever Space it is for, no child could
 
 
 @message

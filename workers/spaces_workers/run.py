@@ -6,11 +6,12 @@ A thread of its own attends each run, so that neither a slow zygote nor an absen
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from spaces.errors import SpacesError
 from spaces.farm.events import (
@@ -29,7 +30,7 @@ from spaces.farm.queue import LeaseLost
 from spaces.farm.scripts import AWAY
 from spaces.farm.task import Lease
 from spaces_workers.channel import ChannelClosed
-from spaces_workers.children import Child
+from spaces_workers.children import Child, DeviceFailed
 from spaces_workers.deadline import Deadline, Steps
 from spaces_workers.messages import Close, Idle, Run
 from spaces_workers.workplace import Workplace
@@ -41,6 +42,9 @@ CLOSE_GRACE = 5.0
 
 #: Seconds that a child may take to get ready for the next task, waiting for what the last one left running.
 SETTLE_PATIENCE = 10.0
+
+#: Exit code of a worker that has lost its device (`EX_UNAVAILABLE` of sysexits.h).
+DEVICE_LOST = 69
 
 #: Words in an error after which a CUDA context cannot be trusted any more.
 _HARM = ("CUDA error", "AcceleratorError", "OutOfMemoryError", "cuDNN error", "CUBLAS_STATUS", "device-side assert")
@@ -114,6 +118,8 @@ class TaskRun:
             end = Crashed(self.child.how_it_ended() if self.child else "could not be made", self._seconds)
         except LeaseLost:
             end = Cancelled("another worker holds its lease")
+        except DeviceFailed as error:
+            _leave_to_others(self.lease, error)
         except SpacesError as error:
             end = _failure(error, str(error))
         except Exception as error:
@@ -248,6 +254,16 @@ class TaskRun:
     @property
     def _seconds(self) -> float:
         return time.monotonic() - self.started
+
+
+def _leave_to_others(lease: Lease, error: DeviceFailed) -> NoReturn:
+    """A worker without its device would fail whatever waits, at once: it is as good as dead, and does as the dead do.
+
+    Its lease ends, the task runs elsewhere, and whoever keeps this worker starts it again, after ever longer pauses.
+    """
+    logger.critical("task %s: %s. This worker leaves, for it could run nothing", lease.task.id, error)
+    logging.shutdown()
+    os._exit(DEVICE_LOST)
 
 
 def _failure(error: Exception, text: str) -> Failed:
