@@ -231,7 +231,6 @@ class Queue:
         return int(self.scripts.run("end", self.keys.task(task), task, worker, attempt, *how))
 
     def _pushed(self, task: Task, message: bytes) -> list[str | bytes | float]:
-        rank, limits = self.rules.rank, self.rules.limits
         return [
             task.id,
             wire.pack(task),
@@ -243,12 +242,28 @@ class Queue:
             task.estimate,
             task.time_limit,
             size_of(task.arguments),
-            self.rules.client_lease,
-            *(rank.weight, rank.floor, rank.cap),
-            *(limits.space_queue, limits.farm_queue, limits.payload_bytes),
+            _kind(task),
             quota.terms(self.rules.quota, task),
-            *(_kind(task), rank.doubt),
+            self._rules_packed,
         ]
+
+    @cached_property
+    def _rules_packed(self) -> bytes:
+        """What `push.lua` must know of the rules; one argument, for each costs the client as much as the broker."""
+        rank, limits = self.rules.rank, self.rules.limits
+        packed: bytes = msgpack.packb(
+            {
+                "weight": rank.weight,
+                "floor": rank.floor,
+                "cap": rank.cap,
+                "doubt": rank.doubt,
+                "space_queue": limits.space_queue,
+                "farm_queue": limits.farm_queue,
+                "payload_bytes": limits.payload_bytes,
+                "client_lease": self.rules.client_lease,
+            }
+        )
+        return packed
 
 
 def moment(reply: Sequence[bytes | int] | bytes | None) -> float:
