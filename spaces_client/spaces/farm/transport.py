@@ -21,7 +21,7 @@ from kombu import transport as kombu_transports
 from kombu.log import get_logger
 from kombu.transport import redis as kombu_redis
 from kombu.transport import virtual
-from kombu.utils.json import dumps, loads
+from kombu.utils.json import JSONEncoder, loads
 from redis import ConnectionPool, Redis
 from redis.exceptions import NoScriptError
 
@@ -35,6 +35,9 @@ logger = get_logger(__name__)
 
 #: Names of the ranked queues in Celery, each with the size that it holds.
 RANKED = {f"zerofarm.{size}": size for size in Size}
+
+#: `kombu.utils.json.dumps`, which makes its encoder anew for each message.
+_dumps = JSONEncoder().encode
 
 _outgoing: ContextVar[Task] = ContextVar("outgoing")
 
@@ -165,8 +168,11 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types
         task = _outgoing.get(None)
         if task is None:
             raise TypeError(f"{queue} takes tasks of Spaces only; send them with spaces.farm.celery_app.submit")
-        message["properties"]["delivery_tag"] = task.id
-        self._sending_queue.push(task, dumps(message).encode())
+        self._sending_queue.push(task, _dumps(message).encode())
+
+    def _next_delivery_tag(self) -> str:
+        task = _outgoing.get(None)
+        return str(super()._next_delivery_tag()) if task is None else task.id
 
     @cached_property
     def _sending_queue(self) -> Queue:
