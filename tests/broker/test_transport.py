@@ -95,6 +95,17 @@ def test_a_submitted_task_is_delivered_with_its_lease(app: Celery, worker: Worke
     message.ack()
 
 
+def test_a_task_that_is_delivered_says_on_which_device_it_has_started(
+    app: Celery, worker: Worker, queue: Queue
+) -> None:
+    transport.identify("w1", "cpu")
+    task = make_task()
+    submit(app, task)
+    message = worker.take()
+    assert said(queue, task.id) == [Started("w1", "cpu")]
+    message.ack()
+
+
 def test_the_lease_reaches_the_pool_and_no_event_or_answer_of_celery(app: Celery, worker: Worker) -> None:
     task = make_task(summary="7, steps=20")
     submit(app, task)
@@ -274,7 +285,7 @@ def test_closing_the_connection_takes_no_task_from_the_pool(
         worker.close()
     assert "Restoring" not in caplog.text
     assert state_of(queue, task) is State.RUNNING
-    queue.append(message.properties["lease"], [Started("w1", "cpu", 1)])
+    queue.append(message.properties["lease"], [Started("w1", "cpu")])
     queue.end(message.properties["lease"], RESULT)
     message.ack()
     assert state_of(queue, task) is State.SUCCEEDED

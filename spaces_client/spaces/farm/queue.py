@@ -18,7 +18,7 @@ import msgpack
 from spaces.errors import SpacesError
 from spaces.farm import estimates, quota, settings, wire
 from spaces.farm.estimates import Learned
-from spaces.farm.events import Cancelled, End, Event, Failed, Succeeded, TimedOut, state_after
+from spaces.farm.events import Cancelled, End, Event, Failed, Started, Succeeded, TimedOut, state_after
 from spaces.farm.keys import Keys
 from spaces.farm.leases import Leases
 from spaces.farm.limits import refusal, size_of
@@ -121,6 +121,7 @@ class Queue:
         warmth: Warmth = INDIFFERENT,
         in_hand: Collection[str] | None = None,
         hold: float = 0.0,
+        device: str = "",
     ) -> Claimed | None:
         """Take the best task of these sizes, or None.
 
@@ -128,9 +129,9 @@ class Queue:
         `in_hand` has the ids of the tasks that the worker knows to hold; one that it holds without knowing, because
         the answer to a claim was lost, is then handed over again. A worker that waits for its bells when it gets None
         gives a `hold`: for so long it leaves a young task to an idle worker that would begin it sooner, and the other
-        way round.
+        way round. With the name of its `device`, the task says `Started` in the same step.
         """
-        arguments = self.claim_arguments(worker, sizes, warmth, in_hand, hold)
+        arguments = self.claim_arguments(worker, sizes, warmth, in_hand, hold, device)
         return self.claimed(worker, self.scripts.run("claim", self.keys.workers(), *arguments))
 
     def append(self, lease: Lease, events: Sequence[Event], batch: int = 0) -> int:
@@ -205,11 +206,13 @@ class Queue:
         warmth: Warmth,
         in_hand: Collection[str] | None,
         hold: float,
+        device: str = "",
     ) -> list[str | bytes | float]:
         """The arguments of `claim.lua`, for the transport, which sends it without waiting for the answer."""
         in_hand_packed = b"" if in_hand is None else msgpack.packb(list(in_hand))
         sizes_packed = msgpack.packb(list(sizes))
-        return [worker, self.rules.worker_lease, sizes_packed, *warmth.packed(), in_hand_packed, hold]
+        started = wire.pack(Started(worker, device)) if device else b""
+        return [worker, self.rules.worker_lease, sizes_packed, *warmth.packed(), in_hand_packed, hold, started]
 
     def claimed(self, worker: str, reply: Sequence[bytes | int] | bytes | None) -> Claimed | None:
         """What `claim.lua` answered: None also if all that waits is left to others for `moment` seconds.

@@ -50,6 +50,7 @@ class Here:
     """What this process, as a worker, tells the broker with each claim."""
 
     worker: str = ""
+    device: str = ""
     warmth: Callable[[], Warmth] = Warmth
     in_hand: set[str] = field(default_factory=set)  #: tasks that were delivered and not yet acknowledged
 
@@ -64,9 +65,12 @@ def register() -> None:
         kombu_transports._transport_cache.pop(scheme, None)
 
 
-def identify(worker: str) -> None:
-    """Name the worker that this process is; its heartbeat must use the same name. No two workers may share one."""
-    _here.worker = worker
+def identify(worker: str, device: str = "") -> None:
+    """Name the worker that this process is, and the device on which, as its tasks are told, they have started.
+
+    Its heartbeat must use the same name, and no two workers may share one. Without a device the tasks are told nothing.
+    """
+    _here.worker, _here.device = worker, device
 
 
 def set_warmth(warmth: Callable[[], Warmth]) -> None:
@@ -225,7 +229,8 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types
     def _send_claim(self, command: str = "EVALSHA") -> None:
         queue, sizes = self.ranked_queue, [RANKED[name] for name in self.active_queues if is_ranked(name)]
         script = queue.scripts.get("claim").sha if command == "EVALSHA" else source("claim", queue.keys)
-        arguments = queue.claim_arguments(_here.worker, sizes, _here.warmth(), _here.in_hand, queue.rules.hold)
+        terms = _here.warmth(), _here.in_hand, queue.rules.hold, _here.device
+        arguments = queue.claim_arguments(_here.worker, sizes, *terms)
         self._send("claim", command, script, 1, queue.keys.workers(), *arguments)
 
     def _send_wait(self, at_most: float) -> None:
@@ -267,7 +272,8 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types
     def _get(self, queue: str) -> Any:  # Any: a kombu message
         if not is_ranked(queue):
             return super()._get(queue)
-        claimed = self.ranked_queue.claim(_here.worker, [RANKED[queue]], _here.warmth(), _here.in_hand)
+        terms = _here.warmth(), _here.in_hand, 0.0, _here.device
+        claimed = self.ranked_queue.claim(_here.worker, [RANKED[queue]], *terms)
         if claimed is None:
             raise Empty
         _here.in_hand.add(claimed.lease.task.id)
