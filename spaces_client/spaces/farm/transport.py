@@ -149,9 +149,19 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types
     #: What the connection that consumes is waiting for: the answer to a claim, a bell, or, as kombu has it, a list.
     _awaited = "list"
 
+    _sender: Any = None  # Any: a client as kombu makes it
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: kombu's own
         super().__init__(*args, **kwargs)
         self._parameters = self._connparams()
+
+    def _create_client(self, asynchronous: bool = False) -> Any:  # Any: a client as kombu makes it
+        """kombu makes one for each message, which takes longer than to send it; here each pool has one."""
+        if asynchronous:
+            return super()._create_client(asynchronous)
+        if self._sender is None or self._sender.connection_pool is not self.pool:
+            self._sender = super()._create_client()
+        return self._sender
 
     @cached_property
     def ranked_queue(self) -> Queue:
