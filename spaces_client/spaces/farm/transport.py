@@ -230,9 +230,13 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types
         raise Empty
 
     def _on_bell(self, reply: tuple[bytes, bytes] | None) -> bool:
-        name = "" if reply is None else reply[0].decode()
-        if reply is None or name in self._all_bells:
+        if reply is None:
             raise Empty  # and kombu starts anew, with a claim
+        name = reply[0].decode()
+        if name in self._all_bells:
+            if self._consumes_ranked:
+                self._send_claim()  # at once: whoever rang waits, and kombu's loop would see to other things first
+            raise Empty
         self.connection._deliver(loads(reply[1].decode()), name.rsplit(self.sep, 1)[0])
         return True
 
