@@ -28,6 +28,7 @@ from redis.exceptions import NoScriptError
 from spaces.farm.events import Cancelled, End, Failed
 from spaces.farm.queue import Claimed, Queue, moment
 from spaces.farm.scripts import source
+from spaces.farm.sending import Sending
 from spaces.farm.task import Lease, Size, Task
 from spaces.farm.warmth import Warmth
 
@@ -36,7 +37,7 @@ logger = get_logger(__name__)
 #: Names of the ranked queues in Celery, each with the size that it holds.
 RANKED = {f"zerofarm.{size}": size for size in Size}
 
-#: `kombu.utils.json.dumps`, which makes its encoder anew for each message.
+#: What `kombu.utils.json.dumps` does with an encoder that it makes anew for each message.
 _dumps = JSONEncoder().encode
 
 _outgoing: ContextVar[Task] = ContextVar("outgoing")
@@ -184,13 +185,17 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types
             raise TypeError(f"{queue} takes tasks of Spaces only; send them with spaces.farm.celery_app.submit")
         self._sending_queue.push(task, _dumps(message).encode())
 
-    def _next_delivery_tag(self) -> str:
+    def _next_delivery_tag(self) -> str:  # by which `Transport` and Celery know a message: a task's is its id
         task = _outgoing.get(None)
         return str(super()._next_delivery_tag()) if task is None else task.id
 
-    @cached_property
+    @property
     def _sending_queue(self) -> Queue:
-        return Queue(self._create_client())
+        return self._sending.queue
+
+    @cached_property
+    def _sending(self) -> Sending:
+        return Sending(lambda: self.Client(connection_pool=self.pool, single_connection_client=True))
 
     # -- receiving: claim; if there is nothing, wait for the bell; when it rings, claim again
 
