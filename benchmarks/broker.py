@@ -9,7 +9,7 @@ from collections.abc import Callable
 from statistics import median
 
 from benchmarks.brokers import celery_message, cpu_seconds, make_task, volatile_broker
-from spaces.farm.events import Said, Started, Succeeded, Yielded
+from spaces.farm.events import Said, Succeeded, Yielded
 from spaces.farm.payload import Payload
 from spaces.farm.queue import Queue
 from spaces.farm.warmth import Warmth
@@ -47,9 +47,8 @@ def _cost(queue: Queue, call: Callable[[], object]) -> float:
 def _life(queue: Queue, message: bytes) -> None:
     """What the queue does for a task that says one thing; Celery's own events come on top, three of them."""
     queue.push(make_task("space-3"), message)
-    claimed = queue.claim("w1", ["large", "xlarge"], WARMTH)
+    claimed = queue.claim("w1", ["large", "xlarge"], WARMTH, device="NVIDIA H200")
     assert claimed is not None
-    queue.append(claimed.lease, [Started("w1", "NVIDIA H200", 1)])
     queue.append(claimed.lease, [Said("half of it is done")])
     assert queue.end(claimed.lease, Succeeded(Payload(bytes(200)), 1.0))
     for event in ("task.sent", "task.started", "task.succeeded"):

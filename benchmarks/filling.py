@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from benchmarks.brokers import celery_message, cpu_seconds, make_task
+from spaces.farm.keys import CONSTANTS_IN_LUA
 from spaces.farm.queue import Queue
 from spaces.farm.task import Task
 from spaces.farm.warmth import Warmth
@@ -66,7 +67,7 @@ class FilledQueue:
     def _fill(self, depth: int) -> None:
         for number in range(self._spaces):
             self._queue.push(replace(make_task(f"space-{number}"), id=f"space-{number}"), self._message)
-        copy = self._queue.redis.register_script(self._queue.keys.in_lua() + _FILL)
+        copy = self._queue.redis.register_script(self._queue.keys.in_lua(CONSTANTS_IN_LUA + _FILL))
         for first in range(self._spaces, depth, CHUNK):
             copy(
                 keys=[self._queue.keys.queue("large")], args=[first, min(first + CHUNK, depth) - 1, self._spaces, depth]

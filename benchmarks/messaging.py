@@ -62,7 +62,7 @@ class Ours(Messaging):
     """The ranked queue. A message that is acknowledged without having run ends its task: the whole price of an end."""
 
     def __init__(self, url: str) -> None:
-        transport.identify("w1")
+        transport.identify("w1", "NVIDIA H200")
         super().__init__(url, transport.Transport)
 
     def _outgoing(self, task: Task) -> AbstractContextManager[None]:

@@ -7,12 +7,13 @@ import threading
 from itertools import pairwise
 
 from spaces.farm.connection import connect
+from spaces.farm.events import Started
 from spaces.farm.keys import WAITING
 from spaces.farm.queue import Queue
 from spaces.farm.task import Lease, State
 from spaces.farm.warmth import Warmth
 
-from .support import MESSAGE, SIZES, claimed, in_thread, make_task, pushed, state_of, wait_until
+from .support import MESSAGE, SIZES, claimed, events_of, in_thread, make_task, pushed, state_of, wait_until
 
 #: A worker where the Space `warm` begins at once, and any other after 5 s.
 WARM = Warmth({"warm": 0.0}, unseen=5.0)
@@ -38,6 +39,14 @@ def test_a_claim_gives_the_task_a_new_lifetime(queue: Queue) -> None:
     queue.redis.expire(queue.keys.task(task.id), 60)
     claimed(queue)
     assert queue.redis.ttl(queue.keys.task(task.id)) > WAITING - 5
+
+
+def test_a_task_says_where_it_has_started_in_the_step_that_claims_it(queue: Queue) -> None:
+    task = pushed(queue)
+    assert queue.claim("w1", ["large"], device="cpu") is not None
+    assert queue.redis.ttl(queue.keys.events(task.id)) > WAITING - 5
+    assert queue.claim("w1", ["large"], in_hand=[], device="cpu") is not None  # as if the answer had been lost
+    assert events_of(queue, task.id) == [(1, Started("w1", "cpu")), (2, Started("w1", "cpu"))]
 
 
 def test_a_claim_that_finds_nothing_silences_the_bells_of_its_sizes(queue: Queue) -> None:

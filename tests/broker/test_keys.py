@@ -27,7 +27,8 @@ def name_of(method: str) -> tuple[str, list[str]]:
 @pytest.mark.parametrize("method", METHODS)
 def test_a_key_has_the_same_name_in_lua(queue: Queue, method: str) -> None:
     name, arguments = name_of(method)
-    script = f"{Keys().in_lua()}\nreturn keys.{method}(unpack(ARGV))"
+    values = ", ".join(f"ARGV[{number}]" for number in range(1, len(arguments) + 1))
+    script = Keys().in_lua(f"return keys.{method}({values})")
     assert queue.redis.eval(script, 0, *arguments) == name.encode()
 
 

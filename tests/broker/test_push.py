@@ -76,9 +76,10 @@ def test_a_task_is_known_as_one_that_its_client_waits_for(queue: Queue) -> None:
 
 
 def test_a_push_does_not_shorten_the_lease_of_its_client(queue: Queue) -> None:
-    queue.redis.zadd(queue.keys.clients(), {"web-1": 9e9})
+    Queue(queue.redis, rules=Rules(client_lease=900.0)).leases.client_beat("web-1")
+    lease = queue.redis.zscore(queue.keys.clients(), "web-1")
     pushed(queue, client="web-1")
-    assert queue.redis.zscore(queue.keys.clients(), "web-1") == 9e9
+    assert queue.redis.zscore(queue.keys.clients(), "web-1") == lease
 
 
 def test_everything_that_waits_has_a_lifetime(queue: Queue) -> None:

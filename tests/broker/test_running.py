@@ -28,7 +28,7 @@ def lost_lease(queue: Queue) -> Lease:
 def test_events_are_appended_in_order_with_the_attempt_that_said_them(queue: Queue) -> None:
     pushed(queue)
     lease = claimed(queue).lease
-    first: list[Event] = [Started("w1", "cpu", 1), Said("hello")]
+    first: list[Event] = [Started("w1", "cpu"), Said("hello")]
     assert queue.append(lease, first) == 0
     assert queue.append(lease, [Yielded(Payload(b"1"))]) == 0
     assert events_of(queue, lease.task.id) == [(1, event) for event in [*first, Yielded(Payload(b"1"))]]

@@ -42,7 +42,7 @@ def other(broker_url: str) -> Iterator[Redis]:
 
 def test_a_reader_sees_every_event_in_order_and_stops_at_the_end(queue: Queue) -> None:
     lease = running(queue)
-    events: list[Event] = [Started("w1", "cpu", 1), Said("hello"), *(yielded(number) for number in range(250))]
+    events: list[Event] = [Started("w1", "cpu"), Said("hello"), *(yielded(number) for number in range(250))]
     queue.append(lease, events)
     queue.end(lease, RESULT)
     reader = EventReader(queue.redis, lease.task.id)
@@ -89,24 +89,24 @@ def test_a_reader_of_a_task_that_the_broker_forgot_is_told(queue: Queue) -> None
 
 def test_what_a_dead_attempt_said_is_left_out_by_who_had_not_read_it(queue: Queue) -> None:
     lease = running(queue, "w1")
-    queue.append(lease, [Started("w1", "cpu", 1), yielded(1)])
+    queue.append(lease, [Started("w1", "cpu"), yielded(1)])
     expire_worker(queue, "w1")
     queue.leases.beat("w2")
     second = claimed(queue, "w2").lease
-    queue.append(second, [Started("w2", "cpu", 2), yielded(2)])
+    queue.append(second, [Started("w2", "cpu"), yielded(2)])
     queue.end(second, RESULT)
-    assert list(EventReader(queue.redis, lease.task.id)) == [Started("w2", "cpu", 2), yielded(2), RESULT]
+    assert list(EventReader(queue.redis, lease.task.id)) == [Started("w2", "cpu"), yielded(2), RESULT]
 
 
 def test_who_had_read_it_is_told_that_it_is_void(queue: Queue) -> None:
     lease = running(queue, "w1")
     reader = EventReader(queue.redis, lease.task.id)
-    queue.append(lease, [Started("w1", "cpu", 1)])
-    assert reader.next_event(1.0) == Started("w1", "cpu", 1)
+    queue.append(lease, [Started("w1", "cpu")])
+    assert reader.next_event(1.0) == Started("w1", "cpu")
     queue.append(lease, [yielded(1)])
     queue.leases.leave("w1")
-    queue.append(claimed(queue, "w2").lease, [Started("w2", "cpu", 2)])
-    assert reader.next_event(1.0) == Started("w2", "cpu", 2)
+    queue.append(claimed(queue, "w2").lease, [Started("w2", "cpu")])
+    assert reader.next_event(1.0) == Started("w2", "cpu")
 
 
 def test_a_reader_gives_one_credit_for_every_so_many_yields(queue: Queue) -> None:
@@ -186,8 +186,8 @@ def test_reader_and_writer_go_on_where_they_were_when_the_broker_was_killed(serv
         queue = Queue(first)
         lease = running(queue)
         writer, reader = EventWriter(queue, lease), EventReader(second, lease.task.id)
-        writer.write([Started("w1", "cpu", 1), yielded(0)])
-        assert [reader.next_event(5.0), reader.next_event(5.0)] == [Started("w1", "cpu", 1), yielded(0)]
+        writer.write([Started("w1", "cpu"), yielded(0)])
+        assert [reader.next_event(5.0), reader.next_event(5.0)] == [Started("w1", "cpu"), yielded(0)]
         seen: list[Event] = []
         server.kill()
         reading = in_thread(lambda: seen.extend(reader))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,6 +15,7 @@ from celery import Celery
 from celery.worker.request import Request
 from kombu import Connection, Consumer, Exchange
 from kombu import Queue as CeleryQueue
+from redis import Redis
 
 from spaces.errors import FarmUnavailable
 from spaces.farm import transport
@@ -22,6 +24,7 @@ from spaces.farm.connection import connect
 from spaces.farm.events import Cancelled, Failed, Started, Succeeded
 from spaces.farm.payload import Payload
 from spaces.farm.queue import Queue
+from spaces.farm.sending import Sending
 from spaces.farm.task import Lease, State, Task
 from spaces.farm.warmth import Warmth
 
@@ -92,6 +95,17 @@ def test_a_submitted_task_is_delivered_with_its_lease(app: Celery, worker: Worke
     assert message.properties["lease"] == Lease(task, "w1", 1)
     assert message.delivery_tag == task.id
     assert state_of(queue, task) is State.RUNNING
+    message.ack()
+
+
+def test_a_task_that_is_delivered_says_on_which_device_it_has_started(
+    app: Celery, worker: Worker, queue: Queue
+) -> None:
+    transport.identify("w1", "cpu")
+    task = make_task()
+    submit(app, task)
+    message = worker.take()
+    assert said(queue, task.id) == [Started("w1", "cpu")]
     message.ack()
 
 
@@ -274,7 +288,7 @@ def test_closing_the_connection_takes_no_task_from_the_pool(
         worker.close()
     assert "Restoring" not in caplog.text
     assert state_of(queue, task) is State.RUNNING
-    queue.append(message.properties["lease"], [Started("w1", "cpu", 1)])
+    queue.append(message.properties["lease"], [Started("w1", "cpu")])
     queue.end(message.properties["lease"], RESULT)
     message.ack()
     assert state_of(queue, task) is State.SUCCEEDED
@@ -386,6 +400,47 @@ def test_a_task_that_celery_could_not_throw_away_is_delivered_again(server: Serv
     assert worker.take().properties["lease"] == Lease(task, "w1", 2)
     worker.close()
     app.close()
+
+
+def test_a_broker_that_was_away_between_two_tasks_is_not_noticed(server: Server) -> None:
+    app = make_celery(server.url)
+    submit(app, make_task())
+    server.kill()
+    server.start()
+    task = make_task()
+    submit(app, task)
+    with connect(server.url) as redis:
+        assert state_of(Queue(redis), task) is State.QUEUED
+    app.close()
+
+
+@pytest.fixture
+def sending(broker_url: str) -> Iterator[Sending]:
+    with connect(broker_url) as redis:
+        yield Sending(lambda: Redis(connection_pool=redis.connection_pool, single_connection_client=True))
+
+
+def test_an_answer_that_nobody_waited_for_is_not_taken_for_that_of_the_next_push(
+    sending: Sending, queue: Queue
+) -> None:
+    task = make_task()
+    connection = sending.queue.redis.connection
+    assert connection is not None
+    connection.send_command("PING")  # type: ignore[no-untyped-call] # redis-py's own
+    wait_until(connection.can_read)
+    assert sending.queue.push(task, b"{}")
+    assert not sending.queue.push(task, b"{}")
+
+
+def test_a_fork_does_not_speak_on_the_connection_of_its_parent(
+    sending: Sending, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parents = sending.queue.redis.connection
+    assert sending.queue.redis.connection is parents
+    child = os.getpid() + 1
+    monkeypatch.setattr(os, "getpid", lambda: child)
+    assert sending.queue.redis.connection is not parents
+    assert sending.queue.push(make_task(), b"{}")
 
 
 def test_a_caller_whose_broker_is_away_is_told_within_seconds(server: Server) -> None:

@@ -74,7 +74,7 @@ def run_worker(options: WorkerOptions) -> int:
         on_cancel=lambda task, reason: app.pool_of_worker and app.pool_of_worker.cancel(task, reason),
         on_lease_lost=lambda: app.pool_of_worker and app.pool_of_worker.abandon_all(),
     )
-    transport.identify(worker)
+    transport.identify(worker, workplace.device_name)
     transport.set_warmth(residency.warmth)
     preloader.start()
     heartbeat.start()

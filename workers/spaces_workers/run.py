@@ -20,7 +20,6 @@ from spaces.farm.events import (
     End,
     Failed,
     Said,
-    Started,
     Succeeded,
     TimedOut,
     is_end,
@@ -130,7 +129,6 @@ class TaskRun:
     def _converse(self) -> End:
         """Have the function run, pass on what it says, and return how it says it ended."""
         task = self.lease.task
-        self._writer.write([Started(self.lease.worker, self._workplace.device_name, self.lease.attempt)])
         self.child = child = self._workplace.child_for(task)
         self._arguments = arguments = self._workplace.carrier.fetched(task.arguments)
         with self._lock:

@@ -13,11 +13,10 @@ from spaces.farm.wire import message
 @message
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A worker has begun. A second one means that the first worker died: what came before is void."""
+    """A worker has taken the task. A second one means that the first worker died: what came before is void."""
 
     worker: str
     device: str
-    attempt: int
 
 
 @message

@@ -46,7 +46,6 @@ All keys share one hash tag, so one script may touch any of them, also in a clus
 
 from __future__ import annotations
 
-import inspect
 import re
 from dataclasses import dataclass
 
@@ -72,6 +71,16 @@ EVENTS_KEPT = 10_000
 
 #: Yields that the reader of a stream has consumed when it gives its writer one credit.
 YIELDS_PER_CREDIT = 64
+
+#: The lifetimes and the sizes, for scripts.
+CONSTANTS_IN_LUA = f"""
+local WAITING, ENDED, DAY, IDLE, EVENTS_KEPT = {WAITING}, {ENDED}, {DAY}, {IDLE}, {EVENTS_KEPT}
+local LEARNED, REFUSED = {LEARNED}, {REFUSED}
+local SIZES = {{ {", ".join(repr(str(size)) for size in Size)} }}
+"""
+
+#: A key in a script: its method in `Keys`, and the arguments.
+_USE = re.compile(r"\bkeys\.(\w+)\(([^()]*)\)")
 
 _FOREIGN = ("_kombu.binding", "unacked")  # made by kombu for Celery's own traffic
 
@@ -202,23 +211,14 @@ class Keys:
         """Whether a key may be without a lifetime: the short list."""
         return key == self.spaces() or key.startswith(_FOREIGN)
 
-    def in_lua(self) -> str:
-        """The same names and lifetimes for scripts: `keys.task(id)`, `WAITING`."""
-        named = [_in_lua(self, name) for name, _ in inspect.getmembers(type(self), inspect.isfunction) if _is_key(name)]
-        numbers = f"local WAITING, ENDED, DAY, IDLE, EVENTS_KEPT = {WAITING}, {ENDED}, {DAY}, {IDLE}, {EVENTS_KEPT}"
-        months = f"local LEARNED, REFUSED = {LEARNED}, {REFUSED}"
-        sizes = f"local SIZES = {{ {', '.join(repr(str(size)) for size in Size)} }}"
-        return "\n".join([numbers, months, sizes, "local keys = {}", *named])
+    def in_lua(self, script: str) -> str:
+        """A script with its `keys.task(id)` written out as the name that each is.
 
+        As functions of Lua they would be made anew for each call of the script, and called.
+        """
+        return _USE.sub(self._written_out, script)
 
-def _is_key(name: str) -> bool:
-    return not name.startswith("_") and name not in ("in_lua", "is_permanent")
-
-
-def _in_lua(keys: Keys, name: str) -> str:
-    """One method as a Lua function, read off the name that it makes of placeholders."""
-    method = getattr(keys, name)
-    parameters = list(inspect.signature(method).parameters)
-    pieces = re.split("\0", method(*(f"\0{parameter}\0" for parameter in parameters)))
-    joined = " .. ".join(piece if number % 2 else f"'{piece}'" for number, piece in enumerate(pieces) if piece)
-    return f"function keys.{name}({', '.join(parameters)}) return {joined} end"
+    def _written_out(self, use: re.Match[str]) -> str:
+        method, arguments = use[1], [argument.strip() for argument in use[2].split(",") if argument]
+        name = getattr(self, method)(*(f"' .. {argument} .. '" for argument in arguments))
+        return f"('{name}')".replace(" .. '')", ")")

@@ -18,7 +18,7 @@ import msgpack
 from spaces.errors import SpacesError
 from spaces.farm import estimates, quota, settings, wire
 from spaces.farm.estimates import Learned
-from spaces.farm.events import Cancelled, End, Event, Failed, Succeeded, TimedOut, state_after
+from spaces.farm.events import Cancelled, End, Event, Failed, Started, Succeeded, TimedOut, state_after
 from spaces.farm.keys import Keys
 from spaces.farm.leases import Leases
 from spaces.farm.limits import refusal, size_of
@@ -121,6 +121,7 @@ class Queue:
         warmth: Warmth = INDIFFERENT,
         in_hand: Collection[str] | None = None,
         hold: float = 0.0,
+        device: str = "",
     ) -> Claimed | None:
         """Take the best task of these sizes, or None.
 
@@ -128,9 +129,9 @@ class Queue:
         `in_hand` has the ids of the tasks that the worker knows to hold; one that it holds without knowing, because
         the answer to a claim was lost, is then handed over again. A worker that waits for its bells when it gets None
         gives a `hold`: for so long it leaves a young task to an idle worker that would begin it sooner, and the other
-        way round.
+        way round. With the name of its `device`, the task says `Started` in the same step.
         """
-        arguments = self.claim_arguments(worker, sizes, warmth, in_hand, hold)
+        arguments = self.claim_arguments(worker, sizes, warmth, in_hand, hold, device)
         return self.claimed(worker, self.scripts.run("claim", self.keys.workers(), *arguments))
 
     def append(self, lease: Lease, events: Sequence[Event], batch: int = 0) -> int:
@@ -205,11 +206,13 @@ class Queue:
         warmth: Warmth,
         in_hand: Collection[str] | None,
         hold: float,
+        device: str = "",
     ) -> list[str | bytes | float]:
         """The arguments of `claim.lua`, for the transport, which sends it without waiting for the answer."""
         in_hand_packed = b"" if in_hand is None else msgpack.packb(list(in_hand))
         sizes_packed = msgpack.packb(list(sizes))
-        return [worker, self.rules.worker_lease, sizes_packed, *warmth.packed(), in_hand_packed, hold]
+        started = wire.pack(Started(worker, device)) if device else b""
+        return [worker, self.rules.worker_lease, sizes_packed, *warmth.packed(), in_hand_packed, hold, started]
 
     def claimed(self, worker: str, reply: Sequence[bytes | int] | bytes | None) -> Claimed | None:
         """What `claim.lua` answered: None also if all that waits is left to others for `moment` seconds.
@@ -231,7 +234,6 @@ class Queue:
         return int(self.scripts.run("end", self.keys.task(task), task, worker, attempt, *how))
 
     def _pushed(self, task: Task, message: bytes) -> list[str | bytes | float]:
-        rank, limits = self.rules.rank, self.rules.limits
         return [
             task.id,
             wire.pack(task),
@@ -243,12 +245,28 @@ class Queue:
             task.estimate,
             task.time_limit,
             size_of(task.arguments),
-            self.rules.client_lease,
-            *(rank.weight, rank.floor, rank.cap),
-            *(limits.space_queue, limits.farm_queue, limits.payload_bytes),
+            _kind(task),
             quota.terms(self.rules.quota, task),
-            *(_kind(task), rank.doubt),
+            self._rules_packed,
         ]
+
+    @cached_property
+    def _rules_packed(self) -> bytes:
+        """What `push.lua` must know of the rules; one argument, for each costs the client as much as the broker."""
+        rank, limits = self.rules.rank, self.rules.limits
+        packed: bytes = msgpack.packb(
+            {
+                "weight": rank.weight,
+                "floor": rank.floor,
+                "cap": rank.cap,
+                "doubt": rank.doubt,
+                "space_queue": limits.space_queue,
+                "farm_queue": limits.farm_queue,
+                "payload_bytes": limits.payload_bytes,
+                "client_lease": self.rules.client_lease,
+            }
+        )
+        return packed
 
 
 def moment(reply: Sequence[bytes | int] | bytes | None) -> float:

@@ -1,4 +1,4 @@
-"""Loads the Lua scripts: each is its own file in `lua/`, below the names of the keys and what the scripts share."""
+"""Loads the Lua scripts: each is its own file in `lua/`, below the lifetimes and what the scripts share."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from redis import ConnectionError as BrokerGone
 from redis import Redis
 from redis import TimeoutError as BrokerSilent
 from redis.commands.core import Script
+from redis.exceptions import NoScriptError
 
-from spaces.farm.keys import Keys
+from spaces.farm.keys import CONSTANTS_IN_LUA, Keys
 
 #: What a command raises when the broker is away. It may or may not have been executed.
 AWAY = (BrokerGone, BrokerSilent)
@@ -23,22 +24,22 @@ _SHARED = ("quota", "lib")
 
 
 #: Where a definition, or a comment above one, begins.
-_BOUNDARY = re.compile(r"\n(?=local |function |--)")
+_BOUNDARY = re.compile(r"\n(?=local |--)")
 
-#: What a definition defines; `local keys` and the numbers are a few, the functions one each.
-_DEFINED = re.compile(r"(?:local function|function|local) ([\w., ]+)")
+#: What a definition defines; the constants are a few, the functions one each.
+_DEFINED = re.compile(r"local (?:function )?([\w, ]+)")
 
 
 @cache
 def source(name: str, keys: Keys) -> str:
-    """The text of a script below as much of the keys and of what is shared as it uses: a call makes them all anew."""
+    """The text of a script below as much of what is shared as it uses, for a call makes it all anew."""
     folder = files("spaces.farm") / "lua"
-    shared = [keys.in_lua(), *((folder / f"{part}.lua").read_text() for part in _SHARED)]
+    shared = [CONSTANTS_IN_LUA, *((folder / f"{part}.lua").read_text() for part in _SHARED)]
     text = (folder / f"{name}.lua").read_text()
     for definition in reversed(_BOUNDARY.split("\n".join(shared))):
         if _is_used(definition, text):
             text = f"{definition}\n{text}"
-    return text
+    return keys.in_lua(text)
 
 
 def _is_used(definition: str, text: str) -> bool:
@@ -62,4 +63,8 @@ class Scripts:
 
     def run(self, name: str, key: str, *arguments: str | bytes | int | float) -> Any:
         """Run a script in the slot of `key`. Any: what a script returns stands above it in its file."""
-        return self.get(name)(keys=[key], args=arguments)
+        script = self.get(name)
+        try:
+            return self._redis.evalsha(script.sha, 1, key, *arguments)
+        except NoScriptError:
+            return script(keys=[key], args=arguments)

@@ -21,13 +21,14 @@ from kombu import transport as kombu_transports
 from kombu.log import get_logger
 from kombu.transport import redis as kombu_redis
 from kombu.transport import virtual
-from kombu.utils.json import dumps, loads
+from kombu.utils.json import JSONEncoder, loads
 from redis import ConnectionPool, Redis
 from redis.exceptions import NoScriptError
 
 from spaces.farm.events import Cancelled, End, Failed
 from spaces.farm.queue import Claimed, Queue, moment
 from spaces.farm.scripts import source
+from spaces.farm.sending import Sending
 from spaces.farm.task import Lease, Size, Task
 from spaces.farm.warmth import Warmth
 
@@ -35,6 +36,9 @@ logger = get_logger(__name__)
 
 #: Names of the ranked queues in Celery, each with the size that it holds.
 RANKED = {f"zerofarm.{size}": size for size in Size}
+
+#: What `kombu.utils.json.dumps` does with an encoder that it makes anew for each message.
+_dumps = JSONEncoder().encode
 
 _outgoing: ContextVar[Task] = ContextVar("outgoing")
 
@@ -47,6 +51,7 @@ class Here:
     """What this process, as a worker, tells the broker with each claim."""
 
     worker: str = ""
+    device: str = ""
     warmth: Callable[[], Warmth] = Warmth
     in_hand: set[str] = field(default_factory=set)  #: tasks that were delivered and not yet acknowledged
 
@@ -61,9 +66,12 @@ def register() -> None:
         kombu_transports._transport_cache.pop(scheme, None)
 
 
-def identify(worker: str) -> None:
-    """Name the worker that this process is; its heartbeat must use the same name. No two workers may share one."""
-    _here.worker = worker
+def identify(worker: str, device: str = "") -> None:
+    """Name the worker that this process is, and the device on which, as its tasks are told, they have started.
+
+    Its heartbeat must use the same name, and no two workers may share one. Without a device the tasks are told nothing.
+    """
+    _here.worker, _here.device = worker, device
 
 
 def set_warmth(warmth: Callable[[], Warmth]) -> None:
@@ -142,9 +150,19 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types
     #: What the connection that consumes is waiting for: the answer to a claim, a bell, or, as kombu has it, a list.
     _awaited = "list"
 
+    _sender: Any = None  # Any: a client as kombu makes it
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: kombu's own
         super().__init__(*args, **kwargs)
         self._parameters = self._connparams()
+
+    def _create_client(self, asynchronous: bool = False) -> Any:  # Any: a client as kombu makes it
+        """kombu makes one for each message, which takes longer than to send it; here each pool has one."""
+        if asynchronous:
+            return super()._create_client(asynchronous)
+        if self._sender is None or self._sender.connection_pool is not self.pool:
+            self._sender = super()._create_client()
+        return self._sender
 
     @cached_property
     def ranked_queue(self) -> Queue:
@@ -165,12 +183,19 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types
         task = _outgoing.get(None)
         if task is None:
             raise TypeError(f"{queue} takes tasks of Spaces only; send them with spaces.farm.celery_app.submit")
-        message["properties"]["delivery_tag"] = task.id
-        self._sending_queue.push(task, dumps(message).encode())
+        self._sending_queue.push(task, _dumps(message).encode())
+
+    def _next_delivery_tag(self) -> str:  # by which `Transport` and Celery know a message: a task's is its id
+        task = _outgoing.get(None)
+        return str(super()._next_delivery_tag()) if task is None else task.id
+
+    @property
+    def _sending_queue(self) -> Queue:
+        return self._sending.queue
 
     @cached_property
-    def _sending_queue(self) -> Queue:
-        return Queue(self._create_client())
+    def _sending(self) -> Sending:
+        return Sending(lambda: self.Client(connection_pool=self.pool, single_connection_client=True))
 
     # -- receiving: claim; if there is nothing, wait for the bell; when it rings, claim again
 
@@ -210,16 +235,21 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types
         raise Empty
 
     def _on_bell(self, reply: tuple[bytes, bytes] | None) -> bool:
-        name = "" if reply is None else reply[0].decode()
-        if reply is None or name in self._all_bells:
+        if reply is None:
             raise Empty  # and kombu starts anew, with a claim
+        name = reply[0].decode()
+        if name in self._all_bells:
+            if self._consumes_ranked:
+                self._send_claim()  # at once: whoever rang waits, and kombu's loop would see to other things first
+            raise Empty
         self.connection._deliver(loads(reply[1].decode()), name.rsplit(self.sep, 1)[0])
         return True
 
     def _send_claim(self, command: str = "EVALSHA") -> None:
         queue, sizes = self.ranked_queue, [RANKED[name] for name in self.active_queues if is_ranked(name)]
         script = queue.scripts.get("claim").sha if command == "EVALSHA" else source("claim", queue.keys)
-        arguments = queue.claim_arguments(_here.worker, sizes, _here.warmth(), _here.in_hand, queue.rules.hold)
+        terms = _here.warmth(), _here.in_hand, queue.rules.hold, _here.device
+        arguments = queue.claim_arguments(_here.worker, sizes, *terms)
         self._send("claim", command, script, 1, queue.keys.workers(), *arguments)
 
     def _send_wait(self, at_most: float) -> None:
@@ -261,7 +291,8 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types
     def _get(self, queue: str) -> Any:  # Any: a kombu message
         if not is_ranked(queue):
             return super()._get(queue)
-        claimed = self.ranked_queue.claim(_here.worker, [RANKED[queue]], _here.warmth(), _here.in_hand)
+        terms = _here.warmth(), _here.in_hand, 0.0, _here.device
+        claimed = self.ranked_queue.claim(_here.worker, [RANKED[queue]], *terms)
         if claimed is None:
             raise Empty
         _here.in_hand.add(claimed.lease.task.id)

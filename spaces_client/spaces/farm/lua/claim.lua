@@ -7,6 +7,7 @@
 --       4 seconds to a ready child of each Space known here, msgpack map  5 the same of any other Space
 --       6 ids of the tasks that it has in hand, msgpack list; '' where the worker does not keep account
 --       7 longest moment that a task is left to another; 0 where the worker does not wait for bells after this
+--       8 the event `Started`, packed, which is the first that the task says on this worker; '' for none
 -- Returns id, size, message, task, attempt; or seconds, as text, after which to claim again what is left till then; or
 --       nothing, and then the bells of these sizes are silent
 
@@ -107,6 +108,7 @@ local function take(id)
   redis.call('HSET', name, 'state', 'running', 'worker', worker, 'started_at', now, 'batch', 0)
   redis.call('SADD', keys.held(worker), id)
   redis.call('DEL', keys.credit(id))
+  if ARGV[8] ~= '' then write(id, ARGV[8], attempt) end
   for _, key in ipairs({ name, keys.events(id), keys.held(worker) }) do redis.call('EXPIRE', key, WAITING) end
   return { id, task[1], task[2], task[3], attempt }
 end

@@ -5,22 +5,22 @@ local function server_time()
   return tonumber(time[1]) + tonumber(time[2]) / 1000000
 end
 
--- Wake one idle worker. More tokens than workers would only make them look in vain.
+-- Wake one idle worker. More tokens than workers would only make them look in vain; the oldest says how long they last,
+-- for a worker that is idle looks by itself meanwhile.
 local function ring(size)
   local bell = keys.bell(size)
-  if redis.call('LLEN', bell) < 64 then
-    redis.call('LPUSH', bell, '1')
-    redis.call('EXPIRE', bell, WAITING)
-  end
+  if redis.call('LLEN', bell) < 64 and redis.call('LPUSH', bell, '1') == 1 then redis.call('EXPIRE', bell, WAITING) end
+end
+
+local function insert(queue, score, id)
+  redis.call('ZADD', queue, score, id)
+  redis.call('EXPIRE', queue, WAITING)
 end
 
 local function enqueue(id, size, space, score, arrived_at)
-  for _, queue in ipairs({ keys.queue(size), keys.waiting(size, space) }) do
-    redis.call('ZADD', queue, score, id)
-    redis.call('EXPIRE', queue, WAITING)
-  end
-  redis.call('ZADD', keys.arrivals(), arrived_at, id)
-  redis.call('EXPIRE', keys.arrivals(), WAITING)
+  insert(keys.queue(size), score, id)
+  insert(keys.waiting(size, space), score, id)
+  insert(keys.arrivals(), arrived_at, id)
   ring(size)
 end
 
@@ -54,7 +54,7 @@ local function finish(id, state, event, charged)
   local name = keys.task(id)
   local task = redis.call('HMGET', name, 'state', 'size', 'space', 'client', 'worker', 'attempt')
   if task[1] == 'queued' then dequeue(id, task[2], task[3]) end
-  if task[4] then redis.call('SREM', keys.client(task[4]), id) end
+  if (task[4] or '') ~= '' then redis.call('SREM', keys.client(task[4]), id) end
   if task[5] then redis.call('SREM', keys.held(task[5]), id) end
   write(id, event, task[6])
   local now = server_time()
