@@ -27,6 +27,7 @@ from spaces.config import without_secrets
 from spaces.errors import SpacesError
 from spaces_workers import environment
 from spaces_workers.channel import Channel, ChannelClosed
+from spaces_workers.isolation import MODULE
 from spaces_workers.lifeline import tied
 from spaces_workers.messages import (
     Adopt,
@@ -220,7 +221,7 @@ class Nursery:
         self._retire_other_revisions(spec)
         ours, theirs = Channel.pair()
         os.set_inheritable(theirs.fileno(), True)
-        command = [spec.python, "-m", "spaces_workers.zygote", str(theirs.fileno())]
+        command = [spec.python, *MODULE, "spaces_workers.zygote", str(theirs.fileno())]
         with open(self._log_dir / f"{spec.space}.log", "ab") as log:
             process = subprocess.Popen(
                 tied(command),
