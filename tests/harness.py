@@ -34,6 +34,9 @@ from spaces_workers.isolation import prepare
 
 T = TypeVar("T")
 
+#: The version that pages run on, in an environment of their own; empty: the one of the tests.
+GRADIO = os.environ.get("TEST_GRADIO", "")
+
 SPACES = Path(__file__).parent / "spaces"
 FARM_KEY = bytes(range(32))
 
@@ -156,6 +159,11 @@ def farm(folder: Path) -> Iterator[Farm]:
     wait_until(lambda: not leftovers(before, folder), patience=10)
 
 
+def shown_title(title: str) -> str:
+    """What a page shows over an error of this title; Gradio 4 has the same one for all."""
+    return "Error" if GRADIO.startswith("4.") else title
+
+
 def leftovers(before: set[int], folder: Path) -> list[str]:
     """Processes of a farm in this folder that were not there before, as text."""
     found = []
@@ -171,15 +179,14 @@ def leftovers(before: set[int], folder: Path) -> list[str]:
 
 @cache
 def _python_of_spaces() -> tuple[Path, dict[str, str]]:
-    """What Spaces run with: as the tests do, or with the Gradio of $TEST_GRADIO in an environment of their own."""
-    version = os.environ.get("TEST_GRADIO")
-    if not version:
+    """What Spaces run with: as the tests do, or with that Gradio in an environment of their own."""
+    if not GRADIO:
         return Path(sys.executable), {}
     state_dir = Path(tempfile.gettempdir(), "zerofarm-test-gradio")
-    folder = state_dir / f"gradio-{version}"
+    folder = state_dir / f"gradio-{GRADIO}"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "app.py").touch()
-    (folder / "requirements.txt").write_text(f"gradio=={version}\n")
+    (folder / "requirements.txt").write_text(f"gradio=={GRADIO}\n")
     own = prepare(Source(folder / "app.py"), state_dir, print)
     return own.python, dict(own.variables)
 

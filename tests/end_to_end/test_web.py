@@ -19,6 +19,8 @@ from gradio_client.exceptions import AppError
 from spaces.farm.task import State
 from tests.harness import Farm, wait_until
 
+QUEUE = "ZeroGPU queue"
+
 
 def states(farm: Farm) -> list[str]:
     """The states of all tasks that the broker remembers."""
@@ -144,7 +146,7 @@ def toasts(lines: Iterator[str]) -> list[str]:
     told = []
     for line in lines:
         message = json.loads(line.removeprefix("data: ") or "{}")
-        if message.get("title") == "ZeroGPU queue":
+        if message.get("msg") == "log" and message.get("title", QUEUE) == QUEUE:  # Gradio 4 has no titles
             told.append(message["log"])
         if message.get("msg") == "process_completed":
             return told

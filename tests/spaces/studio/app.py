@@ -15,7 +15,7 @@ def greet(name, progress=gr.Progress()):
     for step in range(3):
         progress((step, 3), desc=f"step {step}")
         time.sleep(0.3)
-    gr.Info(f"greeting {name}", title="Greeter")
+    gr.Info(f"greeting {name}")
     return f"Hello {name}"
 
 
@@ -37,7 +37,7 @@ def count(n, pause):
 
 @spaces.GPU
 def refuse():
-    raise gr.Error("too dark", title="Photographer", duration=3)
+    raise gr.Error("too dark", duration=3)
 
 
 @spaces.GPU
