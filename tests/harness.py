@@ -128,11 +128,19 @@ class Farm:
         for worker in self.workers:
             worker.wait(PATIENCE)
 
-    def restart_broker(self) -> None:
-        """Kill the broker and start it again on the same data and address."""
+    def kill_broker(self) -> None:
+        """From now on nothing answers at the broker's address."""
         assert isinstance(self.broker, EmbeddedBroker)
         os.kill(self.broker.server.pid, signal.SIGKILL)
         self.broker.stop()
+
+    def restart_broker(self) -> None:
+        """Kill the broker and start it again on the same data and address."""
+        self.kill_broker()
+        self.revive_broker()
+
+    def revive_broker(self) -> None:
+        """Start the broker that was killed."""
         self.broker = find_broker(self.folder / "broker")
 
     def stop(self) -> None:

@@ -24,7 +24,7 @@ import psutil
 
 from spaces import config
 from spaces.config import without_secrets
-from spaces.errors import SpacesError
+from spaces.errors import ScriptFailed, SpacesError
 from spaces_workers import environment
 from spaces_workers.channel import Channel, ChannelClosed
 from spaces_workers.isolation import MODULE
@@ -50,10 +50,6 @@ BURIAL_PATIENCE = 3.0
 
 #: Seconds to wait for a nursery that was just started.
 START_PATIENCE = 15.0
-
-
-class ZygoteFailure(SpacesError):
-    """A Space's script failed in its zygote; the message has its traceback."""
 
 
 # --- the worker's side ------------------------------------------------------------------------------------------------
@@ -85,7 +81,7 @@ def ensure(run_dir: Path, log_dir: Path) -> subprocess.Popen[bytes] | None:
 
 
 def connect(run_dir: Path, zygote: ZygoteSpec) -> Channel:
-    """A channel to a Space's zygote, which is made first if need be (seconds). Raises ZygoteFailure, ChannelClosed."""
+    """A channel to a Space's zygote, which is made first if need be (seconds). Raises ScriptFailed, ChannelClosed."""
     with _dial(run_dir) as nursery:
         nursery.send(Connect(zygote))
         answer, fd = nursery.receive_with_fd()
@@ -93,7 +89,9 @@ def connect(run_dir: Path, zygote: ZygoteSpec) -> Channel:
         case Connected() if fd is not None:
             return Channel.from_fd(fd)
         case Unmade(traceback):
-            raise ZygoteFailure(f"Space {zygote.space!r} failed while its script ran in the worker:\n{traceback}")
+            raise ScriptFailed(
+                f"the script of Space {zygote.space!r} failed in the worker; its log has the traceback\n{traceback}"
+            )
         case _:
             raise TypeError(f"a nursery does not answer {type(answer).__name__}")
 
