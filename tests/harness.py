@@ -167,11 +167,6 @@ def farm(folder: Path) -> Iterator[Farm]:
     wait_until(lambda: not leftovers(before, folder), patience=10)
 
 
-def shown_title(title: str) -> str:
-    """What a page shows over an error of this title; Gradio 4 has the same one for all."""
-    return "Error" if GRADIO.startswith("4.") else title
-
-
 def leftovers(before: set[int], folder: Path) -> list[str]:
     """Processes of a farm in this folder that were not there before, as text."""
     found = []

@@ -8,10 +8,10 @@ from contextlib import closing
 import pytest
 from gradio_client import Client
 from gradio_client.client import Job
-from gradio_client.exceptions import AppError
 
 from spaces.farm import settings
-from tests.harness import Farm, farm, shown_title, wait_until
+from tests.end_to_end.pages import CLIENT, fails, refused
+from tests.harness import Farm, farm, wait_until
 
 SETTINGS = """
 [limits]
@@ -20,8 +20,6 @@ farm_queue = 3
 longest_wait = 3
 payload_bytes = 65536
 """
-
-CLIENT = "ZeroGPU client error"
 
 
 @pytest.fixture(scope="module")
@@ -42,23 +40,16 @@ def queued(limited: Farm) -> Iterator[Client]:
         yield visitor
 
 
-def refused(visitor: Client, function: str, text: str, words: str, title: str = CLIENT) -> None:
-    """Press a button, and read this instead of an answer."""
-    with pytest.raises(AppError, match=words) as caught:
-        visitor.predict(text, api_name=f"/{function}")
-    assert caught.value.title == shown_title(title)
-
-
 def test_a_visitor_reads_how_long_a_task_may_wait(queued: Client) -> None:
     words = r"queued\.shout was cancelled: it waited longer than 3 s, and no task may wait longer in this farm"
-    refused(queued, "shout", "hello", words, "ZeroGPU queue timeout")
+    refused(queued, "/shout", "hello", words=words, title="ZeroGPU queue timeout")
 
 
 def test_a_visitor_reads_that_the_queue_of_the_space_is_full(queued: Client, limited: Farm) -> None:
     waiting = [queued.submit("hello", api_name="/shout") for _ in range(2)]
     wait_until(lambda: limited.queue.depth("large") == 2)
     words = r"queued\.shout was not queued: 2 tasks of queued wait, and no more than 2 may\. Try again later"
-    refused(queued, "shout", "hello", words)
+    refused(queued, "/shout", "hello", words=words, title=CLIENT)
     given_up(waiting)
 
 
@@ -68,24 +59,25 @@ def test_a_visitor_reads_that_the_queue_of_the_farm_is_full(queued: Client, limi
         waiting = [queued.submit("hello", api_name="/shout"), *(other.submit("Ada", api_name="/later") for _ in "12")]
         wait_until(lambda: limited.queue.depth("large") == 3)
         words = r"queued\.shout was not queued: 3 tasks wait in this farm, and no more than 3 may\. Try again later"
-        refused(queued, "shout", "hello", words)
+        refused(queued, "/shout", "hello", words=words, title=CLIENT)
         given_up(waiting)
 
 
 def test_a_visitor_reads_how_large_arguments_may_be(queued: Client) -> None:
     words = r"queued\.shout was not queued: its arguments have 97\.8 KiB, and no more than 64 KiB may be sent"
-    refused(queued, "shout", "x" * 100_000, words)
+    refused(queued, "/shout", "x" * 100_000, words=words, title=CLIENT)
 
 
 def test_a_visitor_reads_which_sizes_there_are(queued: Client, limited: Farm) -> None:
     limited.queue.leases.beat("a slice of a GPU", {"sizes": ["large"]})
-    words = r"it needs a GPU of size 'xlarge', and the workers of this farm serve 'large'"
-    refused(queued, "shout_on_a_whole_gpu", "hello", rf"queued\.shout_on_a_whole_gpu was not queued: {words}")
+    words = (
+        r"\.shout_on_a_whole_gpu was not queued: it needs a GPU of size 'xlarge', and the workers of this farm serve"
+    )
+    refused(queued, "/shout_on_a_whole_gpu", "hello", words=f"{words} 'large'", title=CLIENT)
     limited.queue.leases.leave("a slice of a GPU")
 
 
 def given_up(waiting: list[Job]) -> None:
     """Let those who wait be told that they wait in vain."""
     for job in waiting:
-        with pytest.raises(AppError, match="waited longer"):
-            job.result(timeout=60)
+        fails(job, words="waited longer", title="ZeroGPU queue timeout")
