@@ -17,7 +17,7 @@ SETTINGS = """
 [limits]
 space_queue = 2
 farm_queue = 3
-longest_wait = 3
+longest_wait = 5
 payload_bytes = 65536
 """
 
@@ -41,7 +41,7 @@ def queued(limited: Farm) -> Iterator[Client]:
 
 
 def test_a_visitor_reads_how_long_a_task_may_wait(queued: Client) -> None:
-    words = r"queued\.shout was cancelled: it waited longer than 3 s, and no task may wait longer in this farm"
+    words = r"queued\.shout was cancelled: it waited longer than 5 s, and no task may wait longer in this farm"
     refused(queued, "/shout", "hello", words=words, title="ZeroGPU queue timeout")
 
 

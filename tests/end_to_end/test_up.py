@@ -42,7 +42,11 @@ class Up:
         with self._events.open("wb") as output, self._errors.open("wb") as errors:
             command = [*zerofarm(), "up", *arguments, "--json", "--port", "0", "--state-dir", str(self.state_dir)]
             self.process = subprocess.Popen(
-                [*command, "--run-dir", str(folder / "run")], stdout=output, stderr=errors, env=without_a_farm()
+                [*command, "--run-dir", str(folder / "run")],
+                stdout=output,
+                stderr=errors,
+                env=without_a_farm(),
+                cwd=_in_the_way(folder),
             )
 
     @property
@@ -93,8 +97,16 @@ class Up:
         return self.process.wait(STOP_PATIENCE)
 
 
+def _in_the_way(folder: Path) -> Path:
+    """A folder for the operator to be in, with a module of our package's name."""
+    (folder / "here").mkdir()
+    (folder / "here" / "spaces.py").write_text("raise RuntimeError('not this one')")
+    return folder / "here"
+
+
 def zerofarm() -> list[str]:
-    return [sys.executable, "-m", "spaces_workers.cli"]
+    """As the console script, which does not look for modules where the operator is."""
+    return [sys.executable, "-P", "-m", "spaces_workers.cli"]
 
 
 def without_a_farm() -> dict[str, str]:

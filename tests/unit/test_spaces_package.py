@@ -35,7 +35,7 @@ def before(folder: Path) -> str:
 
 def space(folder: Path, **files: str) -> Path:
     folder.mkdir(exist_ok=True)
-    for name, text in {"app.py": ""}.items() | files.items():
+    for name, text in ({"app.py": ""} | files).items():
         (folder / name).write_text(text)
     return folder
 

@@ -69,7 +69,7 @@ def ensure(run_dir: Path, log_dir: Path) -> subprocess.Popen[bytes] | None:
     """Start this host's nursery unless there is one. The one who gets a process owns it: it dies with its starter."""
     if _answers(run_dir):
         return None
-    command = [sys.executable, "-m", "spaces_workers.nursery", str(run_dir), str(log_dir)]
+    command = [sys.executable, *MODULE, "spaces_workers.nursery", str(run_dir), str(log_dir)]
     process = subprocess.Popen(tied(command), env=without_secrets(), stdin=subprocess.DEVNULL)
     deadline = time.monotonic() + START_PATIENCE
     while not _answers(run_dir):
