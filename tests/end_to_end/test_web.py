@@ -118,6 +118,12 @@ def test_a_visitor_who_waits_is_told_so_and_one_who_does_not_is_not(
     assert told == ["Waiting for a GPU to become available", "Successfully acquired a GPU"]
 
 
+def test_a_visitor_is_warned_before_a_task_is_stopped(studio: str) -> None:
+    """At four fifths of its time, where at least 2 s are left."""
+    with browsing(studio, "dawdle") as words:
+        wait_until(lambda: "dawdle has used 8 of its 10 s and is stopped after them" in next(words))
+
+
 def test_a_stream_of_a_visitor_who_leaves_is_closed(studio: str, web_farm: Farm) -> None:
     with browsing(studio, "count", 100_000, 0.01) as words:
         wait_until(lambda: "process_generating" in next(words))

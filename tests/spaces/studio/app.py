@@ -58,6 +58,11 @@ def overrun():
     time.sleep(60)
 
 
+@spaces.GPU(duration=10)
+def dawdle():
+    time.sleep(60)
+
+
 @spaces.GPU
 async def later(name):
     return f"later {name}"
@@ -84,6 +89,7 @@ with gr.Blocks() as demo:
         (fail, []),
         (hold, [number, note]),
         (overrun, []),
+        (dawdle, []),
         (later, [name]),
         (plain, [name]),
         (with_lock, []),
