@@ -20,7 +20,7 @@ TORCH_INDEX ?= $(if $(wildcard /proc/driver/nvidia/version),,https://download.py
 
 BENCHMARKS ?= latency payload ranking waiting warmth depth throughput recovery broker
 GRADIO_TESTS := $(addprefix tests/end_to_end/test_,web.py patterns.py import_calls.py files.py globals.py launch.py \
-	errors.py refusals.py farm_faults.py quota.py weights.py)
+	errors.py refusals.py farm_faults.py quota.py weights.py) tests/processes/test_aoti.py
 
 .PHONY: install up test test-gradio-5 test-gradio-4 test-official lint bench clean chromium
 
