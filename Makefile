@@ -19,7 +19,8 @@ PYTHON ?= $(shell for each in python3.11 python3.12 python3.13 python3; do \
 TORCH_INDEX ?= $(if $(wildcard /proc/driver/nvidia/version),,https://download.pytorch.org/whl/cpu)
 
 BENCHMARKS ?= latency payload ranking waiting forecasts warmth warmth_weight depth throughput recovery broker swap
-GRADIO_TESTS := $(addprefix tests/end_to_end/test_,web.py patterns.py import_calls.py files.py launch.py)
+GRADIO_TESTS := $(addprefix tests/end_to_end/test_,web.py patterns.py import_calls.py files.py globals.py launch.py \
+	errors.py refusals.py farm_faults.py quota.py weights.py) tests/processes/test_aoti.py
 
 .PHONY: install up test test-gradio-5 test-gradio-4 test-official lint bench clean chromium
 

@@ -34,6 +34,9 @@ from spaces_workers.isolation import prepare
 
 T = TypeVar("T")
 
+#: The version that pages run on, in an environment of their own; empty: the one of the tests.
+GRADIO = os.environ.get("TEST_GRADIO", "")
+
 SPACES = Path(__file__).parent / "spaces"
 FARM_KEY = bytes(range(32))
 
@@ -135,11 +138,19 @@ class Farm:
         for worker in self.workers:
             worker.wait(PATIENCE)
 
-    def restart_broker(self) -> None:
-        """Kill the broker and start it again on the same data and address."""
+    def kill_broker(self) -> None:
+        """From now on nothing answers at the broker's address."""
         assert isinstance(self.broker, EmbeddedBroker)
         os.kill(self.broker.server.pid, signal.SIGKILL)
         self.broker.stop()
+
+    def restart_broker(self) -> None:
+        """Kill the broker and start it again on the same data and address."""
+        self.kill_broker()
+        self.revive_broker()
+
+    def revive_broker(self) -> None:
+        """Start the broker that was killed."""
         self.broker = find_broker(self.folder / "broker")
 
     def stop(self) -> None:
@@ -181,15 +192,14 @@ def leftovers(before: set[int], folder: Path) -> list[str]:
 
 @cache
 def _python_of_spaces() -> tuple[Path, dict[str, str]]:
-    """What Spaces run with: as the tests do, or with the Gradio of $TEST_GRADIO in an environment of their own."""
-    version = os.environ.get("TEST_GRADIO")
-    if not version:
+    """What Spaces run with: as the tests do, or with that Gradio in an environment of their own."""
+    if not GRADIO:
         return Path(sys.executable), {}
     state_dir = Path(tempfile.gettempdir(), "zerofarm-test-gradio")
-    folder = state_dir / f"gradio-{version}"
+    folder = state_dir / f"gradio-{GRADIO}"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "app.py").touch()
-    (folder / "requirements.txt").write_text(f"gradio=={version}\n")
+    (folder / "requirements.txt").write_text(f"gradio=={GRADIO}\n")
     own = prepare(Source(folder / "app.py"), state_dir, print)
     return own.python, dict(own.variables)
 

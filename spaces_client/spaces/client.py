@@ -68,6 +68,17 @@ class FarmConnection:
             self.payloads.discard(task.arguments)
             raise
 
+    @contextmanager
+    def submitting(self, label: str) -> Iterator[None]:
+        """Within this, a broker that does not answer whatever must be asked of it first is a FarmUnavailable."""
+        from spaces.farm.celery_app import not_queued
+        from spaces.farm.scripts import AWAY
+
+        try:
+            yield
+        except AWAY as error:
+            raise not_queued(self._celery, label, error) from error
+
     def events(self, task: Task) -> EventReader:
         from spaces.farm.stream import EventReader
 
@@ -177,15 +188,22 @@ class FarmClient:
     def submit(
         self, function: GPUFunction, args: Sequence[Any], kwargs: Mapping[str, Any], time_limit: float
     ) -> TaskHandle:
-        """Queue a call of a function of this Space."""
+        """Queue a call of a function of this Space. Raises FarmUnavailable, RefusedError; then nothing was queued."""
         farm = self._farm
+        with farm.submitting(f"{space_name()}.{function.name}"):
+            task = self._task(function, args, kwargs, time_limit)
+            farm.submit(task)
+        handle = TaskHandle(task, farm, current_visitor())
+        return handle if self._launched else RecordedHandle(handle, space_codec(), self._calls.append)
+
+    def _task(self, function: GPUFunction, args: Sequence[Any], kwargs: Mapping[str, Any], time_limit: float) -> Task:
         changed = [self._globals.packed()] if self._globals else []
         visitor = self._visitor  # before the arguments are written anywhere: it may fail
         record = self._record if self._launched and self._record else self._register()
-        task = Task(
+        return Task(
             space=record.name,
             function=function.name,
-            arguments=farm.payloads.of_call(str(function.name), function.signature, args, kwargs, *changed),
+            arguments=self._farm.payloads.of_call(str(function.name), function.signature, args, kwargs, *changed),
             revision=record.revision,
             yields=function.yields,
             size=function.size,
@@ -196,9 +214,6 @@ class FarmClient:
             host=self._settings.host,
             visitor=visitor,
         )
-        farm.submit(task)
-        handle = TaskHandle(task, farm, current_visitor())
-        return handle if self._launched else RecordedHandle(handle, space_codec(), self._calls.append)
 
 
 _stand_in: Any = None  # Any: whatever a test puts in place of a FarmClient

@@ -11,9 +11,11 @@
     ├── WaitTimeout          `handle.result(timeout)` gave up waiting         (also a TimeoutError)
     └── TaskError            the task was accepted and did not succeed
         ├── TaskCancelled    someone stopped it: visitor, author, operator
+        │   └── QueueTimeout it waited longer than a task of this farm may
         ├── TimeLimitExceeded it ran longer than the function asked for
         ├── ChildCrashed     its process died: signal, exit or lack of memory
         ├── TaskLost         the workers that took it died
+        ├── ScriptFailed     the script of its Space failed in the worker
         └── RemoteError      the function raised something that cannot be rebuilt here
 
 An error that the function itself raised arrives as itself, with a `RemoteTraceback` as its cause.
@@ -74,6 +76,12 @@ class TaskCancelled(TaskError):
     """The task was cancelled before it ended."""
 
 
+class QueueTimeout(TaskCancelled):
+    """The task was cancelled by the farm because no worker took it for as long as a task may wait."""
+
+    title = "ZeroGPU queue timeout"
+
+
 class TimeLimitExceeded(TaskError):
     """The task was stopped because it ran longer than the duration that its function asked for."""
 
@@ -84,6 +92,13 @@ class ChildCrashed(TaskError):
 
 class TaskLost(TaskError):
     """The workers that held the task died, as often as a task may be attempted."""
+
+
+class ScriptFailed(TaskError):
+    """The script of a Space failed where a worker ran it, so that there is nothing to run the task.
+
+    As the worker raises it, the text goes on with the script's traceback; whoever called has that as its cause.
+    """
 
 
 class RemoteError(TaskError):

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NoReturn
 
-from spaces import config
+from spaces import config, in_effect
 from spaces.config import Role
 from spaces.imports import when_imported
 
@@ -105,9 +105,10 @@ def _forget_zero_gpu(utils: ModuleType) -> None:
 
 
 def _at_launch() -> None:
+    in_effect.tell_at_launch()
     if _take_over is not None:
         _take_over()
-    if config.current().role is Role.WEB:
+    if config.current().role is Role.WEB and not in_effect.replaced():
         from spaces.client import current_client
 
         current_client().serve_space()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -9,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Self
 from spaces import config
 from spaces.client import FarmConnection
 from spaces.duration import DEFAULT_DURATION, Seconds, seconds
-from spaces.errors import FarmUnavailable
 from spaces.farm.task import Task
 from spaces.gradio import current_visitor
 from spaces.handle import TaskHandle
@@ -46,10 +46,22 @@ class Farm:
         its Space, so here it gets 60 s. Raises RefusedError for a Space or a function that the farm does not know, and
         FarmUnavailable.
         """
-        record = self._record(space)
+        with self._farm.submitting(f"{space}.{function}"):
+            task = self._task(self._farm.registry.find(space), function, args, kwargs, duration)
+            self._farm.submit(task)
+        return TaskHandle(task, self._farm, current_visitor())
+
+    def _task(
+        self,
+        record: SpaceRecord,
+        function: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        duration: Seconds | None,
+    ) -> Task:
         wanted = record.function(function)
         time_limit = seconds(duration if duration is not None else wanted.duration or DEFAULT_DURATION)
-        task = Task(
+        return Task(
             space=record.name,
             function=wanted.name,
             arguments=self._farm.payloads.of_call(function, None, args, kwargs),
@@ -62,17 +74,6 @@ class Farm:
             host=self._host,
             visitor=current_identity(self._farm.queue.rules.quota),
         )
-        self._farm.submit(task)
-        return TaskHandle(task, self._farm, current_visitor())
-
-    def _record(self, space: str) -> SpaceRecord:
-        from redis.exceptions import ConnectionError as BrokerGone
-        from redis.exceptions import TimeoutError as BrokerSilent
-
-        try:
-            return self._farm.registry.find(space)
-        except (BrokerGone, BrokerSilent) as error:
-            raise FarmUnavailable(f"the farm's broker does not answer: {error}") from error
 
     def close(self) -> None:
         """Close the connections; tasks that were submitted go on."""

@@ -11,9 +11,8 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 
 from spaces.farm.task import State
+from tests.end_to_end.pages import CLIENT, WORKER, fails, refused
 from tests.harness import Farm, wait_until
-
-WORKER, CLIENT = "ZeroGPU worker error", "ZeroGPU client error"
 
 
 @pytest.fixture(scope="module")
@@ -46,18 +45,14 @@ ENDS = {
 @pytest.mark.parametrize("name", ENDS)
 def test_a_visitor_reads_the_reason(errors: Client, name: str) -> None:
     title, words = ENDS[name]
-    with pytest.raises(AppError, match=words) as caught:
-        errors.predict(api_name=f"/{name}")
-    assert caught.value.title == title
+    refused(errors, f"/{name}", words=words, title=title)
 
 
 def test_a_visitor_reads_who_cancelled(errors: Client, web_farm: Farm) -> None:
     job = errors.submit(api_name="/hold")
     (task,) = wait_until(lambda: running(web_farm))
     web_farm.queue.cancel(task, "an operator needs the GPU")
-    with pytest.raises(AppError, match=r"errors\.hold was cancelled: an operator needs the GPU") as caught:
-        job.result(timeout=30)
-    assert caught.value.title == WORKER
+    fails(job, words=r"errors\.hold was cancelled: an operator needs the GPU", title=WORKER)
 
 
 def test_a_function_s_own_words_are_shown_where_its_author_allows_it(errors: Client, web_farm: Farm) -> None:

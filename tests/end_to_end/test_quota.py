@@ -7,18 +7,21 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from gradio_client import Client
-from gradio_client.exceptions import AppError
 
 from spaces.farm import settings
 from spaces.farm.queue import Queue
 from spaces.farm.quota import Ledger
 from spaces.farm.task import State
 from spaces_workers.cli import main
+from tests.end_to_end.pages import refused
 from tests.harness import Farm, farm, wait_until
+
+EXCEEDED = "ZeroGPU quota exceeded"
 
 SETTINGS = """
 [quota]
@@ -33,6 +36,10 @@ parallel = 2
 
 [tiers.member]
 daily = 3600
+longest = 100
+
+[tiers.space]
+daily = 60
 
 [visitors]
 grace = "member"
@@ -73,6 +80,11 @@ def ada(page: str) -> Iterator[Client]:
     client.close()
 
 
+def used(farm: Farm, visitor: str, seconds: float) -> None:
+    """Have a visitor, whose day runs, have used so much of it."""
+    farm.redis.hset(farm.queue.keys.usage(visitor), "used", seconds)
+
+
 def visitors(ledger: Ledger) -> list[str]:
     return [each.visitor for each in ledger.all()]
 
@@ -101,11 +113,53 @@ def test_a_visitor_reads_what_was_requested_what_is_left_and_when_there_is_more(
     ada: Client, metered: Farm, ledger: Ledger
 ) -> None:
     ada.predict(0, api_name="/work")
-    metered.redis.hset(metered.queue.keys.usage("user:ada"), "used", 59.5)
-    with pytest.raises(
-        AppError, match=r"exceeded your user ZeroGPU quota \(\d+s requested vs. 0s left\). Try again in 2"
-    ):
-        ada.predict(0, api_name="/work")
+    used(metered, "user:ada", 59.5)
+    words = r"exceeded your user ZeroGPU quota \(\d+s requested vs. 0s left\)\. Try again in 2\d:\d\d:\d\d\."
+    refused(ada, "/work", 0, words=words, title=EXCEEDED)
+
+
+@pytest.mark.parametrize(("name", "password", "most"), [("ada", "lovelace", "60s a day"), ("grace", "hopper", "100s")])
+def test_a_visitor_reads_how_long_a_task_of_theirs_may_ever_be(
+    page: str, ledger: Ledger, name: str, password: str, most: str
+) -> None:
+    words = rf"^The requested GPU duration \(120s\) is larger than the maximum allowed \({most}\)$"
+    with closing(Client(page, auth=(name, password), verbose=False)) as visitor:
+        refused(visitor, "/work_long", words=words, title="ZeroGPU illegal duration")
+
+
+def test_a_visitor_reads_how_many_tasks_of_theirs_may_run_at_once(ada: Client, ledger: Ledger, tmp_path: Path) -> None:
+    end = str(tmp_path / "end")
+    jobs = [ada.submit(end, api_name="/work_until") for _ in range(2)]
+    wait_until(lambda: ledger.standing("user:ada").tasks == 2)
+    words = (
+        r"^You have too many ZeroGPU tasks: 2 of yours wait or run, as many as your user quota allows\. Try again once"
+    )
+    refused(ada, "/work_until", end, words=words, title=EXCEEDED)
+    Path(end).touch()
+    assert [job.result(timeout=60) for job in jobs] == ["done", "done"]
+
+
+def test_a_visitor_reads_that_the_rest_is_allocated_to_tasks_of_theirs(
+    ada: Client, metered: Farm, ledger: Ledger, tmp_path: Path
+) -> None:
+    end = str(tmp_path / "end")
+    ada.predict(0, api_name="/work")
+    used(metered, "user:ada", 30.0)
+    job = ada.submit(end, api_name="/work_on_until")
+    wait_until(lambda: ledger.standing("user:ada").tasks == 1)
+    words = r"exceeded your user ZeroGPU quota \(20s requested vs\. 10s left\): the rest is allocated to tasks of yours"
+    refused(ada, "/work_on_until", end, words=words, title=EXCEEDED)
+    Path(end).touch()
+    assert job.result(timeout=60) == "done"
+
+
+def test_a_visitor_reads_that_the_space_itself_has_used_its_share(ada: Client, metered: Farm, ledger: Ledger) -> None:
+    """A thread that the Space started for itself acts for nobody."""
+    assert ada.predict(api_name="/work_of_the_space") == "done"
+    assert visitors(ledger) == ["space:metered"]
+    used(metered, "space:metered", 60.0)
+    refused(ada, "/work_of_the_space", words="exceeded your space ZeroGPU quota", title=EXCEEDED)
+    assert ada.predict(0, api_name="/work") == "done"
 
 
 def test_a_visitor_cannot_make_up_an_address_or_a_token(metered: Farm, ledger: Ledger) -> None:

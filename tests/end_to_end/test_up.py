@@ -42,7 +42,11 @@ class Up:
         with self._events.open("wb") as output, self._errors.open("wb") as errors:
             command = [*zerofarm(), "up", *arguments, "--json", "--port", "0", "--state-dir", str(self.state_dir)]
             self.process = subprocess.Popen(
-                [*command, "--run-dir", str(folder / "run")], stdout=output, stderr=errors, env=without_a_farm()
+                [*command, "--run-dir", str(folder / "run")],
+                stdout=output,
+                stderr=errors,
+                env=without_a_farm(),
+                cwd=_in_the_way(folder),
             )
 
     @property
@@ -64,6 +68,10 @@ class Up:
         wait_until(lambda: self.told("ready") or self.process.poll() is not None, START_PATIENCE)
         assert self.told("ready"), self.errors
         return self.told("ready")[0]
+
+    def log(self, name: str) -> str:
+        """What one of its processes has written."""
+        return (self.state_dir / "logs" / f"{name}.log").read_text()
 
     def pid_of(self, *words: str) -> int:
         """The process of the farm whose command line has these words."""
@@ -89,8 +97,16 @@ class Up:
         return self.process.wait(STOP_PATIENCE)
 
 
+def _in_the_way(folder: Path) -> Path:
+    """A folder for the operator to be in, with a module of our package's name."""
+    (folder / "here").mkdir()
+    (folder / "here" / "spaces.py").write_text("raise RuntimeError('not this one')")
+    return folder / "here"
+
+
 def zerofarm() -> list[str]:
-    return [sys.executable, "-m", "spaces_workers.cli"]
+    """As the console script, which does not look for modules where the operator is."""
+    return [sys.executable, "-P", "-m", "spaces_workers.cli"]
 
 
 def without_a_farm() -> dict[str, str]:
@@ -122,10 +138,10 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 @pytest.fixture(scope="module")
 def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """A farm for the tests that leave it as they find it: two workers, a Space, and one whose script fails."""
+    """A farm for the tests that leave it as they find it: two workers, and Spaces, of which one fails."""
     farm = Up(
         tmp_path_factory.mktemp("up"),
-        *(str(SPACES / "echo"), str(SPACES / "broken")),
+        *(str(SPACES / name) for name in ("echo", "broken", "detached")),
         *("--gpus", "none", "--workers", "2", "--no-flower"),
     )
     try:
@@ -160,7 +176,7 @@ def test_ready_names_everything_that_answers(farm: Up) -> None:
     ready = farm.ready()
     assert sorted(worker["name"].split("@")[0] for worker in ready["workers"]) == ["cpu0", "cpu1"]
     assert {worker["device"] for worker in ready["workers"]} == {"CPU stand-in 0", "CPU stand-in 1"}
-    assert list(ready["spaces"]) == ["echo"]
+    assert sorted(ready["spaces"]) == ["detached", "echo"]
     assert ready["flower"] is None
     with connect(ready["broker"]) as redis:
         assert len(Queue(redis).leases.workers()) == 2
@@ -177,6 +193,15 @@ def test_a_space_that_fails_to_import_is_reported_with_its_traceback_and_stops_n
     (space,) = [space for space in status(farm)["spaces"] if space["name"] == "broken"]
     assert space["page"]["serving"] == "failed"
     assert space["page"]["problem"] == "RuntimeError: the weights are not where they should be"
+
+
+def test_a_space_that_does_without_the_farm_serves_its_page_and_the_operator_is_told(farm: Up) -> None:
+    """Its functions run in the web process, which nobody would notice but for their slowness."""
+    (note,) = [event["text"] for event in farm.events if event["event"] == "note" and "detached" in event["text"]]
+    assert note.startswith("Space detached: the script has put namespace(GPU=<function <lambda>")
+    assert f"ZeroFarm: {note.removeprefix('Space detached: ')}\n" in farm.log("web-detached")
+    pid = farm.pid_of(str(SPACES / "detached" / "app.py"))
+    assert farm.client("detached").predict("hello", api_name="/echo") == f"hello from process {pid}"
 
 
 def test_a_visitor_gets_an_answer_from_a_process_that_is_not_the_web_process(farm: Up) -> None:

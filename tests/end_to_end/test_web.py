@@ -19,6 +19,8 @@ from gradio_client.exceptions import AppError
 from spaces.farm.task import State
 from tests.harness import Farm, wait_until
 
+QUEUE = "ZeroGPU queue"
+
 
 def states(farm: Farm) -> list[str]:
     """The states of all tasks that the broker remembers."""
@@ -116,6 +118,12 @@ def test_a_visitor_who_waits_is_told_so_and_one_who_does_not_is_not(
     assert told == ["Waiting for a GPU to become available", "Successfully acquired a GPU"]
 
 
+def test_a_visitor_is_warned_before_a_task_is_stopped(studio: str) -> None:
+    """At four fifths of its time, where at least 2 s are left."""
+    with browsing(studio, "dawdle") as words:
+        wait_until(lambda: "dawdle has used 8 of its 10 s and is stopped after them" in next(words))
+
+
 def test_a_stream_of_a_visitor_who_leaves_is_closed(studio: str, web_farm: Farm) -> None:
     with browsing(studio, "count", 100_000, 0.01) as words:
         wait_until(lambda: "process_generating" in next(words))
@@ -144,7 +152,7 @@ def toasts(lines: Iterator[str]) -> list[str]:
     told = []
     for line in lines:
         message = json.loads(line.removeprefix("data: ") or "{}")
-        if message.get("title") == "ZeroGPU queue":
+        if message.get("msg") == "log" and message.get("title", QUEUE) == QUEUE:  # Gradio 4 has no titles
             told.append(message["log"])
         if message.get("msg") == "process_completed":
             return told

@@ -64,3 +64,13 @@ def test_what_a_child_compiled_is_used_by_all_that_follow(own_farm: Farm, cache:
     assert compare(own_farm.start_web("compiled"))["libraries"] == told["libraries"]
     assert packages(cache) == made
     assert set(Path("/tmp").glob("*/data/aotinductor")) == unpacked
+
+
+def test_torch_compile_is_allowed_and_keeps_its_cache_with_the_farm_s_state(own_farm: Farm, cache: Path) -> None:
+    """A stand-in runs what was compiled as it was written; a GPU's child finds what one before it compiled."""
+    own_farm.register("jit")
+    own_farm.start_worker()
+    with own_farm.client("jit") as client:
+        apart, folder = client.submit("jit", "compare").result(timeout=100)
+    assert apart < 1e-6
+    assert Path(folder).is_relative_to(own_farm.state_dir)

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from spaces.errors import SpacesError
+from spaces.errors import ScriptFailed
 from spaces.farm.task import State
 from spaces_workers.run import DEVICE_LOST
 from tests.harness import SPACES, Farm, wait_until
@@ -122,8 +122,9 @@ def test_a_task_fails_with_the_traceback_of_a_script_that_fails(own_farm: Farm, 
     (folder / "app.py").write_text((SPACES / "faults" / "app.py").read_text() + "\nraise RuntimeError('no weights')\n")
     own_farm.register("flawed", folder / "app.py")
     own_farm.start_worker()
-    with own_farm.client("flawed") as client, pytest.raises(SpacesError, match="RuntimeError: no weights"):
+    with own_farm.client("flawed") as client, pytest.raises(ScriptFailed, match="script of Space 'flawed'") as caught:
         client.submit("flawed", "add", 1, 2).result(timeout=30)
+    assert "RuntimeError: no weights" in str(caught.value.__cause__)
 
 
 def test_a_changed_script_is_run_anew_and_the_old_one_is_let_go(own_farm: Farm, tmp_path: Path) -> None:

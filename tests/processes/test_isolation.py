@@ -20,6 +20,8 @@ from spaces.farm.signing import derive_space_key
 from spaces.source import Source
 from spaces_workers import environment
 from spaces_workers.isolation import IsolationError, SpaceEnvironment, farm_environment, prepare
+from spaces_workers.served_space import served_space
+from spaces_workers.space_check import examine_space
 from tests.harness import FARM_KEY, SPACES, Farm, wait_until
 
 Make = Callable[..., SpaceEnvironment]
@@ -263,6 +265,25 @@ def test_what_was_left_half_made_is_neither_used_nor_kept(make: Make, tmp_path: 
     assert version(make("humanize==0.0.1\n"), "humanize") == "0.0.1"
     make("humanize\n")
     assert not half.exists()
+
+
+def test_an_environment_that_has_lost_the_farm_s_package_is_told_by_doctor_and_made_anew(
+    make: Make, tmp_path: Path
+) -> None:
+    """Its links lead nowhere once the farm's own environment has moved; Gradio would go on without `spaces`."""
+    own = make("humanize==0.0.1\n")
+    served = served_space(tmp_path / "demo")
+    (finding,) = examine_space(served, tmp_path / "state")
+    assert (finding.status, finding.message) == ("ok", f"works in {own.python}")
+
+    ours = own.python.parent.parent / "ours" / "spaces"
+    ours.unlink()
+    ours.symlink_to(tmp_path / "nowhere")
+    (finding,) = examine_space(served, tmp_path / "state")
+    assert finding.status == "problem"
+    assert finding.message == f"fails in {own.python}: ModuleNotFoundError: No module named 'spaces' (found: nothing)"
+    assert finding.remedy == f"Remove {own.python.parent.parent}: the next start of the Space makes another"
+    assert version(make("humanize==0.0.1\n"), "spaces") == spaces.__version__
 
 
 # --- pip at import

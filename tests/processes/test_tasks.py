@@ -29,6 +29,11 @@ def test_a_child_stays_warm_between_tasks(client: spaces.Farm) -> None:
     assert call(client, "pid") == call(client, "pid")
 
 
+def test_a_task_does_not_run_on_the_main_thread(client: spaces.Farm) -> None:
+    """As on ZeroGPU: no handlers of signals, and `asyncio.run` works."""
+    assert call(client, "is_on_main_thread") is False
+
+
 def test_a_generator_streams_and_returns(client: spaces.Farm) -> None:
     handle = client.submit("faults", "count", 5)
     assert list(handle) == [0, 1, 2, 3, 4]
@@ -111,6 +116,14 @@ def test_a_loop_in_c_is_killed_at_its_limit_and_says_how_to_ask_for_more(client:
     assert state.started_at is not None
     assert 2 <= state.ended_at - state.started_at < 8  # 2 s and the grace; the rest is for slow machines
     assert call(client, "add", 1, 1) == 2
+
+
+def test_a_generator_that_falls_silent_is_stopped_at_its_limit(client: spaces.Farm) -> None:
+    handle = client.submit("faults", "count", 2, 600.0, duration=1)
+    values = iter(handle)
+    assert next(values) == 0
+    with pytest.raises(TimeLimitExceeded, match=r"faults\.count was stopped after 1 s: it asked for 1 s"):
+        next(values)
 
 
 def test_a_function_may_tidy_up_within_the_grace(client: spaces.Farm, tmp_path: Path) -> None:

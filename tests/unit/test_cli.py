@@ -17,8 +17,8 @@ from rich.console import Console
 from spaces.farm.pages import Page, Pages, read_pages
 from spaces_workers import worker_plan
 from spaces_workers.cli import main
-from spaces_workers.doctor import Finding, Status
 from spaces_workers.farm_key import KeyFault, farm_key
+from spaces_workers.finding import Finding, Status
 from spaces_workers.gpu import H200_BYTES, Device, GpuError, Kind, standin
 from spaces_workers.keeper import FIRST_PAUSE, LONGEST_PAUSE, SOUND, Pause
 from spaces_workers.log_tail import KEPT_BYTES, LogTail

@@ -29,10 +29,37 @@ def test_every_test_that_the_comparison_with_zerogpu_names_is_there() -> None:
     assert missing == []
 
 
+def test_every_row_of_the_comparison_with_zerogpu_names_its_test() -> None:
+    rows = rows_shown((ROOT / "docs" / "zerogpu.md").read_text())
+    assert len(rows) > 80
+    assert [row for row in rows if not names_a_test(row)] == []
+
+
+def rows_shown(text: str) -> list[str]:
+    """The rows of the tables whose last column says by which test each is shown."""
+    found, shown = [], False
+    for line in text.splitlines():
+        is_row = line.startswith("|") and not line.startswith("|---")
+        shown = line.endswith("| shown by |") or (shown and line.startswith("|"))
+        if shown and is_row and not line.endswith("| shown by |"):
+            found.append(line)
+    return found
+
+
+def names_a_test(row: str) -> bool:
+    return "`" in row[1:-1].split(" | ")[-1]
+
+
 def is_there(file: str, test: str, cut: bool) -> bool:
     paths = [ROOT / "tests" / folder / file for folder in ("", "end_to_end")]
     text = next((path.read_text() for path in paths if path.is_file()), "")
     return bool(text) and re.search(rf"def {test}{'' if cut or not test else '[(]'}", text) is not None
+
+
+def test_a_row_whose_last_column_is_blank_is_found() -> None:
+    rows = rows_shown("| a | shown by |\n|---|---|\n| `x` | |\n| y | `unit/test_docs.py` |\n\n| b | c |\n| d | e |\n")
+    assert rows == ["| `x` | |", "| y | `unit/test_docs.py` |"]
+    assert [names_a_test(row) for row in rows] == [False, True]
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,11 @@ def test_a_token_that_nobody_listed_is_no_new_visitor(value: str) -> None:
     assert visitor_of(request(authorization=value), RULES) == "address:192.0.2.7"
 
 
+def test_the_token_that_pages_of_hugging_face_send_names_nobody() -> None:
+    """Whoever signed it is not of this farm, and a visitor could send any."""
+    assert visitor_of(request(x_ip_token=TOKEN), RULES) == "address:192.0.2.7"
+
+
 @pytest.mark.parametrize(
     ("peer", "forwarded", "address"),
     [

@@ -1,47 +1,22 @@
-"""`zerofarm`: the command line of a farm. A fault that a person can mend is one line, not a traceback."""
+"""`zerofarm`: the command line of a farm. Where `spaces` is not ours, which no command can do without, it says that."""
 
 from __future__ import annotations
 
 import sys
 
-import typer
-
-from spaces.errors import SpacesError
-from spaces_workers.commands import looking, parts
-from spaces_workers.commands.quota import quota
-from spaces_workers.commands.up import up
-
-app = typer.Typer(
-    name="zerofarm",
-    help="Your own ZeroGPU: many Gradio Spaces share a few GPUs, one task at a time.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-
-for command in (
-    up,
-    parts.worker,
-    parts.web,
-    parts.home,
-    parts.flower,
-    looking.status,
-    looking.cancel,
-    quota,
-    looking.doctor,
-):
-    app.command()(command)
+from spaces_workers.spaces_package import installed
 
 
 def main() -> None:
     """The console script."""
     try:
-        app()
-    except SpacesError as error:
-        sys.exit(f"zerofarm: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+        from spaces_workers.commands.app import run
+    except Exception as error:  # whatever another package of our name raises
+        found = installed()
+        if found.status == "ok":
+            raise
+        sys.exit(f"zerofarm: {found.message} ({type(error).__name__}: {error}). {found.remedy}")
+    run()
 
 
 if __name__ == "__main__":

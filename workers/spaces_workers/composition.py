@@ -16,6 +16,7 @@ from spaces.farm.leases import Leases
 from spaces.farm.pages import pages_path
 from spaces.farm.signing import derive_space_key
 from spaces_workers import environment, nursery, readiness
+from spaces_workers.isolation import MODULE
 from spaces_workers.keeper import Service
 from spaces_workers.processes import Command, Process, Steps
 from spaces_workers.readiness import Probe
@@ -164,4 +165,4 @@ def url_of(host: str, port: int) -> str:
 
 
 def _module(name: str, *arguments: str) -> list[str]:
-    return [sys.executable, "-m", name, *arguments]
+    return [sys.executable, *MODULE, name, *arguments]

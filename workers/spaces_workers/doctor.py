@@ -1,35 +1,29 @@
 """What a farm needs of its machine, checked: each finding says what is, and if that is not well, what to do.
 
 `zerofarm doctor` prints the findings. Nothing here imports torch, gradio or a Space, starts a server, or changes
-anything.
+anything. What it finds of one Space is in `space_check.py`.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import os
 import platform
 import resource
 import shutil
 import sys
-from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
-from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from packaging.requirements import Requirement
 
 from spaces.farm.connection import connect, redacted
-from spaces_workers import gpu
+from spaces_workers import gpu, spaces_package
 from spaces_workers.broker import BrokerError, find_server
+from spaces_workers.finding import Finding, Status
+from spaces_workers.spaces_package import DISTRIBUTION
 
-Status: TypeAlias = Literal["ok", "warning", "problem"]
-
-DISTRIBUTION = "zerofarm"
 OLDEST_PYTHON = (3, 11)
 OLDEST_BROKER = (6, 2)
 # What is worth a line of its own, and the extra that brings it; "" for what every part of the farm needs.
@@ -49,16 +43,6 @@ OPEN_FILES = 4096
 BROKER_PATIENCE = 3.0
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at. `remedy` is empty where there is nothing to do."""
-
-    subject: str
-    status: Status
-    message: str
-    remedy: str = ""
-
-
 def examine(url: str | None) -> list[Finding]:
     """Look at everything a farm needs and return what was found, the broker at `url` or `$REDIS_URL` included.
 
@@ -67,7 +51,8 @@ def examine(url: str | None) -> list[Finding]:
     return [
         python(),
         *packages(),
-        official_package(),
+        spaces_package.installed(),
+        spaces_package.imported(),
         *broker(url or os.environ.get("REDIS_URL")),
         *gpus(),
         shared_memory(),
@@ -94,25 +79,6 @@ def packages() -> Iterator[Finding]:
     requirements = {requirement.name: requirement for requirement in map(Requirement, declared)}
     for name, extra in PACKAGES.items():
         yield _package(name, extra, requirements)
-
-
-def official_package() -> Finding:
-    """Check that `import spaces` finds ours, not Hugging Face's client of the same name."""
-    remedy = f"pip uninstall spaces && pip install --force-reinstall {DISTRIBUTION}"
-    try:
-        version = importlib.metadata.version("spaces")
-    except importlib.metadata.PackageNotFoundError:
-        version = None
-    if version is not None:
-        message = f"the official `spaces` package {version} is installed beside ours and overwrites its files"
-        return Finding("spaces package", "problem", message, remedy)
-    found = importlib.util.find_spec("spaces")
-    if found is None or found.origin is None:
-        return Finding("spaces package", "problem", "`import spaces` finds no module of ours", remedy)
-    if not _is_ours(Path(found.origin)):
-        message = f"`import spaces` finds {found.origin}, which is not of {DISTRIBUTION}"
-        return Finding("spaces package", "problem", message, remedy)
-    return Finding("spaces package", "ok", f"ours, at {Path(found.origin).parent}")
 
 
 def broker(url: str | None) -> Iterator[Finding]:
@@ -197,20 +163,6 @@ def _package(name: str, extra: str, requirements: Mapping[str, Requirement]) -> 
     if wanted is not None and not wanted.specifier.contains(version, prereleases=True):
         return Finding(name, failure, f"{version}, but {DISTRIBUTION} needs {specifier}", remedy)
     return Finding(name, "ok", version)
-
-
-def _is_ours(origin: Path) -> bool:
-    """Whether the file is the one that pip installed for us: by its digest, or by where an editable one lies."""
-    try:
-        distribution = importlib.metadata.distribution(DISTRIBUTION)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    for file in distribution.files or []:
-        if file.as_posix() == "spaces/__init__.py" and file.hash is not None:
-            digest = urlsafe_b64encode(sha256(origin.read_bytes()).digest()).rstrip(b"=").decode()
-            return digest == file.hash.value
-    sources = Path(__file__).resolve().parents[2]
-    return origin.resolve().is_relative_to(sources / "spaces_client")
 
 
 def _own_broker() -> Finding:

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from spaces.farm.pages import Serving
+from spaces.in_effect import MARK
 from spaces_workers.processes import Command, Process, described
 from spaces_workers.readiness import Probe, until
-from spaces_workers.reports import Answering, Failed, Reporter, Restarting, Starting
+from spaces_workers.reports import Answering, Failed, Note, Reporter, Restarting, Starting
 
 #: Seconds before a process that died is started again: the first time, and at most.
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
@@ -88,6 +89,7 @@ class Keeper:
         if await self._comes_to_answer(process):
             self._answer()
             self._report(Answering(self.service.name, self.service.url, process.seconds))
+            self._repeat_notes(process)
         elif not self.settled.is_set():
             await self._fail(process)
             return None
@@ -107,12 +109,18 @@ class Keeper:
         self.serving, self.problem = "serving", ""
         self.settled.set()
 
+    def _repeat_notes(self, process: Process) -> None:
+        """What a Space's process says of itself in its log, such as that it does without the farm."""
+        for line in process.log.marked(MARK):
+            self._report(Note(f"{self.service.name}: {line}"))
+
     async def _fail(self, process: Process) -> None:
         reason = f"{described(await process.ended())} before it answered"
         log = self.service.command.log
         words = process.log.last_words()
         self.serving, self.problem = "failed", words.rpartition("\n")[2] or reason
         self._report(Failed(self.service.name, self.service.space, reason, words, str(log)))
+        self._repeat_notes(process)
         self.settled.set()
 
     def _after(self, status: int) -> float:

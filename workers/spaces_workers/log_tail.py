@@ -33,6 +33,10 @@ class LogTail:
             return text[first:] if first >= 0 else found + traceback
         return "\n".join(text.splitlines()[-TAIL_LINES:])
 
+    def marked(self, mark: str) -> list[str]:
+        """What follows `mark` in the lines that begin with it."""
+        return [line.removeprefix(mark) for line in self._text().splitlines() if line.startswith(mark)]
+
     def _text(self) -> str:
         with self.path.open("rb") as log:
             size = log.seek(0, os.SEEK_END)

@@ -24,9 +24,10 @@ import psutil
 
 from spaces import config
 from spaces.config import without_secrets
-from spaces.errors import SpacesError
+from spaces.errors import ScriptFailed, SpacesError
 from spaces_workers import environment
 from spaces_workers.channel import Channel, ChannelClosed
+from spaces_workers.isolation import MODULE
 from spaces_workers.lifeline import tied
 from spaces_workers.messages import (
     Adopt,
@@ -51,10 +52,6 @@ BURIAL_PATIENCE = 3.0
 START_PATIENCE = 15.0
 
 
-class ZygoteFailure(SpacesError):
-    """A Space's script failed in its zygote; the message has its traceback."""
-
-
 # --- the worker's side ------------------------------------------------------------------------------------------------
 
 
@@ -72,7 +69,7 @@ def ensure(run_dir: Path, log_dir: Path) -> subprocess.Popen[bytes] | None:
     """Start this host's nursery unless there is one. The one who gets a process owns it: it dies with its starter."""
     if _answers(run_dir):
         return None
-    command = [sys.executable, "-m", "spaces_workers.nursery", str(run_dir), str(log_dir)]
+    command = [sys.executable, *MODULE, "spaces_workers.nursery", str(run_dir), str(log_dir)]
     process = subprocess.Popen(tied(command), env=without_secrets(), stdin=subprocess.DEVNULL)
     deadline = time.monotonic() + START_PATIENCE
     while not _answers(run_dir):
@@ -86,7 +83,7 @@ def ensure(run_dir: Path, log_dir: Path) -> subprocess.Popen[bytes] | None:
 def connect(run_dir: Path, zygote: ZygoteSpec) -> tuple[Channel, int]:
     """A channel to a Space's zygote, which is made first if need be (seconds), and the bytes of its weights.
 
-    Raises ZygoteFailure, ChannelClosed.
+    Raises ScriptFailed, ChannelClosed.
     """
     with _dial(run_dir) as nursery:
         nursery.send(Connect(zygote))
@@ -95,7 +92,9 @@ def connect(run_dir: Path, zygote: ZygoteSpec) -> tuple[Channel, int]:
         case Connected(weights_bytes=weights_bytes) if fd is not None:
             return Channel.from_fd(fd), weights_bytes
         case Unmade(traceback):
-            raise ZygoteFailure(f"Space {zygote.space!r} failed while its script ran in the worker:\n{traceback}")
+            raise ScriptFailed(
+                f"the script of Space {zygote.space!r} failed in the worker; its log has the traceback\n{traceback}"
+            )
         case _:
             raise TypeError(f"a nursery does not answer {type(answer).__name__}")
 
@@ -224,7 +223,7 @@ class Nursery:
         self._retire_other_revisions(spec)
         ours, theirs = Channel.pair()
         os.set_inheritable(theirs.fileno(), True)
-        command = [spec.python, "-m", "spaces_workers.zygote", str(theirs.fileno())]
+        command = [spec.python, *MODULE, "spaces_workers.zygote", str(theirs.fileno())]
         with open(self._log_dir / f"{spec.space}.log", "ab") as log:
             process = subprocess.Popen(
                 tied(command),

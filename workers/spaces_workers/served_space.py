@@ -9,6 +9,7 @@ from pathlib import Path
 from spaces.errors import SpacesError
 from spaces.front_matter import front_matter
 from spaces.space import name_of, source_at
+from spaces_workers.isolation import MODULE
 
 
 class SpaceFault(SpacesError):
@@ -38,8 +39,8 @@ class ServedSpace:
         """What runs its web process, after the interpreter: with packages of its own if it asks for any."""
         if isolate and self.asks_for_packages:
             own = ["--state-dir", str(state_dir), "--name", self.name]
-            return ["-m", "spaces_workers.isolation", *own, str(self.app_file)]
-        return ["-m", "spaces.script", str(self.app_file)]
+            return [*MODULE, "spaces_workers.isolation", *own, str(self.app_file)]
+        return [*MODULE, "spaces.script", str(self.app_file)]
 
 
 def served_space(path: Path) -> ServedSpace:

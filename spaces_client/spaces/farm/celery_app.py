@@ -90,9 +90,13 @@ def submit(app: Celery, task: Task) -> None:
                 declare=[],  # a ranked queue is always there
             )
     except OperationalError as error:
-        # Visitors read the error, operators the log: where the broker is, is the operators' to know.
-        logger.error("the broker at %s did not take a task: %s", redacted(app.conf.broker_url), error)
-        raise FarmUnavailable(f"{task.label} was not queued: the broker takes no tasks now. Try again") from error
+        raise not_queued(app, task.label, error) from error
+
+
+def not_queued(app: Celery, label: str, error: Exception) -> FarmUnavailable:
+    """What a caller is told whose broker is away. Visitors read it: where the broker is, is the operators' to know."""
+    logger.error("the broker at %s did not take %s: %s", redacted(app.conf.broker_url), label, error)
+    return FarmUnavailable(f"{label} was not queued: the broker takes no tasks now. Try again")
 
 
 def _run() -> NoReturn:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 import spaces.errors
-from spaces.errors import EncodingError, RemoteError, RemoteTraceback
+from spaces.errors import EncodingError, RemoteError, RemoteTraceback, ScriptFailed
 from spaces.farm.codec import Codec, Encoded
 from spaces.farm.events import Failed
 from spaces.farm.payload import INLINE_BYTES, Payload
@@ -38,6 +38,8 @@ def describe(error: BaseException, codec: Codec) -> Failed:
 
 def rebuild(failed: Failed, codec: Codec) -> BaseException:
     """The exception to raise, with a RemoteTraceback as its cause."""
+    if failed.type_name == _type_of(ScriptFailed):
+        return _script_failed(failed.text)
     error = _rebuilt(failed, codec)
     error.__cause__ = RemoteTraceback(failed.traceback)
     return error
@@ -48,6 +50,14 @@ def format_traceback(error: BaseException) -> str:
     report = traceback.TracebackException.from_exception(error)
     _strip(report)
     return "".join(report.format())
+
+
+def _script_failed(text: str) -> ScriptFailed:
+    """Visitors read that it failed; where is for the log."""
+    words, _, traceback_of_script = text.partition("\n")
+    error = ScriptFailed(words)
+    error.__cause__ = RemoteTraceback(traceback_of_script)
+    return error
 
 
 def _payload(error: BaseException, codec: Codec) -> Payload | None:
@@ -152,7 +162,10 @@ def _by_text(failed: Failed) -> BaseException | None:
 
 
 def _type_name(error: BaseException) -> str:
-    cls = type(error)
+    return _type_of(type(error))
+
+
+def _type_of(cls: type[BaseException]) -> str:
     return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
 
 

@@ -128,7 +128,8 @@ class EventReader:
         self._away_since = self._away_since or now
         if now - self._away_since > self._patience:
             away = f"the broker has been away for {now - self._away_since:.0f} s"
-            raise FarmUnavailable(f"{away} while task {self._task} was waited for: {error}") from error
+            # Visitors read it: what the error says of the broker's address is for the log, where its traceback is.
+            raise FarmUnavailable(f"{away} while task {self._task} was waited for") from error
         logger.debug("the broker is away while task %s is waited for: %s", self._task, error)
         threading.Event().wait(min(wait, RETRY_INTERVAL))
 

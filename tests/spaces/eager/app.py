@@ -1,5 +1,7 @@
 """A Space that calls its GPU functions while it is imported: a warm-up, one that fails, and examples cached ahead."""
 
+import inspect
+
 import gradio as gr
 import spaces
 
@@ -39,6 +41,8 @@ def remember(text):
 with gr.Blocks() as demo:
     box, out = gr.Textbox(), gr.Textbox()
     gr.Button().click(remember, box, out, api_name="remember")
-    gr.Examples(["one", "two"], box, out, shout, cache_examples=True, cache_mode="eager", api_name="examples")
+    # Gradio 4 knows no other way, and has no word for this one.
+    eagerly = {"cache_mode": "eager"} if "cache_mode" in inspect.signature(gr.Examples).parameters else {}
+    gr.Examples(["one", "two"], box, out, shout, cache_examples=True, api_name="examples", **eagerly)
 
 demo.launch()

@@ -22,6 +22,11 @@ def pid():
 
 
 @spaces.GPU
+def is_on_main_thread():
+    return threading.current_thread() is threading.main_thread()
+
+
+@spaces.GPU
 def environment():
     return dict(os.environ)
 

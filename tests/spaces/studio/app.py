@@ -15,7 +15,7 @@ def greet(name, progress=gr.Progress()):
     for step in range(3):
         progress((step, 3), desc=f"step {step}")
         time.sleep(0.3)
-    gr.Info(f"greeting {name}", title="Greeter")
+    gr.Info(f"greeting {name}")
     return f"Hello {name}"
 
 
@@ -37,7 +37,7 @@ def count(n, pause):
 
 @spaces.GPU
 def refuse():
-    raise gr.Error("too dark", title="Photographer", duration=3)
+    raise gr.Error("too dark", duration=3)
 
 
 @spaces.GPU
@@ -55,6 +55,11 @@ def hold(seconds, note):
 
 @spaces.GPU(duration=1)
 def overrun():
+    time.sleep(60)
+
+
+@spaces.GPU(duration=10)
+def dawdle():
     time.sleep(60)
 
 
@@ -84,6 +89,7 @@ with gr.Blocks() as demo:
         (fail, []),
         (hold, [number, note]),
         (overrun, []),
+        (dawdle, []),
         (later, [name]),
         (plain, [name]),
         (with_lock, []),

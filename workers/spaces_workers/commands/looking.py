@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,6 +23,9 @@ from spaces.farm.queue import CancelOutcome, Queue
 from spaces.farm.status import StatusReader
 from spaces_workers import doctor as examination
 from spaces_workers.commands import options
+from spaces_workers.finding import Finding
+from spaces_workers.served_space import served_spaces
+from spaces_workers.space_check import examine_space
 from spaces_workers.status import tables
 
 REASON = "cancelled by the operator"
@@ -67,11 +71,18 @@ def cancel(
 
 
 def doctor(
-    redis_url: options.RedisUrl = None, state_dir: options.StateDir = options.STATE_DIR, json: options.Json = False
+    spaces: Annotated[
+        list[Path] | None, typer.Argument(metavar="[SPACE]...", help="Folders with app.py, or .py files, to check too.")
+    ] = None,
+    redis_url: options.RedisUrl = None,
+    state_dir: options.StateDir = options.STATE_DIR,
+    json: options.Json = False,
 ) -> None:
     """Check what a farm needs of this machine; exit code 1 if something is wrong."""
     url = redis_url or options.named_in_environment() or options.running_broker(state_dir)
     findings = examination.examine(url)
+    for space in served_spaces(spaces or []):
+        findings += examine_space(space, state_dir)
     if json:
         print(json_format.dumps([asdict(finding) for finding in findings]))
     else:
@@ -80,7 +91,7 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _show(findings: list[examination.Finding]) -> None:
+def _show(findings: list[Finding]) -> None:
     table = Table(show_header=False, box=None)
     for finding in findings:
         remedy = f"\n[bold]{escape(finding.remedy)}[/bold]" if finding.remedy else ""

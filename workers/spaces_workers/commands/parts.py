@@ -20,6 +20,7 @@ from spaces_workers import environment, worker_plan
 from spaces_workers.commands import options
 from spaces_workers.composition import FLOWER_HOST, url_of
 from spaces_workers.farm_key import farm_key
+from spaces_workers.isolation import MODULE
 from spaces_workers.ports import Ports
 from spaces_workers.served_space import served_space
 from spaces_workers.state_dir import shared
@@ -102,7 +103,7 @@ def home(
     links = [argument for each in link or [] for argument in ("--link", _checked(each))]
     print(f"The home page answers at {url_of(host, port)}", flush=True)
     arguments = ["--host", host, "--port", str(port), "--pages", str(pages_path(state_dir)), *links]
-    _become(["-m", "spaces_app.home", *arguments], without_secrets() | _of_ours(url))
+    _become([*MODULE, "spaces_app.home", *arguments], without_secrets() | _of_ours(url))
 
 
 def flower(
@@ -115,7 +116,7 @@ def flower(
     url = options.broker_url(redis_url, state_dir)
     port = Ports(address).exactly(port, "--port")
     login = {name: os.environ[name] for name in ("FLOWER_BASIC_AUTH",) if name in os.environ}
-    arguments = ["-m", "spaces_workers.flower", "--address", address, "--port", str(port)]
+    arguments = [*MODULE, "spaces_workers.flower", "--address", address, "--port", str(port)]
     _become(arguments, without_secrets() | _of_ours(url) | login)
 
 

@@ -16,13 +16,13 @@ from pathlib import Path
 
 from spaces.source import Source
 from spaces.space import name_of
-from spaces_workers.isolation.environment import SpaceEnvironment, variables_of
+from spaces_workers.isolation.environment import MODULE, SpaceEnvironment, variables_of
 from spaces_workers.isolation.fault import IsolationError
 from spaces_workers.isolation.recipe import make
 from spaces_workers.isolation.store import kept, notes_of
 from spaces_workers.isolation.wanted import wanted_by
 
-__all__ = ["IsolationError", "SpaceEnvironment", "farm_environment", "prepare", "variables_of"]
+__all__ = ["MODULE", "IsolationError", "SpaceEnvironment", "farm_environment", "made", "prepare", "variables_of"]
 
 
 def prepare(source: Source, state_dir: Path, log: Callable[[str], None], *, name: str = "") -> SpaceEnvironment:
@@ -42,6 +42,13 @@ def prepare(source: Source, state_dir: Path, log: Callable[[str], None], *, name
         log(f"{name}: {note}")
     python = root / "bin" / "python"
     return SpaceEnvironment(python, variables_of(python), notes)
+
+
+def made(source: Source, state_dir: Path, *, name: str = "") -> SpaceEnvironment | None:
+    """The environment that `prepare` has made, whole or not; None if it has not made any."""
+    root = state_dir.resolve() / "environments" / wanted_by(source, name or name_of(source)).key
+    python = root / "bin" / "python"
+    return SpaceEnvironment(python, variables_of(python), ()) if root.is_dir() else None
 
 
 def farm_environment() -> SpaceEnvironment:

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import NoReturn
 
 from spaces.space import source_at
-from spaces_workers.isolation import IsolationError, SpaceEnvironment, prepare
+from spaces_workers.isolation import MODULE, IsolationError, SpaceEnvironment, prepare
 
 
 def command(environment: SpaceEnvironment, app_file: Path) -> list[str]:
     """The command line of a Space's web process."""
-    return [str(environment.python), "-m", "spaces.script", str(app_file)]
+    return [str(environment.python), *MODULE, "spaces.script", str(app_file)]
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

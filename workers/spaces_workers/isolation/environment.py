@@ -13,6 +13,9 @@ NOTES = "notes.json"
 #: What pip and uv must not break when a Space runs them while it is imported.
 CONSTRAINTS = "constraints.txt"
 
+#: How Python runs a module of ours. With -m alone, a `spaces.py` where the operator happens to be is first.
+MODULE = ("-P", "-m")
+
 
 @dataclass(frozen=True, slots=True)
 class SpaceEnvironment:

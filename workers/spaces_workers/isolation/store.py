@@ -62,7 +62,13 @@ def _make(root: Path, make: Callable[[Path], None]) -> None:
 
 def _is_whole(root: Path) -> bool:
     # An interpreter that was removed leaves a link to nothing.
-    return (root / NOTES).is_file() and (root / "bin" / "python").exists()
+    return (root / NOTES).is_file() and (root / "bin" / "python").exists() and _has_ours(root)
+
+
+def _has_ours(root: Path) -> bool:
+    """Whether `import spaces` finds the farm's in there: a link, to nothing where the farm was moved."""
+    ours = root / "ours"
+    return not ours.exists() or (ours / "spaces" / "__init__.py").is_file()
 
 
 def _is_forgotten(root: Path, before: float) -> bool:

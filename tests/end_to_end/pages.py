@@ -1,0 +1,26 @@
+"""What visitors of a page read instead of an answer."""
+
+from __future__ import annotations
+
+import pytest
+from gradio_client import Client
+from gradio_client.client import Job
+from gradio_client.exceptions import AppError
+
+from tests.harness import GRADIO
+
+#: Titles of what a task came to, and of what kept it from being one.
+WORKER, CLIENT = "ZeroGPU worker error", "ZeroGPU client error"
+
+
+def refused(visitor: Client, button: str, *arguments: object, words: str, title: str) -> None:
+    """Press a button, and read this. `words` is a pattern."""
+    fails(visitor.submit(*arguments, api_name=button), words=words, title=title)
+
+
+def fails(job: Job, *, words: str, title: str) -> None:
+    """Wait for what a button was pressed for, and read this."""
+    with pytest.raises(AppError, match=words) as caught:
+        job.result(timeout=100)
+    # Gradio 4 has the same title for all errors.
+    assert caught.value.title == ("Error" if GRADIO.startswith("4.") else title)
