@@ -1,4 +1,7 @@
-"""A Space that calls its GPU functions while it is imported: a warm-up, one that fails, and examples cached ahead."""
+"""A Space that calls its GPU functions while it is imported: a warm-up, one that fails, and examples cached ahead.
+
+Options of its launch have no names.
+"""
 
 import gradio as gr
 import spaces
@@ -41,4 +44,4 @@ with gr.Blocks() as demo:
     gr.Button().click(remember, box, out, api_name="remember")
     gr.Examples(["one", "two"], box, out, shout, cache_examples=True, cache_mode="eager", api_name="examples")
 
-demo.launch()
+demo.launch(None, True, False)
