@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+from spaces.programs import find_the_space
 from spaces.space import source_at
 
 
@@ -23,6 +24,7 @@ def run(app_file: Path) -> None:
     sys.argv = [str(path)]
     sys.path.insert(0, str(path.parent))
     os.chdir(source_at(path).root)
+    find_the_space()
     exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), module.__dict__)
 
 

@@ -203,6 +203,10 @@ def test_pattern_14_a_script_builds_and_moves_to_another_folder(visit: Visit) ->
     assert visit("chores").predict(api_name="/built") == "built at import, in work"
 
 
+def test_pattern_14_a_script_finds_its_name_and_its_shell_the_path_of_the_space(visit: Visit) -> None:
+    assert visit("chores").predict(api_name="/where") == [True, "zerofarm/chores"]
+
+
 def test_pattern_15_threads_routes_coroutines_and_pools(visit: Visit) -> None:
     chores = visit("chores")
     assert chores.predict("Ada", api_name="/enqueue") == "built at import, in work for Ada"

@@ -23,11 +23,16 @@ _DEFAULTS = {
     "GRADIO_CACHE_MODE": "lazy",
 }
 
+#: Stands for the author in a Space's address. It is nobody's name on the Hub, so no Space takes itself for the one that
+#: its author shares with everybody, where many hold features back.
+_OWNER = "zerofarm"
+
 
 def of_zygote(spec: ZygoteSpec) -> dict[str, str]:
     """For a zygote and, by inheritance, for its children: the Space's own key, and no broker."""
     return (
         _DEFAULTS
+        | _address(spec.space)
         | of_compilers(default_state_dir())
         | without_secrets()
         | {
@@ -46,6 +51,7 @@ def of_web(space: str, url: str, key: bytes, address: tuple[str, int]) -> dict[s
     host, port = address
     return (
         _DEFAULTS
+        | _address(space)
         | of_compilers(default_state_dir())
         | {"GRADIO_DEFAULT_CONCURRENCY_LIMIT": "64"}  # visitors wait in the farm's queue, not in the page's
         | without_secrets()
@@ -60,3 +66,8 @@ def of_web(space: str, url: str, key: bytes, address: tuple[str, int]) -> dict[s
             "GRADIO_SERVER_PORT": str(port),
         }
     )
+
+
+def _address(space: str) -> dict[str, str]:
+    """Where Spaces look for their own name, and whether they are on the Hub at all."""
+    return {"SPACE_ID": f"{_OWNER}/{space}", "SPACE_AUTHOR_NAME": _OWNER, "SPACE_REPO_NAME": space}
