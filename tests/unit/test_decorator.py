@@ -146,11 +146,13 @@ def passing(function: Callable[..., Any]) -> Callable[..., Any]:
     [(collecting(generator), [3]), (running(coroutine), 3), (passing(coroutine), 3), (passing(plain), 3)],
 )
 def test_what_a_wrapper_makes_of_a_function_is_what_counts(function: Callable[..., Any], returned: object) -> None:
-    assert spaces.GPU(function)(3) == returned
+    wrapper: Callable[..., Any] = spaces.GPU(function)
+    assert wrapper(3) == returned
 
 
 def test_a_wrapper_may_make_a_stream_of_a_plain_function() -> None:
-    assert list(spaces.GPU(streaming(plain))(3)) == [3]
+    wrapper: Callable[..., Any] = spaces.GPU(streaming(plain))
+    assert list(wrapper(3)) == [3]
 
 
 def test_functions_made_in_a_loop_have_names_of_their_own(farm: InMemoryFarm) -> None:
