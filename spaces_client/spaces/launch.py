@@ -123,6 +123,10 @@ def _forget_zero_gpu(utils: ModuleType) -> None:
 
 
 def _at_launch() -> None:
+    if config.current().role is not Role.NONE:
+        from spaces.space import remember_lone_models
+
+        remember_lone_models()
     if _take_over is not None:
         _take_over()
     if config.current().role is Role.WEB:

@@ -135,6 +135,14 @@ def test_pattern_6_methods_and_functions_of_libraries_call_each_other_in_one_pro
     assert visit("library").predict("2", "3", "4", api_name="/volume") == "small: 24, one process"
 
 
+def test_pattern_6_an_object_that_a_function_made_is_the_same_in_every_call(visit: Visit) -> None:
+    studio = visit("enclosed")
+    assert studio.predict("a cat", api_name="/draw") == "one plain 1 (1, 2)"
+    studio.predict("oil", api_name="/choose")
+    assert studio.predict("a dog", api_name="/draw") == "one oil 2 (1, 2)"
+    assert studio.predict("model", api_name="/weigh") == "model 6"
+
+
 @pytest.mark.parametrize(
     ("event", "said"),
     [
