@@ -4,6 +4,7 @@ returns. A plain function is a stream without yields."""
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,8 @@ def stream(function: GPUFunction, args: Sequence[Any], kwargs: Mapping[str, Any]
     call = function.function
     match function.kind:
         case Kind.PLAIN:
-            return call(*args, **kwargs)
+            value = call(*args, **kwargs)
+            return asyncio.run(value) if inspect.iscoroutine(value) else value
         case Kind.GENERATOR:
             return (yield from call(*args, **kwargs))
         case Kind.COROUTINE:

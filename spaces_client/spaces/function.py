@@ -82,8 +82,11 @@ def register(function: Callable[..., Any], duration: Duration, size: Size) -> GP
 
 
 def kind_of(function: Callable[..., Any]) -> Kind:
-    """Which kind of function this is, looking through partials and callable objects."""
-    target: Any = inspect.unwrap(getattr(function, "func", function))
+    """Which kind of function this is, looking through partials and callable objects.
+
+    Not through wrappers: one may collect what a generator yields, or run a coroutine to its end.
+    """
+    target: Any = getattr(function, "func", function)
     if not inspect.isroutine(target) and callable(target):
         target = target.__call__
     if inspect.isasyncgenfunction(target):

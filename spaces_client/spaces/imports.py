@@ -41,12 +41,14 @@ class _Finder(MetaPathFinder):
         finally:
             self._searching.discard(fullname)
         if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader, self.callbacks.pop(fullname))
+            spec.loader = _Loader(spec.loader, self.callbacks)
         return spec
 
 
 class _Loader(Loader):
-    def __init__(self, loader: Loader, callbacks: list[Callback]) -> None:
+    """Calls back when the module is executed and not before: many only ask whether a library could be imported."""
+
+    def __init__(self, loader: Loader, callbacks: dict[str, list[Callback]]) -> None:
         self._loader = loader
         self._callbacks = callbacks
 
@@ -57,7 +59,7 @@ class _Loader(Loader):
         assert module.__spec__ is not None
         module.__spec__.loader = module.__loader__ = self._loader
         self._loader.exec_module(module)
-        for callback in self._callbacks:
+        for callback in self._callbacks.pop(module.__name__, ()):
             callback(module)
 
 

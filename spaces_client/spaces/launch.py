@@ -7,6 +7,7 @@ Nothing here imports Gradio or uvicorn; they are patched when, and only when, th
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 import os
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from typing import Any, NoReturn
 from spaces import config, in_effect
 from spaces.config import Role
 from spaces.imports import when_imported
+from spaces.login import stand_for_nobody
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +37,8 @@ def prepare() -> None:
         _tell_visitors_apart()
     when_imported("gradio.blocks", _watch_gradio)
     when_imported("gradio.utils", _forget_zero_gpu)
+    when_imported("gradio.oauth", stand_for_nobody)
+    when_imported("uvicorn.config", _keep_to_one_process)
     when_imported("uvicorn.server", _watch_uvicorn)
 
 
@@ -64,11 +68,12 @@ def announce() -> None:
 
 def _watch_gradio(blocks: ModuleType) -> None:
     original = blocks.Blocks.launch
+    names = list(inspect.signature(original).parameters)[1:]
 
     @functools.wraps(original)
     def launch(self: Any, *args: Any, **kwargs: Any) -> Any:  # Any: Gradio's own signature, of any version
         _at_launch()
-        return original(self, *args, **_ours(kwargs))
+        return original(self, *args[len(names) :], **_ours(dict(zip(names, args, strict=False)) | kwargs))
 
     blocks.Blocks.launch = launch
 
@@ -91,9 +96,22 @@ def _watch_uvicorn(module: ModuleType) -> None:
     server.run, server.serve = run, serve
 
 
+def _keep_to_one_process(module: ModuleType) -> None:
+    """Uvicorn's reloader and its workers are processes of their own, of which the farm knows nothing."""
+    original = module.Config.__init__
+
+    @functools.wraps(original)
+    def configure(self: Any, *args: Any, **options: Any) -> None:  # Any: uvicorn's own
+        original(self, *args, **options | {"reload": False, "workers": 1})
+
+    module.Config.__init__ = configure
+
+
 def _at_uvicorn(server: Any) -> None:
     if type(server).__module__.startswith("gradio"):
         return  # Gradio's own server, of a launch that was noticed already
+    if isinstance(server.config.app, str):
+        server.config.load_app()  # "app:app" runs the script once more, under a name of its own
     _at_launch()
     if address := _address():
         server.config.host, server.config.port = address
@@ -106,6 +124,10 @@ def _forget_zero_gpu(utils: ModuleType) -> None:
 
 def _at_launch() -> None:
     in_effect.tell_at_launch()
+    if config.current().role is not Role.NONE:
+        from spaces.space import remember_lone_models
+
+        remember_lone_models()
     if _take_over is not None:
         _take_over()
     if config.current().role is Role.WEB and not in_effect.replaced():

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 from spaces.in_effect import tell_of_namesakes
+from spaces.programs import find_the_space
 from spaces.space import source_at
 
 
@@ -25,6 +26,7 @@ def run(app_file: Path) -> None:
     sys.path.insert(0, str(path.parent))
     os.chdir(source_at(path).root)
     tell_of_namesakes(path.parent)
+    find_the_space()
     exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), module.__dict__)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from spaces import config
@@ -47,24 +49,46 @@ def name_of(source: Source) -> str:
     return re.sub(r"[^a-z0-9-]+", "-", name.lower()).strip("-") or "space"
 
 
+def remember_lone_models() -> None:
+    """The script launches, for the first time: what it has made in functions is known from now on."""
+    from spaces.farm.lone import lone_models
+
+    global _lone
+    if _lone is None:
+        _lone = lone_models(_modules())
+
+
+_lone: ModuleType | None = None
+
+
+def _modules() -> list[ModuleType]:
+    """The Space's own modules, and what it has made in none of them."""
+    return [*_own_modules()(), *([_lone] if _lone else [])]
+
+
+@cache
+def _own_modules() -> Callable[[], Iterable[ModuleType]]:
+    from spaces.farm.references import space_modules
+
+    return space_modules(space_source().root)
+
+
 @cache
 def space_codec() -> Codec:
     """Encodes and decodes the values of this Space; its module-level objects go by name."""
     from spaces.farm.codec import Codec
-    from spaces.farm.references import References, space_modules
+    from spaces.farm.references import References
 
-    return Codec(config.current().space_key, References(space_modules(space_source().root)))
+    return Codec(config.current().space_key, References(_modules))
 
 
 @cache
 def space_globals() -> SpaceGlobals:
     """The globals that the web process and the children of this Space share, as the script's launch left them."""
-    from spaces.farm.references import space_modules
     from spaces.function import functions
     from spaces.state.space_globals import SpaceGlobals
 
-    modules = list(space_modules(space_source().root)())
-    return SpaceGlobals(modules, [each.function for each in functions.values()])
+    return SpaceGlobals(_modules(), [each.function for each in functions.values()])
 
 
 @cache

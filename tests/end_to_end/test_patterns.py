@@ -135,6 +135,14 @@ def test_pattern_6_methods_and_functions_of_libraries_call_each_other_in_one_pro
     assert visit("library").predict("2", "3", "4", api_name="/volume") == "small: 24, one process"
 
 
+def test_pattern_6_an_object_that_a_function_made_is_the_same_in_every_call(visit: Visit) -> None:
+    studio = visit("enclosed")
+    assert studio.predict("a cat", api_name="/draw") == "one plain 1 (1, 2)"
+    studio.predict("oil", api_name="/choose")
+    assert studio.predict("a dog", api_name="/draw") == "one oil 2 (1, 2)"
+    assert studio.predict("model", api_name="/weigh") == "model 6"
+
+
 @pytest.mark.parametrize(
     ("event", "said"),
     [
@@ -201,6 +209,10 @@ def test_pattern_12_cuda_at_import_is_there_without_a_gpu(visit: Visit) -> None:
 
 def test_pattern_14_a_script_builds_and_moves_to_another_folder(visit: Visit) -> None:
     assert visit("chores").predict(api_name="/built") == "built at import, in work"
+
+
+def test_pattern_14_a_script_finds_its_name_and_its_shell_the_path_of_the_space(visit: Visit) -> None:
+    assert visit("chores").predict(api_name="/where") == [True, "zerofarm/chores"]
 
 
 def test_pattern_15_threads_routes_coroutines_and_pools(visit: Visit) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -106,6 +107,52 @@ def test_a_wrapper_looks_like_what_it_wraps(function: Callable[..., Any]) -> Non
     assert inspect.signature(wrapper) == inspect.signature(function)
     assert (wrapper.__name__, wrapper.__doc__) == (function.__name__, function.__doc__)
     assert vars(wrapper)["zerogpu"] is None
+
+
+def collecting(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def wrapper(*args: Any) -> list[Any]:
+        return list(function(*args))
+
+    return wrapper
+
+
+def streaming(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def wrapper(*args: Any) -> Iterator[Any]:
+        yield function(*args)
+
+    return wrapper
+
+
+def running(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def wrapper(*args: Any) -> Any:
+        return asyncio.run(function(*args))
+
+    return wrapper
+
+
+def passing(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def wrapper(*args: Any) -> Any:
+        return function(*args)
+
+    return wrapper
+
+
+@pytest.mark.parametrize(
+    ("function", "returned"),
+    [(collecting(generator), [3]), (running(coroutine), 3), (passing(coroutine), 3), (passing(plain), 3)],
+)
+def test_what_a_wrapper_makes_of_a_function_is_what_counts(function: Callable[..., Any], returned: object) -> None:
+    wrapper: Callable[..., Any] = spaces.GPU(function)
+    assert wrapper(3) == returned
+
+
+def test_a_wrapper_may_make_a_stream_of_a_plain_function() -> None:
+    wrapper: Callable[..., Any] = spaces.GPU(streaming(plain))
+    assert list(wrapper(3)) == [3]
 
 
 def test_functions_made_in_a_loop_have_names_of_their_own(farm: InMemoryFarm) -> None:

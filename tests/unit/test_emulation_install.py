@@ -49,6 +49,19 @@ def test_the_first_import_of_torch_is_emulated(first: str, tmp_path: Path) -> No
     assert printed == "True cuda:0 load_file"
 
 
+def test_a_library_that_asks_whether_torch_could_be_imported_does_not_use_up_its_first_import() -> None:
+    """Transformers does; what waited for the import was gone by then, and there was no CUDA."""
+    printed = script("""
+        import importlib.util
+        from spaces import emulation
+        emulation.install()
+        assert importlib.util.find_spec("torch") and importlib.util.find_spec("safetensors.torch")
+        import torch
+        print(torch.ones(1).to("cuda").device)
+        """)
+    assert printed == "cuda:0"
+
+
 def test_a_torch_imported_before_is_emulated_at_once() -> None:
     printed = script("""
         import torch, safetensors.torch

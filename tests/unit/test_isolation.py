@@ -153,7 +153,10 @@ def gradios(requirements: str, sdk_version: str, of: Farm) -> list[tuple[str, ..
     [
         ("", "", [("gradio",), ()]),
         ("", "5.9.1", [("gradio[oauth,mcp]==5.9.1",), ("gradio==5.9.1",), ("gradio",), ()]),
+        ("gradio", "5.9.1", [("gradio[oauth,mcp]==5.9.1",), ("gradio==5.9.1",), ()]),
+        ("gradio==5.9.1", "5.9.1", [("gradio[oauth,mcp]==5.9.1",), ("gradio==5.9.1",), ()]),
         ("gradio==5.9.1", "5.0.0", [()]),
+        ("gradio>=5", "newest", [()]),
         ("gradio>=4", "", [()]),
         ("gradio==4.44.0", "", [GRADIO_4_LIMITS, ()]),
         ("gradio<5", "", [GRADIO_4_LIMITS, ()]),

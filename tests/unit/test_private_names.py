@@ -14,12 +14,13 @@ import spaces
 from spaces import zero
 from spaces.config import Config
 from spaces.zero import client, torch
-from spaces.zero.decorator import GPU
+from spaces.zero.decorator import GPU, P, R
 from datetime import timedelta
 
 assert spaces.zero is zero and GPU is spaces.GPU and zero.default_gpu_size() is None
 assert torch.patch() is torch.unpatch() is torch.move() is None and torch.pack() == torch.size() == 0
 assert client.get_duration_seconds(timedelta(days=1), None) == 86400
+assert issubclass(spaces.zero.gradio.HTMLError, Exception) and not hasattr(zero, "wrappers")
 assert spaces.config.Config is Config and not Config.gradio_auto_wrap
 if hasattr(zero, "startup"):
     zero.startup()  # nothing is decorated yet: it has no effect

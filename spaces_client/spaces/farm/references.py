@@ -113,7 +113,7 @@ class References:
         for module in modules.values():
             for name, value in list(vars(module).items()):
                 if not name.startswith("__"):
-                    for steps, found in _within(value, ()):
+                    for steps, found in within(value):
                         reference = Reference(module.__name__, name, steps, _type_name(found))
                         index.setdefault(id(found), reference)
         self._seen, self._index = modules, index
@@ -160,14 +160,14 @@ def _is_importable(function: FunctionType) -> bool:
     return found is function
 
 
-def _within(value: object, steps: tuple[Step, ...]) -> Iterator[tuple[tuple[Step, ...], object]]:
+def within(value: object, steps: tuple[Step, ...] = ()) -> Iterator[tuple[tuple[Step, ...], object]]:
     """`value` and what it holds, as far as it may be referred to, with the way there."""
     referable = may_be_referred_to(value)
     if referable:
         yield steps, value
     if len(steps) < STEPS and (referable or type(value) in (list, tuple, dict)):
         for step, inner in _held_by(value):
-            yield from _within(inner, (*steps, step))
+            yield from within(inner, (*steps, step))
 
 
 def _held_by(value: object) -> Iterable[tuple[Step, object]]:

@@ -11,6 +11,7 @@ from concurrent.futures import Future
 
 build = "import os; os.makedirs('work', exist_ok=True); open('built.txt', 'w').write('built at import')"
 subprocess.run([sys.executable, "-c", build], check=True)
+path = subprocess.check_output('echo "$PATH"', env={"SKIP_CUDA_BUILD": "TRUE"}, shell=True, text=True).strip()
 os.chdir("work")
 
 import gradio as gr  # noqa: E402 - where an author had it
@@ -38,6 +39,10 @@ async def later(text):
 def in_pool(numbers):
     with multiprocessing.Pool(2) as pool:
         return str(pool.map(abs, [int(number) for number in numbers.split()]))
+
+
+def where():
+    return [path == os.environ["PATH"], os.environ["SPACE_ID"]]
 
 
 def work():
@@ -69,6 +74,7 @@ def built_route():
 with gr.Blocks() as demo:
     box, out = gr.Textbox(), gr.Textbox()
     gr.Button().click(built, None, out, api_name="built")
+    gr.Button().click(where, None, gr.JSON(), api_name="where")
     gr.Button().click(later, box, out, api_name="later")
     gr.Button().click(in_pool, box, out, api_name="in_pool")
     gr.Button().click(enqueue, box, out, api_name="enqueue")

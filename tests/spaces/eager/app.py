@@ -1,4 +1,7 @@
-"""A Space that calls its GPU functions while it is imported: a warm-up, one that fails, and examples cached ahead."""
+"""A Space that calls its GPU functions while it is imported: a warm-up, one that fails, and examples cached ahead.
+
+Options of its launch have no names.
+"""
 
 import inspect
 
@@ -45,4 +48,4 @@ with gr.Blocks() as demo:
     eagerly = {"cache_mode": "eager"} if "cache_mode" in inspect.signature(gr.Examples).parameters else {}
     gr.Examples(["one", "two"], box, out, shout, cache_examples=True, api_name="examples", **eagerly)
 
-demo.launch()
+demo.launch(None, True, False)

@@ -1,4 +1,7 @@
-"""A Space without `launch()`: its page is mounted into an app of its own, beside a route that calls a GPU function."""
+"""A Space without `launch()`: its page is mounted into an app of its own, beside a route that calls a GPU function.
+
+It serves the app by its name, which runs the script a second time, and asks for a reloader.
+"""
 
 import gradio as gr
 import uvicorn
@@ -26,4 +29,4 @@ with gr.Blocks() as demo:
 app = gr.mount_gradio_app(app, demo, path="/ui")
 
 if __name__ == "__main__":
-    uvicorn.run(app, host="0.0.0.0", port=7860)
+    uvicorn.run("app:app", host="0.0.0.0", port=7860, reload=True)

@@ -13,6 +13,7 @@ from itertools import product
 from typing import TypeAlias
 
 from packaging.specifiers import SpecifierSet
+from packaging.version import InvalidVersion
 
 from spaces_workers.isolation.farm_packages import Farm
 from spaces_workers.isolation.requirements import Requirements
@@ -52,7 +53,7 @@ def attempts(requirements: Requirements, sdk_version: str, farm: Farm) -> Iterat
 
 def _gradios(requirements: Requirements, sdk_version: str) -> Iterator[Lines]:
     named = requirements.specifier("gradio")
-    if named is None and sdk_version:
+    if sdk_version and allows(named, sdk_version):
         for wish in (f"gradio[{EXTRAS}]=={sdk_version}", f"gradio=={sdk_version}"):
             if sdk_version.startswith("4."):
                 yield (wish, *GRADIO_4_LIMITS)
@@ -62,6 +63,14 @@ def _gradios(requirements: Requirements, sdk_version: str) -> Iterator[Lines]:
     if named is None:
         yield ("gradio",)
     yield ()
+
+
+def allows(named: SpecifierSet | None, sdk_version: str) -> bool:
+    """Whether a Space's requirements leave its Gradio to its README, as Hugging Face wants it."""
+    try:
+        return named is None or named.contains(sdk_version, prereleases=True)
+    except InvalidVersion:
+        return False
 
 
 def _means_gradio_4(named: SpecifierSet) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from spaces_workers.isolation import system_packages
-from spaces_workers.isolation.attempts import EXTRAS, Attempt
+from spaces_workers.isolation.attempts import EXTRAS, Attempt, allows
 from spaces_workers.isolation.farm_packages import Farm
 from spaces_workers.isolation.wanted import Wanted
 
@@ -44,7 +44,7 @@ def _gradio(wanted: Wanted, result: Result) -> Iterator[str]:
     asked, used = wanted.sdk_version, result.versions.get("gradio", "")
     if not asked:
         return
-    if wanted.requirements.specifier("gradio") is not None:
+    if not allows(wanted.requirements.specifier("gradio"), asked):
         if asked != used:
             yield f"README.md names Gradio {asked}, but requirements.txt decides: it runs with {used}"
     elif asked != used:

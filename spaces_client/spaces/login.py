@@ -1,0 +1,44 @@
+"""Signing in with Hugging Face on pages that offer it.
+
+Off the Hub, Gradio signs in everybody who presses the button as the owner of the token on this machine, and does not
+start without one. A farm has visitors: they are themselves, or nobody.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+
+def stand_for_nobody(oauth: ModuleType) -> None:
+    """Given `gradio.oauth`: use the application that the operator has registered on the Hub, else sign nobody in."""
+
+    def add_routes(app: Any) -> None:  # Any: a FastAPI application
+        if oauth.OAUTH_CLIENT_ID:
+            oauth._add_oauth_routes(app)
+            return
+        _tell_author()
+        for path in ("/login/huggingface", "/login/callback", "/logout"):
+            app.get(path)(_back_to_the_page)
+
+    oauth._add_mocked_oauth_routes = add_routes  # type: ignore[attr-defined] # replaced in the module
+
+
+@cache
+def _tell_author() -> None:
+    """Once: Gradio makes several applications of one page."""
+    logger.warning(
+        "the page offers to sign in with Hugging Face, and nobody can: OAUTH_CLIENT_ID is not set. Register an "
+        "application on the Hub, and set what it says in OAUTH_CLIENT_ID, OAUTH_CLIENT_SECRET, OAUTH_SCOPES and "
+        "OPENID_PROVIDER_URL"
+    )
+
+
+async def _back_to_the_page() -> Any:  # Any: a response of starlette's
+    from starlette.responses import RedirectResponse
+
+    return RedirectResponse("/")

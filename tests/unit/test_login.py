@@ -1,0 +1,38 @@
+"""Signing in with Hugging Face: with an application of the operator's, or not at all; never as the operator."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from spaces.login import stand_for_nobody
+
+
+def oauth(client_id: str | None) -> Any:  # Any: as much of gradio.oauth as is looked at
+    module: Any = ModuleType("gradio.oauth")
+    module.OAUTH_CLIENT_ID = client_id
+    module._add_oauth_routes = lambda app: app.get("/login/huggingface")(lambda: "the Hub's")
+    stand_for_nobody(module)
+    return module
+
+
+def test_whoever_signs_in_without_an_application_stays_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    pages = [FastAPI(), FastAPI()]
+    for page in pages:
+        oauth(None)._add_mocked_oauth_routes(page)
+    assert caplog.text.count("nobody can: OAUTH_CLIENT_ID is not set") == 1
+    with TestClient(pages[0], follow_redirects=False) as browser:
+        for path in ("/login/huggingface", "/login/callback", "/logout"):
+            answer = browser.get(path)
+            assert (answer.status_code, answer.headers["location"]) == (307, "/")
+
+
+def test_an_application_of_the_operator_s_is_used() -> None:
+    page = FastAPI()
+    oauth("app")._add_mocked_oauth_routes(page)
+    with TestClient(page) as browser:
+        assert browser.get("/login/huggingface").json() == "the Hub's"
