@@ -12,11 +12,12 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from spaces import config, emulation
+from spaces.carried import Carried
 from spaces.config import Config, Role
 from spaces.errors import RefusedError, SpacesError
 from spaces.farm.events import End
 from spaces.farm.task import State, Task
-from spaces.function import functions
+from spaces.function import complete, functions
 from spaces.gradio import current_visitor
 from spaces.handle import TaskHandle
 from spaces.identity import current_identity
@@ -147,6 +148,7 @@ class FarmClient:
             return
         self._register()
         self._launched = True
+        complete()
         space_codec().freeze_references()
         emulation.drop_weights()
         self._globals = self._globals or Outgoing(space_globals(), space_codec())
@@ -179,13 +181,15 @@ class FarmClient:
     ) -> TaskHandle:
         """Queue a call of a function of this Space."""
         farm = self._farm
-        changed = [self._globals.packed()] if self._globals else []
+        more: list[object] = [self._globals.packed()] if self._globals else []
+        if function.carried:
+            more.append(Carried.of(function.function))
         visitor = self._visitor  # before the arguments are written anywhere: it may fail
         record = self._record if self._launched and self._record else self._register()
         task = Task(
             space=record.name,
             function=function.name,
-            arguments=farm.payloads.of_call(str(function.name), function.signature, args, kwargs, *changed),
+            arguments=farm.payloads.of_call(str(function.name), function.signature, args, kwargs, *more),
             revision=record.revision,
             yields=function.yields,
             size=function.size,
