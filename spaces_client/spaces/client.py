@@ -12,11 +12,12 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from spaces import config, emulation
+from spaces.carried import Carried
 from spaces.config import Config, Role
 from spaces.errors import RefusedError, SpacesError
 from spaces.farm.events import End
 from spaces.farm.task import State, Task
-from spaces.function import functions
+from spaces.function import complete, functions
 from spaces.gradio import current_visitor
 from spaces.handle import TaskHandle
 from spaces.identity import current_identity
@@ -158,6 +159,7 @@ class FarmClient:
             return
         self._register()
         self._launched = True
+        complete()
         space_codec().freeze_references()
         emulation.drop_weights()
         self._globals = self._globals or Outgoing(space_globals(), space_codec())
@@ -197,13 +199,15 @@ class FarmClient:
         return handle if self._launched else RecordedHandle(handle, space_codec(), self._calls.append)
 
     def _task(self, function: GPUFunction, args: Sequence[Any], kwargs: Mapping[str, Any], time_limit: float) -> Task:
-        changed = [self._globals.packed()] if self._globals else []
+        more: list[object] = [self._globals.packed()] if self._globals else []
+        if function.carried:
+            more.append(Carried.of(function.function))
         visitor = self._visitor  # before the arguments are written anywhere: it may fail
         record = self._record if self._launched and self._record else self._register()
         return Task(
             space=record.name,
             function=function.name,
-            arguments=self._farm.payloads.of_call(str(function.name), function.signature, args, kwargs, *changed),
+            arguments=self._farm.payloads.of_call(str(function.name), function.signature, args, kwargs, *more),
             revision=record.revision,
             yields=function.yields,
             size=function.size,

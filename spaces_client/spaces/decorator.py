@@ -82,9 +82,11 @@ def _decorator(duration: Duration, size: str, gpus: int, options: dict[str, Any]
         known = _wrappers.get(id(function))
         if known is not None:
             return known[1]  # type: ignore[return-value] # it wraps this very function
-        wrapper = _wrap(register(function, duration, checked_size))
-        # The pair keeps the function alive, so that its identity is never given to another one.
-        _wrappers[id(function)] = _wrappers[id(wrapper)] = (function, wrapper)
+        registered = register(function, duration, checked_size)
+        wrapper = _wrap(registered)
+        if not registered.carried:
+            # The pair keeps the function alive, so that its identity is never given to another one.
+            _wrappers[id(function)] = _wrappers[id(wrapper)] = (function, wrapper)
         return wrapper  # type: ignore[return-value] # called like the function
 
     return decorate

@@ -34,6 +34,7 @@ class GPUFunction:
     duration: Duration
     size: Size
     kind: Kind
+    carried: bool = False  #: decorated after the launch: it travels with each call, see `spaces.carried`
 
     @property
     def yields(self) -> bool:
@@ -65,16 +66,25 @@ class GPUFunction:
 #: Every decorated function of this process, by its name; filled while the Space's script runs.
 functions: dict[FunctionName, GPUFunction] = {}
 _decorations: Counter[tuple[str, str]] = Counter()
+_complete = False
+
+
+def complete() -> None:
+    """The web process launches: every process of the Space has the functions that are decorated now, and no others."""
+    global _complete
+    _complete = True
 
 
 def register(function: Callable[..., Any], duration: Duration, size: Size) -> GPUFunction:
-    """Name a function and remember it.
+    """Name a function and remember it, unless it is decorated after the launch.
 
     The name is the same in every process that runs the same script the same way: module, qualified name, and the
     how-manieth decoration of that name it is.
     """
     module = getattr(function, "__module__", None) or type(function).__module__
     qualname = getattr(function, "__qualname__", None) or type(function).__qualname__
+    if _complete:
+        return GPUFunction(FunctionName(module, qualname), function, duration, size, kind_of(function), carried=True)
     name = FunctionName(module, qualname, _decorations[module, qualname])
     _decorations[module, qualname] += 1
     functions[name] = GPUFunction(name, function, duration, size, kind_of(function))

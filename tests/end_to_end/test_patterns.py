@@ -152,6 +152,8 @@ def test_pattern_6_an_object_that_a_function_made_is_the_same_in_every_call(visi
         ("second", "second ab"),
         ("inside", "inside ab"),
         ("inline", "inline ab"),
+        ("late", "ab True worker and ab True worker [2]"),
+        ("late_by_name", "plainly ab on worker"),
     ],
 )
 def test_pattern_7_functions_made_anywhere_are_the_same_in_every_process(visit: Visit, event: str, said: str) -> None:

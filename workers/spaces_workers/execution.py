@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
 
 from spaces import config
 from spaces.calls import stream
+from spaces.carried import Carried
 from spaces.errors import SpacesError
 from spaces.farm.blobs import SharedMemoryStore
 from spaces.farm.events import Cancelled, End, Event, Succeeded, Yielded
 from spaces.farm.failure import describe
 from spaces.farm.payload import Payload
 from spaces.farm.payloads import Payloads
-from spaces.function import GPUFunction, functions
+from spaces.farm.task import Size
+from spaces.function import GPUFunction, functions, kind_of
 from spaces.gradio import relay
 from spaces.space import space_codec, space_files, space_globals
 from spaces.state.incoming import Incoming
@@ -47,7 +49,7 @@ class Execution:
         started = time.monotonic()
         self.thread_id = threading.get_ident()
         try:
-            value = self._drive(_function(self._run))
+            value = self._drive()
             if self.closing:
                 return Cancelled("its generator was closed")
             return Succeeded(self._pack(value, "returned"), time.monotonic() - started)
@@ -57,10 +59,12 @@ class Execution:
         finally:
             self.thread_id = 0
 
-    def _drive(self, function: GPUFunction) -> Any:
-        args, kwargs, *changes = self._payloads.value(self._run.arguments)
+    def _drive(self) -> Any:
+        args, kwargs, *more = self._payloads.value(self._run.arguments)
+        function = _function(self._run, more)
         relay(self._tell, (*args, *kwargs.values()))
-        with _globals_of_web().during(b"".join(changes), self._tell):
+        changes = b"".join(each for each in more if isinstance(each, bytes))
+        with _globals_of_web().during(changes, self._tell):
             return self._result(stream(function, args, kwargs))
 
     def _result(self, values: Generator[Any, Any, Any]) -> Any:
@@ -93,7 +97,11 @@ def _payloads(far: bool) -> Payloads:
     return Payloads(space_codec(), store, files=space_files() if far else None, far=lambda: far, one_reader=True)
 
 
-def _function(run: Run) -> GPUFunction:
+def _function(run: Run, more: Sequence[object]) -> GPUFunction:
+    for each in more:
+        if isinstance(each, Carried):
+            made = each.function
+            return GPUFunction(run.function, made, None, Size.LARGE, kind_of(made), carried=True)
     function = functions.get(run.function)
     if function is None:
         known = ", ".join(map(str, functions)) or "none"

@@ -96,7 +96,7 @@ class Codec:
         signature: Signature | None,
         args: Sequence[object],
         kwargs: Mapping[str, object],
-        *more: bytes,
+        *more: object,
     ) -> Encoded:
         """Encode `(args, kwargs, *more)`. Raises EncodingError, which names the argument of `label` that cannot go."""
         call = (tuple(args), dict(kwargs))

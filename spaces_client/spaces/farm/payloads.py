@@ -41,11 +41,11 @@ class Payloads:
         signature: Signature | None,
         args: Sequence[object],
         kwargs: Mapping[str, object],
-        *more: bytes,
+        *more: object,
     ) -> Payload:
         """`(args, kwargs, *more)` of a call. Raises EncodingError, which names the argument that cannot be sent.
 
-        `more` is what a Space's own web process sends along: see `spaces.state.outgoing`.
+        `more` is what a Space's own web process sends along: see `spaces.state.outgoing` and `spaces.carried`.
         """
         return self._packed(self.codec.encode_call(label, signature, args, kwargs, *more), (args, kwargs))
 

@@ -38,6 +38,27 @@ def scaled_by(factor):
     return scale
 
 
+def plainly(text):
+    return f"plainly {text} on {spaces.config.current().role}"
+
+
+def late_by_name(text):
+    return spaces.GPU(plainly)(text)
+
+
+def late(text):
+    model, times = MODELS["large"], [2]
+
+    @spaces.GPU(duration=30)
+    def words(left=1):
+        yield f"{text} {model is MODELS['large']} {spaces.config.current().role}"
+        if left:
+            times.append(left)
+            yield from words(left - 1)
+
+    return f"{' and '.join(words())} {times}"
+
+
 SCALES = [scaled_by(factor) for factor in (1, 2, 3)]
 LAMBDAS = {name: spaces.GPU(lambda text, name=name: f"{name} {text}") for name in ("first", "second")}
 
@@ -59,6 +80,8 @@ with gr.Blocks() as demo:
         "first": (LAMBDAS["first"], 1),
         "second": (LAMBDAS["second"], 1),
         "inside": (inside, 1),
+        "late": (late, 1),
+        "late_by_name": (late_by_name, 1),
         "inline": (spaces.GPU(lambda text: f"inline {text}"), 1),
     }
     for name, (function, count) in events.items():
