@@ -62,7 +62,7 @@ class SlotWorker:
 
     def _made(self, spec: ZygoteSpec) -> Child:
         self.swaps += 1
-        self._residency.make_room(spec, weights_bytes=0)
+        self._residency.make_room_for_new(spec, weights_bytes=0)
         level = Level.HOST if spec.space in self._seen else Level.UNSEEN
         self._seen.add(spec.space)
         with self._residency.measured(spec.space, level):

@@ -1,8 +1,7 @@
 """How soon does a Space compute whose weights are in the host's memory? `python -m benchmarks.swap [GB]`
 
-On a GPU: a call that finds its child warm, one that has to make it, and one after its child was killed; beside them the
-time that the bus needs for so many bytes, and a fresh process that loads the same weights from files in memory. On a
-machine without a GPU: what the fork alone takes.
+A call that finds its child warm, and one whose child has been killed. On a GPU also the time that the bus alone needs
+for so many bytes, and a fresh process that loads the same weights from a file in memory; the ratios are the result.
 """
 
 from __future__ import annotations
@@ -72,12 +71,14 @@ def main(gigabytes: float) -> None:
         made.register("weights", script)
         made.start_worker(gpu=devices[0].uuid if devices else "none")
         with made.client("weights", near=True) as client:
-            _calls(client, f"{devices[0].name if devices else 'stand-in'}, {gigabytes:g} GB")
+            made_again = _calls(client, f"{devices[0].name if devices else 'stand-in'}, {gigabytes:g} GB")
         if devices:
-            _peers(Path(folder), count, elements, gigabytes)
+            _peers(Path(folder), count, elements, gigabytes, made_again)
 
 
-def _calls(client: spaces.Farm, where: str) -> None:
+def _calls(client: spaces.Farm, where: str) -> float:
+    """Seconds of a call whose child has been killed."""
+
     def touch() -> int:
         return int(client.submit("weights", "touch").result()[0])
 
@@ -90,18 +91,20 @@ def _calls(client: spaces.Farm, where: str) -> None:
         seconds, pid = _timed(touch)
         killed.append(seconds)
     print(f"{where}: warm child {median(warm) * 1e3:.1f} ms, after a kill {median(killed) * 1e3:.0f} ms")
+    return median(killed)
 
 
-def _peers(folder: Path, count: int, elements: int, gigabytes: float) -> None:
+def _peers(folder: Path, count: int, elements: int, gigabytes: float, made_again: float) -> None:
     rate = float(subprocess.run([sys.executable, "-c", BUS], capture_output=True, text=True, check=True).stdout)
-    print(f"  the bus alone {gigabytes * 1e9 / rate * 1e3:.0f} ms ({rate / 1e9:.1f} GB/s)")
+    bus = gigabytes * 1e9 / rate
+    print(f"  the bus alone {bus * 1e3:.0f} ms ({rate / 1e9:.1f} GB/s), ratio {made_again / bus:.1f}")
     file = folder / "weights.safetensors"
     write = f"""
 import torch; from safetensors.torch import save_file
 save_file({{str(n): torch.ones({elements}, dtype=torch.bfloat16) for n in range({count})}}, {str(file)!r})"""
     subprocess.run([sys.executable, "-c", write], check=True)
     fresh = [_timed(lambda: subprocess.run([sys.executable, "-c", FRESH, str(file)], check=True))[0] for _ in range(2)]
-    print(f"  a fresh process {median(fresh) * 1e3:.0f} ms")
+    print(f"  a fresh process {median(fresh) * 1e3:.0f} ms, ratio {made_again / median(fresh):.2f}")
 
 
 def _timed(call: Callable[[], T]) -> tuple[float, T]:

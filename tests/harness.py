@@ -94,7 +94,7 @@ class Farm:
     ) -> subprocess.Popen[bytes]:
         """Start a worker, by the command `within` if one is given, and wait until it is alive.
 
-        `gpu` is the UUID of its GPU, `none` for a stand-in, or `broken` for one that no child can take.
+        `gpu` is the UUID of its GPU, `none` for a stand-in, or `broken` for one that is lost after its start.
         """
         environment = os.environ | {
             "ZEROFARM_URL": self.broker.url,
@@ -246,6 +246,7 @@ import logging, os
 from dataclasses import replace
 from pathlib import Path
 from spaces_workers.celery_app import WorkerOptions, run_worker
+from spaces_workers import device_probe
 from spaces_workers.gpu import discover, parse_gpus, standin
 
 logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
@@ -254,16 +255,17 @@ match os.environ["TEST_GPU"]:
         device = standin(0)
     case "broken":
         device = replace(standin(0), kind="gpu")
+        answers = iter([""])
+        device_probe.problem_of = lambda _: next(answers, "it has fallen off the bus")
     case uuid:
         [device] = parse_gpus(uuid, discover())
-run_worker(
-    WorkerOptions(
-        url=os.environ["ZEROFARM_URL"],
-        device=device,
-        memory_fraction=float(os.environ["TEST_MEMORY_FRACTION"]),
-        state_dir=Path(os.environ["TEST_STATE_DIR"]),
-        farm_key=bytes.fromhex(os.environ["ZEROFARM_KEY"]),
-        name=os.environ["TEST_WORKER_NAME"],
-    )
+options = WorkerOptions(
+    url=os.environ["ZEROFARM_URL"],
+    device=device,
+    memory_fraction=float(os.environ["TEST_MEMORY_FRACTION"]),
+    state_dir=Path(os.environ["TEST_STATE_DIR"]),
+    farm_key=bytes.fromhex(os.environ["ZEROFARM_KEY"]),
+    name=os.environ["TEST_WORKER_NAME"],
 )
+raise SystemExit(run_worker(options))
 """

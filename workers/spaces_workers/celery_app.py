@@ -15,6 +15,7 @@ from spaces.farm.celery_app import make_celery
 from spaces.farm.connection import connect
 from spaces.farm.queue import Queue
 from spaces.farm.registry import Registry
+from spaces_workers import device_probe
 from spaces_workers.children import Zygotes
 from spaces_workers.device_memory import DeviceMemory
 from spaces_workers.gpu import Device
@@ -24,6 +25,9 @@ from spaces_workers.residency import Residency
 from spaces_workers.workplace import Workplace
 
 logger = logging.getLogger(__name__)
+
+#: Exit code of a worker whose device cannot be used (`EX_UNAVAILABLE` of sysexits.h).
+DEVICE_LOST = 69
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +50,17 @@ class WorkerOptions:
 
 
 def run_worker(options: WorkerOptions) -> int:
-    """Work until told to stop. Returns the exit code."""
+    """Work until told to stop, or until the device is lost. Returns the exit code."""
+    if problem := device_probe.problem_of(options.device):
+        logger.critical("%s cannot be used: %s", options.device.description, problem)
+        return DEVICE_LOST
     settings = config.current()
     worker = f"{options.node_name}:{secrets.token_hex(4)}"
     log_dir = options.state_dir / "logs"
     for folder in (settings.run_dir, log_dir):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    residency = Residency(options.warm_children, DeviceMemory(options.device, options.memory_fraction))
+    memory = DeviceMemory(options.device, options.memory_fraction)
+    residency = Residency(options.warm_children, memory)
     workplace = Workplace(
         settings,
         Queue(connect(options.url)),
@@ -69,18 +77,18 @@ def run_worker(options: WorkerOptions) -> int:
     heartbeat = Heartbeat(
         lambda: Queue(connect(options.url)),
         worker,
-        info=lambda: _info(options, app),
+        info=lambda: _info(options, memory, app),
         # There is no pool, and nothing to stop, until Celery has started.
         on_cancel=lambda task, reason: app.pool_of_worker and app.pool_of_worker.cancel(task, reason),
         on_lease_lost=lambda: app.pool_of_worker and app.pool_of_worker.abandon_all(),
     )
-    transport.identify(worker, workplace.device_name)
+    transport.identify(worker, options.device.name)
     transport.set_warmth(residency.warmth)
     preloader.start()
     heartbeat.start()
     try:
         app.worker_main(_arguments(options))
-        return 0
+        return DEVICE_LOST if workplace.device_lost else 0
     finally:
         heartbeat.stop()
         preloader.stop()
@@ -112,9 +120,10 @@ def _arguments(options: WorkerOptions) -> list[str]:
     ]
 
 
-def _info(options: WorkerOptions, app: Any) -> dict[str, Any]:  # Any: plain data for people
+def _info(options: WorkerOptions, memory: DeviceMemory, app: Any) -> dict[str, Any]:  # Any: plain data for people
     pool = app.pool_of_worker
     info = pool._get_info() if pool is not None else {}
+    running = pool.children() if pool is not None else []
     return {
         "node": options.node_name,
         "host": config.current().host,
@@ -122,8 +131,8 @@ def _info(options: WorkerOptions, app: Any) -> dict[str, Any]:  # Any: plain dat
         "device": options.device.name,
         "uuid": options.device.uuid,
         "sizes": list(options.device.sizes),
-        "memory_bytes": int(options.device.memory_bytes * options.memory_fraction),
-        "held_bytes": app.workplace.residency.held_bytes,
+        "memory_bytes": memory.budget_bytes,
+        "held_bytes": app.workplace.residency.held_bytes + sum(child.memory.held_bytes for child in running),
         "busy": info.get("busy", []),
         "warm": sorted(child.spec.space for child in app.workplace.residency.children()),
         "done": info.get("done", 0),

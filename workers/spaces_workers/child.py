@@ -20,7 +20,7 @@ from spaces.errors import TimeLimitExceeded
 from spaces.farm.events import Event
 from spaces_workers.bond import die_with
 from spaces_workers.channel import Bell, Channel, ChannelClosed
-from spaces_workers.device_memory import Meter
+from spaces_workers.device_memory import GpuMeter, Meter, StandInMeter
 from spaces_workers.execution import Execution
 from spaces_workers.messages import ChildReady, Close, Fork, Idle, Run, Trim, Trimmed, Unfit
 from spaces_workers.stragglers import settled
@@ -34,7 +34,7 @@ def live(channel: Channel, request: Fork, weights_bytes: int) -> NoReturn:
     """The whole life of a child, from just after the fork to its end."""
     try:
         _settle_in(request, channel)
-        Child(channel, Meter(weights_bytes, on_gpu=bool(request.visible_devices))).serve()
+        Child(channel, GpuMeter() if request.visible_devices else StandInMeter(weights_bytes)).serve()
     except ChannelClosed:
         os.killpg(0, signal.SIGKILL)  # the worker is gone, or has no more use for us and whatever our tasks started
     except BaseException:
@@ -130,15 +130,9 @@ def _settle_in(request: Fork, channel: Channel) -> None:
         try:
             _take_gpu(request.memory_fraction)
         except Exception as error:
-            channel.send(Unfit(f"{type(error).__name__}: {error}", _is_of_the_device(error)))
+            channel.send(Unfit(f"{type(error).__name__}: {error}", "out of memory" in str(error)))
             raise
     threading.current_thread().name = f"child of {config.current().space}"
-
-
-def _is_of_the_device(error: Exception) -> bool:
-    """A GPU that fell off the bus, a driver that does not fit: not this Space's fault, nor want of memory."""
-    of_torch = isinstance(error, RuntimeError | AssertionError) and "OutOfMemory" not in type(error).__name__
-    return of_torch and any(word in str(error) for word in ("CUDA", "NVIDIA", "cuda"))
 
 
 def _reseed() -> None:

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -45,8 +44,13 @@ FORK_ATTEMPTS = 3
 EXIT_PATIENCE = 5.0
 
 
-class DeviceFailed(SpacesError):
-    """No child can take this worker's device; the message has the words of the driver."""
+class UnfitChild(SpacesError):
+    """A child could not take the worker's device. Callers of tasks read the message."""
+
+    def __init__(self, space: str, unfit: Unfit) -> None:
+        remedy = "" if unfit.out_of_memory else ". A torch that it brings itself must have CUDA and fit the driver"
+        super().__init__(f"Space {space!r} could not take the GPU: {unfit.reason}{remedy}")
+        self.out_of_memory = unfit.out_of_memory
 
 
 class Child:
@@ -81,13 +85,16 @@ class Child:
         self.channel.send(run)
 
     def trim(self) -> None:
-        """Have it give back the device's memory that it only keeps for later. Raises ChannelClosed, TimeoutError."""
+        """Have it give back the device's memory that it only keeps for later. Raises ChannelClosed, TimeoutError.
+
+        One that says anything else has a thread of an earlier task still at work, and is as good as gone.
+        """
         self.channel.send(Trim())
         match self.channel.receive(TRIM_PATIENCE):
-            case Trimmed(memory):
-                self.memory, self.is_trimmed = memory, True
+            case Trimmed(use):
+                self.memory, self.is_trimmed = use, True
             case other:
-                raise TypeError(f"an idle child does not say {type(other).__name__}")
+                raise ChannelClosed(f"an idle child says {type(other).__name__}")
 
     def terminate(self) -> None:
         """Ask the running function to stop; its `finally` clauses run."""
@@ -134,7 +141,7 @@ class ZygoteLink:
         self._receiving = threading.Lock()
 
     def fork(self, visible_devices: str, memory_fraction: float) -> Child:
-        """A child that is ready for tasks. Raises SpacesError when none gets ready, ChannelClosed with the zygote."""
+        """A child that is ready for tasks. Raises UnfitChild, SpacesError when none gets ready, ChannelClosed."""
         for _ in range(FORK_ATTEMPTS):
             child = self._fork_once(Fork(visible_devices, memory_fraction))
             try:
@@ -143,10 +150,9 @@ class ZygoteLink:
                     case ChildReady(memory=held):
                         child.memory = held
                         return child
-                    case Unfit(reason, device_failed):
+                    case Unfit() as unfit:
                         child.discard()
-                        failure = DeviceFailed if device_failed else SpacesError
-                        raise failure(f"Space {self._spec.space!r} could not take the device: {reason}")
+                        raise UnfitChild(self._spec.space, unfit)
                     case other:
                         raise TypeError(f"a child does not begin with {type(other).__name__}")
             except (TimeoutError, ChannelClosed):
@@ -196,18 +202,17 @@ class Zygotes:
         self._starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="nursery-starter")
         self._nursery = self._ensure_nursery()
 
-    def fork(
-        self, spec: ZygoteSpec, visible_devices: str, memory_fraction: float, make_room: Callable[[int], None]
-    ) -> Child:
-        """A ready child of a Space. A zygote, or a nursery, that has died meanwhile is made anew, once.
+    def weights_bytes(self, spec: ZygoteSpec) -> int:
+        """The bytes of a Space's weights, whose zygote is made if need be (seconds)."""
+        return self._link(spec).weights_bytes
 
-        `make_room` is called before the fork, with the bytes of the Space's weights.
-        """
+    def fork(self, spec: ZygoteSpec, visible_devices: str, memory_fraction: float) -> Child:
+        """A ready child of a Space. A zygote, or a nursery, that has died meanwhile is made anew, once."""
         try:
-            return self._forked(spec, visible_devices, memory_fraction, make_room)
+            return self._link(spec).fork(visible_devices, memory_fraction)
         except ChannelClosed:
             self._let_go(spec.space)
-            return self._forked(spec, visible_devices, memory_fraction, make_room)
+            return self._link(spec).fork(visible_devices, memory_fraction)
 
     def knows(self, spec: ZygoteSpec) -> bool:
         """Whether this worker has forked from a zygote of the Space's: it is ready, as far as anyone knows."""
@@ -226,13 +231,6 @@ class Zygotes:
             self._nursery.terminate()
             self._nursery.wait()
         self._starter.shutdown()
-
-    def _forked(
-        self, spec: ZygoteSpec, visible_devices: str, memory_fraction: float, make_room: Callable[[int], None]
-    ) -> Child:
-        link = self._link(spec)
-        make_room(link.weights_bytes)
-        return link.fork(visible_devices, memory_fraction)
 
     def _ensure_nursery(self) -> subprocess.Popen[bytes] | None:
         return self._starter.submit(nursery.ensure, self._run_dir, self._log_dir).result()

@@ -123,7 +123,7 @@ class MemoryUse:
     """What a child holds of its device."""
 
     held_bytes: int
-    peak_bytes: int  #: the most while the last task ran
+    peak_bytes: int | None  #: the most that the last task needed at one time; None where nobody can tell
 
 
 @message
@@ -141,7 +141,7 @@ class Unfit:
     """The child could not take its device, and ends. The text says why, in the words of what failed."""
 
     reason: str
-    device_failed: bool  #: whatever Space it is for, no child could
+    out_of_memory: bool
 
 
 @message

@@ -20,6 +20,7 @@ from celery.worker import state
 
 from spaces.farm.events import Cancelled, Crashed, End, Failed, Lost, Succeeded, TimedOut
 from spaces.farm.task import Lease
+from spaces_workers.children import Child
 from spaces_workers.mailbox import Mailbox
 from spaces_workers.run import TaskRun
 from spaces_workers.workplace import Workplace
@@ -140,6 +141,10 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
         for run, _ in list(self._runs.values()):
             run.join(_GIVING_BACK)
         self._close()
+
+    def children(self) -> list[Child]:
+        """Those that run a task now."""
+        return [run.child for run, _ in list(self._runs.values()) if run.child is not None]
 
     def _get_info(self) -> dict[str, Any]:  # Any: shown as it is on Flower's Pool tab
         busy = [run for run, _ in list(self._runs.values())]  # a copy: the heartbeat asks too, on its own thread

@@ -6,6 +6,7 @@ worker's answer to each claim's question, how soon it could begin a task of whic
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -15,12 +16,18 @@ from spaces.farm.warmth import MOST_KNOWN, Warmth
 from spaces_workers.channel import ChannelClosed
 from spaces_workers.children import Child
 from spaces_workers.device_memory import DeviceMemory, Needs
+from spaces_workers.memory import words
 from spaces_workers.messages import ZygoteSpec
 from spaces_workers.swap_costs import Level, SwapCosts
 
+logger = logging.getLogger(__name__)
+
 
 class Residency:
-    """At most `limit` children in a device's memory, least recently used first out. Safe to use by several threads."""
+    """At most `limit` children in a device's memory, least recently used first out.
+
+    The thread that runs tasks takes, makes room and keeps; the rest any thread may call meanwhile.
+    """
 
     def __init__(self, limit: int, memory: DeviceMemory) -> None:
         self._limit = limit
@@ -40,33 +47,33 @@ class Residency:
             return None
         return child
 
-    def make_room(self, spec: ZygoteSpec, weights_bytes: int, child: Child | None = None) -> None:
-        """Before a task: have memory for all that its Space needs beyond what its `child`, if it has one, holds.
-
-        The least recently used children give back first what they only keep for later, then their lives.
-        """
+    def make_room_for_new(self, spec: ZygoteSpec, weights_bytes: int) -> None:
+        """Before a child is made: one place, and memory for all that its Space needs, its weights at least."""
         while (crowded := self._evicted(self._limit - 1)) is not None:
             crowded.discard()
-        held = child.memory.held_bytes if child is not None else 0
-        needed = self._needs.of(spec.space, spec.revision, weights_bytes) - held
-        for shrink in (_trimmed, _discarded):
-            for idle in sorted(self.children(), key=lambda each: each.used_at):
-                if self._free_bytes(held) >= needed:
-                    return
-                if shrink(idle):
-                    self._forget(idle)
+        self._make_room(self._needs.of(spec, weights_bytes), held=0)
+        if self._free_bytes(0) < weights_bytes:
+            logger.warning(
+                "Space %s has %s of weights, and its device %s free with nothing of this worker's on it",
+                *(spec.space, words(weights_bytes), words(self._free_bytes(0))),
+            )
+
+    def make_room_for(self, child: Child) -> None:
+        """Before a warm child, which was taken, runs its next task: memory for what its Space needs beyond its own."""
+        held = child.memory.held_bytes
+        self._make_room(self._needs.of(child.spec, held), held)
 
     def keep(self, child: Child) -> None:
         """Take a child back that has done its task."""
         child.used_at = time.monotonic()
         if child.tasks_done:
-            self._needs.learn(child.spec.space, child.spec.revision, child.memory)
+            self._needs.learn(child.spec, child.memory)
         with self._lock:
             self._idle[child.spec.space] = child
 
     def learn_shortage(self, spec: ZygoteSpec) -> None:
         """A task of this Space found the device's memory too small: next time all others make room for it."""
-        self._needs.learn_shortage(spec.space, spec.revision)
+        self._needs.learn_shortage(spec)
 
     @contextmanager
     def measured(self, space: str, level: Level) -> Iterator[None]:
@@ -101,12 +108,33 @@ class Residency:
         while (child := self._evicted(0)) is not None:
             child.discard()
 
-    def _free_bytes(self, held_bytes: int) -> int:
-        return self._memory.free_bytes(held_bytes + self.held_bytes)
+    def _make_room(self, needed: int, held: int) -> None:
+        """The least recently used children give back first what they only keep for later, then their lives."""
+        idle = sorted(self.children(), key=lambda child: child.used_at)
+        for child in idle:
+            if child.gone:
+                self._discard(child)
+        spared = needed < self._memory.budget_bytes  # who needs all of it is not helped by less than all
+        for shrink in (self._trim, self._discard) if spared else (self._discard,):
+            for child in idle:
+                if self._free_bytes(held) >= needed - held:
+                    return
+                shrink(child)
 
-    def _forget(self, child: Child) -> None:
+    def _free_bytes(self, held: int) -> int:
+        return self._memory.free_bytes(held + self.held_bytes)
+
+    def _trim(self, child: Child) -> None:
+        if not child.is_trimmed:
+            try:
+                child.trim()
+            except (ChannelClosed, TimeoutError):
+                self._discard(child)
+
+    def _discard(self, child: Child) -> None:
         with self._lock:
             self._idle.pop(child.spec.space, None)
+        child.discard()
 
     def _level(self, space: str) -> Level:
         return Level.CHILD if space in self._idle else Level.HOST
@@ -117,19 +145,3 @@ class Residency:
                 return None
             oldest = min(self._idle.values(), key=lambda child: child.used_at)
             return self._idle.pop(oldest.spec.space)
-
-
-def _trimmed(child: Child) -> bool:
-    """Have a child give back what it can spare. True if it is gone instead."""
-    if child.is_trimmed:
-        return False
-    try:
-        child.trim()
-    except (ChannelClosed, TimeoutError):
-        return _discarded(child)
-    return False
-
-
-def _discarded(child: Child) -> bool:
-    child.discard()
-    return True

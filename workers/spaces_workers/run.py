@@ -6,12 +6,11 @@ A thread of its own attends each run, so that neither a slow zygote nor an absen
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 from spaces.errors import SpacesError
 from spaces.farm.events import (
@@ -29,7 +28,7 @@ from spaces.farm.queue import LeaseLost
 from spaces.farm.scripts import AWAY
 from spaces.farm.task import Lease
 from spaces_workers.channel import ChannelClosed
-from spaces_workers.children import Child, DeviceFailed
+from spaces_workers.children import Child, UnfitChild
 from spaces_workers.deadline import Deadline, Steps
 from spaces_workers.messages import Close, Idle, Run
 from spaces_workers.workplace import Workplace
@@ -42,11 +41,11 @@ CLOSE_GRACE = 5.0
 #: Seconds that a child may take to get ready for the next task, waiting for what the last one left running.
 SETTLE_PATIENCE = 10.0
 
-#: Exit code of a worker that has lost its device (`EX_UNAVAILABLE` of sysexits.h).
-DEVICE_LOST = 69
+#: What torch's error of a GPU that is full is called.
+_SHORTAGE = "OutOfMemoryError"
 
 #: Words in an error after which a CUDA context cannot be trusted any more.
-_HARM = ("CUDA error", "AcceleratorError", "OutOfMemoryError", "cuDNN error", "CUBLAS_STATUS", "device-side assert")
+_HARM = ("CUDA error", "AcceleratorError", _SHORTAGE, "cuDNN error", "CUBLAS_STATUS", "device-side assert")
 
 
 class Report(Protocol):
@@ -117,14 +116,21 @@ class TaskRun:
             end = Crashed(self.child.how_it_ended() if self.child else "could not be made", self._seconds)
         except LeaseLost:
             end = Cancelled("another worker holds its lease")
-        except DeviceFailed as error:
-            _leave_to_others(self.lease, error)
+        except UnfitChild as error:
+            end = self._blamed(error)
         except SpacesError as error:
             end = _failure(error, str(error))
         except Exception as error:
             logger.exception("task %s: the worker failed", self.lease.task.id)
             end = _failure(error, f"the worker failed: {error}")
         self._finish(self._verdict or end)
+
+    def _blamed(self, error: UnfitChild) -> End:
+        """Whether a child's failure to take the device is its Space's; else the task is another worker's."""
+        end = _failure(error, str(error))
+        if self._workplace.lost_device():
+            self._returned = True
+        return end
 
     def _converse(self) -> End:
         """Have the function run, pass on what it says, and return how it says it ended."""
@@ -179,15 +185,16 @@ class TaskRun:
             child = self.child
         if child is None:
             return
-        if isinstance(end, Failed) and "OutOfMemoryError" in end.type_name:
+        if isinstance(end, Failed) and _SHORTAGE in end.type_name:
             self._workplace.residency.learn_shortage(child.spec)
-        if not self._ran or (self._spoke and _harmless(end) and self._settled(child)):
+        if not self._ran or (self._spoke and _harmless(end) and self._settle(child)):
             child.tasks_done += self._ran
             self._workplace.residency.keep(child)
         else:
             child.discard()
 
-    def _settled(self, child: Child) -> bool:
+    def _settle(self, child: Child) -> bool:
+        """Hear what the child has to say when its task is over. Whether it is fit for the next one."""
         try:
             message = child.channel.receive(timeout=SETTLE_PATIENCE)
         except (ChannelClosed, TimeoutError):
@@ -252,16 +259,6 @@ class TaskRun:
     @property
     def _seconds(self) -> float:
         return time.monotonic() - self.started
-
-
-def _leave_to_others(lease: Lease, error: DeviceFailed) -> NoReturn:
-    """A worker without its device would fail whatever waits, at once: it is as good as dead, and does as the dead do.
-
-    Its lease ends, the task runs elsewhere, and whoever keeps this worker starts it again, after ever longer pauses.
-    """
-    logger.critical("task %s: %s. This worker leaves, for it could run nothing", lease.task.id, error)
-    logging.shutdown()
-    os._exit(DEVICE_LOST)
 
 
 def _failure(error: Exception, text: str) -> Failed:

@@ -10,13 +10,12 @@ class Level(Enum):
     """How much of a Space is here, the most first."""
 
     CHILD = "a child is warm"
-    GPU = "its weights are on the GPU, a child would have to be made"
     HOST = "its zygote is ready, with the weights in the host's memory"
     UNSEEN = "nothing"
 
 
 #: Seconds to a ready child that are assumed until a Space of that level was measured.
-ASSUMED = {Level.GPU: 0.1, Level.HOST: 1.0, Level.UNSEEN: 10.0}
+ASSUMED = {Level.HOST: 1.0, Level.UNSEEN: 10.0}
 
 
 class SwapCosts:

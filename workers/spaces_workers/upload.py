@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any  # torch is not typed here
 
-#: Threads that copy. Source: `benchmarks/gpu.py`; more gain nothing, the bus is full.
+#: Threads that copy. Source: measured on an H100 and an H200, see `benchmarks/README.md`; more gain nothing.
 LANES = 8
 
 #: Bytes of each of a lane's two buffers. Pinning takes half a second for each GiB, so they are as small as will do.
@@ -20,6 +20,10 @@ BUFFER_BYTES = 4 << 20
 
 #: Weights below this many bytes in all are copied plainly, which is done before the buffers would be pinned.
 WORTHWHILE = 64 << 20
+
+#: What torch's allocator keeps in segments of their own, and to what it rounds the others.
+#: Source: kSmallSize and kMinBlockSize of c10/core/AllocatorConfig.h.
+SMALL_BYTES, ROUNDING_BYTES = 1 << 20, 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +39,13 @@ def upload(storages: list[Any]) -> list[Any]:
     """Storages on the current GPU with the bytes of these, which are on the host. Returns when all are there."""
     import torch
 
-    size = sum(storage.nbytes() for storage in storages)
-    torch.empty(size, dtype=torch.uint8, device="cuda")  # one piece from the driver, which all storages then share
-    targets = [torch.UntypedStorage(storage.nbytes(), device="cuda") for storage in storages]
-    if size < WORTHWHILE:
+    if not storages:
+        return []
+    sizes = [storage.nbytes() for storage in storages]
+    # One piece from the driver, freed at once, of which torch then cuts all storages that are not small.
+    torch.empty(sum(_rounded(size) for size in sizes if size > SMALL_BYTES), dtype=torch.uint8, device="cuda")
+    targets = [torch.UntypedStorage(size, device="cuda") for size in sizes]
+    if sum(sizes) < WORTHWHILE:
         return [target.copy_(storage) for target, storage in zip(targets, storages, strict=True)]
     batches = _Shared(batched(pieces(storages, targets, BUFFER_BYTES), BUFFER_BYTES))
     lanes = [_Lane(batches) for _ in range(LANES)]
@@ -48,6 +55,10 @@ def upload(storages: list[Any]) -> list[Any]:
         lane.finish()
     torch.cuda.synchronize()
     return targets
+
+
+def _rounded(size: int) -> int:
+    return -(-size // ROUNDING_BYTES) * ROUNDING_BYTES
 
 
 def pieces(storages: list[Any], targets: list[Any], at_most: int) -> Iterator[Piece]:

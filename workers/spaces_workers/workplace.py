@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -17,9 +19,9 @@ from spaces.farm.signing import derive_space_key
 from spaces.farm.task import Lease, Task
 from spaces.farm.writer import EventWriter
 from spaces.source import Source, unpack
-from spaces_workers import isolation
+from spaces_workers import device_probe, isolation
 from spaces_workers.carrier import Carrier
-from spaces_workers.children import Child, Zygotes
+from spaces_workers.children import Child, UnfitChild, Zygotes
 from spaces_workers.gpu import Device
 from spaces_workers.messages import ZygoteSpec
 from spaces_workers.residency import Residency
@@ -50,6 +52,7 @@ class Workplace:
         self.device = device
         self.zygotes = zygotes
         self.residency = residency
+        self.device_lost = False
         self._farm_key = farm_key
         self._state_dir = state_dir
         self._sources = state_dir / "sources"
@@ -60,29 +63,37 @@ class Workplace:
             BrokerStore(queue.redis, WAITING, queue.keys.blob),
         )
 
-    @property
-    def device_name(self) -> str:
-        """For people: `NVIDIA H200`, `CPU stand-in`."""
-        return self.device.name
-
     def child_for(self, task: Task) -> Child:
         """A child that can run this task: the warm one, or a new one after making room.
 
-        Raises RefusedError for a Space that nobody serves any more, SpacesError for one whose script fails.
+        Raises RefusedError for a Space that nobody serves any more, SpacesError for one whose script fails,
+        UnfitChild where its child cannot take the device.
         """
         spec = self.spec_of(self.record_of(task.space, task.revision))
         warm = self.residency.take(spec)
         if warm is not None:
-            self.residency.make_room(spec, warm.memory.held_bytes, warm)
-            return warm
+            return self._with_room(warm)
         level = Level.HOST if self.zygotes.knows(spec) else Level.UNSEEN
         with self.residency.measured(task.space, level):
-            return self.zygotes.fork(
-                spec,
-                self.device.visible_devices,
-                self._memory_fraction,
-                functools.partial(self.residency.make_room, spec),
-            )
+            try:
+                return self._new_child(spec)
+            except UnfitChild as unfit:
+                if not unfit.out_of_memory:
+                    raise
+                self.residency.learn_shortage(spec)
+                return self._new_child(spec)
+
+    def _with_room(self, warm: Child) -> Child:
+        try:
+            self.residency.make_room_for(warm)
+        except BaseException:
+            warm.discard()  # nobody else knows of it
+            raise
+        return warm
+
+    def _new_child(self, spec: ZygoteSpec) -> Child:
+        self.residency.make_room_for_new(spec, self.zygotes.weights_bytes(spec))
+        return self.zygotes.fork(spec, self.device.visible_devices, self._memory_fraction)
 
     @functools.lru_cache(maxsize=1024)  # noqa: B019 - the workplace lives as long as its process
     def spec_of(self, record: SpaceRecord) -> ZygoteSpec:
@@ -108,6 +119,16 @@ class Workplace:
     def record_of(self, space: str, revision: str) -> SpaceRecord:
         """The record of a Space; one revision's never changes."""
         return self.registry.find(space, revision)
+
+    def lost_device(self) -> bool:
+        """Whether no child of any Space could take the device; then the worker begins to leave, before it fails more."""
+        problem = device_probe.problem_of(self.device)
+        if not problem:
+            return False
+        logger.critical("%s cannot be used any more: %s. This worker leaves", self.device.description, problem)
+        self.device_lost = True
+        os.kill(os.getpid(), signal.SIGTERM)  # Celery's warm shutdown
+        return True
 
     def writer(self, lease: Lease) -> EventWriter:
         """Writes the events of one run."""

@@ -62,10 +62,10 @@ def install(device: EmulatedDevice = H200) -> None:
 def leave(device: str = "cuda:0", move: Callable[[list[Any]], list[Any]] | None = None) -> None:
     """In a forked child: give up the emulation, and move what was on emulated cuda to a real device.
 
-    Called by the thread that forked, before any other is started. Tensors stay the same objects, with their views
-    and ties; generators stay the same objects, with their seeds. `move` gets the distinct `torch.UntypedStorage`s
-    and returns their replacements in the same order, for a caller who has a faster way than a copy each. A torch
-    that has not been imported yet will be imported plain.
+    Called by the thread that forked, before any other is started but by `move`. Tensors stay the same objects, with
+    their views and ties; so do generators, with their seeds, and streams and events. `move` gets the distinct
+    `torch.UntypedStorage`s and returns their replacements in the same order, for a caller who has a faster way than a
+    copy each. A torch that has not been imported yet will be imported plain.
     """
     global _device
     _device = None

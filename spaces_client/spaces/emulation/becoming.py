@@ -12,6 +12,8 @@ from typing import Any  # torch's classes are not typed here
 
 import torch
 
+from spaces.emulation.errors import EmulationError
+
 _allocate = ctypes.pythonapi.PyType_GenericAlloc
 _allocate.restype = ctypes.py_object
 _allocate.argtypes = [ctypes.py_object, ctypes.c_ssize_t]
@@ -45,14 +47,18 @@ def leave() -> None:
     """Turn every object made so far into its real self; only with a torch that has the C classes."""
     for made in list(_alive.values()):
         real = made.real()
-        if type(made).__basicsize__ == type(real).__basicsize__:
-            _exchange(made, real)
-            vars(made).clear()
-            made.__class__ = type(real)
+        _exchange(made, real)
+        vars(made).clear()
+        made.__class__ = type(real)
 
 
 def _exchange(made: Any, real: Any) -> None:
     """Exchange what C code keeps in the two, all but the lists of weak references to each."""
+    if type(made).__basicsize__ != type(real).__basicsize__:
+        raise EmulationError(
+            f"a {type(real).__name__} that was made at import cannot become real with torch {torch.__version__}: "
+            "make it inside the @spaces.GPU function"
+        )
     word = ctypes.sizeof(ctypes.c_void_p)
     weak_references = type(real).__weakrefoffset__
     c_class = next(each for each in type(real).__mro__ if each.__module__ == "torch._C")

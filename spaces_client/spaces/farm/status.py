@@ -39,7 +39,7 @@ class WorkerStatus:
     device: str
     sizes: tuple[str, ...]
     memory_bytes: int
-    held_bytes: int  #: of it, by children that wait for the next task
+    held_bytes: int  #: of it, by children: of one that runs a task, what it held before
     busy: tuple[str, ...]  #: labels of the tasks that it runs
     warm: tuple[str, ...]  #: Spaces whose children wait for the next task
     done: int
