@@ -47,6 +47,16 @@ def test_the_tasks_of_a_dead_worker_go_back_to_their_old_places(queue: Queue) ->
     assert claimed(queue, "w2").lease.attempt == 2
 
 
+def test_where_no_worker_is_left_a_client_takes_over_from_the_dead(queue: Queue) -> None:
+    """Else a task whose worker died would count as running, and its visitor be told nothing, until a worker comes."""
+    task = pushed(queue, client="web-1")
+    claimed(queue, "w1")
+    expire_worker(queue, "w1")
+    queue.leases.client_beat("web-1")
+    assert state_of(queue, task) is State.QUEUED
+    assert queue.position(task.id) == 0
+
+
 def test_a_worker_that_was_taken_for_dead_hears_so_at_its_next_beat(queue: Queue) -> None:
     queue.leases.beat("w1")
     expire_worker(queue, "w1")

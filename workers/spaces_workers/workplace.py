@@ -121,7 +121,7 @@ class Workplace:
         return self.registry.find(space, revision)
 
     def lost_device(self) -> bool:
-        """Whether no child of any Space could take the device; then the worker begins to leave, before it fails more."""
+        """Whether no child of any Space could take the device. If so the worker leaves, before it fails more tasks."""
         problem = device_probe.problem_of(self.device)
         if not problem:
             return False

@@ -66,10 +66,11 @@ class Leases:
         return int(self._scripts.run("leave", self._keys.workers(), worker))
 
     def client_beat(self, client: str) -> None:
-        """A web process is alive."""
+        """A web process is alive. Also takes over from dead workers, for no other may be alive to do so."""
         rules = self._rules
         leases = (rules.client_lease, rules.worker_lease, rules.away)
-        self._scripts.run("client_beat", self._keys.clients(), client, *leases)
+        lost = wire.pack(Lost(rules.attempts))
+        self._scripts.run("client_beat", self._keys.clients(), client, *leases, rules.attempts, lost)
 
     def client_leave(self, client: str) -> int:
         """A web process stops: its tasks are cancelled at once. Returns how many there were."""

@@ -10,19 +10,6 @@
 
 local worker, lease, now = ARGV[1], tonumber(ARGV[2]), server_time()
 
-local function lose(id, dead)
-  if redis.call('EXISTS', keys.task(id)) == 0 then return end
-  local lost = redis.call('HINCRBY', keys.task(id), 'lost', 1)
-  local cancelled = redis.call('HEXISTS', keys.task(id), 'cancelled') == 1
-  if lost < tonumber(ARGV[6]) or cancelled then return give_back(id, dead) end
-  redis.call('HDEL', keys.task(id), 'worker')
-  finish(id, 'lost', ARGV[7])
-end
-
-local function expired(leases)
-  return redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, 20)
-end
-
 local had_lease = redis.call('ZSCORE', KEYS[1], worker) and 1 or 0
 beat(KEYS[1], worker, lease, now, tonumber(ARGV[4]), lease, tonumber(ARGV[3]))
 redis.call('SET', keys.worker(worker), ARGV[5], 'PX', math.ceil(lease * 1000))
@@ -31,13 +18,8 @@ for _, size in ipairs(cjson.decode(ARGV[5]).sizes or {}) do
   redis.call('EXPIRE', keys.serving(size), WAITING)
 end
 
-for _, dead in ipairs(expired(KEYS[1])) do
-  for _, id in ipairs(redis.call('SMEMBERS', keys.held(dead))) do lose(id, dead) end
-  redis.call('DEL', keys.held(dead))
-  redis.call('ZREM', KEYS[1], dead)
-  stop_serving(dead)
-end
-for _, dead in ipairs(expired(keys.clients())) do
+bury_workers(now, tonumber(ARGV[6]), ARGV[7])
+for _, dead in ipairs(expired(keys.clients(), now)) do
   for _, id in ipairs(redis.call('SMEMBERS', keys.client(dead))) do cancel(id, ARGV[8], ARGV[9]) end
   redis.call('DEL', keys.client(dead))
   redis.call('ZREM', keys.clients(), dead)

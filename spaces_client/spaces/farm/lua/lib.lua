@@ -93,6 +93,29 @@ local function cancel(id, reason, event)
   return 'told'
 end
 
+local function expired(leases, now)
+  return redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, 20)
+end
+
+-- A task whose worker is dead: back to its old place, or lost, if that has happened to it so many times.
+local function lose(id, dead, attempts, lost)
+  if redis.call('EXISTS', keys.task(id)) == 0 then return end
+  local times = redis.call('HINCRBY', keys.task(id), 'lost', 1)
+  if times < attempts or redis.call('HEXISTS', keys.task(id), 'cancelled') == 1 then return give_back(id, dead) end
+  redis.call('HDEL', keys.task(id), 'worker')
+  finish(id, 'lost', lost)
+end
+
+-- Take over from workers whose lease has expired; `lost` is the event of a task that will not be tried again.
+local function bury_workers(now, attempts, lost)
+  for _, dead in ipairs(expired(keys.workers(), now)) do
+    for _, id in ipairs(redis.call('SMEMBERS', keys.held(dead))) do lose(id, dead, attempts, lost) end
+    redis.call('DEL', keys.held(dead))
+    redis.call('ZREM', keys.workers(), dead)
+    stop_serving(dead)
+  end
+end
+
 -- Extend a lease. When nobody has beaten for a while it was the broker that was away, and what it knows of the living
 -- is stale: then everyone gets one fresh lease before anyone is declared dead.
 local function beat(lease, name, seconds, now, away, worker_seconds, client_seconds)
