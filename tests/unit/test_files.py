@@ -93,6 +93,17 @@ def test_files_appear_where_they_were_with_their_time(root: Path, store: SharedM
     assert there.copies(str(path), store) == ()  # what arrived does not go back unchanged
 
 
+def test_a_newer_file_is_not_written_over(root: Path, store: SharedMemoryStore) -> None:
+    """Hosts that count as apart may share a folder; a log there lost what was written while its copy travelled."""
+    path = root / "log.txt"
+    path.write_text("one")
+    copies = Files(root).copies(str(path), store)
+    path.write_text("one, two")
+    os.utime(path, ns=(copies[0].modified_ns + 1, copies[0].modified_ns + 1))
+    Files(root).place(copies, [store])
+    assert path.read_text() == "one, two"
+
+
 @pytest.mark.parametrize("path", ["/etc/cron.d/x", "../x", "/tmp/../etc/x", "\0"])
 def test_a_place_outside_of_the_space_is_refused(root: Path, store: SharedMemoryStore, path: str) -> None:
     with pytest.raises(ValueError, match="no place for a file of this Space"):

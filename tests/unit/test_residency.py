@@ -215,6 +215,40 @@ def test_a_space_that_found_too_little_memory_has_all_of_it_next_time(clock: Clo
     assert spaces_in(residency) == []
 
 
+def test_a_shortage_is_forgotten_once_a_task_has_ended_well(clock: Clock) -> None:
+    residency = on_gpu(80)
+    seen(residency, clock, child_of("greedy", held=5, peak=6))
+    residency.learn_shortage(spec_of("greedy"))
+    greedy = residency.take(spec_of("greedy"))
+    assert greedy is not None
+    seen(residency, clock, greedy, child_of("chat", held=5, peak=6))
+    assert residency.take(spec_of("greedy")) is greedy
+    residency.make_room_for(greedy)
+    assert spaces_in(residency) == ["chat"]
+
+
+def test_a_space_that_cannot_tell_what_it_needs_goes_on_getting_all(clock: Clock) -> None:
+    residency = on_gpu(80)
+    mute = child_of("without-torch", held=1)
+    mute.tasks_done, mute.memory = 1, MemoryUse(GIB, None)
+    seen(residency, clock, mute, child_of("chat", held=5, peak=6))
+    assert residency.take(spec_of("without-torch")) is mute
+    residency.make_room_for(mute)
+    assert spaces_in(residency) == []
+
+
+def test_a_dead_child_holds_nothing(clock: Clock) -> None:
+    residency = on_gpu(80)
+    seen(residency, clock, child_of("known", held=20, peak=20))
+    known = residency.take(spec_of("known"))
+    assert known is not None
+    dead = cast(StubChild, child_of("dead", held=60))
+    dead.gone = True
+    seen(residency, clock, child_of("chat", held=5, peak=6), cast(Child, dead))
+    residency.make_room_for(known)
+    assert spaces_in(residency) == ["chat"]
+
+
 def test_on_a_stand_in_spaces_share_while_their_weights_fit(clock: Clock) -> None:
     residency = residency_of(8)
     seen(residency, clock, child_of("chat", held=60, peak=60))

@@ -85,14 +85,18 @@ class Files:
         return made
 
     def place(self, copies: Iterable[FileCopy], stores: Iterable[Store]) -> None:
-        """Write files to where they were. Raises ValueError for a path outside of the Space's folders."""
+        """Write files to where they were, but never over a newer one: hosts may share some of their folders.
+
+        Raises ValueError for a path outside of the Space's folders.
+        """
         for copy in copies:
             path = self._allowed(copy.path)
             if path is None:
                 raise ValueError(f"{copy.path!r} is no place for a file of this Space")
             stamp = (copy.size_bytes, copy.modified_ns)
             self._arrived[str(path)] = stamp
-            if _stamp(path) == stamp:
+            there = _stamp(path)
+            if there == stamp or (there is not None and there[1] > copy.modified_ns):
                 continue
             content = blobs.unpack(copy.content, stores)
             path.parent.mkdir(parents=True, exist_ok=True)
