@@ -21,7 +21,8 @@ CACHE = "ZEROFARM_STATE_DIR"
 
 @pytest.fixture
 def cache(own_farm: Farm, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the farm that this test starts keeps what is compiled."""
+    """Where the farm that this test starts keeps what is compiled; torch leaves its own folder in the environment."""
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
     monkeypatch.setenv(CACHE, str(own_farm.state_dir))
     return own_farm.state_dir / "aoti"
 

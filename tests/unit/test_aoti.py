@@ -30,7 +30,9 @@ from torch.utils._pytree import tree_map_only
 
 from spaces.aoti import compiling, exporting
 from spaces.aoti.kept import KeptWeights
+from spaces.aoti.model import CompiledModel
 from spaces.aoti.names import LazyAOTIModel, ZeroGPUCompiledModel, ZeroGPUWeights, drain_module_parameters
+from spaces.aoti.package import Package
 
 # Torch warns of its own pickles, and of its own use of TorchScript.
 pytestmark = [
@@ -223,6 +225,22 @@ def quantized(block: Any) -> Any:
     codes = (block.linear.weight.detach() / step).round().to(torch.int8)
     block.linear.weight = torch.nn.Parameter(Codes(codes, step), requires_grad=False)
     return block
+
+
+def test_a_model_that_a_gpu_has_compiled_is_passed_on_by_a_process_without_one() -> None:
+    """A web process records what came of a call before the launch, for zygotes; on a GPU it could not."""
+
+    def make(folder: Path) -> None:
+        (folder / "model").mkdir()
+        (folder / "model" / "code.wrapper.so").touch()
+        (folder / "model" / "code.wrapper_metadata.json").write_text('{"AOTI_DEVICE_KEY": "cuda"}')
+
+    cache.keep(NAME, make)
+    model = CompiledModel(Package(NAME))
+    assert Package(NAME).find() is None
+    arrived = pickle.loads(pickle.dumps(model))
+    assert isinstance(arrived, CompiledModel)
+    assert pickle.dumps(arrived) == pickle.dumps(model)
 
 
 def test_weights_that_were_quantized_while_compiling_are_sent_along_and_replace_the_module_s() -> None:

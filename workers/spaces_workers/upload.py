@@ -16,7 +16,7 @@ from typing import Any  # torch is not typed here
 LANES = 8
 
 #: Bytes of each of a lane's two buffers. Pinning takes half a second for each GiB, so they are as small as will do.
-BUFFER_BYTES = 4 << 20
+BUFFER_BYTES = 8 << 20
 
 #: Weights below this many bytes in all are copied plainly, which is done before the buffers would be pinned.
 WORTHWHILE = 64 << 20

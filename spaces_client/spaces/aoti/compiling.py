@@ -48,6 +48,9 @@ class Postponed:
     def find(self) -> Package | None:
         return Package(self._recipe.name).find()
 
+    def named(self) -> Package | None:
+        return self.find()
+
 
 def compiled(program: ExportedProgram, configs: dict[str, Any]) -> CompiledModel:
     """See `spaces.aoti_compile`."""

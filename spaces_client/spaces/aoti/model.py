@@ -35,6 +35,9 @@ class Source(Protocol):
     def find(self) -> Package | None:
         """The package, if it is there and fits the device at hand."""
 
+    def named(self) -> Package | None:
+        """The package to name to another process, whatever device this one has; None if nobody has made it."""
+
 
 class CompiledModel:
     """What `aoti_compile` returns: called like the module that was exported.
@@ -62,7 +65,7 @@ class CompiledModel:
         return self.run(self._eager, args, kwargs)
 
     def __reduce__(self) -> tuple[Callable[..., CompiledModel], tuple[Package, str | None, Reference | None]]:
-        package = self._source.find()
+        package = self._source.named()
         if package is None:
             raise PicklingError("a model that has not been compiled yet cannot be sent to another process")
         return _arrived, (package, keep(self.weights), self._origin)
