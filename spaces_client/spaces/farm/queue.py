@@ -18,7 +18,7 @@ import msgpack
 from spaces.errors import SpacesError
 from spaces.farm import estimates, quota, settings, wire
 from spaces.farm.estimates import Learned
-from spaces.farm.events import Cancelled, End, Event, Failed, Started, Succeeded, TimedOut, state_after
+from spaces.farm.events import Cancelled, End, Event, Expired, Failed, Started, Succeeded, TimedOut, state_after
 from spaces.farm.keys import Keys
 from spaces.farm.leases import Leases
 from spaces.farm.limits import refusal, size_of
@@ -162,7 +162,7 @@ class Queue:
     def expire(self) -> int:
         """End what has waited longer than a task may. Returns how many there were; there may be more."""
         limits = self.rules.limits
-        event = wire.pack(Cancelled(limits.waited_too_long))
+        event = wire.pack(Expired(limits.waited_too_long))
         arguments = (limits.longest_wait, limits.waited_too_long, event)
         return int(self.scripts.run("expire", self.keys.arrivals(), *arguments))
 
