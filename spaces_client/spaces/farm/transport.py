@@ -23,8 +23,10 @@ from kombu.utils.json import loads
 from redis import ConnectionPool, Redis
 from redis.exceptions import NoScriptError
 
+from spaces.farm import claiming
+from spaces.farm.claiming import Claimed, moment
 from spaces.farm.events import Cancelled, End, Failed
-from spaces.farm.queue import Claimed, Queue, moment
+from spaces.farm.queue import Queue
 from spaces.farm.ranked import RANKED, is_ranked
 from spaces.farm.scripts import source
 from spaces.farm.sending import SendingChannel
@@ -192,7 +194,7 @@ class Channel(SendingChannel):
         queue, sizes = self.ranked_queue, [RANKED[name] for name in self.active_queues if is_ranked(name)]
         script = queue.scripts.get("claim").sha if command == "EVALSHA" else source("claim", queue.keys)
         terms = _here.warmth(), _here.in_hand, queue.rules.hold, _here.device
-        arguments = queue.claim_arguments(_here.worker, sizes, *terms)
+        arguments = claiming.arguments(queue.rules, _here.worker, sizes, *terms)
         self._send("claim", command, script, 1, queue.keys.workers(), *arguments)
 
     def _send_wait(self, at_most: float) -> None:
