@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from spaces.farm import claiming
+from spaces.farm.claiming import Claimed, moment
 from spaces.farm.connection import connect
 from spaces.farm.events import Succeeded
 from spaces.farm.payload import Payload
-from spaces.farm.queue import Claimed, Queue, moment
+from spaces.farm.queue import Queue
 from spaces.farm.rules import Rules
 from spaces.farm.scripts import AWAY
 from spaces.farm.task import Lease
@@ -60,7 +62,7 @@ class LightWorker:
 
     def _next(self) -> Claimed | None:
         queue, rules = self.queue, self.queue.rules
-        arguments = queue.claim_arguments(self.name, ["large"], self._warmth(), [], rules.hold)
+        arguments = claiming.arguments(rules, self.name, ["large"], self._warmth(), [], rules.hold)
         reply = queue.scripts.run("claim", queue.keys.workers(), *arguments)
         if reply is None or isinstance(reply, bytes):
             bells = [queue.keys.call(self.name), queue.keys.bell("large")]

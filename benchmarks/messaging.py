@@ -12,6 +12,7 @@ from kombu.transport import redis as kombu_redis
 
 from benchmarks.brokers import make_task
 from spaces.farm import transport
+from spaces.farm.sending import outgoing
 from spaces.farm.task import Task
 
 #: What Celery sends: its headers tell what to run, its body has the arguments.
@@ -66,7 +67,7 @@ class Ours(Messaging):
         super().__init__(url, transport.Transport)
 
     def _outgoing(self, task: Task) -> AbstractContextManager[None]:
-        return transport.outgoing(task)
+        return outgoing(task)
 
 
 class Stock(Messaging):

@@ -18,11 +18,12 @@ from redis import Redis
 from benchmarks.policies import Aged, Estimates
 from benchmarks.simulator import waits_of
 from benchmarks.traces import Request
+from spaces.farm.claiming import Claimed
 from spaces.farm.estimates import EstimateRules
 from spaces.farm.events import Succeeded
 from spaces.farm.keys import Keys
 from spaces.farm.payload import Payload
-from spaces.farm.queue import Claimed, Queue
+from spaces.farm.queue import Queue
 from spaces.farm.rules import Rules
 from spaces.farm.task import FunctionName, Size, Task
 

@@ -28,12 +28,7 @@ class Policy(Protocol):
 
 def waits_of(trace: Sequence[Request], policy: Policy, gpus: int = 4) -> list[float]:
     """The seconds that each task of the trace waits before it runs."""
-    farm = Farm(trace, policy, gpus)
-    for number, request in enumerate(trace):
-        farm.run_until(request.at)
-        farm.arrive(number)
-    farm.run_until(inf)
-    return farm.waits
+    return Farm(trace, policy, gpus).run()
 
 
 class Farm:
@@ -46,6 +41,14 @@ class Farm:
         self.waits = [0.0] * len(trace)
         self.waiting: list[tuple[Rank, int]] = []
         self.running: list[tuple[float, int]] = []  # by the time of the end
+
+    def run(self) -> list[float]:
+        """The whole trace: the seconds that each task waits."""
+        for number, request in enumerate(self.trace):
+            self.run_until(request.at)
+            self.arrive(number)
+        self.run_until(inf)
+        return self.waits
 
     def arrive(self, number: int) -> None:
         request = self.trace[number]

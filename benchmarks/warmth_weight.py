@@ -7,11 +7,12 @@ second, as in the farm, as none, or as a second that is run, whose weight is 120
 from __future__ import annotations
 
 from collections import OrderedDict
-from heapq import heappop, heappush
-from math import inf
+from heapq import heappush
+from itertools import product
 from statistics import mean
 
 from benchmarks.policies import Aged
+from benchmarks.simulator import Farm, Rank
 from benchmarks.traces import LOADS, Request, make_trace
 
 GPUS, WARM, COUNT, SEEDS = 4, 4, 6000, (1, 2, 3)
@@ -19,48 +20,34 @@ SPACES_PER_FUNCTION = 175 / 282
 WEIGHTS = {"nothing": 0.0, "one second": 1.0, "a second that is run": 120.0 / GPUS}
 
 
-class Swapping:
+class Swapping(Farm):
     """A farm on paper whose GPUs each keep the Spaces that they served last."""
 
     def __init__(self, trace: list[Request], swap: float, weight: float) -> None:
-        self.trace, self.swap, self.weight = trace, swap, weight
-        self.policy = Aged(GPUS)
-        self.waiting: list[tuple[float, int]] = []
-        self.running: list[tuple[float, int, int]] = []  # by the time of the end: task, GPU
-        self.idle = set(range(GPUS))
+        super().__init__(trace, Aged(GPUS), GPUS)
+        self.swap, self.weight = swap, weight
+        self.gpu_of: dict[int, int] = {}
         self.warm: list[OrderedDict[int, None]] = [OrderedDict() for _ in range(GPUS)]
-        self.waits: list[float] = []
 
-    def run(self) -> list[float]:
-        """The seconds that each task waits before it computes, its swap included."""
-        for number, request in enumerate(self.trace):
-            self._until(request.at)
-            self.waiting.append((self.policy.rank(request)[0], number))
-            if self.idle:
-                warm = [gpu for gpu in self.idle if _space(request) in self.warm[gpu]]
-                self._start(warm[0] if warm else min(self.idle), request.at)
-        self._until(inf)
-        return self.waits
-
-    def _until(self, time: float) -> None:
-        while self.running and self.running[0][0] <= time:
-            now, number, gpu = heappop(self.running)
-            self.policy.ended(self.trace[number])
-            self.idle.add(gpu)
-            if self.waiting:
-                self._start(gpu, now)
-
-    def _start(self, gpu: int, now: float) -> None:
-        chosen = min(self.waiting, key=lambda task: task[0] + self.weight * self._cost(gpu, task[1]))
+    def start(self, now: float) -> None:
+        """A wait lasts until the task computes, its swap included."""
+        idle = set(range(GPUS)) - {self.gpu_of[number] for _, number in self.running}
+        gpu, chosen = min(product(idle, self.waiting), key=self._preference)
         self.waiting.remove(chosen)
-        self.idle.discard(gpu)
         number, cost = chosen[1], self._cost(gpu, chosen[1])
-        self.warm[gpu][_space(self.trace[number])] = None
-        self.warm[gpu].move_to_end(_space(self.trace[number]))
+        request, self.gpu_of[number] = self.trace[number], gpu
+        self.warm[gpu][_space(request)] = None
+        self.warm[gpu].move_to_end(_space(request))
         if len(self.warm[gpu]) > WARM:
             self.warm[gpu].popitem(last=False)
-        self.waits.append(now + cost - self.trace[number].at)
-        heappush(self.running, (now + cost + self.trace[number].seconds, number, gpu))
+        self.waits[number] = now + cost - request.at
+        heappush(self.running, (now + cost + request.seconds, number))
+
+    def _preference(self, pair: tuple[int, tuple[Rank, int]]) -> tuple[float, float]:
+        """There are several GPUs to choose from, or several tasks, never both: no GPU is idle while anything waits."""
+        gpu, (rank, number) = pair
+        cost = self._cost(gpu, number)
+        return rank[0] + self.weight * cost, cost
 
     def _cost(self, gpu: int, number: int) -> float:
         return 0.0 if _space(self.trace[number]) in self.warm[gpu] else self.swap

@@ -1,4 +1,4 @@
-"""What all tests share: importing Gradio leaves event loops open, which is its own affair and no test's."""
+"""What all tests share; and importing Gradio leaves event loops open, which is its own affair and no test's."""
 
 from __future__ import annotations
 
@@ -10,3 +10,17 @@ with warnings.catch_warnings():
     import gradio  # noqa: F401
 
     gc.collect()
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.harness import Farm, farm
+
+
+@pytest.fixture
+def own_farm(tmp_path: Path) -> Iterator[Farm]:
+    """A farm for a test that breaks things: a broker, and no worker yet."""
+    with farm(tmp_path) as made:
+        yield made

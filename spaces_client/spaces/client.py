@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -69,16 +69,11 @@ class FarmConnection:
             self.payloads.discard(task.arguments)
             raise
 
-    @contextmanager
-    def submitting(self, label: str) -> Iterator[None]:
+    def submitting(self, label: str) -> AbstractContextManager[None]:
         """Within this, a broker that does not answer whatever must be asked of it first is a FarmUnavailable."""
-        from spaces.farm.celery_app import not_queued
-        from spaces.farm.scripts import AWAY
+        from spaces.farm.celery_app import submitting
 
-        try:
-            yield
-        except AWAY as error:
-            raise not_queued(self._celery, label, error) from error
+        return submitting(self._celery, label)
 
     def events(self, task: Task) -> EventReader:
         from spaces.farm.stream import EventReader

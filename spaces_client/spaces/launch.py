@@ -23,6 +23,9 @@ logger = logging.getLogger(__name__)
 
 Serve = Callable[[], NoReturn]
 
+#: What uvicorn does in a farm, whatever it is asked for.
+_ONE_PROCESS = {"reload": False, "workers": 1}
+
 _take_over: Serve | None = None
 
 
@@ -102,7 +105,10 @@ def _keep_to_one_process(module: ModuleType) -> None:
 
     @functools.wraps(original)
     def configure(self: Any, *args: Any, **options: Any) -> None:  # Any: uvicorn's own
-        original(self, *args, **options | {"reload": False, "workers": 1})
+        for name, ours in _ONE_PROCESS.items():
+            if (asked := options.get(name) or ours) != ours:
+                logger.warning("%s=%r of uvicorn has no effect in a farm: one process serves a Space", name, asked)
+        original(self, *args, **options | _ONE_PROCESS)
 
     module.Config.__init__ = configure
 

@@ -23,7 +23,10 @@ def stand_for_nobody(oauth: ModuleType) -> None:
             return
         _tell_author()
         for path in ("/login/huggingface", "/login/callback", "/logout"):
-            app.get(path)(_back_to_the_page)
+            app.add_route(path, back_to_the_page)
+
+    async def back_to_the_page(request: Any) -> Any:  # Any: a request and a response of starlette's
+        return oauth._redirect_to_target(request, request.scope.get("root_path") or "/")
 
     oauth._add_mocked_oauth_routes = add_routes  # type: ignore[attr-defined] # replaced in the module
 
@@ -36,9 +39,3 @@ def _tell_author() -> None:
         "application on the Hub, and set what it says in OAUTH_CLIENT_ID, OAUTH_CLIENT_SECRET, OAUTH_SCOPES and "
         "OPENID_PROVIDER_URL"
     )
-
-
-async def _back_to_the_page() -> Any:  # Any: a response of starlette's
-    from starlette.responses import RedirectResponse
-
-    return RedirectResponse("/")

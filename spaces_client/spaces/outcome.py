@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any, assert_never
 
 from spaces.errors import ChildCrashed, QueueTimeout, TaskCancelled, TaskLost, TimeLimitExceeded
-from spaces.farm.events import Cancelled, Crashed, End, Failed, Lost, Succeeded, TimedOut
+from spaces.farm.events import Cancelled, Crashed, End, Expired, Failed, Lost, Succeeded, TimedOut
 from spaces.farm.failure import rebuild
-from spaces.farm.limits import WAITED_TOO_LONG
 from spaces.farm.payloads import Payloads
 from spaces.farm.task import Task
 
@@ -20,8 +19,9 @@ def outcome(task: Task, end: End, payloads: Payloads) -> Any:  # Any: what the f
         case Failed():
             raise rebuild(end, payloads.codec)
         case Cancelled(reason):
-            kind = QueueTimeout if reason.startswith(WAITED_TOO_LONG) else TaskCancelled
-            raise kind(f"{task.label} was cancelled: {reason}")
+            raise TaskCancelled(f"{task.label} was cancelled: {reason}")
+        case Expired(reason):
+            raise QueueTimeout(f"{task.label} was cancelled: {reason}")
         case TimedOut(seconds, limit):
             raise TimeLimitExceeded(
                 f"{task.label} was stopped after {seconds:.0f} s: it asked for {limit:g} s. "

@@ -8,6 +8,7 @@ there is the host's, or none.
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 import subprocess
 from typing import Any
@@ -20,15 +21,18 @@ _NEEDED_PREFIXES = ("PIP_", "UV_")
 def find_the_space() -> None:
     """From now on a program whose environment names no PATH is given that of the Space."""
     start: Any = subprocess.Popen.__init__  # Any: it has an overload for each kind of pipe
+    signature = inspect.signature(start)
 
     @functools.wraps(start)
-    def start_in_space(self: Any, *args: Any, env: Any = None, **options: Any) -> None:  # Any: its own
+    def start_in_space(*args: Any, **options: Any) -> None:  # Any: its own
+        given = signature.bind(*args, **options)
+        env = given.arguments.get("env")
         if env is not None and "PATH" not in env:
-            env = {name: value for name, value in os.environ.items() if _is_needed(name)} | dict(env)
-        start(self, *args, env=env, **options)
+            given.arguments["env"] = _needed() | dict(env)
+        start(*given.args, **given.kwargs)
 
     subprocess.Popen.__init__ = start_in_space  # type: ignore[method-assign] # `run` and the others all end there
 
 
-def _is_needed(name: str) -> bool:
-    return name in _NEEDED or name.startswith(_NEEDED_PREFIXES)
+def _needed() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name in _NEEDED or name.startswith(_NEEDED_PREFIXES)}

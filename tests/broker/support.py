@@ -16,12 +16,13 @@ from redis import ConnectionError as BrokerGone
 from redis import Redis
 
 from spaces.farm import wire
+from spaces.farm.claiming import Claimed
 from spaces.farm.connection import connect
 from spaces.farm.estimates import EstimateRules
 from spaces.farm.events import Event
 from spaces.farm.keys import Keys
 from spaces.farm.payload import Payload
-from spaces.farm.queue import Claimed, Queue
+from spaces.farm.queue import Queue
 from spaces.farm.rules import Rules
 from spaces.farm.task import FunctionName, Size, State, Task
 from spaces_workers.broker import find_server

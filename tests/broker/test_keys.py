@@ -32,6 +32,18 @@ def test_a_key_has_the_same_name_in_lua(queue: Queue, method: str) -> None:
     assert queue.redis.eval(script, 0, *arguments) == name.encode()
 
 
+@pytest.mark.parametrize("use", ["keys.task(keys.held(id))", "keys.task(tostring(id))"])
+def test_a_use_of_a_key_that_is_not_written_out_is_refused(use: str) -> None:
+    """It was left in the script, which failed at its first call only."""
+    with pytest.raises(ValueError, match=r"must be names or values, got keys\.task\(\w+"):
+        Keys().in_lua(f"local id = 1 -- keys.task(id)\nreturn {use}")
+
+
+def test_what_a_comment_says_of_keys_is_left_alone() -> None:
+    script = "-- keys.task(id)\nreturn 1 -- keys.task(keys.held(id))"
+    assert Keys().in_lua(script) == script
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_a_key_has_the_hash_tag_and_stands_in_the_table(method: str) -> None:
     name, _ = name_of(method)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from spaces.errors import RefusedError
-from spaces.farm.events import Cancelled
+from spaces.farm.events import Expired
 from spaces.farm.keys import REFUSED
 from spaces.farm.limits import Limits
 from spaces.farm.payload import Blob, FileCopy, Payload
@@ -87,7 +87,7 @@ def test_a_task_that_waited_too_long_ends_and_says_so(queue: Queue) -> None:
     assert strict.expire() == 1
     assert strict.expire() == 0
     why = "it waited longer than 60 min, and no task may wait longer in this farm"
-    assert said(queue, late.id) == [Cancelled(why)]
+    assert said(queue, late.id) == [Expired(why)]
     assert (state_of(queue, late), state_of(queue, other)) == (State.CANCELLED, State.QUEUED)
     assert queue.refused() == {"longest_wait": 1}
 

@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 
 from spaces.farm import estimates
 from spaces.farm.estimates import Learned
-from spaces.farm.events import Cancelled, End, Lost, Said, Succeeded, is_end, state_after
+from spaces.farm.events import Cancelled, End, Expired, Lost, Said, Succeeded, is_end, state_after
 from spaces.farm.leases import CLIENT_GONE
 from spaces.farm.payload import Payload
 from spaces.farm.queue import CancelOutcome, LeaseLost, Queue
@@ -234,7 +234,7 @@ class QueueMachine(RuleBasedStateMachine):
             self.queue.redis.zadd(self.queue.keys.arrivals(), {name: 1.0})
         assert self.queue.expire() == len(late)
         for name in late:
-            self.model.tasks[name].cancel(TOO_LONG)
+            self.model.tasks[name].finish(Expired(TOO_LONG))
 
     @rule(task=tasks, reason=st.sampled_from(("the visitor left", "an operator said so")))
     def cancel(self, task: str, reason: str) -> None:

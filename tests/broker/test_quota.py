@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from spaces.errors import IllegalDuration, QuotaExceeded
-from spaces.farm.events import Cancelled, Crashed, End, Failed, Lost, Succeeded, TimedOut
+from spaces.farm.events import Cancelled, Crashed, End, Expired, Failed, Lost, Succeeded, TimedOut
 from spaces.farm.keys import DAY
 from spaces.farm.payload import Payload
 from spaces.farm.queue import CancelOutcome, Queue
@@ -148,12 +148,13 @@ def test_a_task_cancelled_while_it_ran_pays_for_what_it_held(shared: Queue) -> N
         (Crashed("was killed by SIGKILL"), False),
         (Crashed("died together with its zygote"), False),
         (Crashed("could not be made"), False),
+        (Expired("it waited longer than 12 h"), False),
         (Lost(3), False),
     ],
 )
 def test_failures_of_the_farm_cost_nothing(shared: Queue, end: End, charged: bool) -> None:
     assert is_charged(end) is charged
-    if not isinstance(end, Lost):  # which no worker says of itself
+    if not isinstance(end, Expired | Lost):  # which no worker says of itself
         run(shared, 5.0, end)
         assert standing(shared).quota.used == (about(5.0) if charged else 0.0)
         assert standing(shared).reserved == 0.0

@@ -24,7 +24,7 @@ from spaces.farm.connection import connect
 from spaces.farm.events import Cancelled, Failed, Started, Succeeded
 from spaces.farm.payload import Payload
 from spaces.farm.queue import Queue
-from spaces.farm.sending import Sending
+from spaces.farm.sending import Sender
 from spaces.farm.task import Lease, State, Task
 from spaces.farm.warmth import Warmth
 
@@ -415,32 +415,30 @@ def test_a_broker_that_was_away_between_two_tasks_is_not_noticed(server: Server)
 
 
 @pytest.fixture
-def sending(broker_url: str) -> Iterator[Sending]:
+def sender(broker_url: str) -> Iterator[Sender]:
     with connect(broker_url) as redis:
-        yield Sending(lambda: Redis(connection_pool=redis.connection_pool, single_connection_client=True))
+        yield Sender(lambda: Redis(connection_pool=redis.connection_pool, single_connection_client=True))
 
 
-def test_an_answer_that_nobody_waited_for_is_not_taken_for_that_of_the_next_push(
-    sending: Sending, queue: Queue
-) -> None:
+def test_an_answer_that_nobody_waited_for_is_not_taken_for_that_of_the_next_push(sender: Sender, queue: Queue) -> None:
     task = make_task()
-    connection = sending.queue.redis.connection
+    connection = sender.connected_queue().redis.connection
     assert connection is not None
     connection.send_command("PING")  # type: ignore[no-untyped-call] # redis-py's own
     wait_until(connection.can_read)
-    assert sending.queue.push(task, b"{}")
-    assert not sending.queue.push(task, b"{}")
+    assert sender.connected_queue().push(task, b"{}")
+    assert not sender.connected_queue().push(task, b"{}")
 
 
 def test_a_fork_does_not_speak_on_the_connection_of_its_parent(
-    sending: Sending, queue: Queue, monkeypatch: pytest.MonkeyPatch
+    sender: Sender, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parents = sending.queue.redis.connection
-    assert sending.queue.redis.connection is parents
+    parents = sender.connected_queue().redis.connection
+    assert sender.connected_queue().redis.connection is parents
     child = os.getpid() + 1
     monkeypatch.setattr(os, "getpid", lambda: child)
-    assert sending.queue.redis.connection is not parents
-    assert sending.queue.push(make_task(), b"{}")
+    assert sender.connected_queue().redis.connection is not parents
+    assert sender.connected_queue().push(make_task(), b"{}")
 
 
 def test_a_caller_whose_broker_is_away_is_told_within_seconds(server: Server) -> None:

@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-import pytest
 from gradio_client import Client
 
 from spaces.farm.queue import TaskState
 from spaces.farm.rules import Rules
 from spaces.farm.task import State
 from tests.end_to_end.pages import CLIENT, WORKER, fails, refused
-from tests.harness import Farm, farm, wait_until
-
-
-@pytest.fixture
-def own_farm(tmp_path: Path) -> Iterator[Farm]:
-    """A broker, and no worker yet."""
-    with farm(tmp_path) as made:
-        yield made
+from tests.harness import Farm, wait_until
 
 
 def test_a_visitor_reads_that_a_task_was_lost_with_its_workers(own_farm: Farm, tmp_path: Path) -> None:

@@ -247,7 +247,7 @@ def test_a_second_farm_in_the_same_state_directory_is_refused(farm: Up) -> None:
     ("name", "words"),
     [
         ("worker cpu0", ("worker", "cpu0")),
-        ("nursery", ("spaces_workers.nursery",)),
+        ("nursery", ("spaces_workers.nursery_server",)),
         ("Space echo", (str(SPACES / "echo" / "app.py"),)),
         ("home", ("spaces_app.home",)),
     ],

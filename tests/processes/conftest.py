@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -28,8 +27,7 @@ def client(shared_farm: Farm) -> Iterator[spaces.Farm]:
 
 
 @pytest.fixture
-def own_farm(tmp_path: Path) -> Iterator[Farm]:
-    """A broker and no worker yet."""
-    with farm(tmp_path) as made:
-        made.register()
-        yield made
+def own_farm(own_farm: Farm) -> Farm:
+    """It knows the Space of faults."""
+    own_farm.register()
+    return own_farm

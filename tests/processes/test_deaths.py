@@ -75,7 +75,7 @@ def test_a_killed_nursery_is_started_again(own_farm: Farm) -> None:
     own_farm.start_worker()
     with own_farm.client() as client:
         warm = client.submit("faults", "pid").result(timeout=30)
-        for process in processes(own_farm, "spaces_workers.nursery"):
+        for process in processes(own_farm, "spaces_workers.nursery_server"):
             process.kill()
         os.kill(warm, signal.SIGKILL)
         assert client.submit("faults", "add", 1, 2).result(timeout=30) == 3

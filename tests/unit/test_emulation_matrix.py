@@ -85,6 +85,7 @@ CALLS: dict[str, object] = {
     "torch.cuda.Stream() == torch.cuda.Stream()": False,
     "torch.cuda.Event().query()": True,
     "type(torch.Stream(device='cuda')).__name__": "Stream",
+    "type(torch.Event('cuda', enable_timing=True)).__name__": "Event",
     "torch.cuda.is_current_stream_capturing()": False,
     "torch.cuda.get_rng_state().dtype is torch.uint8": True,
     "len(torch.cuda.get_rng_state_all())": 1,

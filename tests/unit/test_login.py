@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from gradio.oauth import _redirect_to_target
 
 from spaces.login import stand_for_nobody
 
@@ -15,6 +16,7 @@ from spaces.login import stand_for_nobody
 def oauth(client_id: str | None) -> Any:  # Any: as much of gradio.oauth as is looked at
     module: Any = ModuleType("gradio.oauth")
     module.OAUTH_CLIENT_ID = client_id
+    module._redirect_to_target = _redirect_to_target
     module._add_oauth_routes = lambda app: app.get("/login/huggingface")(lambda: "the Hub's")
     stand_for_nobody(module)
     return module
@@ -29,6 +31,17 @@ def test_whoever_signs_in_without_an_application_stays_nobody(caplog: pytest.Log
         for path in ("/login/huggingface", "/login/callback", "/logout"):
             answer = browser.get(path)
             assert (answer.status_code, answer.headers["location"]) == (307, "/")
+
+
+@pytest.mark.parametrize("path", ["/ui/login/huggingface", "/ui/login/callback", "/ui/logout"])
+def test_a_visitor_of_a_page_below_a_path_comes_back_to_it(path: str) -> None:
+    """Who signed in at `/ui` found themselves at `/`, where there may be nothing."""
+    site, page = FastAPI(), FastAPI()
+    oauth(None)._add_mocked_oauth_routes(page)
+    site.mount("/ui", page)
+    with TestClient(site, follow_redirects=False) as browser:
+        assert browser.get(path).headers["location"] == "/ui"
+        assert browser.get(path, params={"_target_url": "/ui/second?a=b"}).headers["location"] == "/ui/second?a=b"
 
 
 def test_an_application_of_the_operator_s_is_used() -> None:

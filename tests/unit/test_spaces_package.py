@@ -12,6 +12,7 @@ from base64 import urlsafe_b64encode
 from hashlib import sha256
 from importlib.machinery import ModuleSpec
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -84,6 +85,8 @@ def test_an_installed_package_is_known_by_its_digest(tmp_path: Path, monkeypatch
     module.write_text("ours = True\n")
     assert spaces_package.installed().status == "ok"
     module.write_text("ours = False\n")
+    assert spaces_package.installed().status == "problem"
+    module.unlink()  # as if it lay in an archive
     assert spaces_package.installed().status == "problem"
 
 
@@ -163,3 +166,12 @@ def test_an_environment_that_is_not_there_yet_is_not_made(tmp_path: Path) -> Non
     (finding,) = examine_space(served, tmp_path / "state")
     assert finding == Finding("Space demo", "ok", "its environment is made when it starts, with ours in it")
     assert not (tmp_path / "state").exists()
+
+
+def test_a_space_that_cannot_be_read_is_a_finding_not_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    served = served_space(space(tmp_path / "demo", **{"requirements.txt": "humanize"}))
+    denied = PermissionError(13, "Permission denied", "requirements.txt")
+    monkeypatch.setattr(Path, "read_text", Mock(side_effect=denied))
+    (finding,) = examine_space(served, tmp_path / "state")
+    assert (finding.subject, finding.status) == ("Space demo", "problem")
+    assert finding.message == "it cannot be read: [Errno 13] Permission denied: 'requirements.txt'"

@@ -66,7 +66,7 @@ class Composition:
         """The maker of zygotes, unless this host has one."""
         socket = nursery.socket_path(self._options.run_dir)
         log_dir = str(self._options.state_dir / "logs")
-        module = _module("spaces_workers.nursery", str(self._options.run_dir), log_dir)
+        module = _module("spaces_workers.nursery_server", str(self._options.run_dir), log_dir)
         return Service(
             "nursery",
             Command(module, without_secrets(), self._log("nursery"), STOP_NURSERY),

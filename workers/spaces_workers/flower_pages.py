@@ -19,8 +19,8 @@ from redis import RedisError
 from tornado.web import HTTPError, authenticated
 
 from spaces.farm.queue import CancelOutcome, Queue, TaskState
+from spaces.farm.ranked import RANKED
 from spaces.farm.task import State
-from spaces.farm.transport import RANKED
 
 REASON = "revoked by an operator"
 

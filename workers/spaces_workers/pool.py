@@ -18,7 +18,7 @@ from celery.concurrency.base import BasePool
 from celery.concurrency.prefork import _run_ready_callbacks
 from celery.worker import state
 
-from spaces.farm.events import Cancelled, Crashed, End, Failed, Lost, Succeeded, TimedOut
+from spaces.farm.events import Cancelled, Crashed, End, Expired, Failed, Lost, Succeeded, TimedOut
 from spaces.farm.task import Lease
 from spaces_workers.children import Child
 from spaces_workers.mailbox import Mailbox
@@ -180,8 +180,8 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
                 callbacks.success((True, _failure(f"ChildCrashed: its process {reason}"), seconds))
             case Cancelled(reason):
                 callbacks.error(_info(Terminated(reason)))
-            case Lost():
-                raise ValueError("a run cannot be lost by its own worker")
+            case Expired() | Lost():
+                raise ValueError(f"a run cannot end so for its own worker: {end}")
 
     def _close(self) -> None:
         if self._closed:

@@ -74,17 +74,26 @@ def imported(
 
 
 def is_ours(origin: Path) -> bool:
-    """Whether the file is the one that pip installed for us: by its digest, or by where an editable one lies."""
+    """Whether the file is the one that pip installed for us: by its digest, or by where an editable one lies.
+
+    A file that cannot be read, as one inside of an archive, is not.
+    """
     try:
         distribution = importlib.metadata.distribution(DISTRIBUTION)
     except importlib.metadata.PackageNotFoundError:
         return False
     for file in distribution.files or []:
         if file.as_posix() == "spaces/__init__.py" and file.hash is not None:
-            digest = urlsafe_b64encode(sha256(origin.read_bytes()).digest()).rstrip(b"=").decode()
-            return digest == file.hash.value
+            return _digest(origin) == file.hash.value
     sources = Path(__file__).resolve().parents[2]
     return origin.resolve().is_relative_to(sources / "spaces_client")
+
+
+def _digest(file: Path) -> str | None:
+    try:
+        return urlsafe_b64encode(sha256(file.read_bytes()).digest()).rstrip(b"=").decode()
+    except OSError:
+        return None
 
 
 def _official_version() -> str | None:

@@ -24,12 +24,13 @@ _ids = itertools.count(1)
 class Stream(Becoming, base_of("_CudaStreamBase"), metaclass=StandIn):  # type: ignore[misc]  # torch is untyped here
     """A stream on which work is always complete; also `torch.Stream("cuda")`."""
 
+    # In the C class these are members that can only be read; hidden by these, they can be set in an instance.
     device = CUDA_DEVICE
     device_index = 0
     device_type = 1
     priority = stream_id = cuda_stream = native_handle = 0
 
-    def __init__(self, _device: object = None, priority: int = 0, *, stream_id: int | None = None, **_: object) -> None:
+    def __init__(self, device: object = None, priority: int = 0, *, stream_id: int | None = None, **_: object) -> None:
         self.priority = priority
         self.stream_id = next(_ids) if stream_id is None else stream_id
         self.cuda_stream = self.native_handle = self.stream_id
@@ -86,10 +87,11 @@ class ExternalStream(Stream):
 class Event(Becoming, base_of("_CudaEventBase"), metaclass=StandIn):  # type: ignore[misc]  # torch is untyped here
     """A moment, taken from the host's clock; `elapsed_time` is in milliseconds as torch has it."""
 
+    # As in `Stream`.
     device = CUDA_DEVICE
     cuda_event = event_id = 0
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    def __init__(self, *args: Any, device: object = None, **options: Any) -> None:
         self._arguments = args, options
         self._recorded_at = time.perf_counter()
 
@@ -181,6 +183,6 @@ def _of_any_device(emulated: StandIn) -> StandIn:
         kind = "cuda" if device is None else torch.device(device).type
         if kind != "cuda":
             return real(device, *args, **options)
-        return emulated(device, *args, **options) if emulated is Stream else emulated(*args, **options)
+        return emulated(*args, device=device, **options)
 
     return StandIn(name, (emulated,), {"__new__": new, "__module__": "torch"})

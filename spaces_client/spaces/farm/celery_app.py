@@ -6,6 +6,8 @@ Web processes `submit` to it; workers, Flower and the CLI are given the same app
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from celery import Celery
@@ -16,6 +18,9 @@ from kombu.exceptions import OperationalError
 from spaces.errors import FarmUnavailable
 from spaces.farm import transport
 from spaces.farm.connection import redacted
+from spaces.farm.ranked import RANKED
+from spaces.farm.scripts import AWAY
+from spaces.farm.sending import outgoing
 from spaces.farm.task import Size, Task
 
 logger = logging.getLogger(__name__)
@@ -69,34 +74,38 @@ def make_celery(url: str) -> Celery:
     transport.register()
     app = Celery("zerofarm", broker=url, amqp=ReadableNames, set_as_current=False)
     app.conf.update(SETTINGS)
-    app.conf.task_queues = [Queue(name, routing_key=name) for name in transport.RANKED]
+    app.conf.task_queues = [Queue(name, routing_key=name) for name in RANKED]
     app.task(name=RUN)(_run)
     return app
 
 
 def submit(app: Celery, task: Task) -> None:
     """Put a task into the queue of its size. Raises FarmUnavailable if the broker does not answer."""
+    with submitting(app, task.label), outgoing(task):
+        app.send_task(
+            RUN,
+            task_id=task.id,
+            queue=f"zerofarm.{Size(task.size)}",
+            shadow=task.label,
+            argsrepr=task.summary,
+            kwargsrepr="",
+            time_limit=task.time_limit,
+            ignore_result=True,
+            declare=[],  # a ranked queue is always there
+        )
+
+
+@contextmanager
+def submitting(app: Celery, label: str) -> Iterator[None]:
+    """Within this, a broker that does not answer is a FarmUnavailable.
+
+    Visitors read that; where the broker is, and what it is about, is the operators' to know, from the log.
+    """
     try:
-        with transport.outgoing(task):
-            app.send_task(
-                RUN,
-                task_id=task.id,
-                queue=f"zerofarm.{Size(task.size)}",
-                shadow=task.label,
-                argsrepr=task.summary,
-                kwargsrepr="",
-                time_limit=task.time_limit,
-                ignore_result=True,
-                declare=[],  # a ranked queue is always there
-            )
-    except OperationalError as error:
-        raise not_queued(app, task.label, error) from error
-
-
-def not_queued(app: Celery, label: str, error: Exception) -> FarmUnavailable:
-    """What a caller is told whose broker is away. Visitors read it: where the broker is, is the operators' to know."""
-    logger.error("the broker at %s did not take %s: %s", redacted(app.conf.broker_url), label, error)
-    return FarmUnavailable(f"{label} was not queued: the broker takes no tasks now. Try again")
+        yield
+    except (OperationalError, *AWAY) as error:
+        logger.error("the broker at %s did not take %s: %s", redacted(app.conf.broker_url), label, error)
+        raise FarmUnavailable(f"{label} was not queued: the broker takes no tasks now. Try again") from error
 
 
 def _run() -> NoReturn:

@@ -107,6 +107,14 @@ class Cancelled:
 
 @message
 @dataclass(frozen=True, slots=True)
+class Expired:
+    """The end: no worker took the task for as long as a task may wait. `reason` is a sentence part that says so."""
+
+    reason: str
+
+
+@message
+@dataclass(frozen=True, slots=True)
 class TimedOut:
     """The end: the task ran longer than it was allowed to."""
 
@@ -131,13 +139,14 @@ class Lost:
     attempts: int
 
 
-End = Succeeded | Failed | Cancelled | TimedOut | Crashed | Lost
+End = Succeeded | Failed | Cancelled | Expired | TimedOut | Crashed | Lost
 Event = Started | Yielded | Progressed | Said | ChangedGlobals | End
 
 _STATES: dict[type, State] = {
     Succeeded: State.SUCCEEDED,
     Failed: State.FAILED,
     Cancelled: State.CANCELLED,
+    Expired: State.CANCELLED,
     TimedOut: State.TIMED_OUT,
     Crashed: State.CRASHED,
     Lost: State.LOST,

@@ -4,7 +4,7 @@
 |------------------------------|--------|-----------------------------------------------|------------------------------|
 | `queue:{size}`               | ZSET   | ids of waiting tasks by score, lowest first   | WAITING after the last push  |
 | `queue:{size}:{space}`       | ZSET   | the same tasks, of one Space                  | WAITING after the last push  |
-| `bell:{size}`                | LIST   | a token per push; each wakes a worker         | until a worker finds nothing |
+| `bell:{size}`                | LIST   | a token per push; each wakes a worker         | WAITING after oldest token   |
 | `task:{id}`                  | HASH   | the task and where it is, see below           | WAITING, then ENDED          |
 | `events:{id}`                | STREAM | `e`: packed event, `n`: who said it (attempt) | WAITING, then ENDED          |
 | `credit:{id}`                | LIST   | a token per YIELDS_PER_CREDIT yields read     | ENDED after the last token   |
@@ -79,8 +79,8 @@ local LEARNED, REFUSED = {LEARNED}, {REFUSED}
 local SIZES = {{ {", ".join(repr(str(size)) for size in Size)} }}
 """
 
-#: A key in a script: its method in `Keys`, and the arguments.
-_USE = re.compile(r"\bkeys\.(\w+)\(([^()]*)\)")
+#: A comment, or a key in a script: its method in `Keys`, the arguments, and its end unless they have brackets inside.
+_USE = re.compile(r"--.*|\bkeys\.(\w+)\(([^()]*)(\)?)")
 
 _FOREIGN = ("_kombu.binding", "unacked")  # made by kombu for Celery's own traffic
 
@@ -100,7 +100,7 @@ class Keys:
         return f"{self.prefix}:queue:{size}:{space}"
 
     def bell(self, size: str) -> str:
-        """LIST of tokens that wake idle workers; removed by the claim that finds nothing, WAITING at most."""
+        """LIST of tokens that wake idle workers; WAITING after its oldest one, or until a claim finds nothing."""
         return f"{self.prefix}:bell:{size}"
 
     def task(self, task: str) -> str:
@@ -214,11 +214,17 @@ class Keys:
     def in_lua(self, script: str) -> str:
         """A script with its `keys.task(id)` written out as the name that each is.
 
-        As functions of Lua they would be made anew for each call of the script, and called.
+        As functions of Lua they would be made anew for each call of the script, and called. Raises ValueError for one
+        whose arguments are more than names and values.
         """
         return _USE.sub(self._written_out, script)
 
     def _written_out(self, use: re.Match[str]) -> str:
-        method, arguments = use[1], [argument.strip() for argument in use[2].split(",") if argument]
+        method, given, end = use.groups()
+        if method is None:
+            return use[0]
+        if not end:
+            raise ValueError(f"arguments of a key must be names or values, got {use[0]}(...). Make that a local first")
+        arguments = [argument.strip() for argument in given.split(",") if argument]
         name = getattr(self, method)(*(f"' .. {argument} .. '" for argument in arguments))
         return f"('{name}')".replace(" .. '')", ")")

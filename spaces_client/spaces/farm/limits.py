@@ -11,9 +11,6 @@ from spaces.farm.payload import Payload
 from spaces.farm.task import Task
 from spaces.farm.units import bytes_in_words, seconds_in_words
 
-#: How the reason begins for which a task ends that is over `longest_wait`.
-WAITED_TOO_LONG = "it waited longer than"
-
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -27,7 +24,7 @@ class Limits:
     @property
     def waited_too_long(self) -> str:
         """Why a task ends that is over `longest_wait`."""
-        return f"{WAITED_TOO_LONG} {seconds_in_words(self.longest_wait)}, and no task may wait longer in this farm"
+        return f"it waited longer than {seconds_in_words(self.longest_wait)}, and no task may wait longer in this farm"
 
 
 NO_LIMITS = Limits(math.inf, math.inf, math.inf, math.inf)

@@ -6,7 +6,6 @@ has happened or raises redis's ConnectionError or TimeoutError, and then may be 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,9 +15,10 @@ from typing import TYPE_CHECKING, cast
 import msgpack
 
 from spaces.errors import SpacesError
-from spaces.farm import estimates, quota, settings, wire
+from spaces.farm import claiming, estimates, quota, settings, wire
+from spaces.farm.claiming import Claimed, Reply
 from spaces.farm.estimates import Learned
-from spaces.farm.events import Cancelled, End, Event, Failed, Started, Succeeded, TimedOut, state_after
+from spaces.farm.events import Cancelled, End, Event, Expired, Failed, Succeeded, TimedOut, state_after
 from spaces.farm.keys import Keys
 from spaces.farm.leases import Leases
 from spaces.farm.limits import refusal, size_of
@@ -43,15 +43,6 @@ class CancelOutcome(StrEnum):
     TOLD = "told"  #: it runs; its worker was told to stop it
     ENDED = "ended"  #: it had ended before
     UNKNOWN = "unknown"  #: there is no such task, or its lifetime is over
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """A task that a worker has taken."""
-
-    lease: Lease
-    message: bytes  #: Celery's message, as it was pushed
-    size: str  #: of the queue that it stood in
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +122,7 @@ class Queue:
         gives a `hold`: for so long it leaves a young task to an idle worker that would begin it sooner, and the other
         way round. With the name of its `device`, the task says `Started` in the same step.
         """
-        arguments = self.claim_arguments(worker, sizes, warmth, in_hand, hold, device)
+        arguments = claiming.arguments(self.rules, worker, sizes, warmth, in_hand, hold, device)
         return self.claimed(worker, self.scripts.run("claim", self.keys.workers(), *arguments))
 
     def append(self, lease: Lease, events: Sequence[Event], batch: int = 0) -> int:
@@ -162,7 +153,7 @@ class Queue:
     def expire(self) -> int:
         """End what has waited longer than a task may. Returns how many there were; there may be more."""
         limits = self.rules.limits
-        event = wire.pack(Cancelled(limits.waited_too_long))
+        event = wire.pack(Expired(limits.waited_too_long))
         arguments = (limits.longest_wait, limits.waited_too_long, event)
         return int(self.scripts.run("expire", self.keys.arrivals(), *arguments))
 
@@ -199,22 +190,7 @@ class Queue:
                 self.redis.zrem(self.keys.queue(size), *ids)
         return count
 
-    def claim_arguments(
-        self,
-        worker: str,
-        sizes: Sequence[str],
-        warmth: Warmth,
-        in_hand: Collection[str] | None,
-        hold: float,
-        device: str = "",
-    ) -> list[str | bytes | float]:
-        """The arguments of `claim.lua`, for the transport, which sends it without waiting for the answer."""
-        in_hand_packed = b"" if in_hand is None else msgpack.packb(list(in_hand))
-        sizes_packed = msgpack.packb(list(sizes))
-        started = wire.pack(Started(worker, device)) if device else b""
-        return [worker, self.rules.worker_lease, sizes_packed, *warmth.packed(), in_hand_packed, hold, started]
-
-    def claimed(self, worker: str, reply: Sequence[bytes | int] | bytes | None) -> Claimed | None:
+    def claimed(self, worker: str, reply: Reply) -> Claimed | None:
         """What `claim.lua` answered: None also if all that waits is left to others for `moment` seconds.
 
         A task that this version cannot read ends as failed, and None is returned.
@@ -267,11 +243,6 @@ class Queue:
             }
         )
         return packed
-
-
-def moment(reply: Sequence[bytes | int] | bytes | None) -> float:
-    """After how many seconds to claim again, by the answer of `claim.lua`, if no bell rings before; may be infinite."""
-    return max(0.001, float(reply)) if isinstance(reply, bytes) else math.inf
 
 
 def _kind(task: Task) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, assert_never
 import msgpack
 
 from spaces.errors import IllegalDuration, QuotaExceeded
-from spaces.farm.events import Cancelled, Crashed, End, Failed, Lost, Succeeded, TimedOut
+from spaces.farm.events import Cancelled, Crashed, End, Expired, Failed, Lost, Succeeded, TimedOut
 from spaces.farm.keys import Keys
 from spaces.farm.scripts import Scripts
 from spaces.farm.task import Size, Task
@@ -91,7 +91,7 @@ def is_charged(end: End) -> bool:
             return bool(traceback) and not type_name.endswith(_NO_MEMORY)
         case Crashed(reason):
             return not reason.startswith(_NOT_ITS_FAULT)
-        case Lost():
+        case Expired() | Lost():
             return False
         case _:
             assert_never(end)

@@ -1,16 +1,14 @@
 """Celery's transport: kombu's for Redis, with the queues `zerofarm.large` and `zerofarm.xlarge` kept by rank.
 
 `register()` puts it in the place of kombu's own, so URLs stay `redis://`, and everything that is no ranked queue
-(fanout, control, events, replies) is inherited. A worker calls `identify` and `set_warmth` once; a caller wraps its
-`send_task` in `outgoing`. A message from a ranked queue carries its `Lease` in `properties["lease"]`, and its
-delivery tag is the id of the task.
+(fanout, control, events, replies) is inherited. A caller needs `sending.py` alone; what a worker needs, which calls
+`identify` and `set_warmth` once, stands here. A message from a ranked queue carries its `Lease` in
+`properties["lease"]`, and its delivery tag is the id of the task.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from queue import Empty
@@ -21,26 +19,21 @@ from kombu import transport as kombu_transports
 from kombu.log import get_logger
 from kombu.transport import redis as kombu_redis
 from kombu.transport import virtual
-from kombu.utils.json import JSONEncoder, loads
+from kombu.utils.json import loads
 from redis import ConnectionPool, Redis
 from redis.exceptions import NoScriptError
 
+from spaces.farm import claiming
+from spaces.farm.claiming import Claimed, moment
 from spaces.farm.events import Cancelled, End, Failed
-from spaces.farm.queue import Claimed, Queue, moment
+from spaces.farm.queue import Queue
+from spaces.farm.ranked import RANKED, is_ranked
 from spaces.farm.scripts import source
-from spaces.farm.sending import Sending
-from spaces.farm.task import Lease, Size, Task
+from spaces.farm.sending import SendingChannel
+from spaces.farm.task import Lease, Size
 from spaces.farm.warmth import Warmth
 
 logger = get_logger(__name__)
-
-#: Names of the ranked queues in Celery, each with the size that it holds.
-RANKED = {f"zerofarm.{size}": size for size in Size}
-
-#: What `kombu.utils.json.dumps` does with an encoder that it makes anew for each message.
-_dumps = JSONEncoder().encode
-
-_outgoing: ContextVar[Task] = ContextVar("outgoing")
 
 REVOKED = Cancelled("revoked")
 REFUSED = Failed("Reject", "the worker could not read its message; do client and worker run the same version?", "")
@@ -77,21 +70,6 @@ def identify(worker: str, device: str = "") -> None:
 def set_warmth(warmth: Callable[[], Warmth]) -> None:
     """Say where to ask, at each claim, how many seconds this worker needs to begin a task of each Space."""
     _here.warmth = warmth
-
-
-@contextmanager
-def outgoing(task: Task) -> Iterator[None]:
-    """Within this, a message that is sent to a ranked queue is the message of this task."""
-    token = _outgoing.set(task)
-    try:
-        yield
-    finally:
-        _outgoing.reset(token)
-
-
-def is_ranked(queue: str) -> bool:
-    """Whether a queue of Celery's is kept by rank."""
-    return queue in RANKED
 
 
 class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu has no types
@@ -142,27 +120,17 @@ class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu has no types
             virtual.QoS.ack(self, tag)
 
 
-class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types
-    """kombu's channel, which asks `claim.lua` instead of a list where a queue is ranked."""
+class Channel(SendingChannel):
+    """The other half: where a queue is ranked, it asks `claim.lua` instead of a list."""
 
     QoS = QoS
 
     #: What the connection that consumes is waiting for: the answer to a claim, a bell, or, as kombu has it, a list.
     _awaited = "list"
 
-    _sender: Any = None  # Any: a client as kombu makes it
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: kombu's own
         super().__init__(*args, **kwargs)
         self._parameters = self._connparams()
-
-    def _create_client(self, asynchronous: bool = False) -> Any:  # Any: a client as kombu makes it
-        """kombu makes one for each message, which takes longer than to send it; here each pool has one."""
-        if asynchronous:
-            return super()._create_client(asynchronous)
-        if self._sender is None or self._sender.connection_pool is not self.pool:
-            self._sender = super()._create_client()
-        return self._sender
 
     @cached_property
     def ranked_queue(self) -> Queue:
@@ -174,30 +142,7 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types
             raise RuntimeError(f"cannot take tasks from {queue}: this process is no worker, identify() was not called")
         return super().basic_consume(queue, *args, **kwargs)
 
-    # -- sending
-
-    def _put(self, queue: str, message: dict[str, Any], **kwargs: Any) -> None:  # Any: kombu's own message
-        if not is_ranked(queue):
-            super()._put(queue, message, **kwargs)
-            return
-        task = _outgoing.get(None)
-        if task is None:
-            raise TypeError(f"{queue} takes tasks of Spaces only; send them with spaces.farm.celery_app.submit")
-        self._sending_queue.push(task, _dumps(message).encode())
-
-    def _next_delivery_tag(self) -> str:  # by which `Transport` and Celery know a message: a task's is its id
-        task = _outgoing.get(None)
-        return str(super()._next_delivery_tag()) if task is None else task.id
-
-    @property
-    def _sending_queue(self) -> Queue:
-        return self._sending.queue
-
-    @cached_property
-    def _sending(self) -> Sending:
-        return Sending(lambda: self.Client(connection_pool=self.pool, single_connection_client=True))
-
-    # -- receiving: claim; if there is nothing, wait for the bell; when it rings, claim again
+    # Receiving: claim; if there is nothing, wait for the bell; when it rings, claim again.
 
     def _brpop_start(self, timeout: float | None = None) -> None:
         if any(map(is_ranked, self.active_queues)):
@@ -249,7 +194,7 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types
         queue, sizes = self.ranked_queue, [RANKED[name] for name in self.active_queues if is_ranked(name)]
         script = queue.scripts.get("claim").sha if command == "EVALSHA" else source("claim", queue.keys)
         terms = _here.warmth(), _here.in_hand, queue.rules.hold, _here.device
-        arguments = queue.claim_arguments(_here.worker, sizes, *terms)
+        arguments = claiming.arguments(queue.rules, _here.worker, sizes, *terms)
         self._send("claim", command, script, 1, queue.keys.workers(), *arguments)
 
     def _send_wait(self, at_most: float) -> None:
@@ -286,8 +231,6 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types
     def _consumes_ranked(self) -> bool:
         return not self._closing and any(map(is_ranked, self.active_queues))
 
-    # -- the rest of what kombu asks of a queue
-
     def _get(self, queue: str) -> Any:  # Any: a kombu message
         if not is_ranked(queue):
             return super()._get(queue)
@@ -297,21 +240,6 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types
             raise Empty
         _here.in_hand.add(claimed.lease.task.id)
         return _message(claimed)
-
-    def _size(self, queue: str) -> int:
-        return self._sending_queue.depth(RANKED[queue]) if is_ranked(queue) else int(super()._size(queue))
-
-    def _purge(self, queue: str) -> int:
-        return self._sending_queue.purge(RANKED[queue]) if is_ranked(queue) else int(super()._purge(queue))
-
-    def _has_queue(self, queue: str, **kwargs: Any) -> bool:  # Any: kombu's own
-        return is_ranked(queue) or bool(super()._has_queue(queue, **kwargs))
-
-    def _delete(self, queue: str, *args: Any, **kwargs: Any) -> None:  # Any: kombu's own
-        if is_ranked(queue):
-            self._purge(queue)
-        else:
-            super()._delete(queue, *args, **kwargs)
 
 
 class Transport(kombu_redis.Transport):  # type: ignore[misc]  # kombu has no types

@@ -22,7 +22,7 @@ from spaces_workers.isolation.recipe import make
 from spaces_workers.isolation.store import kept, notes_of
 from spaces_workers.isolation.wanted import wanted_by
 
-__all__ = ["MODULE", "IsolationError", "SpaceEnvironment", "farm_environment", "made", "prepare", "variables_of"]
+__all__ = ["MODULE", "IsolationError", "SpaceEnvironment", "existing", "farm_environment", "prepare", "variables_of"]
 
 
 def prepare(source: Source, state_dir: Path, log: Callable[[str], None], *, name: str = "") -> SpaceEnvironment:
@@ -32,25 +32,29 @@ def prepare(source: Source, state_dir: Path, log: Callable[[str], None], *, name
     folder's is taken. What the author should know goes to `log`, at every start. Raises IsolationError, naming the
     requirement that cannot be had.
     """
-    name = name or name_of(source)
-    wanted = wanted_by(source, name)
-    root = kept(
-        state_dir.resolve() / "environments", wanted.key, make=lambda staging: make(wanted, staging, log), log=log
-    )
+    wanted = wanted_by(source, name or name_of(source))
+    root = kept(_folder(state_dir), wanted.key, make=lambda staging: make(wanted, staging, log), log=log)
     notes = notes_of(root)
     for note in notes:
-        log(f"{name}: {note}")
-    python = root / "bin" / "python"
-    return SpaceEnvironment(python, variables_of(python), notes)
+        log(f"{wanted.name}: {note}")
+    return _at(root, notes)
 
 
-def made(source: Source, state_dir: Path, *, name: str = "") -> SpaceEnvironment | None:
+def existing(source: Source, state_dir: Path, *, name: str = "") -> SpaceEnvironment | None:
     """The environment that `prepare` has made, whole or not; None if it has not made any."""
-    root = state_dir.resolve() / "environments" / wanted_by(source, name or name_of(source)).key
-    python = root / "bin" / "python"
-    return SpaceEnvironment(python, variables_of(python), ()) if root.is_dir() else None
+    root = _folder(state_dir) / wanted_by(source, name or name_of(source)).key
+    return _at(root) if root.is_dir() else None
 
 
 def farm_environment() -> SpaceEnvironment:
     """The farm's own environment, in which Spaces run with `--no-isolate`."""
     return SpaceEnvironment(Path(sys.executable), {}, ())
+
+
+def _folder(state_dir: Path) -> Path:
+    return state_dir.resolve() / "environments"
+
+
+def _at(root: Path, notes: tuple[str, ...] = ()) -> SpaceEnvironment:
+    python = root / "bin" / "python"
+    return SpaceEnvironment(python, variables_of(python), notes)

@@ -1,7 +1,7 @@
 -- End what has waited too long.
 --
 -- KEYS  1 arrivals
--- ARGV  1 longest wait  2 reason  3 the event `Cancelled` with that reason, packed
+-- ARGV  1 longest wait  2 reason  3 the event `Expired` with that reason, packed
 -- Returns how many tasks have ended
 
 local MOST = 100 -- at one call; the next one goes on

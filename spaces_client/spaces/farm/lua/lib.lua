@@ -1,4 +1,4 @@
--- What the scripts share. Above it stand the names of the keys and the lifetimes, made from keys.py.
+-- What the scripts share. Above it stand the lifetimes; names of keys, as `keys.task(id)`, are written out by keys.py.
 
 local function server_time()
   local time = redis.call('TIME')
