@@ -165,7 +165,8 @@ class FarmClient:
 
         known = [FunctionRecord(each.name, each.fixed_duration, each.size, each.yields) for each in functions.values()]
         source = space_source()
-        self._record = record_of(space_name(), source, self._digest, self._settings.host, known, tuple(self._calls))
+        here, calls = self._settings.host, tuple(self._calls)
+        self._record = record_of(space_name(), source, self._digest, here, known, calls, self._client)
         try:
             archive = source.archive(ARCHIVE_LIMIT_BYTES)
         except RefusedError:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import ClassVar
 
@@ -72,8 +73,8 @@ class Config:
             url=url,
             space=environment.get(SPACE, ""),
             space_key=_key(environment.get(SPACE_KEY, "")),
-            run_dir=Path(environment.get(RUN_DIR) or default_run_dir()),
-            host=environment.get(HOST) or socket.gethostname(),
+            run_dir=(run_dir := Path(environment.get(RUN_DIR) or default_run_dir())),
+            host=environment.get(HOST) or default_host(run_dir),
         )
 
 
@@ -111,6 +112,13 @@ def default_run_dir() -> Path:
     shared = Path("/dev/shm")
     root = shared if os.access(shared, os.W_OK) else Path(tempfile.gettempdir())
     return root / f"zerofarm-{os.getuid()}"
+
+
+def default_host(run_dir: Path) -> str:
+    """The machine's name; where its run directory is not the usual one, that too, for others look elsewhere."""
+    name = socket.gethostname()
+    usual = run_dir == default_run_dir()
+    return name if usual else f"{name}-{sha256(bytes(run_dir.resolve())).hexdigest()[:6]}"
 
 
 def _key(text: str) -> bytes:

@@ -174,3 +174,11 @@ def test_a_client_that_leaves_takes_its_tasks_with_it(queue: Queue) -> None:
     assert queue.leases.beat("w1").cancelled == {running.id: CLIENT_GONE}
     queue.append(lease, [Said("still allowed to say its last words")])
     assert queue.redis.zscore(queue.keys.clients(), "web-1") is None
+
+
+def test_a_client_is_known_to_be_alive_while_it_beats(queue: Queue) -> None:
+    assert not queue.leases.has_client("web-1")
+    queue.leases.client_beat("web-1")
+    assert queue.leases.has_client("web-1")
+    expire_client(queue, "web-1")
+    assert not queue.leases.has_client("web-1")

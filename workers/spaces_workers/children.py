@@ -134,8 +134,8 @@ class Child:
 class ZygoteLink:
     """A worker's connection to one zygote."""
 
-    def __init__(self, run_dir: Path, spec: ZygoteSpec) -> None:
-        self._channel, self.weights_bytes = nursery.connect(run_dir, spec)
+    def __init__(self, nursery_socket: Path, spec: ZygoteSpec) -> None:
+        self._channel, self.weights_bytes = nursery.connect(nursery_socket, spec)
         self._spec = spec
         self._words: dict[int, Exited] = {}  #: of children that have ended
         self._receiving = threading.Lock()
@@ -196,6 +196,7 @@ class Zygotes:
 
     def __init__(self, run_dir: Path, log_dir: Path) -> None:
         self._run_dir = run_dir
+        self._nursery_socket = nursery.socket_path(run_dir, log_dir)
         self._log_dir = log_dir
         self._links: dict[tuple[str, str], ZygoteLink] = {}
         # A process that is tied to its starter is tied to the starter's *thread*: this one lives as long as the worker.
@@ -220,7 +221,7 @@ class Zygotes:
 
     def prepare(self, spec: ZygoteSpec) -> None:
         """Have a zygote made ahead of its first task."""
-        nursery.prepare(self._run_dir, spec)
+        nursery.prepare(self._nursery_socket, spec)
 
     def close(self) -> None:
         """Let go of every zygote, and of the nursery where this worker started it."""
@@ -245,5 +246,5 @@ class Zygotes:
         if key not in self._links:
             self._let_go(spec.space)
             self._nursery = self._ensure_nursery() or self._nursery
-            self._links[key] = ZygoteLink(self._run_dir, spec)
+            self._links[key] = ZygoteLink(self._nursery_socket, spec)
         return self._links[key]

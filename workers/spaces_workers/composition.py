@@ -63,10 +63,10 @@ class Composition:
         self._login = given or str(self.made_login)
 
     def nursery(self) -> Service:
-        """The maker of zygotes, unless this host has one."""
-        socket = nursery.socket_path(self._options.run_dir)
-        log_dir = str(self._options.state_dir / "logs")
-        module = _module("spaces_workers.nursery_server", str(self._options.run_dir), log_dir)
+        """The maker of zygotes, unless this farm has one here."""
+        log_dir = self._options.state_dir / "logs"
+        socket = nursery.socket_path(self._options.run_dir, log_dir)
+        module = _module("spaces_workers.nursery_server", str(self._options.run_dir), str(log_dir))
         return Service(
             "nursery",
             Command(module, without_secrets(), self._log("nursery"), STOP_NURSERY),

@@ -1,4 +1,4 @@
-"""The nursery: the one process of a host that makes and keeps its zygotes, for all of its workers.
+"""The nursery: the one process of a farm on a host that makes and keeps the zygotes, for all workers there.
 
 Workers ask over a socket in the run directory, as `nursery.py` does. The nursery holds no broker credentials, imports
 no Space, and stays single-threaded. A zygote is made once for each revision of a Space.
@@ -75,7 +75,7 @@ class Nursery:
         self._prepared: deque[ZygoteSpec] = deque()  #: to be made when there is nothing else to make
         self._budget_bytes = int(psutil.virtual_memory().available * MEMORY_SHARE)
         self._selector = selectors.DefaultSelector()
-        self._listener = _listen(socket_path(run_dir))
+        self._listener = _listen(socket_path(run_dir, log_dir))
         self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
 
     def serve(self) -> None:
@@ -233,7 +233,7 @@ def main() -> None:
     for folder in (run_dir, log_dir):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s nursery: %(message)s")
-    with open(socket_path(run_dir).with_suffix(".lock"), "w") as lock:
+    with open(socket_path(run_dir, log_dir).with_suffix(".lock"), "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -1,4 +1,7 @@
-"""Has the zygotes of registered Spaces made before their first task comes, at the start and whenever one registers."""
+"""Has the zygotes of served Spaces made before their first task comes, at the start and whenever one registers.
+
+A Space whose web process is gone is known for days, and gets its zygote if a task comes for it.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ import threading
 
 from spaces.errors import SpacesError
 from spaces.farm.connection import connect
+from spaces.farm.leases import Leases
+from spaces.farm.queue import Queue
 from spaces.farm.registry import Registry
 from spaces.farm.scripts import AWAY
 from spaces_workers.channel import ChannelClosed
@@ -39,15 +44,16 @@ class Preloader:
         while not self._stopping.is_set():
             try:
                 with connect(self._url) as redis:
-                    self._listen(Registry(redis))
+                    self._listen(Registry(redis), Queue(redis).leases)
             except AWAY as error:
                 logger.debug("no word of new Spaces: %s", error)
                 self._stopping.wait(RETRY_INTERVAL)
 
-    def _listen(self, registry: Registry) -> None:
+    def _listen(self, registry: Registry, leases: Leases) -> None:
         with registry.announcements() as names:
             for record in registry.all():
-                self._prepare(registry, record.name)
+                if not record.client or leases.has_client(record.client):
+                    self._prepare(registry, record.name)
             while not self._stopping.is_set():
                 if (name := names.next(timeout=1.0)) is not None:
                     self._prepare(registry, name)

@@ -77,6 +77,11 @@ class Leases:
         event = wire.pack(Cancelled(CLIENT_GONE))
         return int(self._scripts.run("client_leave", self._keys.clients(), client, CLIENT_GONE, event))
 
+    def has_client(self, client: str) -> bool:
+        """Whether a web process is alive."""
+        expiry = self._redis.zscore(self._keys.clients(), client)
+        return expiry is not None and float(expiry) > self._now()
+
     def workers(self) -> dict[str, dict[str, Any]]:
         """The live workers, each with what it tells of itself."""
         names = [name.decode() for name in cast(list[bytes], self._redis.zrange(self._keys.workers(), 0, -1))]
@@ -84,3 +89,7 @@ class Leases:
             return {}
         infos = cast(list[bytes | None], self._redis.mget([self._keys.worker(name) for name in names]))
         return {name: json.loads(info) for name, info in zip(names, infos, strict=True) if info is not None}
+
+    def _now(self) -> float:
+        seconds, microseconds = self._redis.time()
+        return seconds + microseconds / 1e6

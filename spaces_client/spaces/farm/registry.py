@@ -54,6 +54,7 @@ class SpaceRecord:
     isolated: bool  #: that interpreter is of an environment made for the Space
     functions: tuple[FunctionRecord, ...]
     calls: tuple[ImportCall, ...] = ()  #: what came of the calls that the script made before its launch
+    client: str = ""  #: the web process that serves it; empty where somebody else has registered it
 
     @property
     def digest(self) -> str:
@@ -142,6 +143,7 @@ def record_of(
     host: str,
     functions: Iterable[FunctionRecord],
     calls: tuple[ImportCall, ...] = (),
+    client: str = "",
 ) -> SpaceRecord:
     """The record of a Space that this process serves. Each call before the launch makes another revision."""
     return SpaceRecord(
@@ -155,6 +157,7 @@ def record_of(
         isolated=(Path(sys.prefix) / "notes.json").is_file(),
         functions=tuple(functions),
         calls=calls,
+        client=client,
     )
 
 

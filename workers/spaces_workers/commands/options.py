@@ -102,5 +102,6 @@ def using(run_dir: Path) -> Iterator[Path]:
     """Have this process, and those that it starts, use this run directory; yields it as an absolute path."""
     absolute = usable(run_dir, "--run-dir")
     os.environ[config.RUN_DIR] = str(absolute)
-    with config.stand_in(replace(config.current(), run_dir=absolute)):
+    host = os.environ.get(config.HOST) or config.default_host(absolute)
+    with config.stand_in(replace(config.current(), run_dir=absolute, host=host)):
         yield absolute

@@ -1,0 +1,29 @@
+"""Two farms of one user on one host share the run directory, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+
+from tests.harness import farm
+
+
+def nurseries(run_dir: Path) -> list[psutil.Process]:
+    wanted = {"spaces_workers.nursery_server", str(run_dir)}
+    return [each for each in psutil.process_iter(["cmdline"]) if wanted <= set(each.info["cmdline"] or [])]
+
+
+def test_each_farm_has_zygotes_of_its_own(tmp_path: Path) -> None:
+    """A zygote holds the key of its farm: made by the other's nursery, it refused whatever its own farm sent."""
+    with farm(tmp_path / "one") as one, farm(tmp_path / "two") as two:
+        two.run_dir = one.run_dir
+        for each in (one, two):
+            each.register()
+            each.start_worker()
+        assert len(nurseries(one.run_dir)) == 2
+        with one.client() as first, two.client() as second:
+            assert first.submit("faults", "pid").result(timeout=60) != second.submit("faults", "pid").result(timeout=60)
+        one.stop_workers()
+        with two.client() as second:
+            assert second.submit("faults", "add", 1, 2).result(timeout=60) == 3
