@@ -36,7 +36,8 @@ test: install chromium
 test-gradio-5 test-gradio-4: install chromium
 	TEST_GRADIO=$(if $(filter %-5,$@),5.49.1,4.44.1) $(VENV)/bin/python -m pytest $(GRADIO_TESTS) $(ARGS)
 
-# What we claim to share with the official package, asked of that package itself; needs the package index.
+# What we claim to share with the official package, asked of that package itself; needs the package index, and for its
+# emulation of CUDA a torch that is built for it, though no GPU.
 test-official: install
 	TEST_OFFICIAL=1 $(VENV)/bin/python -m pytest tests/official $(ARGS)
 
