@@ -39,6 +39,7 @@ def prepare() -> None:
     if config.current().role is Role.WEB:
         _tell_visitors_apart()
     when_imported("gradio.blocks", _watch_gradio)
+    when_imported("gradio.http_server", _try_ports_by_ipv4)
     when_imported("gradio.utils", _forget_zero_gpu)
     when_imported("gradio.oauth", stand_for_nobody)
     when_imported("uvicorn.config", _keep_to_one_process)
@@ -123,6 +124,12 @@ def _at_uvicorn(server: Any) -> None:
         server.config.host, server.config.port = address
 
 
+def _try_ports_by_ipv4(server: ModuleType) -> None:
+    """Gradio first tries a port on the operator's address by a socket of IPv4, which knows no other one."""
+    if ":" in server.LOCALHOST_NAME:
+        server.LOCALHOST_NAME = "127.0.0.1"  # type: ignore[attr-defined] # replaced in the module
+
+
 def _forget_zero_gpu(utils: ModuleType) -> None:
     """Gradio lets one visitor at a time wait on ZeroGPU, whose queue is elsewhere; so is ours, and takes them all."""
     utils.is_zero_gpu_space = lambda: False  # type: ignore[attr-defined] # replaced in the module
@@ -149,7 +156,7 @@ def _ours(options: dict[str, Any]) -> dict[str, Any]:
     if options.get("share"):
         logger.warning("share=True has no effect in a farm: the operator decides what is reachable from outside")
     address = _address()
-    ours = {"server_name": address[0], "server_port": address[1]} if address else {}
+    ours = {"server_name": _as_gradio_has_it(address[0]), "server_port": address[1]} if address else {}
     return options | ours | {"share": False, "inbrowser": False}
 
 
@@ -157,3 +164,8 @@ def _address() -> tuple[str, int] | None:
     """Where the operator wants this Space to answer, whatever its script says."""
     port = os.environ.get("GRADIO_SERVER_PORT")
     return (os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"), int(port)) if port else None
+
+
+def _as_gradio_has_it(host: str) -> str:
+    """Gradio puts the name into its own address, so it wants the brackets of one; whoever listens wants none."""
+    return f"[{host}]" if ":" in host else host

@@ -274,7 +274,10 @@ def test_an_environment_that_has_lost_the_farm_s_package_is_told_by_doctor_and_m
     own = make("humanize==0.0.1\n")
     served = served_space(tmp_path / "demo")
     (finding,) = examine_space(served, tmp_path / "state")
-    assert (finding.status, finding.message) == ("ok", f"works in {own.python}")
+    assert (finding.status, finding.message) == (
+        "ok",
+        f"can import spaces, and finds what app.py imports, with {own.python}",
+    )
 
     ours = own.python.parent.parent / "ours" / "spaces"
     ours.unlink()

@@ -416,3 +416,10 @@ def test_words_tell_every_page_the_password_once_and_no_password_of_the_broker()
     assert "starts again in 0.2 s" in told
     assert told.count("password pass") == 1
     assert "secret" not in told
+
+
+def test_an_address_of_ipv6_is_told_as_it_is() -> None:
+    """Its brackets were taken for markup, which ended the farm."""
+    output = io.StringIO()
+    Words(Console(file=output, width=120))(Answering("Space digits", "http://[::1]:7861", 0.5))
+    assert output.getvalue() == "✓ Space digits at http://[::1]:7861 after 0.5 s\n"

@@ -14,7 +14,7 @@ import pytest
 from spaces.front_matter import front_matter
 from spaces.source import Source
 from spaces_workers.isolation import IsolationError, store, system_packages, variables_of
-from spaces_workers.isolation.attempts import GRADIO_4_LIMITS, attempts
+from spaces_workers.isolation.attempts import attempts
 from spaces_workers.isolation.environment import NOTES
 from spaces_workers.isolation.farm_packages import Farm, Package
 from spaces_workers.isolation.requirements import Requirements, requirements_of
@@ -142,6 +142,8 @@ def test_missing_system_packages_are_said_with_the_remedy() -> None:
 
 # --- what is tried
 
+OLD_GRADIO = ("huggingface_hub<1", "pydantic<2.11", "starlette<1")
+
 
 def gradios(requirements: str, sdk_version: str, of: Farm) -> list[tuple[str, ...]]:
     tried = attempts(Requirements((requirements,) if requirements else ()), sdk_version, of)
@@ -152,14 +154,17 @@ def gradios(requirements: str, sdk_version: str, of: Farm) -> list[tuple[str, ..
     ("requirements", "sdk_version", "tried"),
     [
         ("", "", [("gradio",), ()]),
-        ("", "5.9.1", [("gradio[oauth,mcp]==5.9.1",), ("gradio==5.9.1",), ("gradio",), ()]),
-        ("gradio", "5.9.1", [("gradio[oauth,mcp]==5.9.1",), ("gradio==5.9.1",), ()]),
-        ("gradio==5.9.1", "5.9.1", [("gradio[oauth,mcp]==5.9.1",), ("gradio==5.9.1",), ()]),
-        ("gradio==5.9.1", "5.0.0", [()]),
+        ("", "5.49.1", [("gradio[oauth,mcp]==5.49.1",), ("gradio==5.49.1",), ("gradio",), ()]),
+        ("gradio", "5.49.1", [("gradio[oauth,mcp]==5.49.1",), ("gradio==5.49.1",), ()]),
+        ("gradio==5.49.1", "5.49.1", [("gradio[oauth,mcp]==5.49.1",), ("gradio==5.49.1",), ()]),
+        ("gradio==5.49.1", "5.0.0", [()]),
+        ("", "newest", [("gradio[oauth,mcp]==newest",), ("gradio==newest",), ("gradio",), ()]),
         ("gradio>=5", "newest", [()]),
         ("gradio>=4", "", [()]),
-        ("gradio==4.44.0", "", [GRADIO_4_LIMITS, ()]),
-        ("gradio<5", "", [GRADIO_4_LIMITS, ()]),
+        ("gradio==4.44.0", "", [OLD_GRADIO, ()]),
+        ("gradio==5.12.0", "", [OLD_GRADIO, ()]),
+        ("gradio==4.*", "", [OLD_GRADIO, ()]),
+        ("gradio<5", "", [OLD_GRADIO, ()]),
     ],
 )
 def test_gradio_is_the_one_that_is_named_as_long_as_it_can_be(
@@ -168,9 +173,16 @@ def test_gradio_is_the_one_that_is_named_as_long_as_it_can_be(
     assert gradios(requirements, sdk_version, farm()) == tried
 
 
-def test_gradio_4_is_first_tried_within_the_limits_that_it_does_not_set() -> None:
-    tried = gradios("", "4.44.1", farm())
-    assert tried[:2] == [("gradio[oauth,mcp]==4.44.1", *GRADIO_4_LIMITS), ("gradio[oauth,mcp]==4.44.1",)]
+@pytest.mark.parametrize(
+    ("sdk_version", "limits"),
+    [("4.44.1", OLD_GRADIO), ("5.0.0", OLD_GRADIO), ("5.22.0", OLD_GRADIO), ("5.23.0", ("huggingface_hub<1",))],
+)
+def test_gradio_is_first_tried_within_the_limits_that_it_does_not_set(
+    sdk_version: str, limits: tuple[str, ...]
+) -> None:
+    """Gradio 5.0 was installed beside huggingface_hub 1 or newer, and could not be imported."""
+    tried = gradios("", sdk_version, farm())
+    assert tried[:2] == [(f"gradio[oauth,mcp]=={sdk_version}", *limits), (f"gradio[oauth,mcp]=={sdk_version}",)]
 
 
 def test_the_farm_s_code_stands_back_before_its_torch_does(tmp_path: Path) -> None:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
+
 from spaces.config import Role
+from spaces_workers.ports import PortError, Ports
 from tests.unit.test_in_effect import log_of, roles
 
 SCRIPT = """
@@ -30,3 +36,38 @@ def test_a_reloader_and_workers_of_uvicorn_s_are_refused_aloud(tmp_path: Path, r
 @roles
 def test_what_uvicorn_s_run_passes_on_of_itself_is_not_spoken_of(tmp_path: Path, role: Role) -> None:
     assert log_of(tmp_path, SCRIPT.format(options="reload=False, workers=None"), role) == "False 1\n"
+
+
+NO_BROKER = """
+import sys
+from pathlib import Path
+from spaces import client, script
+
+client.current_client = lambda: type("", (), {"serve_space": lambda self: None})()
+script.run(Path(sys.argv[1]))
+"""
+
+GRADIO = """
+import spaces, gradio as gr
+@spaces.GPU
+def f(): pass
+with gr.Blocks() as demo:
+    pass
+_, url, _ = demo.launch(server_name="0.0.0.0", prevent_thread_lock=True, quiet=True)
+print(url)
+"""
+
+
+@pytest.mark.parametrize(("host", "name"), [("::1", "[::1]"), ("127.0.0.1", "127.0.0.1")])
+def test_gradio_answers_at_the_operator_s_address_of_either_kind(tmp_path: Path, host: str, name: str) -> None:
+    """It said of `--host ::1` that there is no free port."""
+    try:
+        port = Ports(host).after(0)
+    except PortError as error:
+        pytest.skip(str(error))
+    (tmp_path / "app.py").write_text(GRADIO)
+    command = [sys.executable, "-P", "-c", NO_BROKER, str(tmp_path / "app.py")]
+    address = {"GRADIO_SERVER_NAME": host, "GRADIO_SERVER_PORT": str(port)}
+    environment = os.environ | {"ZEROFARM_ROLE": Role.WEB, "GRADIO_ANALYTICS_ENABLED": "False"} | address
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert run.stdout == f"http://{name}:{port}/\n"

@@ -147,8 +147,37 @@ def test_doctor_looks_at_the_spaces_that_are_named(tmp_path: Path) -> None:
     found = {(each["status"], each["message"]) for each in json.loads(told.stdout) if each["subject"] == "Space demo"}
     assert found == {
         ("warning", f"{demo / 'spaces.py'} cannot be imported: `import spaces` finds ZeroFarm's package"),
-        ("ok", f"works in {sys.executable}"),
+        ("ok", f"can import spaces, and finds what app.py imports, with {sys.executable}"),
     }
+
+
+@pytest.mark.parametrize(
+    ("script", "status", "message"),
+    [
+        ("import spaces\ndef f(:\n", "problem", "app.py cannot be compiled: line 2: invalid syntax"),
+        ("return 1", "problem", "app.py cannot be compiled: line 1: 'return' outside function"),
+        ("import os\nimport no_mod.part as p", "problem", "app.py imports no_mod, which cannot be found"),
+        ("from no_mod import f", "problem", "app.py imports no_mod, which cannot be found"),
+        ("os.system('pip install x')\nimport no_mod", "warning", "app.py imports no_mod, which cannot be found"),
+        ("try:\n    import no_mod\nexcept ImportError:\n    pass", "ok", "can import spaces"),
+        ("if False:\n    import no_mod", "ok", "can import spaces"),
+        ("import helper, os.path", "ok", "can import spaces"),
+    ],
+)
+def test_a_script_that_cannot_start_is_found_by_reading_it(
+    tmp_path: Path, script: str, status: str, message: str
+) -> None:
+    """Doctor said that a Space works whose script could not even be compiled."""
+    demo = space(tmp_path / "demo", **{"app.py": script, "helper.py": "raise SystemExit('executed')"})
+    (finding,) = examine_space(served_space(demo), tmp_path / "state")
+    assert finding.status == status
+    assert finding.message.startswith(message)
+
+
+def test_a_script_is_read_where_its_environment_is_not_there_yet(tmp_path: Path) -> None:
+    demo = space(tmp_path / "demo", **{"app.py": "import humanize\ndef f(:", "requirements.txt": "humanize"})
+    (finding,) = examine_space(served_space(demo), tmp_path / "state")
+    assert finding.message.startswith("app.py cannot be compiled: line 2")
 
 
 def test_an_operator_in_a_folder_with_a_module_of_the_name_starts_ours(tmp_path: Path) -> None:
@@ -164,7 +193,9 @@ def test_an_operator_in_a_folder_with_a_module_of_the_name_starts_ours(tmp_path:
 def test_an_environment_that_is_not_there_yet_is_not_made(tmp_path: Path) -> None:
     served = served_space(space(tmp_path / "demo", **{"requirements.txt": "humanize"}))
     (finding,) = examine_space(served, tmp_path / "state")
-    assert finding == Finding("Space demo", "ok", "its environment is made when it starts, with ours in it")
+    assert finding == Finding(
+        "Space demo", "ok", "app.py can be compiled; its environment is made when it starts, with ours in it"
+    )
     assert not (tmp_path / "state").exists()
 
 

@@ -114,7 +114,7 @@ class Words:
             case Starting(name):
                 self._await([*self._awaited, name])
             case Answering(name, url, seconds):
-                place = f" at [link={url}]{url}[/link]" if url else ""
+                place = f" at {_link(url)}" if url else ""
                 self._say(f"[green]✓[/green] {name}{place} [dim]after {seconds:.1f} s[/dim]")
                 self._settle(name)
             case Failed(name, _, reason, traceback, log):
@@ -175,7 +175,8 @@ def _login(login: str | None) -> str:
 
 
 def _link(url: str) -> str:
-    return f"[link={url}]{url}[/link]"
+    """A tag of rich's ends at the first bracket, so an address of IPv6 is left as it is."""
+    return escape(url) if "[" in url else f"[link={url}]{url}[/link]"
 
 
 def _indented(text: str) -> str:

@@ -1,8 +1,13 @@
-"""What `zerofarm doctor SPACE` finds of one Space: that its own processes can `import spaces`, and find ours."""
+"""What `zerofarm doctor SPACE` finds of one Space: whether its processes can import ours, and what its script imports.
+
+The script is read, not run: what it does when it runs remains to be seen.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from spaces.in_effect import namesakes
@@ -10,6 +15,7 @@ from spaces.space import source_at
 from spaces_workers import spaces_package
 from spaces_workers.finding import Finding
 from spaces_workers.isolation import existing
+from spaces_workers.script_check import check_script
 from spaces_workers.served_space import ServedSpace
 
 
@@ -28,11 +34,23 @@ def _in_its_environment(space: ServedSpace, state_dir: Path) -> Finding:
     subject = f"Space {space.name}"
     own = existing(source_at(space.app_file), state_dir, name=space.name)
     if own is None:
-        return Finding(subject, "ok", "its environment is made when it starts, with ours in it")
+        check = replace(check_script(space.app_file, Path(sys.executable), {}), missing=())
+        made = f"{space.app_file.name} can be compiled; its environment is made when it starts, with ours in it"
+        return check.problem(subject) or Finding(subject, "ok", made)
     root = own.python.parent.parent
     remedy = f"Remove {root}: the next start of the Space makes another"
-    return spaces_package.imported(subject, own.python, own.variables, remedy)
+    return _with(space, own.python, own.variables, remedy)
 
 
 def _in_the_farm_s(space: ServedSpace) -> Finding:
-    return spaces_package.imported(f"Space {space.name}")
+    return _with(space, Path(sys.executable), {}, spaces_package.REINSTALL)
+
+
+def _with(space: ServedSpace, python: Path, variables: Mapping[str, str], remedy: str) -> Finding:
+    """What is found with the interpreter that would run the Space."""
+    subject = f"Space {space.name}"
+    ours = spaces_package.imported(subject, python, variables, remedy)
+    if ours.status != "ok":
+        return ours
+    found = f"can import spaces, and finds what {space.app_file.name} imports, with {python}"
+    return check_script(space.app_file, python, variables).problem(subject) or Finding(subject, "ok", found)

@@ -13,7 +13,7 @@ from itertools import product
 from typing import TypeAlias
 
 from packaging.specifiers import SpecifierSet
-from packaging.version import InvalidVersion
+from packaging.version import InvalidVersion, Version
 
 from spaces_workers.isolation.farm_packages import Farm
 from spaces_workers.isolation.requirements import Requirements
@@ -23,9 +23,15 @@ Lines: TypeAlias = tuple[str, ...]
 #: What Hugging Face installs with Gradio.
 EXTRAS = "oauth,mcp"
 
-#: Gradio 4 sets no upper limits to what it imports, and fails with what came after it: HfFolder left huggingface_hub,
-#: schemas of pydantic 2.11 break its client, starlette 1.0 dropped the order of arguments that its pages use.
-GRADIO_4_LIMITS: Lines = ("huggingface_hub<1", "pydantic<2.11", "starlette<1")
+#: Huggingface_hub 1 has neither HfFolder nor requests, which came with it.
+_HUB = "huggingface_hub<1"
+
+#: What Gradio fails with and did not forbid before it had this version: schemas of pydantic 2.11 break its client, and
+#: starlette 1.0 dropped the order of arguments that its pages use.
+GRADIO_LIMITS: tuple[tuple[Version, Lines], ...] = (
+    (Version("5.23"), (_HUB, "pydantic<2.11", "starlette<1")),
+    (Version("5.42"), (_HUB,)),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +60,25 @@ def attempts(requirements: Requirements, sdk_version: str, farm: Farm) -> Iterat
 def _gradios(requirements: Requirements, sdk_version: str) -> Iterator[Lines]:
     named = requirements.specifier("gradio")
     if sdk_version and allows(named, sdk_version):
+        limits = _limits(sdk_version)
         for wish in (f"gradio[{EXTRAS}]=={sdk_version}", f"gradio=={sdk_version}"):
-            if sdk_version.startswith("4."):
-                yield (wish, *GRADIO_4_LIMITS)
+            if limits:
+                yield (wish, *limits)
             yield (wish,)
-    if named is not None and _means_gradio_4(named):
-        yield GRADIO_4_LIMITS
+    if named is not None and (limits := _limits(_version_meant(named))):
+        yield limits
     if named is None:
         yield ("gradio",)
     yield ()
+
+
+def _limits(gradio: str) -> Lines:
+    """What a version of Gradio should have said of its packages; nothing for a version that cannot be read."""
+    try:
+        version = Version(gradio)
+    except InvalidVersion:
+        return ()
+    return next((limits for before, limits in GRADIO_LIMITS if version < before), ())
 
 
 def allows(named: SpecifierSet | None, sdk_version: str) -> bool:
@@ -73,6 +89,9 @@ def allows(named: SpecifierSet | None, sdk_version: str) -> bool:
         return False
 
 
-def _means_gradio_4(named: SpecifierSet) -> bool:
-    pinned = any(each.operator in ("==", "~=") and each.version.startswith("4.") for each in named)
-    return pinned or (named.contains("4.44.1") and not named.contains("5.0.0"))
+def _version_meant(named: SpecifierSet) -> str:
+    """The version that is pinned, the last Gradio 4 for what excludes 5, else nothing."""
+    for each in named:
+        if each.operator in ("==", "~="):
+            return each.version.removesuffix(".*")
+    return "4.44.1" if named.contains("4.44.1") and not named.contains("5.0.0") else ""
