@@ -153,6 +153,8 @@ def _concerns_visitor(error: Exception) -> bool:
 
 def _is_of_memory(error: Exception) -> bool:
     """Python's own, NumPy's or torch's, which is not imported here."""
+    if type(error) is RuntimeError:  # torch has no class for it on the CPU
+        return "DefaultCPUAllocator: can't allocate memory" in str(error)
     return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
 
 

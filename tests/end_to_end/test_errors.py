@@ -28,6 +28,7 @@ ENDS = {
         r"errors\.overrun was stopped after 1 s: it asked for 1 s\. Raise @spaces\.GPU\(duration=\.\.\.\)",
     ),
     "too_large": (WORKER, r"Out of memory: Unable to allocate 4\.00 PiB for an array with shape"),
+    "too_large_for_torch": (WORKER, r"Out of memory: .*DefaultCPUAllocator: can't allocate memory"),
     "too_large_for_the_gpu": (WORKER, r"Out of memory: CUDA out of memory\. Tried to allocate 20\.00 GiB\. GPU 0 has"),
     "crash": (WORKER, r"errors\.crash crashed: its process was killed by SIGSEGV\. The log of the Space may say why"),
     "killed": (WORKER, r"errors\.killed crashed: its process was killed by SIGKILL \(it held up to \d+ MB\)"),

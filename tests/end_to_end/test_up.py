@@ -268,7 +268,7 @@ def test_a_broker_of_ours_that_dies_is_started_again_and_the_farm_works_on(farm:
     answered = len(farm.told("answering", name="broker"))
     broker.kill()
     wait_until(lambda: len(farm.told("answering", name="broker")) > answered)
-    assert farm.told("restarting", name="broker")
+    assert farm.told("restarting", name="broker", reason="was killed by SIGKILL")
     assert farm.client().predict("again", api_name="/echo").startswith("again from process ")
 
 

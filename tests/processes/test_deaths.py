@@ -121,10 +121,12 @@ def test_a_task_fails_with_the_traceback_of_a_script_that_fails(own_farm: Farm, 
     folder.mkdir()
     (folder / "app.py").write_text((SPACES / "faults" / "app.py").read_text() + "\nraise RuntimeError('no weights')\n")
     own_farm.register("flawed", folder / "app.py")
-    own_farm.start_worker()
+    own_farm.start_worker("first")
     with own_farm.client("flawed") as client, pytest.raises(ScriptFailed, match="script of Space 'flawed'") as caught:
         client.submit("flawed", "add", 1, 2).result(timeout=30)
     assert "RuntimeError: no weights" in str(caught.value.__cause__)
+    log = (own_farm.folder / "first.log").read_text()
+    assert "its log has the traceback: RuntimeError: no weights" in log
 
 
 def test_a_changed_script_is_run_anew_and_the_old_one_is_let_go(own_farm: Farm, tmp_path: Path) -> None:

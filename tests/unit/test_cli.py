@@ -20,11 +20,11 @@ from spaces_workers.cli import main
 from spaces_workers.farm_key import KeyFault, farm_key
 from spaces_workers.finding import Finding, Status
 from spaces_workers.gpu import H200_BYTES, Device, GpuError, Kind, standin
-from spaces_workers.keeper import FIRST_PAUSE, LONGEST_PAUSE, SOUND, Pause
+from spaces_workers.keeper import FIRST_PAUSE, LONGEST_PAUSE, SOUND, Keeper, Pause, Service
 from spaces_workers.log_tail import KEPT_BYTES, LogTail
 from spaces_workers.ports import PortError, Ports
 from spaces_workers.processes import Command, Process, described
-from spaces_workers.reports import Answering, Failed, JsonLines, Ready, Restarting, Starting, Words
+from spaces_workers.reports import Answering, Failed, JsonLines, Ready, Report, Restarting, Starting, Words
 from spaces_workers.served_space import ServedSpace, SpaceFault, served_space, served_spaces
 from spaces_workers.state_dir import StateDirFault, default_state_dir, only_farm, usable
 from spaces_workers.worker_plan import PlannedWorker, plan_workers
@@ -92,6 +92,8 @@ def space(folder: Path, name: str = "app.py", readme: str = "") -> Path:
         (("up", "{here}/space", "--gpus", "7"), "asks for GPU '7', which is not here"),
         (("up", "{here}/space", "--gpus", "none", "--state-dir", "{here}/text.txt"), "Give another --state-dir"),
         (("up", "{here}/space", "--gpus", "none", "--run-dir", "/proc/here"), "Give another --run-dir"),
+        (("up", "{here}/space", "--gpus", "none", "--run-dir", "{here}/text.txt"), "text.txt is a file. Give another"),
+        (("up", "{here}/space", "--gpus", "none", "--host", "192.0.2.1"), "this machine has no address 192.0.2.1"),
         (("status",), "no farm runs in {state}: start one by `zerofarm up`, or name its broker by --redis-url"),
         (("cancel", "00ff"), "no farm runs in {state}"),
         (("status", "--redis-url", "http://here"), "broker URL must begin with one of"),
@@ -328,6 +330,29 @@ def test_a_process_that_ignores_the_word_is_killed(stubborn: Command) -> None:
 def test_how_a_process_ended_is_said_in_words() -> None:
     assert described(3) == "left with exit code 3"
     assert described(-11) == "was killed by SIGSEGV"
+
+
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [
+        ("", "left: its script ended without calling launch()"),
+        ("raise SystemExit(3)", "left with exit code 3 before it answered"),
+    ],
+)
+def test_a_space_that_ends_before_it_answers_says_how(tmp_path: Path, program: str, reason: str) -> None:
+    async def story() -> None:
+        command = Command([sys.executable, "-c", program], {}, tmp_path / "log")
+        await Keeper(Service("Space demo", command, lambda process: never, space="demo"), hear).run()
+
+    async def never() -> bool:
+        return False
+
+    def hear(report: Report) -> None:
+        told.append(report)
+
+    told: list[Report] = []
+    asyncio.run(story())
+    assert [each.reason for each in told if isinstance(each, Failed)] == [reason]
 
 
 def test_pauses_grow_to_a_bound_and_start_anew_after_a_sound_life() -> None:

@@ -86,8 +86,14 @@ def test_who_is_in_which_tier(visitor: str, tier: Tier) -> None:
         ("[tiers.user]\nlongest = nan", "[tiers.user] longest must be a number of at least 0, got nan"),
         ("[tiers.user]\nparallel = 1.5", "[tiers.user] parallel must be a whole number, got 1.5"),
         ("[tiers.user]\nparallel = 0", "[tiers.user] parallel must be a number of at least 1, got 0"),
-        ("[tiers.user]\n[visitors]\nada = 'boss'", "[visitors] ada must be one of the tiers user, got 'boss'"),
-        ("[tiers.user]\n[visitors]\nada = [1]", "[visitors] ada must be one of the tiers user, got [1]"),
+        (
+            "[tiers.user]\n[visitors]\nada = 'boss'",
+            "[visitors] ada must be one of the tiers user, anonymous, space, got 'boss'. Add [tiers.boss]",
+        ),
+        (
+            "[tiers.user]\n[visitors]\nada = [1]",
+            "[visitors] ada must be one of the tiers user, anonymous, space, got [1]",
+        ),
     ],
 )
 def test_what_is_refused_is_named(text: str, complaint: str, tmp_path: Path) -> None:
@@ -104,6 +110,10 @@ def test_the_settings_of_a_farm_have_its_quotas(tmp_path: Path) -> None:
     file = tmp_path / "farm.toml"
     file.write_text(EXAMPLE)
     assert settings.read(file).quota == rules(EXAMPLE)
+
+
+def test_a_visitor_may_be_in_a_tier_without_a_table() -> None:
+    assert rules("[visitors]\nada = 'anonymous'").tier("user:ada") == Tier("anonymous")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from spaces_workers.broker import Broker, BrokerError, EmbeddedBroker, find_broker
 from spaces_workers.keeper import Pause
-from spaces_workers.processes import end_of
+from spaces_workers.processes import described, end_of
 from spaces_workers.reports import Answering, Reporter, Restarting, Starting
 
 NAME = "broker"
@@ -41,7 +41,9 @@ class BrokerKeeper:
             born = time.monotonic()
             await end_of(broker.server.pid)
             await asyncio.to_thread(broker.stop)
-            broker = await self._again(f"left with status {broker.server.returncode}", time.monotonic() - born)
+            status = broker.server.returncode
+            reason = described(status) if status is not None else "has ended"
+            broker = await self._again(reason, time.monotonic() - born)
 
     async def stop(self) -> None:
         """Stop the server if it is ours; its data are complete afterwards."""

@@ -115,13 +115,18 @@ class Keeper:
             self._report(Note(f"{self.service.name}: {line}"))
 
     async def _fail(self, process: Process) -> None:
-        reason = f"{described(await process.ended())} before it answered"
+        reason = self._why(await process.ended())
         log = self.service.command.log
         words = process.log.last_words()
         self.serving, self.problem = "failed", words.rpartition("\n")[2] or reason
         self._report(Failed(self.service.name, self.service.space, reason, words, str(log)))
         self._repeat_notes(process)
         self.settled.set()
+
+    def _why(self, status: int) -> str:
+        if self.service.space and status == 0:
+            return "left: its script ended without calling launch()"
+        return f"{described(status)} before it answered"
 
     def _after(self, status: int) -> float:
         """Say that the process died, and how long to wait."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 
 from spaces.errors import SpacesError
@@ -60,6 +61,8 @@ class Ports:
                 probe.bind(address)
                 probe.listen(1)
             except OSError as error:
+                if error.errno == errno.EADDRNOTAVAIL:
+                    raise PortError(f"this machine has no address {self._host}: give another --host") from None
                 if not port:
                     raise PortError(f"--host {self._host} is no address of this machine: {error}") from None
                 return None

@@ -119,6 +119,7 @@ class TaskRun:
         except UnfitChild as error:
             end = self._blamed(error)
         except SpacesError as error:
+            logger.warning("task %s: %s", self.lease.task.id, _in_a_line(str(error)))
             end = _failure(error, str(error))
         except Exception as error:
             logger.exception("task %s: the worker failed", self.lease.task.id)
@@ -259,6 +260,12 @@ class TaskRun:
     @property
     def _seconds(self) -> float:
         return time.monotonic() - self.started
+
+
+def _in_a_line(text: str) -> str:
+    """What failed, and the last line of the traceback below it, which says why."""
+    first, *others = text.strip().splitlines() or [""]
+    return f"{first}: {others[-1]}" if others else first
 
 
 def _failure(error: Exception, text: str) -> Failed:

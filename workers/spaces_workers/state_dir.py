@@ -29,7 +29,8 @@ def usable(folder: Path, option: str = "--state-dir") -> Path:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise StateDirFault(f"{folder} cannot be made: {error}. Give another {option}") from None
+        why = "is a file" if folder.is_file() else f"cannot be made: {error}"
+        raise StateDirFault(f"{folder} {why}. Give another {option}") from None
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         raise StateDirFault(f"{folder} cannot be written. Give another {option}")
     return folder.resolve()

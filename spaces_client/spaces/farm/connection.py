@@ -58,6 +58,8 @@ def connect(
 
 def as_redis_py(url: str) -> str:
     """Return `url` in a form that redis-py reads: `redis+socket:///path?virtual_host=2` as `unix:///path?db=2`."""
+    if not url:
+        raise FarmUnavailable("no broker is named: give its URL, as in redis://127.0.0.1:6379/0, or set $ZEROFARM_URL")
     parts = urlsplit(url)
     if parts.scheme not in SCHEMES:
         forms = ", ".join(f"{scheme}://" for scheme in SCHEMES)

@@ -98,9 +98,11 @@ def _tier(name: str, given: object) -> Tier:
 
 
 def _members(table: Mapping[str, Any], tiers: Mapping[str, Tier]) -> Iterator[tuple[str, str]]:
+    known = list(dict.fromkeys([*tiers, *DEFAULT_TIERS.values()]))  # a list: what is looked for need not be hashable
     for visitor, tier in table.items():
-        if tier not in list(tiers):  # a list: it need not be hashable
-            raise ValueError(f"[visitors] {visitor} must be one of the tiers {', '.join(tiers)}, got {tier!r}")
+        if tier not in known:
+            remedy = f" Add [tiers.{tier}]" if isinstance(tier, str) else ""
+            raise ValueError(f"[visitors] {visitor} must be one of the tiers {', '.join(known)}, got {tier!r}.{remedy}")
         yield visitor_name(visitor), tier
 
 

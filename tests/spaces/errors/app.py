@@ -26,6 +26,13 @@ def too_large():
 
 
 @spaces.GPU
+def too_large_for_torch():
+    import torch
+
+    return torch.zeros(1 << 50)
+
+
+@spaces.GPU
 def too_large_for_the_gpu():
     import torch
 
@@ -89,6 +96,7 @@ with gr.Blocks() as demo:
         fail,
         overrun,
         too_large,
+        too_large_for_torch,
         too_large_for_the_gpu,
         crash,
         killed,
