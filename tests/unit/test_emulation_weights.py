@@ -136,32 +136,32 @@ def cpu_tensors_survive_dropping() -> None:
 def relocated_weights_keep_values_views_and_their_place() -> None:
     import torch
 
-    from spaces import emulation
+    from spaces.emulation import marks, weights
 
     model = torch.nn.Linear(4, 4).cuda()
     row, before = model.weight.data[2], model.weight.cpu()
-    arena = torch.zeros(4096, dtype=torch.uint8)
+    block = torch.zeros(4096, dtype=torch.uint8)
     starts: list[int] = []
 
     def pack(storages: list[Any]) -> list[Any]:
         packed, offset = [], 0
         for storage in storages:
-            piece = arena.untyped_storage()[offset : offset + storage.nbytes()]
+            piece = block.untyped_storage()[offset : offset + storage.nbytes()]
             piece.copy_(storage)
             packed.append(piece)
             starts.append(offset)
             offset += 512
         return packed
 
-    emulation.relocate(pack)
+    weights.relocate(pack, marks.tracked(), marks.CUDA)
     assert starts == [0, 512]
     assert torch.equal(model.weight.cpu(), before)
     assert model.weight.is_cuda
     assert row.is_cuda
-    first, last = arena.data_ptr(), arena.data_ptr() + 4096
+    first, last = block.data_ptr(), block.data_ptr() + 4096
     assert first <= model.weight.data_ptr() < row.data_ptr() < last
-    assert not arena.is_cuda
-    assert {id(tensor) for tensor in emulation.tracked()} >= {id(model.weight), id(model.bias), id(row)}
+    assert not block.is_cuda
+    assert {id(tensor) for tensor in marks.tracked()} >= {id(model.weight), id(model.bias), id(row)}
 
 
 @case

@@ -35,7 +35,6 @@ __all__ = [
     "install",
     "is_emulated",
     "leave",
-    "relocate",
     "tracked",
     "weights_bytes",
 ]
@@ -96,17 +95,6 @@ def adopt(tensor: torch.Tensor) -> None:
     from spaces.emulation import marks
 
     marks.mark(tensor)
-
-
-def relocate(move: Callable[[list[Any]], list[Any]]) -> None:
-    """Give every tracked storage new memory, still on emulated cuda: how a zygote fills its arena.
-
-    `move` gets the distinct `torch.UntypedStorage`s and returns their replacements in the same order.
-    """
-    if _is_loaded():
-        from spaces.emulation import marks, weights
-
-        weights.relocate(move, marks.tracked(), marks.CUDA)
 
 
 def weights_bytes() -> int:
