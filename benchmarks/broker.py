@@ -10,9 +10,9 @@ from statistics import median
 
 from benchmarks.brokers import celery_message, cpu_seconds, make_task, volatile_broker
 from spaces.farm.events import Said, Succeeded, Yielded
-from spaces.farm.payload import Payload
-from spaces.farm.queue import Queue
-from spaces.farm.warmth import Warmth
+from spaces.farm.payloads.payload import Payload
+from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.warmth import Warmth
 
 ROUNDS, CALLS = 15, 200
 

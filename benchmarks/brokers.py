@@ -11,12 +11,12 @@ from typing import cast
 
 from redis import Redis
 
-from spaces.farm.celery_app import make_celery, submit
+from spaces.farm.celery.celery_app import make_celery, submit
 from spaces.farm.connection import connect
-from spaces.farm.keys import Keys
-from spaces.farm.payload import Payload
+from spaces.farm.payloads.payload import Payload
+from spaces.farm.queue.keys import Keys
 from spaces.farm.task import FunctionName, Task
-from spaces_workers.broker import find_server
+from spaces_workers.broker.find import find_server
 from tests.harness import wait_until
 
 

@@ -11,9 +11,9 @@ from statistics import median
 
 from benchmarks.brokers import volatile_broker
 from benchmarks.filling import FilledQueue
-from spaces.farm.limits import NO_LIMITS
-from spaces.farm.queue import Queue
-from spaces.farm.rules import Rules
+from spaces.farm.queue.limits import NO_LIMITS
+from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.rules import Rules
 
 DEPTHS = (1_000, 100_000, 1_000_000)
 SPACES = (1, 50, 1_000)

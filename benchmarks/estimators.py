@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from benchmarks.policies import Estimates
 from benchmarks.traces import Request
-from spaces.farm.estimates import step
+from spaces.farm.queue.estimates import step
 
 #: Runs that a quantile is taken of.
 RECENT = 20

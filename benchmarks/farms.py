@@ -15,7 +15,7 @@ from typing import Any
 
 from celery import Celery
 
-from spaces_workers.broker import find_broker
+from spaces_workers.broker.find import find_broker
 from tests.harness import Farm, farm
 
 #: A Space of functions that do nothing, so that all the time is the farm's.

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from benchmarks.brokers import celery_message, cpu_seconds, make_task
-from spaces.farm.keys import CONSTANTS_IN_LUA
-from spaces.farm.queue import Queue
+from spaces.farm.queue.keys import CONSTANTS_IN_LUA
+from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.warmth import Warmth
 from spaces.farm.task import Task
-from spaces.farm.warmth import Warmth
 
 #: Tasks that one script copies; a fraction of a second.
 CHUNK = 10_000

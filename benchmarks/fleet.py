@@ -17,9 +17,9 @@ from pathlib import Path
 
 from benchmarks.light_worker import LightWorker
 from spaces.farm.connection import connect
-from spaces.farm.queue import Queue
+from spaces.farm.queue.queue import Queue
 from spaces.farm.task import Lease
-from spaces_workers.heartbeat import Heartbeat
+from spaces_workers.worker.heartbeat import Heartbeat
 
 TASK_SECONDS = 0.005
 

@@ -13,7 +13,7 @@ from statistics import median
 from benchmarks.policies import Aged
 from benchmarks.simulator import Farm
 from benchmarks.traces import LOADS, Request, make_trace
-from spaces.farm.forecast import InHand, Line, Server, Waiting, forecast
+from spaces.farm.queue.forecast import InHand, Line, Server, Waiting, forecast
 
 GPUS, COUNT, SEEDS = 4, 6000, (1, 2, 3)
 LEARNING = 0.2  #: part of the trace before anything is judged

@@ -14,11 +14,11 @@ from redis import Redis
 
 from benchmarks.policies import CELERY_4, CELERY_10, Estimates, bucket
 from benchmarks.traces import Request
-from spaces.farm.estimates import EstimateRules
-from spaces.farm.keys import Keys
-from spaces.farm.payload import Payload
-from spaces.farm.queue import Queue
-from spaces.farm.rules import Rules
+from spaces.farm.payloads.payload import Payload
+from spaces.farm.queue.estimates import EstimateRules
+from spaces.farm.queue.keys import Keys
+from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.rules import Rules
 from spaces.farm.task import FunctionName, Size, Task
 
 #: Seconds of rank for each second of estimate. All tasks arrive within a fraction of a second: with the first weight

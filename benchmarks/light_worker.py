@@ -7,16 +7,16 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from spaces.farm import claiming
-from spaces.farm.claiming import Claimed, moment
 from spaces.farm.connection import connect
 from spaces.farm.events import Succeeded
-from spaces.farm.payload import Payload
-from spaces.farm.queue import Queue
-from spaces.farm.rules import Rules
-from spaces.farm.scripts import AWAY
+from spaces.farm.payloads.payload import Payload
+from spaces.farm.queue import claiming
+from spaces.farm.queue.claiming import Claimed, moment
+from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.rules import Rules
+from spaces.farm.queue.scripts import AWAY
+from spaces.farm.queue.warmth import Warmth
 from spaces.farm.task import Lease
-from spaces.farm.warmth import Warmth
 
 T = TypeVar("T")
 

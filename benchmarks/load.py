@@ -14,7 +14,7 @@ from benchmarks.light_worker import persistent
 from spaces.farm import wire
 from spaces.farm.connection import connect
 from spaces.farm.events import is_end
-from spaces.farm.queue import Queue
+from spaces.farm.queue.queue import Queue
 
 #: Tasks that wait at most: workers never run dry, and a task that comes back finds others before it.
 BACKLOG = 200

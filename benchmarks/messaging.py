@@ -11,8 +11,8 @@ from kombu import Connection, Consumer, Exchange, Queue
 from kombu.transport import redis as kombu_redis
 
 from benchmarks.brokers import make_task
-from spaces.farm import transport
-from spaces.farm.sending import outgoing
+from spaces.farm.celery import transport
+from spaces.farm.celery.sending import outgoing
 from spaces.farm.task import Task
 
 #: What Celery sends: its headers tell what to run, its body has the arguments.

@@ -12,7 +12,7 @@ from kombu.transport.redis import PRIORITY_STEPS
 
 from benchmarks.simulator import Rank
 from benchmarks.traces import Request
-from spaces.farm.estimates import NOTHING, EstimateRules, Learned, estimate, handicap, step, update
+from spaces.farm.queue.estimates import NOTHING, EstimateRules, Learned, estimate, handicap, step, update
 
 #: The steps of kombu's Redis transport as it comes, and the most that it can have: it cuts priorities at 9.
 CELERY_4 = tuple(PRIORITY_STEPS)

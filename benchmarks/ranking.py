@@ -17,7 +17,7 @@ from benchmarks.policies import CELERY_4, CELERY_10, Aged, Buckets, Declared, Es
 from benchmarks.simulator import Policy, Rank, waits_of
 from benchmarks.traces import LOADS, Request, make_trace
 from spaces.farm.connection import connect
-from spaces_workers.broker import find_broker
+from spaces_workers.broker.find import find_broker
 
 GPUS = 4
 COUNT = 20_000

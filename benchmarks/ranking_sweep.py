@@ -15,7 +15,7 @@ from benchmarks.estimators import Quantile, RealMeans, RealSeconds, SummedMean
 from benchmarks.policies import Aged, Declared, Estimates, FirstCome, ShortestFirst
 from benchmarks.simulator import Policy, waits_of
 from benchmarks.traces import LOADS, Request, make_trace
-from spaces.farm.estimates import DEFAULT, EstimateRules
+from spaces.farm.queue.estimates import DEFAULT, EstimateRules
 
 GPUS = 4
 COUNT = 10_000

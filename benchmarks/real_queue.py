@@ -18,13 +18,13 @@ from redis import Redis
 from benchmarks.policies import Aged, Estimates
 from benchmarks.simulator import waits_of
 from benchmarks.traces import Request
-from spaces.farm.claiming import Claimed
-from spaces.farm.estimates import EstimateRules
 from spaces.farm.events import Succeeded
-from spaces.farm.keys import Keys
-from spaces.farm.payload import Payload
-from spaces.farm.queue import Queue
-from spaces.farm.rules import Rules
+from spaces.farm.payloads.payload import Payload
+from spaces.farm.queue.claiming import Claimed
+from spaces.farm.queue.estimates import EstimateRules
+from spaces.farm.queue.keys import Keys
+from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.rules import Rules
 from spaces.farm.task import FunctionName, Size, Task
 
 SPEED = 60.0

@@ -7,14 +7,14 @@ import time
 from typing import cast
 
 from benchmarks.light_worker import LightWorker
-from spaces.farm.rules import Rules
+from spaces.farm.queue.rules import Rules
 from spaces.farm.task import Lease
-from spaces_workers.children import Child
-from spaces_workers.device_memory import DeviceMemory
-from spaces_workers.gpu import standin
-from spaces_workers.messages import MemoryUse, ZygoteSpec
-from spaces_workers.residency import Residency
-from spaces_workers.swap_costs import Level
+from spaces_workers.gpu.devices import standin
+from spaces_workers.link.messages import MemoryUse, ZygoteSpec
+from spaces_workers.worker.children import Child
+from spaces_workers.worker.device_memory import DeviceMemory
+from spaces_workers.worker.residency import Residency
+from spaces_workers.worker.swap_costs import Level
 
 ZYGOTE_SECONDS = 0.2
 SWAP_SECONDS = 0.2

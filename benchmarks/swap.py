@@ -20,7 +20,7 @@ from typing import TypeVar
 import psutil
 
 import spaces
-from spaces_workers import gpu
+from spaces_workers.gpu import devices
 from tests.harness import farm
 
 T = TypeVar("T")
@@ -62,17 +62,17 @@ torch.cuda.synchronize(); print(8 * (1 << 30) / (time.perf_counter() - begun))
 
 def main(gigabytes: float) -> None:
     """One line for each way."""
-    devices = gpu.discover()
+    gpus = devices.discover()
     count, elements = int(TENSORS * gigabytes), int(1e9 / TENSORS / 2)
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder, farm(Path(folder)) as made:
         script = Path(folder, "weights", "app.py")
         script.parent.mkdir()
         script.write_text(SPACE.format(elements=elements, count=count))
         made.register("weights", script)
-        made.start_worker(gpu=devices[0].uuid if devices else "none")
+        made.start_worker(gpu=gpus[0].uuid if gpus else "none")
         with made.client("weights", near=True) as client:
-            made_again = _calls(client, f"{devices[0].name if devices else 'stand-in'}, {gigabytes:g} GB")
-        if devices:
+            made_again = _calls(client, f"{gpus[0].name if gpus else 'stand-in'}, {gigabytes:g} GB")
+        if gpus:
             _peers(Path(folder), count, elements, gigabytes, made_again)
 
 

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from random import Random
 
-from spaces.duration import DEFAULT_DURATION
+from spaces.functions.duration import DEFAULT_DURATION
 
 #: Work that arrives in a second, as a part of what the GPUs can do in it.
 LOADS = {"light": 0.3, "busy": 0.7, "full": 0.9, "overload": 1.2}

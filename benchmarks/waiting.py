@@ -17,13 +17,13 @@ from redis import Redis
 
 from benchmarks.brokers import volatile_broker
 from benchmarks.traces import LOADS, Request, make_trace
-from spaces.farm.claiming import Claimed
-from spaces.farm.estimates import DEFAULT, EstimateRules
 from spaces.farm.events import Succeeded
-from spaces.farm.outlook import Outlook
-from spaces.farm.payload import Payload
-from spaces.farm.queue import Queue
-from spaces.farm.rules import Rules
+from spaces.farm.payloads.payload import Payload
+from spaces.farm.queue.claiming import Claimed
+from spaces.farm.queue.estimates import DEFAULT, EstimateRules
+from spaces.farm.queue.outlook import Outlook
+from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.rules import Rules
 from spaces.farm.task import FunctionName, Size, Task
 
 GPUS, COUNT, SEED, SPEED = 4, 1500, 1, 100.0

@@ -10,9 +10,9 @@ import time
 
 from benchmarks.brokers import make_task, url_of, volatile_broker
 from benchmarks.slots import TASK_SECONDS, SlotWorker
-from spaces.farm.queue import Queue
-from spaces.farm.rules import Rules
-from spaces.farm.warmth import INDIFFERENT, Warmth
+from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.rules import Rules
+from spaces.farm.queue.warmth import INDIFFERENT, Warmth
 
 TRACE = [f"space-{number % 4}" for number in range(40)]
 LEAST_SAVED = 5.0

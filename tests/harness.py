@@ -23,14 +23,14 @@ import psutil
 import spaces
 from spaces import config
 from spaces.farm.connection import connect
-from spaces.farm.queue import Queue
-from spaces.farm.registry import FunctionRecord, Registry, SpaceRecord, record_of
-from spaces.farm.signing import derive_space_key
+from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.registry import FunctionRecord, Registry, SpaceRecord, record_of
 from spaces.farm.task import FunctionName
+from spaces.farm.values.signing import derive_space_key
 from spaces.source import Source
-from spaces_workers.broker import Broker, EmbeddedBroker, find_broker
-from spaces_workers.environment import of_web
+from spaces_workers.broker.find import Broker, EmbeddedBroker, find_broker
 from spaces_workers.isolation import prepare
+from spaces_workers.setup.process_environment import of_web
 
 T = TypeVar("T")
 
@@ -245,9 +245,9 @@ _WORKER = """
 import logging, os
 from dataclasses import replace
 from pathlib import Path
-from spaces_workers.celery_app import WorkerOptions, run_worker
-from spaces_workers import device_probe
-from spaces_workers.gpu import discover, parse_gpus, standin
+from spaces_workers.gpu import probe
+from spaces_workers.gpu.devices import discover, parse_gpus, standin
+from spaces_workers.worker.main import WorkerOptions, run_worker
 
 logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
 match os.environ["TEST_GPU"]:
@@ -256,7 +256,7 @@ match os.environ["TEST_GPU"]:
     case "broken":
         device = replace(standin(0), kind="gpu")
         answers = iter([""])
-        device_probe.problem_of = lambda _: next(answers, "it has fallen off the bus")
+        probe.problem_of = lambda _: next(answers, "it has fallen off the bus")
     case uuid:
         [device] = parse_gpus(uuid, discover())
 options = WorkerOptions(

@@ -17,7 +17,6 @@ from spaces import launch as _launch
 from spaces.decorator import GPU, disable_gradio_auto_wrap, enable_gradio_auto_wrap, gradio_auto_wrap
 
 if TYPE_CHECKING:
-    from spaces.allowance import quota
     from spaces.aoti import (
         aoti_apply,
         aoti_blocks_load,
@@ -29,8 +28,9 @@ if TYPE_CHECKING:
         aoti_load_from_package_dir,
         aoti_patch,
     )
-    from spaces.handle import TaskHandle
-    from spaces.remote import Farm
+    from spaces.web.allowance import quota
+    from spaces.web.handle import TaskHandle
+    from spaces.web.remote import Farm
 
 __version__ = "0.1.0"
 
@@ -54,9 +54,9 @@ __all__ = [
 ]
 
 _LAZY = {
-    "Farm": "spaces.remote",
-    "TaskHandle": "spaces.handle",
-    "quota": "spaces.allowance",
+    "Farm": "spaces.web.remote",
+    "TaskHandle": "spaces.web.handle",
+    "quota": "spaces.web.allowance",
     **{name: "spaces.aoti" for name in __all__ if name.startswith("aoti_")},
 }
 

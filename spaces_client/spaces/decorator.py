@@ -12,16 +12,17 @@ import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from spaces import config, replay
+from spaces import config
 from spaces.config import Role
-from spaces.duration import DEFAULT_DURATION, Duration, check_duration, check_gpus, check_size
 from spaces.errors import DefinitionError, RefusedError
 from spaces.farm.task import Size
-from spaces.function import GPUFunction, Kind, register
-from spaces.gradio import shown_to_visitor
+from spaces.functions import replay
+from spaces.functions.duration import DEFAULT_DURATION, Duration, check_duration, check_gpus, check_size
+from spaces.functions.function import GPUFunction, Kind, register
+from spaces.web.page import shown_to_visitor
 
 if TYPE_CHECKING:
-    from spaces.handle import TaskHandle
+    from spaces.web.handle import TaskHandle
 
 F = TypeVar("F", bound=Callable[..., Any])
 

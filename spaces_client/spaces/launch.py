@@ -14,10 +14,10 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NoReturn
 
-from spaces import config, in_effect
+from spaces import config, effect_check
 from spaces.config import Role
 from spaces.imports import when_imported
-from spaces.login import stand_for_nobody
+from spaces.web.login import stand_for_nobody
 
 logger = logging.getLogger(__name__)
 
@@ -47,8 +47,8 @@ def prepare() -> None:
 
 
 def _tell_visitors_apart() -> None:
-    from spaces import identity
-    from spaces.farm import settings
+    from spaces.farm.queue import settings
+    from spaces.web import identity
 
     identity.prepare(settings.current().quota)
 
@@ -64,7 +64,7 @@ def announce() -> None:
 
     Nothing happens without a farm, or before the first function is decorated.
     """
-    from spaces.function import functions
+    from spaces.functions.function import functions
 
     if functions:
         _at_launch()
@@ -136,15 +136,15 @@ def _forget_zero_gpu(utils: ModuleType) -> None:
 
 
 def _at_launch() -> None:
-    in_effect.tell_at_launch()
+    effect_check.tell_at_launch()
     if config.current().role is not Role.NONE:
         from spaces.space import remember_lone_models
 
         remember_lone_models()
     if _take_over is not None:
         _take_over()
-    if config.current().role is Role.WEB and not in_effect.replaced():
-        from spaces.client import current_client
+    if config.current().role is Role.WEB and not effect_check.replaced():
+        from spaces.web.client import current_client
 
         current_client().serve_space()
 

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from spaces.in_effect import tell_of_namesakes
+from spaces.effect_check import tell_of_namesakes
 from spaces.programs import find_the_space
 from spaces.space import source_at
 

@@ -15,8 +15,8 @@ from spaces.front_matter import front_matter
 from spaces.source import Source
 
 if TYPE_CHECKING:
-    from spaces.farm.codec import Codec
-    from spaces.farm.files import Files
+    from spaces.farm.payloads.files import Files
+    from spaces.farm.values.codec import Codec
     from spaces.state.space_globals import SpaceGlobals
 
 #: Folders above a script that may be its Space's.
@@ -51,7 +51,7 @@ def name_of(source: Source) -> str:
 
 def remember_lone_models() -> None:
     """The script launches, for the first time: what it has made in functions is known from now on."""
-    from spaces.farm.lone import lone_models
+    from spaces.farm.values.lone_models import lone_models
 
     global _lone
     if _lone is None:
@@ -68,7 +68,7 @@ def _modules() -> list[ModuleType]:
 
 @cache
 def _own_modules() -> Callable[[], Iterable[ModuleType]]:
-    from spaces.farm.references import space_modules
+    from spaces.farm.values.references import space_modules
 
     return space_modules(space_source().root)
 
@@ -76,8 +76,8 @@ def _own_modules() -> Callable[[], Iterable[ModuleType]]:
 @cache
 def space_codec() -> Codec:
     """Encodes and decodes the values of this Space; its module-level objects go by name."""
-    from spaces.farm.codec import Codec
-    from spaces.farm.references import References
+    from spaces.farm.values.codec import Codec
+    from spaces.farm.values.references import References
 
     return Codec(config.current().space_key, References(_modules))
 
@@ -85,7 +85,7 @@ def space_codec() -> Codec:
 @cache
 def space_globals() -> SpaceGlobals:
     """The globals that the web process and the children of this Space share, as the script's launch left them."""
-    from spaces.function import functions
+    from spaces.functions.function import functions
     from spaces.state.space_globals import SpaceGlobals
 
     return SpaceGlobals(_modules(), [each.function for each in functions.values()])
@@ -94,7 +94,7 @@ def space_globals() -> SpaceGlobals:
 @cache
 def space_files() -> Files:
     """The files of this Space on this host, for tasks whose other side has another disk."""
-    from spaces.farm.files import Files
+    from spaces.farm.payloads.files import Files
 
     files = Files(space_source().root)
     files.watch()

@@ -20,22 +20,23 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
-from spaces import client, config
-from spaces.calls import stream
+from spaces import config
 from spaces.config import Role
-from spaces.farm.blobs import SharedMemoryStore
-from spaces.farm.codec import Codec
 from spaces.farm.events import Cancelled, End, Event, Succeeded, Yielded, is_end, state_after
 from spaces.farm.failure import describe
-from spaces.farm.outlook import Place
-from spaces.farm.payload import Payload
-from spaces.farm.payloads import Payloads
+from spaces.farm.payloads.mover import Payloads
+from spaces.farm.payloads.payload import Payload
+from spaces.farm.payloads.stores import SharedMemoryStore
+from spaces.farm.queue.outlook import Place
 from spaces.farm.task import State, Task
-from spaces.function import GPUFunction
-from spaces.gradio import current_visitor, relay
-from spaces.handle import TaskHandle
-from spaces.outcome import outcome
-from spaces.summary import summary
+from spaces.farm.values.codec import Codec
+from spaces.functions.calls import stream
+from spaces.functions.function import GPUFunction
+from spaces.web import client
+from spaces.web.handle import TaskHandle
+from spaces.web.outcome import outcome
+from spaces.web.page import current_visitor, relay
+from spaces.web.summary import summary
 
 
 class InMemoryFarm:

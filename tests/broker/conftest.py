@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from spaces.farm.connection import connect
-from spaces.farm.queue import Queue
+from spaces.farm.queue.queue import Queue
 
 from .support import PLAIN, Server, leaked_keys
 

@@ -16,16 +16,16 @@ from redis import ConnectionError as BrokerGone
 from redis import Redis
 
 from spaces.farm import wire
-from spaces.farm.claiming import Claimed
 from spaces.farm.connection import connect
-from spaces.farm.estimates import EstimateRules
 from spaces.farm.events import Event
-from spaces.farm.keys import Keys
-from spaces.farm.payload import Payload
-from spaces.farm.queue import Queue
-from spaces.farm.rules import Rules
+from spaces.farm.payloads.payload import Payload
+from spaces.farm.queue.claiming import Claimed
+from spaces.farm.queue.estimates import EstimateRules
+from spaces.farm.queue.keys import Keys
+from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.rules import Rules
 from spaces.farm.task import FunctionName, Size, State, Task
-from spaces_workers.broker import find_server
+from spaces_workers.broker.find import find_server
 
 MESSAGE = b'{"a": "message"}'
 

@@ -6,10 +6,10 @@ import pytest
 from redis.client import PubSub
 
 from spaces.farm.events import Cancelled, Succeeded
-from spaces.farm.keys import ENDED
-from spaces.farm.payload import Payload
-from spaces.farm.queue import CancelOutcome, Queue
-from spaces.farm.rules import Rules
+from spaces.farm.payloads.payload import Payload
+from spaces.farm.queue.keys import ENDED
+from spaces.farm.queue.queue import CancelOutcome, Queue
+from spaces.farm.queue.rules import Rules
 from spaces.farm.task import State
 
 from .support import claimed, expire_worker, pushed, said, state_of

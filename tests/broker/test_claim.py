@@ -8,10 +8,10 @@ from itertools import pairwise
 
 from spaces.farm.connection import connect
 from spaces.farm.events import Started
-from spaces.farm.keys import WAITING
-from spaces.farm.queue import Queue
+from spaces.farm.queue.keys import WAITING
+from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.warmth import Warmth
 from spaces.farm.task import Lease, State
-from spaces.farm.warmth import Warmth
 
 from .support import MESSAGE, SIZES, claimed, events_of, in_thread, make_task, pushed, state_of, wait_until
 

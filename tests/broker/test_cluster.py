@@ -12,12 +12,12 @@ from redis.exceptions import ResponseError
 
 from spaces.farm.connection import connect
 from spaces.farm.events import Said, Succeeded
-from spaces.farm.keys import Keys
-from spaces.farm.payload import Payload
-from spaces.farm.queue import CancelOutcome, Queue
+from spaces.farm.payloads.payload import Payload
+from spaces.farm.queue.keys import Keys
+from spaces.farm.queue.queue import CancelOutcome, Queue
+from spaces.farm.queue.warmth import Warmth
 from spaces.farm.task import State
-from spaces.farm.warmth import Warmth
-from spaces_workers.broker import find_server
+from spaces_workers.broker.find import find_server
 
 from .support import SIZES, answers, claimed, pushed, state_of, wait_until
 

@@ -20,9 +20,9 @@ from kombu import Connection
 
 from spaces.errors import FarmUnavailable
 from spaces.farm.connection import connect
-from spaces_workers import broker as broker_module
-from spaces_workers.broker import Broker, BrokerError, EmbeddedBroker, find_broker, find_server
-from spaces_workers.broker_server import SOCKET_PATH_LIMIT, Listen
+from spaces_workers.broker import find as broker_module
+from spaces_workers.broker.find import Broker, BrokerError, EmbeddedBroker, find_broker, find_server
+from spaces_workers.broker.server import SOCKET_PATH_LIMIT, Listen
 
 
 @pytest.fixture(autouse=True)
@@ -104,7 +104,7 @@ def test_stopping_leaves_no_process_and_no_socket_and_may_be_repeated(tmp_path: 
 
 
 def test_a_server_that_ignores_term_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spaces_workers.broker_server.STOP_GRACE", 0.05)
+    monkeypatch.setattr("spaces_workers.broker.server.STOP_GRACE", 0.05)
     broker = embedded(find_broker(tmp_path))
     os.kill(broker.server.pid, signal.SIGSTOP)
     broker.stop()
@@ -139,7 +139,7 @@ def test_it_outlives_the_thread_that_asked_for_it(tmp_path: Path) -> None:
 def test_it_dies_with_a_starter_that_is_killed_and_the_next_one_starts_anew(tmp_path: Path) -> None:
     program = (
         "import pathlib, sys, threading\n"
-        "from spaces_workers.broker import find_broker\n"
+        "from spaces_workers.broker.find import find_broker\n"
         "broker = find_broker(pathlib.Path(sys.argv[1]))\n"
         "print(broker.server.pid, flush=True)\n"
         "threading.Event().wait()\n"

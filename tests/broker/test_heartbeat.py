@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from spaces.farm.clients import ClientLease
 from spaces.farm.connection import connect
-from spaces.farm.queue import Queue
-from spaces.farm.rules import Rules
+from spaces.farm.queue.client_lease import ClientLease
+from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.rules import Rules
 from spaces.farm.task import State
-from spaces_workers.heartbeat import Heartbeat
+from spaces_workers.worker.heartbeat import Heartbeat
 
 from .support import Server, claimed, expire_worker, pushed, state_of, wait_until
 

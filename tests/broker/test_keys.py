@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from spaces.farm import keys as keys_module
-from spaces.farm.keys import Keys
-from spaces.farm.queue import Queue
+from spaces.farm.queue import keys as keys_module
+from spaces.farm.queue.keys import Keys
+from spaces.farm.queue.queue import Queue
 
 from .support import leaked_keys, pushed
 

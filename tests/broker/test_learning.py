@@ -9,13 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spaces.farm import estimates
-from spaces.farm.estimates import EstimateRules, Learned, handicap
 from spaces.farm.events import Cancelled, Crashed, End, Failed, Succeeded, TimedOut
-from spaces.farm.keys import LEARNED
-from spaces.farm.payload import Payload
-from spaces.farm.queue import Queue
-from spaces.farm.rules import Rules
+from spaces.farm.payloads.payload import Payload
+from spaces.farm.queue import estimates
+from spaces.farm.queue.estimates import EstimateRules, Learned, handicap
+from spaces.farm.queue.keys import LEARNED
+from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.rules import Rules
 from spaces.farm.task import FunctionName, Task
 
 from .support import MESSAGE, claimed, make_task, pushed

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from spaces.farm.events import Cancelled, Lost, Said
-from spaces.farm.leases import CLIENT_GONE
-from spaces.farm.queue import Queue
-from spaces.farm.rules import Rules
+from spaces.farm.queue.leases import CLIENT_GONE
+from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.rules import Rules
 from spaces.farm.task import State
 
 from .support import claimed, expire_client, expire_worker, pushed, said, state_of

@@ -8,11 +8,11 @@ import pytest
 
 from spaces.errors import RefusedError
 from spaces.farm.events import Expired
-from spaces.farm.keys import REFUSED
-from spaces.farm.limits import Limits
-from spaces.farm.payload import Blob, FileCopy, Payload
-from spaces.farm.queue import Queue
-from spaces.farm.rules import Rules
+from spaces.farm.payloads.payload import Blob, FileCopy, Payload
+from spaces.farm.queue.keys import REFUSED
+from spaces.farm.queue.limits import Limits
+from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.rules import Rules
 from spaces.farm.task import State, Task
 
 from .support import MESSAGE, PLAIN, claimed, expire_worker, make_task, pushed, said, state_of

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from spaces.farm.outlook import HEAD, SAMPLES, Outlook, Place
-from spaces.farm.queue import Queue
+from spaces.farm.queue.outlook import HEAD, SAMPLES, Outlook, Place
+from spaces.farm.queue.queue import Queue
 
 from .support import claimed, pushed, wait_until
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import cast
 
 from spaces.farm import wire
-from spaces.farm.estimates import EstimateRules
-from spaces.farm.keys import WAITING
-from spaces.farm.queue import Queue
-from spaces.farm.rules import Rules
+from spaces.farm.queue.estimates import EstimateRules
+from spaces.farm.queue.keys import WAITING
+from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.rules import Rules
 from spaces.farm.task import State
 
 from .support import MESSAGE, make_task, pushed

@@ -22,14 +22,14 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from spaces.farm import estimates
-from spaces.farm.estimates import Learned
 from spaces.farm.events import Cancelled, End, Expired, Lost, Said, Succeeded, is_end, state_after
-from spaces.farm.leases import CLIENT_GONE
-from spaces.farm.payload import Payload
-from spaces.farm.queue import CancelOutcome, LeaseLost, Queue
+from spaces.farm.payloads.payload import Payload
+from spaces.farm.queue import estimates
+from spaces.farm.queue.estimates import Learned
+from spaces.farm.queue.leases import CLIENT_GONE
+from spaces.farm.queue.queue import CancelOutcome, LeaseLost, Queue
+from spaces.farm.queue.warmth import Warmth
 from spaces.farm.task import Lease, State
-from spaces.farm.warmth import Warmth
 
 from .support import MESSAGE, PLAIN, SIZES, events_of, expire_client, expire_worker, leaked_keys, make_task
 

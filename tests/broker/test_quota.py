@@ -9,13 +9,13 @@ import pytest
 
 from spaces.errors import IllegalDuration, QuotaExceeded
 from spaces.farm.events import Cancelled, Crashed, End, Expired, Failed, Lost, Succeeded, TimedOut
-from spaces.farm.keys import DAY
-from spaces.farm.payload import Payload
-from spaces.farm.queue import CancelOutcome, Queue
-from spaces.farm.quota import Standing, is_charged
-from spaces.farm.rules import Rules
+from spaces.farm.payloads.payload import Payload
+from spaces.farm.queue.keys import DAY
+from spaces.farm.queue.queue import CancelOutcome, Queue
+from spaces.farm.queue.quota import Standing, is_charged
+from spaces.farm.queue.rules import Rules
+from spaces.farm.queue.tiers import QuotaRules, Tier
 from spaces.farm.task import Lease, State, Task
-from spaces.farm.tiers import QuotaRules, Tier
 
 from .support import MESSAGE, SIZES, claimed, expire_client, expire_worker, make_task, state_of
 

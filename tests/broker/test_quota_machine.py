@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import invariant, run_state_machine_as_test
 
-from spaces.farm.queue import Queue
+from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.tiers import QuotaRules
 from spaces.farm.task import Task
-from spaces.farm.tiers import QuotaRules
 
 from . import test_queue_machine
 from .support import make_task

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from spaces.errors import RefusedError
-from spaces.farm.queue import Queue
+from spaces.farm.queue.queue import Queue
 
 from .support import MESSAGE, expire_worker, make_task, pushed
 

@@ -8,11 +8,11 @@ import pytest
 
 from spaces.errors import RefusedError
 from spaces.farm.events import Succeeded
-from spaces.farm.limits import Limits
 from spaces.farm.pages import Pages
-from spaces.farm.payload import Payload
-from spaces.farm.queue import Queue
-from spaces.farm.status import FarmStatus, Refusals, StatusReader
+from spaces.farm.payloads.payload import Payload
+from spaces.farm.queue.limits import Limits
+from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.status import FarmStatus, Refusals, StatusReader
 
 from .support import MESSAGE, PLAIN, claimed, make_task, pushed
 

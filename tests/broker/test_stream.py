@@ -12,12 +12,12 @@ from redis import Redis
 from spaces.errors import FarmUnavailable, TaskLost
 from spaces.farm.connection import connect
 from spaces.farm.events import Cancelled, Event, Said, Started, Succeeded, Yielded
-from spaces.farm.keys import YIELDS_PER_CREDIT
-from spaces.farm.payload import Payload
-from spaces.farm.queue import LeaseLost, Queue
-from spaces.farm.stream import EventReader
+from spaces.farm.payloads.payload import Payload
+from spaces.farm.queue.keys import YIELDS_PER_CREDIT
+from spaces.farm.queue.queue import LeaseLost, Queue
+from spaces.farm.queue.stream import EventReader
+from spaces.farm.queue.writer import WINDOW, EventWriter
 from spaces.farm.task import Lease
-from spaces.farm.writer import WINDOW, EventWriter
 
 from .support import Server, claimed, expire_worker, in_thread, pushed, said, wait_until
 

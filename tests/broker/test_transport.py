@@ -18,15 +18,15 @@ from kombu import Queue as CeleryQueue
 from redis import Redis
 
 from spaces.errors import FarmUnavailable
-from spaces.farm import transport
-from spaces.farm.celery_app import RUN, make_celery, submit
+from spaces.farm.celery import transport
+from spaces.farm.celery.celery_app import RUN, make_celery, submit
+from spaces.farm.celery.sending import Sender
 from spaces.farm.connection import connect
 from spaces.farm.events import Cancelled, Failed, Started, Succeeded
-from spaces.farm.payload import Payload
-from spaces.farm.queue import Queue
-from spaces.farm.sending import Sender
+from spaces.farm.payloads.payload import Payload
+from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.warmth import Warmth
 from spaces.farm.task import Lease, State, Task
-from spaces.farm.warmth import Warmth
 
 from .support import SIZES, Server, claimed, expire_worker, in_thread, make_task, pushed, said, state_of, wait_until
 

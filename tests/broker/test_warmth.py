@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from spaces.farm.queue import Queue
+from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.warmth import INDIFFERENT, MOST_KNOWN, Warmth
 from spaces.farm.task import Task
-from spaces.farm.warmth import INDIFFERENT, MOST_KNOWN, Warmth
 
 from .support import SIZES, expire_worker, pushed, state_of, wait_until
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from gradio_client import Client
 
-from spaces.farm import settings
-from spaces.farm.queue import Queue
-from spaces.farm.quota import Ledger
+from spaces.farm.queue import settings
+from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.quota import Ledger
 from spaces.farm.task import State
 from spaces_workers.cli import main
 from tests.end_to_end.pages import refused

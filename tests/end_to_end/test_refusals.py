@@ -10,7 +10,7 @@ import pytest
 from gradio_client import Client
 from gradio_client.client import Job
 
-from spaces.farm import settings
+from spaces.farm.queue import settings
 from tests.end_to_end.pages import CLIENT, WORKER, fails, refused
 from tests.harness import Farm, farm, wait_until
 

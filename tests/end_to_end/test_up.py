@@ -18,7 +18,7 @@ from gradio_client import Client
 from gradio_client.client import Job
 
 from spaces.farm.connection import connect
-from spaces.farm.queue import Queue
+from spaces.farm.queue.queue import Queue
 from tests.harness import SPACES, leftovers, wait_until
 
 #: Seconds that a farm may take to be ready on a busy machine.
@@ -247,7 +247,7 @@ def test_a_second_farm_in_the_same_state_directory_is_refused(farm: Up) -> None:
     ("name", "words"),
     [
         ("worker cpu0", ("worker", "cpu0")),
-        ("nursery", ("spaces_workers.nursery_server",)),
+        ("nursery", ("spaces_workers.nursery.server",)),
         ("Space echo", (str(SPACES / "echo" / "app.py"),)),
         ("home", ("spaces_app.home",)),
     ],

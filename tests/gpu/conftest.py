@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import spaces
-from spaces_workers import gpu
-from spaces_workers.gpu import Device
+from spaces_workers.gpu import devices
+from spaces_workers.gpu.devices import Device
 from tests.harness import Farm, farm
 
 HERE = Path(__file__).parent
@@ -25,10 +25,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def device() -> Device:
     """The first GPU of this machine."""
-    devices = gpu.discover()
-    if not devices or version("torch").endswith("+cpu"):
+    gpus = devices.discover()
+    if not gpus or version("torch").endswith("+cpu"):
         pytest.skip("needs an NVIDIA GPU and a torch built for it")
-    return devices[0]
+    return gpus[0]
 
 
 @pytest.fixture(scope="module")

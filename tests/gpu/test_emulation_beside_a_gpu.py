@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from spaces_workers.gpu import Device
+from spaces_workers.gpu.devices import Device
 from tests.unit.emulation_scenarios import SCENARIOS
 from tests.unit.test_emulation_matrix import CALLS, answers_of
 

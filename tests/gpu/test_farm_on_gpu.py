@@ -13,9 +13,9 @@ from gradio_client import Client
 
 import spaces
 from spaces.errors import TimeLimitExceeded
-from spaces_workers import gpu
-from spaces_workers.device_probe import problem_of
-from spaces_workers.gpu import GIB, Device
+from spaces_workers.gpu import devices
+from spaces_workers.gpu.devices import GIB, Device
+from spaces_workers.gpu.probe import problem_of
 from tests.harness import Farm, farm, wait_until
 
 DEMOS = Path(__file__).parents[2] / "app" / "spaces_app" / "demos"
@@ -26,7 +26,7 @@ def call(client: spaces.Farm, function: str, *args: object) -> Any:
 
 
 def used(device: Device) -> int:
-    reading = gpu.reading(device)
+    reading = devices.reading(device)
     assert reading is not None
     return reading.used_bytes
 

@@ -12,7 +12,7 @@ import pytest
 
 from spaces.errors import ScriptFailed
 from spaces.farm.task import State
-from spaces_workers.celery_app import DEVICE_LOST
+from spaces_workers.worker.main import DEVICE_LOST
 from tests.harness import SPACES, Farm, wait_until
 
 
@@ -75,7 +75,7 @@ def test_a_killed_nursery_is_started_again(own_farm: Farm) -> None:
     own_farm.start_worker()
     with own_farm.client() as client:
         warm = client.submit("faults", "pid").result(timeout=30)
-        for process in processes(own_farm, "spaces_workers.nursery_server"):
+        for process in processes(own_farm, "spaces_workers.nursery.server"):
             process.kill()
         os.kill(warm, signal.SIGKILL)
         assert client.submit("faults", "add", 1, 2).result(timeout=30) == 3

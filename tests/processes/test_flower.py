@@ -24,11 +24,11 @@ from flower.events import EventsState
 
 import spaces
 from spaces.errors import SpacesError, TaskCancelled
-from spaces.farm.celery_app import make_celery
+from spaces.farm.celery.celery_app import make_celery
 from spaces.farm.events import Lost
 from spaces.farm.task import Size, State
-from spaces.handle import TaskHandle
-from spaces_workers.flower_ends import Ends
+from spaces.web.handle import TaskHandle
+from spaces_workers.flower.ends import Ends
 from tests.harness import Farm, wait_until
 
 LOGIN = "operator:a-password"
@@ -300,7 +300,15 @@ def test_it_says_why_it_cannot_start(url: str, login: str, said: str) -> None:
 
 def test_a_taken_port_is_named(shared_farm: Farm, flower: Flower) -> None:
     port = str(urllib.parse.urlsplit(flower.url).port)
-    command = [sys.executable, "-m", "spaces_workers.flower", "--redis-url", shared_farm.broker.url, "--port", port]
+    command = [
+        sys.executable,
+        "-m",
+        "spaces_workers.flower",
+        "--redis-url",
+        shared_farm.broker.url,
+        "--port",
+        port,
+    ]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert ended.returncode == 1
     assert ended.stderr.startswith(f"Flower cannot start at 127.0.0.1:{port}: ")

@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 
 import spaces
-from spaces.farm.signing import derive_space_key
+from spaces.farm.values.signing import derive_space_key
 from spaces.source import Source
-from spaces_workers import environment
+from spaces_workers.doctor.space import examine_space
 from spaces_workers.isolation import IsolationError, SpaceEnvironment, farm_environment, prepare
-from spaces_workers.served_space import served_space
-from spaces_workers.space_check import examine_space
+from spaces_workers.setup import process_environment
+from spaces_workers.setup.served_space import served_space
 from tests.harness import FARM_KEY, SPACES, Farm, wait_until
 
 Make = Callable[..., SpaceEnvironment]
@@ -109,7 +109,7 @@ def test_web_process_and_zygote_have_the_space_s_own_packages_and_the_farm_s_tor
     own = prepare(Source(script), own_farm.state_dir, print)
 
     key = derive_space_key(FARM_KEY, "isolated")
-    variables = environment.of_web("isolated", own_farm.broker.url, key, ("127.0.0.1", 0)) | own.variables
+    variables = process_environment.of_web("isolated", own_farm.broker.url, key, ("127.0.0.1", 0)) | own.variables
     command = [str(own.python), "-m", "spaces.script", str(script)]
     web = subprocess.run(command, env=variables, stdout=subprocess.PIPE, text=True, check=True)
     in_web = json.loads(web.stdout)
@@ -165,7 +165,10 @@ def test_spaces_is_the_farm_s_whoever_asks_for_another(make: Make, wheels: Path)
     own = make("spaces==0.30.0\nhelper\n")
     assert version(own, "spaces") == spaces.__version__
     assert version(own, "helper") == "1.0"
-    output([str(own.python), "-c", "import spaces.client, spaces_workers.zygote, spaces_workers.child"], own)
+    output(
+        [str(own.python), "-c", "import spaces.web.client, spaces_workers.nursery.zygote"],
+        own,
+    )
 
 
 def test_a_requirement_that_cannot_be_had_is_named_and_leaves_nothing(make: Make, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from spaces_workers.gpu import H200_BYTES
+from spaces_workers.gpu.devices import H200_BYTES
 from tests.harness import SPACES, Farm
 
 WEIGHTS_GB = 0.1

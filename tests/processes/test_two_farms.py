@@ -10,7 +10,7 @@ from tests.harness import farm
 
 
 def nurseries(run_dir: Path) -> list[psutil.Process]:
-    wanted = {"spaces_workers.nursery_server", str(run_dir)}
+    wanted = {"spaces_workers.nursery.server", str(run_dir)}
     return [each for each in psutil.process_iter(["cmdline"]) if wanted <= set(each.info["cmdline"] or [])]
 
 

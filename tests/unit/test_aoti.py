@@ -29,7 +29,7 @@ import torch
 from torch.utils._pytree import tree_map_only
 
 from spaces.aoti import compiling, exporting
-from spaces.aoti.kept import KeptWeights
+from spaces.aoti.compiled_weights import KeptWeights
 from spaces.aoti.model import CompiledModel
 from spaces.aoti.names import LazyAOTIModel, ZeroGPUCompiledModel, ZeroGPUWeights, drain_module_parameters
 from spaces.aoti.package import Package

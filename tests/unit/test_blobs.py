@@ -13,13 +13,14 @@ import pytest
 from redis import Redis
 
 from spaces.errors import RefusedError
-from spaces.farm import blobs, wire
-from spaces.farm.blobs import BlobGone, BrokerStore, SharedMemoryStore, discard, move, pack, unpack
-from spaces.farm.codec import Codec, Encoded
+from spaces.farm import wire
 from spaces.farm.connection import connect
-from spaces.farm.parts import join, split
-from spaces.farm.payload import INLINE_BYTES, Blob, Payload
-from spaces_workers.broker import find_broker
+from spaces.farm.payloads import stores
+from spaces.farm.payloads.blob_layout import join, split
+from spaces.farm.payloads.payload import INLINE_BYTES, Blob, Payload
+from spaces.farm.payloads.stores import BlobGone, BrokerStore, SharedMemoryStore, discard, move, pack, unpack
+from spaces.farm.values.codec import Codec, Encoded
+from spaces_workers.broker.find import find_broker
 
 LARGE = Encoded(b"body", (b"a" * 70_000, b"", b"b" * 65))
 
@@ -163,7 +164,7 @@ def test_a_string_in_the_broker_has_a_lifetime(redis: Redis, broker: BrokerStore
 
 
 def test_a_string_too_large_for_the_broker_is_refused(broker: BrokerStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blobs, "BROKER_BYTES", 2**16)
+    monkeypatch.setattr(stores, "BROKER_BYTES", 2**16)
     with pytest.raises(RefusedError, match="too large for the broker"):
         broker.write(LARGE)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from spaces.carried import Carried
 from spaces.errors import EncodingError
-from spaces.farm.codec import Codec
+from spaces.farm.values.codec import Codec
+from spaces.functions.carried import Carried
 
 FACTOR = 3
 

@@ -8,10 +8,10 @@ from typing import cast
 
 import pytest
 
-from spaces_workers import memory
-from spaces_workers.channel import Channel
-from spaces_workers.children import Child, ZygoteLink
-from spaces_workers.messages import Exited, Run, ZygoteSpec
+from spaces_workers.link.channel import Channel
+from spaces_workers.link.messages import Exited, Run, ZygoteSpec
+from spaces_workers.worker import oom_kills
+from spaces_workers.worker.children import Child, ZygoteLink
 
 
 class Zygote:
@@ -55,17 +55,17 @@ def test_the_end_of_a_child_in_words(exited: Exited | None, words: str) -> None:
 
 def test_a_kill_for_want_of_memory_is_told_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     killed = child(Exited(1, -signal.SIGKILL, 12_300_000_000))
-    monkeypatch.setattr(memory, "kills", lambda: 10**9)
+    monkeypatch.setattr(oom_kills, "kills", lambda: 10**9)
     words = "was killed by SIGKILL because the machine ran out of memory (it held up to 12.3 GB)"
     assert killed.how_it_ended() == words
 
 
 def test_a_kill_for_want_of_memory_before_the_task_is_another_one_s(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "kills", lambda: 10**9)
+    monkeypatch.setattr(oom_kills, "kills", lambda: 10**9)
     assert child(Exited(1, -signal.SIGKILL, 0)).how_it_ended() == "was killed by SIGKILL (it held up to 0 MB)"
 
 
 def test_the_kernel_s_count_of_kills_is_read(tmp_path: Path) -> None:
     (tmp_path / "vmstat").write_text("pgfault 17\noom_kill 4\nnr_free_pages 9\n")
-    assert memory.kills(tmp_path / "vmstat") == 4
-    assert memory.kills(tmp_path / "nothing") == 0
+    assert oom_kills.kills(tmp_path / "vmstat") == 4
+    assert oom_kills.kills(tmp_path / "nothing") == 0

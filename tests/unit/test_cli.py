@@ -15,19 +15,19 @@ import pytest
 from rich.console import Console
 
 from spaces.farm.pages import Page, Pages, read_pages
-from spaces_workers import worker_plan
 from spaces_workers.cli import main
-from spaces_workers.farm_key import KeyFault, farm_key
-from spaces_workers.finding import Finding, Status
-from spaces_workers.gpu import H200_BYTES, Device, GpuError, Kind, standin
-from spaces_workers.keeper import FIRST_PAUSE, LONGEST_PAUSE, SOUND, Keeper, Pause, Service
-from spaces_workers.log_tail import KEPT_BYTES, LogTail
-from spaces_workers.ports import PortError, Ports
-from spaces_workers.processes import Command, Process, described
-from spaces_workers.reports import Answering, Failed, JsonLines, Ready, Report, Restarting, Starting, Words
-from spaces_workers.served_space import ServedSpace, SpaceFault, served_space, served_spaces
-from spaces_workers.state_dir import StateDirFault, default_state_dir, only_farm, usable
-from spaces_workers.worker_plan import PlannedWorker, plan_workers
+from spaces_workers.doctor.finding import Finding, Status
+from spaces_workers.gpu import plan as worker_plan
+from spaces_workers.gpu.devices import H200_BYTES, Device, GpuError, Kind, standin
+from spaces_workers.gpu.plan import PlannedWorker, plan_workers
+from spaces_workers.setup.farm_key import KeyFault, farm_key
+from spaces_workers.setup.ports import PortError, Ports
+from spaces_workers.setup.served_space import ServedSpace, SpaceFault, served_space, served_spaces
+from spaces_workers.setup.state_dir import StateDirFault, default_state_dir, only_farm, usable
+from spaces_workers.up.keeper import FIRST_PAUSE, LONGEST_PAUSE, SOUND, Keeper, Pause, Service
+from spaces_workers.up.log_tail import KEPT_BYTES, LogTail
+from spaces_workers.up.process import Command, Process, described
+from spaces_workers.up.reports import Answering, Failed, JsonLines, Ready, Report, Restarting, Starting, Words
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -145,7 +145,7 @@ def test_doctor_leaves_with_1_where_something_is_wrong(
     problem: Status, code: int, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     found = [Finding("Python", "ok", "3.11"), Finding("GPUs", problem, "none [here]", "buy one")]
-    monkeypatch.setattr("spaces_workers.doctor.examine", lambda url: found)
+    monkeypatch.setattr("spaces_workers.doctor.machine.examine", lambda url: found)
     assert run("doctor", "--state-dir", tmp_path)[0] == code
     told = run("doctor", "--json", "--state-dir", tmp_path)
     assert told[0] == code
@@ -196,12 +196,12 @@ def test_a_readme_that_names_a_missing_script_is_refused(tmp_path: Path) -> None
 
 
 def test_each_gpu_gets_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spaces_workers.gpu.discover", lambda: gpus(2))
+    monkeypatch.setattr("spaces_workers.gpu.devices.discover", lambda: gpus(2))
     assert plan_workers("auto", None, 1).workers == [PlannedWorker("gpu0", "GPU-0"), PlannedWorker("gpu1", "GPU-1")]
 
 
 def test_a_shared_gpu_gets_its_second_worker_when_every_gpu_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spaces_workers.gpu.discover", lambda: gpus(2))
+    monkeypatch.setattr("spaces_workers.gpu.devices.discover", lambda: gpus(2))
     assert [worker.name for worker in plan_workers("auto", 3, 2).workers] == ["gpu0", "gpu1", "gpu0-2"]
 
 
@@ -211,7 +211,7 @@ def test_slices_of_one_gpu_have_names_of_their_own() -> None:
 
 
 def test_more_workers_than_shares_of_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spaces_workers.gpu.discover", lambda: gpus(2))
+    monkeypatch.setattr("spaces_workers.gpu.devices.discover", lambda: gpus(2))
     with pytest.raises(
         GpuError, match="--workers 5 is more than the 4 that --gpus auto with --workers-per-gpu 2 makes"
     ):
@@ -219,7 +219,7 @@ def test_more_workers_than_shares_of_gpus_are_refused(monkeypatch: pytest.Monkey
 
 
 def test_without_gpus_auto_is_one_stand_in_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spaces_workers.gpu.discover", list)
+    monkeypatch.setattr("spaces_workers.gpu.devices.discover", list)
     plan = plan_workers("auto", None, 1)
     assert plan.workers == [PlannedWorker("cpu0", "none")]
     assert "there is no GPU here" in plan.note
@@ -237,7 +237,7 @@ def test_workers_of_one_host_claim_different_devices(monkeypatch: pytest.MonkeyP
 
 
 def test_workers_that_share_a_gpu_have_equal_parts_of_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("spaces_workers.gpu.discover", lambda: gpus(1))
+    monkeypatch.setattr("spaces_workers.gpu.devices.discover", lambda: gpus(1))
     claims = [worker_plan.claim("auto", 2, tmp_path) for _ in range(2)]
     assert [(name, claim.memory_fraction) for claim, name in claims] == [("gpu0", 0.5), ("gpu0-2", 0.5)]
     with claims[0][0], claims[1][0], pytest.raises(GpuError, match="every GPU that this worker may use is taken"):

@@ -17,9 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spaces.errors import EncodingError
-from spaces.farm.codec import Codec, Encoded
-from spaces.farm.extensions import Kind
-from spaces.farm.signing import derive_space_key
+from spaces.farm.values.codec import Codec, Encoded
+from spaces.farm.values.extensions import Kind
+from spaces.farm.values.signing import derive_space_key
 
 KEY = derive_space_key(b"the key of a farm", "digits")
 
@@ -213,7 +213,7 @@ def test_a_value_can_be_read_from_a_view() -> None:
 
 def test_plain_data_needs_no_library() -> None:
     script = (
-        "import collections, sys; from spaces.farm.codec import Codec; codec = Codec(b'k' * 32)\n"
+        "import collections, sys; from spaces.farm.values.codec import Codec; codec = Codec(b'k' * 32)\n"
         "body = codec.encode(({'steps': 20}, [1.5], collections.OrderedDict(a=1))).body; codec.decode(body)\n"
         "print([name for name in ('numpy', 'torch', 'PIL', 'gradio', 'pandas') if name in sys.modules])"
     )

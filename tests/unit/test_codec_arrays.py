@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from spaces.errors import EncodingError
-from spaces.farm.blobs import SharedMemoryStore, pack, unpack
-from spaces.farm.codec import Codec
+from spaces.farm.payloads.stores import SharedMemoryStore, pack, unpack
+from spaces.farm.values.codec import Codec
 
 KEY = b"k" * 32
 RECORD = np.dtype([("name", "<U4"), ("place", "f8", (2,)), ("inner", [("flag", "?")])])

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from spaces.errors import EncodingError
-from spaces.farm.codec import Codec
+from spaces.farm.values.codec import Codec
 
 KEY = b"k" * 32
 

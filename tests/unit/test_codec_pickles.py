@@ -20,9 +20,9 @@ import numpy as np
 import pytest
 
 from spaces.errors import EncodingError
-from spaces.farm.codec import Codec
-from spaces.farm.extensions import Kind
-from spaces.farm.signing import derive_space_key, sign, verify
+from spaces.farm.values.codec import Codec
+from spaces.farm.values.extensions import Kind
+from spaces.farm.values.signing import derive_space_key, sign, verify
 
 FARM_KEY = b"the key of a farm"
 KEY = derive_space_key(FARM_KEY, "digits")

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from spaces_workers import device_probe
-from spaces_workers.device_probe import problem_of
-from spaces_workers.gpu import standin
+from spaces_workers.gpu import probe as device_probe
+from spaces_workers.gpu.devices import standin
+from spaces_workers.gpu.probe import problem_of
 
 GPU = replace(standin(0), kind="gpu")
 

@@ -15,11 +15,12 @@ from pathlib import Path
 import pytest
 
 from spaces.farm.connection import connect
-from spaces_workers import doctor, gpu
-from spaces_workers.broker import Broker, find_broker
-from spaces_workers.doctor import examine
-from spaces_workers.finding import Finding
-from spaces_workers.gpu import GIB, Device
+from spaces_workers.broker.find import Broker, find_broker
+from spaces_workers.doctor import machine as doctor
+from spaces_workers.doctor.finding import Finding
+from spaces_workers.doctor.machine import examine
+from spaces_workers.gpu import devices
+from spaces_workers.gpu.devices import GIB, Device
 
 
 @pytest.fixture(autouse=True)
@@ -37,9 +38,9 @@ def findings_of(url: str) -> dict[str, Finding]:
     return {finding.subject: finding for finding in doctor.broker(url)}
 
 
-def pretend_devices(monkeypatch: pytest.MonkeyPatch, *devices: Device) -> None:
-    monkeypatch.setattr(gpu, "discover", lambda: list(devices))
-    monkeypatch.setattr(gpu, "driver_version", lambda: "570.86.15" if devices else None)
+def pretend_devices(monkeypatch: pytest.MonkeyPatch, *found: Device) -> None:
+    monkeypatch.setattr(devices, "discover", lambda: list(found))
+    monkeypatch.setattr(devices, "driver_version", lambda: "570.86.15" if found else None)
 
 
 def pretend_versions(monkeypatch: pytest.MonkeyPatch, **versions: str | None) -> None:
@@ -67,7 +68,7 @@ def test_every_finding_that_is_not_well_has_a_remedy(broker: Broker) -> None:
 
 def test_examining_imports_neither_torch_nor_gradio() -> None:
     program = (
-        "import sys; from spaces_workers.doctor import examine; examine(None);"
+        "import sys; from spaces_workers.doctor.machine import examine; examine(None);"
         "assert not {'torch', 'gradio', 'celery'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
@@ -181,9 +182,9 @@ def test_a_machine_without_gpus_is_a_warning(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_broken_driver_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> list[Device]:
-        raise gpu.GpuError("the driver does not work: version mismatch")
+        raise devices.GpuError("the driver does not work: version mismatch")
 
-    monkeypatch.setattr(gpu, "discover", broken)
+    monkeypatch.setattr(devices, "discover", broken)
     (finding,) = doctor.gpus()
     assert finding.status == "problem"
     assert "version mismatch" in finding.message

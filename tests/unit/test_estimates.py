@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spaces.farm.estimates import DEFAULT, NOTHING, EstimateRules, Learned, estimate, handicap, step, update
+from spaces.farm.queue.estimates import DEFAULT, NOTHING, EstimateRules, Learned, estimate, handicap, step, update
 
 SECONDS = st.floats(0.0, 3000.0)
 

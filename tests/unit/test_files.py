@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from spaces.errors import RefusedError
-from spaces.farm import files as module
-from spaces.farm.blobs import SharedMemoryStore
-from spaces.farm.files import Files
-from spaces.farm.payload import FileCopy, Payload
+from spaces.farm.payloads import files as module
+from spaces.farm.payloads.files import Files
+from spaces.farm.payloads.payload import FileCopy, Payload
+from spaces.farm.payloads.stores import SharedMemoryStore
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from spaces.farm.forecast import Forecast, InHand, Line, Server, Waiting, forecast
+from spaces.farm.queue.forecast import Forecast, InHand, Line, Server, Waiting, forecast
 
 LARGE, WHOLE = ("large",), ("large", "xlarge")
 

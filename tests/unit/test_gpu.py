@@ -11,7 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from spaces_workers.gpu import (
+from spaces_workers.gpu.claim import claim
+from spaces_workers.gpu.devices import (
     GIB,
     MIB,
     Device,
@@ -23,7 +24,6 @@ from spaces_workers.gpu import (
     reading,
     standin,
 )
-from spaces_workers.gpu_claim import claim
 
 
 class NvmlError(Exception):
@@ -60,7 +60,7 @@ class Card:
 
 @dataclass
 class FakeNvml:
-    """As much of pynvml as `spaces_workers.gpu` uses, named as there."""
+    """As much of pynvml as `spaces_workers.gpu.devices` uses, named as there."""
 
     cards: list[Card] = field(default_factory=list)
     init_error: Exception | None = None
@@ -317,8 +317,8 @@ def test_no_devices_cannot_be_claimed(tmp_path: Path) -> None:
 def test_the_kernel_frees_the_gpu_of_a_killed_worker_though_its_child_lives_on(tmp_path: Path) -> None:
     program = (
         "import pathlib, subprocess, sys, threading\n"
-        "from spaces_workers.gpu import standin\n"
-        "from spaces_workers.gpu_claim import claim\n"
+        "from spaces_workers.gpu.devices import standin\n"
+        "from spaces_workers.gpu.claim import claim\n"
         "held = claim([standin(0)], pathlib.Path(sys.argv[1]))\n"
         "child = subprocess.Popen(['cat'], stdin=sys.stdin, stdout=subprocess.DEVNULL, close_fds=False)\n"
         "print('claimed', flush=True)\n"

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from gradio.context import LocalContext
 
-from spaces import identity
-from spaces.farm.tiers import QuotaRules, Tier
-from spaces.identity import acting_for, current_identity, hashed, visitor_of
+from spaces.farm.queue.tiers import QuotaRules, Tier
+from spaces.web import identity
+from spaces.web.identity import acting_for, current_identity, hashed, visitor_of
 
 TOKEN = "hf_abcdefgh"
 RULES = QuotaRules(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from spaces.config import Role
-from spaces_workers.ports import PortError, Ports
+from spaces_workers.setup.ports import PortError, Ports
 from tests.unit.test_in_effect import log_of, roles
 
 SCRIPT = """
@@ -41,7 +41,8 @@ def test_what_uvicorn_s_run_passes_on_of_itself_is_not_spoken_of(tmp_path: Path,
 NO_BROKER = """
 import sys
 from pathlib import Path
-from spaces import client, script
+from spaces import script
+from spaces.web import client
 
 client.current_client = lambda: type("", (), {"serve_space": lambda self: None})()
 script.run(Path(sys.argv[1]))

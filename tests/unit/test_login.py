@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from gradio.oauth import _redirect_to_target
 
-from spaces.login import stand_for_nobody
+from spaces.web.login import stand_for_nobody
 
 
 def oauth(client_id: str | None) -> Any:  # Any: as much of gradio.oauth as is looked at

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from spaces.farm.lone import lone_models
+from spaces.farm.values.lone_models import lone_models
 
 torch = pytest.importorskip("torch")
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from spaces.errors import ChildCrashed, QueueTimeout, TaskCancelled, TaskError, TaskLost, TimeLimitExceeded
-from spaces.farm.blobs import SharedMemoryStore
-from spaces.farm.codec import Codec
 from spaces.farm.events import Cancelled, Crashed, End, Expired, Lost, TimedOut
-from spaces.farm.payloads import Payloads
-from spaces.outcome import outcome
+from spaces.farm.payloads.mover import Payloads
+from spaces.farm.payloads.stores import SharedMemoryStore
+from spaces.farm.values.codec import Codec
+from spaces.web.outcome import outcome
 from tests.broker.support import make_task
 
 WAITED = "it waited longer than 12 h"

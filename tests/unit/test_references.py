@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from spaces.errors import EncodingError
-from spaces.farm.codec import Codec
-from spaces.farm.references import Reference, References, may_be_referred_to, space_modules
+from spaces.farm.values.codec import Codec
+from spaces.farm.values.references import Reference, References, may_be_referred_to, space_modules
 
 KEY = b"k" * 32
 

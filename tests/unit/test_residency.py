@@ -6,14 +6,14 @@ from typing import cast
 
 import pytest
 
-from spaces.farm.warmth import MOST_KNOWN, Warmth
-from spaces_workers import residency as residency_module
-from spaces_workers.children import Child
-from spaces_workers.device_memory import DeviceMemory
-from spaces_workers.gpu import GIB, Device, DeviceReading, standin
-from spaces_workers.messages import MemoryUse, ZygoteSpec
-from spaces_workers.residency import Residency
-from spaces_workers.swap_costs import ASSUMED, Level, SwapCosts
+from spaces.farm.queue.warmth import MOST_KNOWN, Warmth
+from spaces_workers.gpu.devices import GIB, Device, DeviceReading, standin
+from spaces_workers.link.messages import MemoryUse, ZygoteSpec
+from spaces_workers.worker import residency as residency_module
+from spaces_workers.worker.children import Child
+from spaces_workers.worker.device_memory import DeviceMemory
+from spaces_workers.worker.residency import Residency
+from spaces_workers.worker.swap_costs import ASSUMED, Level, SwapCosts
 
 
 class StubChild:

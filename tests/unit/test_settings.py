@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from spaces.farm import settings
-from spaces.farm.estimates import EstimateRules
-from spaces.farm.limits import Limits
-from spaces.farm.rules import Rules
-from spaces.farm.settings import SettingsFault, read, share
+from spaces.farm.queue import settings
+from spaces.farm.queue.estimates import EstimateRules
+from spaces.farm.queue.limits import Limits
+from spaces.farm.queue.rules import Rules
+from spaces.farm.queue.settings import SettingsFault, read, share
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from benchmarks.inversions import inverted_pairs
 from benchmarks.policies import CELERY_4, CELERY_10, Aged, Buckets, Estimates, FirstCome, ShortestFirst, bucket
 from benchmarks.simulator import Rank, waits_of
 from benchmarks.traces import CALLABLES, CONSTANTS, UNDECLARED, Request, make_functions, make_trace
-from spaces.farm.estimates import EstimateRules
+from spaces.farm.queue.estimates import EstimateRules
 
 
 @dataclass

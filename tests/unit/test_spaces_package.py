@@ -17,11 +17,11 @@ from unittest.mock import Mock
 import pytest
 
 import spaces
-from spaces.farm import settings
-from spaces_workers import spaces_package
-from spaces_workers.finding import Finding
-from spaces_workers.served_space import served_space
-from spaces_workers.space_check import examine_space
+from spaces.farm.queue import settings
+from spaces_workers.doctor import spaces_package
+from spaces_workers.doctor.finding import Finding
+from spaces_workers.doctor.space import examine_space
+from spaces_workers.setup.served_space import served_space
 
 
 def zerofarm(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spaces.farm.codec import Codec
 from spaces.farm.events import ChangedGlobal, ChangedGlobals
-from spaces.farm.payload import Payload
-from spaces.farm.references import References
+from spaces.farm.payloads.payload import Payload
 from spaces.farm.task import FunctionName, Task
+from spaces.farm.values.codec import Codec
+from spaces.farm.values.references import References
 from spaces.farm.wire import unpack
 from spaces.state import outgoing, stale
 from spaces.state.incoming import Incoming

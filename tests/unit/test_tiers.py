@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from spaces.farm import settings
-from spaces.farm.quota import clock
-from spaces.farm.settings import SettingsFault
-from spaces.farm.tiers import QuotaRules, Tier, visitor_name
+from spaces.farm.queue import settings
+from spaces.farm.queue.quota import clock
+from spaces.farm.queue.settings import SettingsFault
+from spaces.farm.queue.tiers import QuotaRules, Tier, visitor_name
 
 EXAMPLE = """
 [quota]

@@ -31,7 +31,7 @@ def the_size_counts_each_memory_once() -> None:
 def batches_have_all_bytes_once() -> None:
     import torch
 
-    from spaces_workers.upload import batched, pieces
+    from spaces_workers.child.upload import batched, pieces
 
     sizes = [5, 0, 1000, 17, 4096, 1]
     sources = [torch.randint(0, 256, (size,), dtype=torch.uint8).untyped_storage() for size in sizes]

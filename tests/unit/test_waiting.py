@@ -7,9 +7,9 @@ from collections.abc import Iterable
 import pytest
 
 from spaces.farm.events import Progressed, Said
-from spaces.farm.outlook import Place
+from spaces.farm.queue.outlook import Place
 from spaces.farm.units import bytes_in_words, ordinal, seconds_in_words
-from spaces.waiting import ACQUIRED, FIRST_LOOK, LOOK_INTERVAL, WAITING, Wait, in_words
+from spaces.web.waiting import ACQUIRED, FIRST_LOOK, LOOK_INTERVAL, WAITING, Wait, in_words
 
 
 class Page:

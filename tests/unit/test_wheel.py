@@ -28,7 +28,7 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     [
         "spaces/__init__.py",
         "spaces/py.typed",
-        "spaces/farm/lua/claim.lua",
+        "spaces/farm/queue/lua/claim.lua",
         "spaces_workers/cli.py",
         "spaces_app/demos/digits/app.py",
         "spaces_app/demos/digits/model/model_index.json",

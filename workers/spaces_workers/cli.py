@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from spaces_workers.spaces_package import installed
+from spaces_workers.doctor.spaces_package import installed
 
 
 def main() -> None:

@@ -13,8 +13,8 @@ from redis import RedisError
 from spaces.errors import FarmUnavailable
 from spaces.farm.connection import connect, redacted
 from spaces.farm.pages import Page, Pages, read_pages
-from spaces.farm.queue import Queue
-from spaces.farm.status import FarmStatus, StatusReader
+from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.status import FarmStatus, StatusReader
 
 #: Seconds for which a look at the broker serves everybody.
 FRESH = 1.0

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from spaces.aoti.kept import KeptWeights
+from spaces.aoti.compiled_weights import KeptWeights
 from spaces.aoti.model import CompiledModel, Eager, LazyModel
 from spaces.aoti.weights import Weights, let_go
 

@@ -13,7 +13,7 @@ import torch._inductor.codecache  # torch 2.8 forgets to import it itself (pytor
 from torch.export import ExportedProgram
 from torch.export.pt2_archive._package_weights import Weights as CompiledWeights
 
-from spaces.aoti import cache, place
+from spaces.aoti import cache, compile_target
 from spaces.aoti.model import CompiledModel
 from spaces.aoti.origin import place_of
 from spaces.aoti.package import CONSTANTS, FILES, Package, take_files
@@ -54,7 +54,8 @@ class Postponed:
 
 def compiled(program: ExportedProgram, configs: dict[str, Any]) -> CompiledModel:
     """See `spaces.aoti_compile`."""
-    source = _package(program, configs) if place.may_compile() else Postponed(Recipe.of(program, _options(configs)))
+    here = compile_target.may_compile()
+    source = _package(program, configs) if here else Postponed(Recipe.of(program, _options(configs)))
 
     def eager(*args: Any, **kwargs: Any) -> Any:
         return on_its_device(program).module()(*args, **kwargs)
@@ -66,7 +67,7 @@ def save(
     folder: str | os.PathLike[str], program: ExportedProgram, configs: dict[str, Any], submodule: str | None
 ) -> None:
     """See `spaces.aoti_compile_and_save`."""
-    if not place.may_compile():
+    if not compile_target.may_compile():
         logger.info("%s is not written by a process without a device; the GPU function that compiles it does", folder)
         return
     archive = _package(program, configs).archive()
@@ -92,7 +93,7 @@ def _package(program: ExportedProgram, configs: dict[str, Any]) -> Package:
 def _compile(program: ExportedProgram, options: dict[str, Any], folder: Path) -> None:
     started = time.monotonic()
     args, kwargs = program.example_inputs
-    with place.without_emulation():
+    with compile_target.without_emulation():
         artifacts = torch._inductor.aot_compile(program.module(), args, kwargs, options=options)
     take_files([artifact for artifact in artifacts if isinstance(artifact, str)], folder / FILES)
     known = tensors_of_program(program).keys()

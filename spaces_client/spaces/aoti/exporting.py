@@ -14,7 +14,7 @@ import torch
 import torch.export
 from torch.overrides import TorchFunctionMode
 
-from spaces.aoti import place
+from spaces.aoti import compile_target
 from spaces.aoti.capture import replaced
 
 _CPU, _CUDA = torch.device("cpu"), torch.device("cuda", 0)
@@ -30,12 +30,12 @@ _ANSWERS: dict[Callable[..., Any], Any] = {
 def prepare() -> None:
     """Have exports from now on go through here while CUDA is emulated."""
     original = torch.export.export
-    if not place.emulated() or hasattr(original, "emulated"):
+    if not compile_target.emulated() or hasattr(original, "emulated"):
         return
 
     @functools.wraps(original)
     def export(mod: Any, *args: Any, **options: Any) -> Any:
-        if not place.emulated() or options.get("strict"):
+        if not compile_target.emulated() or options.get("strict"):
             return original(mod, *args, **options)
         with replaced(mod, "forward", _in_one_world(mod.forward)):
             return original(mod, *args, **options)

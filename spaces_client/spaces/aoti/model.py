@@ -11,12 +11,12 @@ from typing import Any, Protocol
 
 import torch
 
-from spaces.aoti import place
-from spaces.aoti.kept import keep, kept
+from spaces.aoti import compile_target
+from spaces.aoti.compiled_weights import keep, kept
 from spaces.aoti.origin import module_at
 from spaces.aoti.package import Archive, Package
 from spaces.aoti.weights import Tensors, Weights
-from spaces.farm.references import Reference
+from spaces.farm.values.references import Reference
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ class CompiledModel:
         return eager
 
     def _warn(self) -> None:
-        if not self._warned and not (place.emulated() and not place.may_compile()):
+        if not self._warned and not (compile_target.emulated() and not compile_target.may_compile()):
             self._warned = True
             logger.warning("%s. It runs uncompiled", _MISSING)
 

@@ -14,7 +14,7 @@ import torch
 from spaces import config
 from spaces.config import Role
 from spaces.errors import EncodingError
-from spaces.farm.references import Reference, References, space_modules
+from spaces.farm.values.references import Reference, References, space_modules
 from spaces.space import space_source
 
 _captured: WeakSet[torch.nn.Module] = WeakSet()

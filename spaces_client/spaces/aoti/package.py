@@ -25,7 +25,7 @@ from torch.export._tree_utils import reorder_kwargs
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten, treespec_loads
 
 from spaces import emulation
-from spaces.aoti import cache, place
+from spaces.aoti import cache, compile_target
 from spaces.aoti.elf import forbid_executable_stack
 from spaces.aoti.weights import Weights
 
@@ -100,7 +100,7 @@ class Package:
     def _fits(self) -> bool:
         if self._device == "cpu":
             return self._metadata.get("AOTI_MACHINE", platform.machine()) == platform.machine()
-        if place.emulated() or not torch.cuda.is_available():
+        if compile_target.emulated() or not torch.cuda.is_available():
             return False
         made_for = self._metadata.get("AOTI_COMPUTE_CAPABILITY", "")
         return not made_for.isdigit() or _runs(int(made_for), torch.cuda.get_device_capability())
@@ -127,7 +127,7 @@ class Loaded:
         leaves = tree_flatten((args, reorder_kwargs(kwargs, self._arguments)))[0]
         inputs = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
         outputs = self._runner.run(inputs)
-        if place.emulated() and any(map(emulation.is_emulated, inputs)):
+        if compile_target.emulated() and any(map(emulation.is_emulated, inputs)):
             for output in outputs:
                 emulation.adopt(output)
         return tree_unflatten(outputs, self._results)

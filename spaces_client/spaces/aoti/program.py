@@ -6,12 +6,12 @@ import torch
 from torch.export import ExportedProgram
 from torch.utils._pytree import tree_leaves
 
-from spaces.aoti import place
+from spaces.aoti import compile_target
 
 
 def on_its_device(program: ExportedProgram) -> ExportedProgram:
     """The program, changed to name the GPU throughout if that is where its tensors are."""
-    if place.emulated() or not _moved(program):
+    if compile_target.emulated() or not _moved(program):
         return program
     from torch.export.passes import move_to_device_pass
 

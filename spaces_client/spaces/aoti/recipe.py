@@ -15,7 +15,7 @@ import torch
 from torch._inductor import config as inductor_config
 from torch.utils._pytree import tree_leaves
 
-from spaces.aoti import place
+from spaces.aoti import compile_target
 from spaces.aoti.weights import is_plain, sha256
 
 _DEVICE = re.compile(r"device\(type='(?:cuda|cpu)'(?:, index=\d+)?\)")
@@ -42,8 +42,8 @@ class Recipe:
     @property
     def name(self) -> str:
         """The entry of the cache for the device at hand."""
-        device = place.device_for(self.kind)
-        return f"program-{_sha256([self.digest, device, place.capability(device)])}"
+        device = compile_target.device_for(self.kind)
+        return f"program-{_sha256([self.digest, device, compile_target.capability(device)])}"
 
 
 def _configuration() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from spaces.emulation import memory
-from spaces.emulation.answers import nothing, replace, same, says, zero
+from spaces.emulation.constant_functions import nothing, replace, same, says, zero
 from spaces.emulation.cuda import OnlyDevice
 from spaces.emulation.device import EmulatedDevice
 from spaces.emulation.marks import CUDA_DEVICE

@@ -6,8 +6,8 @@ import contextlib
 
 import torch
 
-from spaces.emulation.answers import Answers, nothing, refuses, replace, same, says, zero
 from spaces.emulation.classes import StandIn, replace_class
+from spaces.emulation.constant_functions import Answers, nothing, refuses, replace, same, says, zero
 from spaces.emulation.device import DeviceProperties, EmulatedDevice
 from spaces.emulation.patches import Patches
 

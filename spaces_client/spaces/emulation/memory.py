@@ -6,7 +6,7 @@ from collections import OrderedDict
 
 import torch
 
-from spaces.emulation.answers import Answers, nothing, refuses, replace, same, says, zero
+from spaces.emulation.constant_functions import Answers, nothing, refuses, replace, same, says, zero
 from spaces.emulation.device import EmulatedDevice
 from spaces.emulation.patches import Patches
 

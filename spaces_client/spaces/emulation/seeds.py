@@ -8,7 +8,7 @@ from typing import Any  # torch is not typed here
 
 import torch
 
-from spaces.emulation.answers import replace
+from spaces.emulation.constant_functions import replace
 from spaces.emulation.patches import Patches
 
 _cpu = torch.default_generator

@@ -11,9 +11,9 @@ from typing import Any  # torch's constructors take any option
 
 import torch
 
-from spaces.emulation.answers import nothing, refuses, replace, says
 from spaces.emulation.becoming import Becoming, base_of
 from spaces.emulation.classes import StandIn, replace_class
+from spaces.emulation.constant_functions import nothing, refuses, replace, says
 from spaces.emulation.errors import needs_gpu
 from spaces.emulation.marks import CUDA_DEVICE
 from spaces.emulation.patches import Patches

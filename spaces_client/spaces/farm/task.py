@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from spaces.farm.payload import Payload
+from spaces.farm.payloads.payload import Payload
 from spaces.farm.wire import message
 
 
@@ -67,7 +67,7 @@ class Task:
     client: str = ""  #: the process that waits for the answer; when its lease ends the task is cancelled
     host: str = ""  #: the host whose shared memory holds the arguments and may hold the result
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
-    visitor: str = ""  #: whose quota it counts for, see `spaces.identity`; empty: nobody's
+    visitor: str = ""  #: whose quota it counts for, see `spaces.web.identity`; empty: nobody's
 
     @property
     def label(self) -> str:

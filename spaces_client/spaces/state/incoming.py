@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from spaces.errors import EncodingError
-from spaces.farm.codec import Codec
 from spaces.farm.events import ChangedGlobal, ChangedGlobals
+from spaces.farm.values.codec import Codec
 from spaces.farm.wire import unpack
 from spaces.state.changes import Change, Changes
 from spaces.state.marks import Mark, same

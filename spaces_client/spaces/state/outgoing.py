@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from spaces.errors import EncodingError
-from spaces.farm.codec import Codec
-from spaces.farm.explain import find_culprit
-from spaces.farm.payload import Payload
-from spaces.farm.pickling import Unsendable
+from spaces.farm.payloads.payload import Payload
+from spaces.farm.values.codec import Codec
+from spaces.farm.values.explain import find_culprit
+from spaces.farm.values.pickling import Unsendable
 from spaces.farm.wire import pack
 from spaces.state.changes import Change, Changes
 from spaces.state.marks import Mark, same

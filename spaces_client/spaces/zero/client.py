@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from spaces.duration import seconds
+from spaces.functions.duration import seconds
 from spaces.launch import announce as startup_report
 
 __all__ = ["get_duration_seconds", "startup_report"]

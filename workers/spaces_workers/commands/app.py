@@ -7,7 +7,7 @@ import sys
 import typer
 
 from spaces.errors import SpacesError
-from spaces_workers.commands import looking, parts
+from spaces_workers.commands import status, worker
 from spaces_workers.commands.quota import quota
 from spaces_workers.commands.up import up
 
@@ -22,14 +22,14 @@ app = typer.Typer(
 
 for command in (
     up,
-    parts.worker,
-    parts.web,
-    parts.home,
-    parts.flower,
-    looking.status,
-    looking.cancel,
+    worker.worker,
+    worker.web,
+    worker.home,
+    worker.flower,
+    status.status,
+    status.cancel,
     quota,
-    looking.doctor,
+    status.doctor,
 ):
     app.command()(command)
 

@@ -14,9 +14,9 @@ import typer
 
 from spaces import config
 from spaces.errors import SpacesError
-from spaces_workers.broker_server import Settings
-from spaces_workers.commands import numbers
-from spaces_workers.state_dir import default_state_dir, usable
+from spaces_workers.broker.server import Settings
+from spaces_workers.commands import number_options
+from spaces_workers.setup.state_dir import default_state_dir, usable
 
 RedisUrl: TypeAlias = Annotated[
     str | None,
@@ -39,13 +39,13 @@ WorkersPerGpu: TypeAlias = Annotated[
     typer.Option(
         "--workers-per-gpu",
         metavar="N",
-        parser=numbers.whole_number("--workers-per-gpu", 1),
+        parser=number_options.whole_number("--workers-per-gpu", 1),
         help="Workers that share one GPU, its memory in equal parts.",
     ),
 ]
 Host: TypeAlias = Annotated[str, typer.Option("--host", help="The address that pages answer at; 0.0.0.0 for all.")]
 Port: TypeAlias = Annotated[
-    int, typer.Option("--port", metavar="P", parser=numbers.port("--port"), help="0 takes a free one.")
+    int, typer.Option("--port", metavar="P", parser=number_options.port("--port"), help="0 takes a free one.")
 ]
 NoIsolate: TypeAlias = Annotated[
     bool,

@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from spaces.farm import settings
 from spaces.farm.connection import connect
-from spaces.farm.queue import Queue
-from spaces.farm.quota import Standing, clock
-from spaces.farm.tiers import visitor_name
+from spaces.farm.queue import settings
+from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.quota import Standing, clock
+from spaces.farm.queue.tiers import visitor_name
 from spaces_workers.commands import options
-from spaces_workers.commands.looking import answering
+from spaces_workers.commands.status import answering
 
 _COLUMNS = ("visitor", "tier", "used", "left", "reserved", "tasks", "more in")
 

@@ -10,16 +10,16 @@ from typing import Annotated
 import typer
 
 from spaces.errors import SpacesError
-from spaces.farm import settings
-from spaces_workers.commands import numbers, options
-from spaces_workers.composition import FLOWER_HOST, FarmOptions
-from spaces_workers.farm_key import farm_key
-from spaces_workers.ports import PortError, Ports
-from spaces_workers.reports import JsonLines, Note, Reporter, Words
-from spaces_workers.served_space import ServedSpace, served_spaces
-from spaces_workers.state_dir import only_farm, shared
-from spaces_workers.supervisor import Supervisor
-from spaces_workers.worker_plan import plan_workers
+from spaces.farm.queue import settings
+from spaces_workers.commands import number_options, options
+from spaces_workers.gpu.plan import plan_workers
+from spaces_workers.setup.farm_key import farm_key
+from spaces_workers.setup.ports import PortError, Ports
+from spaces_workers.setup.served_space import ServedSpace, served_spaces
+from spaces_workers.setup.state_dir import only_farm, shared
+from spaces_workers.up.composition import FLOWER_HOST, FarmOptions
+from spaces_workers.up.reports import JsonLines, Note, Reporter, Words
+from spaces_workers.up.supervisor import Supervisor
 
 HOME_PORT, FLOWER_PORT = 7860, 5555
 
@@ -36,7 +36,7 @@ def up(
         typer.Option(
             "--workers",
             metavar="N",
-            parser=numbers.whole_number("--workers", 1),
+            parser=number_options.whole_number("--workers", 1),
             help="Workers in all; of stand-ins, 1 if not given.",
         ),
     ] = None,
@@ -46,7 +46,7 @@ def up(
         typer.Option(
             "--port",
             metavar="P",
-            parser=numbers.port("--port"),
+            parser=number_options.port("--port"),
             help="The home page's; Spaces take the free ones after it. 0 takes any that are free.",
         ),
     ] = HOME_PORT,
@@ -56,7 +56,7 @@ def up(
         typer.Option(
             "--flower-port",
             metavar="P",
-            parser=numbers.port("--flower-port"),
+            parser=number_options.port("--flower-port"),
             help=f"Flower's, on {FLOWER_HOST}; {FLOWER_PORT} if that is free.",
         ),
     ] = None,

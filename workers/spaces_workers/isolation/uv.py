@@ -11,7 +11,7 @@ from pathlib import Path
 
 from spaces.config import without_secrets
 from spaces_workers.isolation.fault import IsolationError
-from spaces_workers.lifeline import tied
+from spaces_workers.link.lifeline import tied
 
 #: Where pip's settings are given and uv's are not, uv obeys pip's.
 _AS_PIP = {

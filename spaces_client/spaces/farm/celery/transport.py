@@ -1,0 +1,255 @@
+"""Celery's transport: kombu's for Redis, with the queues `zerofarm.large` and `zerofarm.xlarge` kept by rank.
+
+`register()` puts it in the place of kombu's own, so URLs stay `redis://`, and everything that is no ranked queue
+(fanout, control, events, replies) is inherited. A caller needs `sending.py` alone; what a worker needs, which calls
+`identify` and `set_warmth` once, stands here. A message from a ranked queue carries its `Lease` in
+`properties["lease"]`, and its delivery tag is the id of the task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from queue import Empty
+from time import monotonic
+from typing import Any
+
+from kombu import transport as kombu_transports
+from kombu.log import get_logger
+from kombu.transport import redis as kombu_redis
+from kombu.transport import virtual
+from kombu.utils.json import loads
+from redis import ConnectionPool, Redis
+from redis.exceptions import NoScriptError
+
+from spaces.farm.celery.ranked import RANKED, is_ranked
+from spaces.farm.celery.sending import SendingChannel
+from spaces.farm.events import Cancelled, End, Failed
+from spaces.farm.queue import claiming
+from spaces.farm.queue.claiming import Claimed, moment
+from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.scripts import source
+from spaces.farm.queue.warmth import Warmth
+from spaces.farm.task import Lease, Size
+
+logger = get_logger(__name__)
+
+REVOKED = Cancelled("revoked")
+REFUSED = Failed("Reject", "the worker could not read its message; do client and worker run the same version?", "")
+
+
+@dataclass
+class Here:
+    """What this process, as a worker, tells the broker with each claim."""
+
+    worker: str = ""
+    device: str = ""
+    warmth: Callable[[], Warmth] = Warmth
+    in_hand: set[str] = field(default_factory=set)  #: tasks that were delivered and not yet acknowledged
+
+
+_here = Here()
+
+
+def register() -> None:
+    """Let `redis://`, `rediss://` and `redis+socket://` mean this transport, for every connection made from now on."""
+    for scheme in ("redis", "rediss"):
+        kombu_transports.TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"
+        kombu_transports._transport_cache.pop(scheme, None)
+
+
+def identify(worker: str, device: str = "") -> None:
+    """Name the worker that this process is, and the device on which, as its tasks are told, they have started.
+
+    Its heartbeat must use the same name, and no two workers may share one. Without a device the tasks are told nothing.
+    """
+    _here.worker, _here.device = worker, device
+
+
+def set_warmth(warmth: Callable[[], Warmth]) -> None:
+    """Say where to ask, at each claim, how many seconds this worker needs to begin a task of each Space."""
+    _here.warmth = warmth
+
+
+class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu has no types
+    """Acknowledges a ranked message by seeing to it that its task has ended; others as kombu does.
+
+    Closing a channel takes no task from the pool: it goes on under its lease, which the heartbeat keeps, and is
+    acknowledged here afterwards. So leases are kept apart from what kombu gives back when a channel closes.
+    """
+
+    def __init__(self, channel: Channel, prefetch_count: int = 0) -> None:
+        super().__init__(channel, prefetch_count)
+        self._leases: dict[str, Lease] = {}
+
+    def append(self, message: Any, delivery_tag: str) -> None:  # Any: a kombu message
+        lease = message.properties.get("lease")
+        if lease is None:
+            super().append(message, delivery_tag)
+        else:
+            self._leases[delivery_tag] = lease
+            virtual.QoS.append(self, message, delivery_tag)
+
+    def ack(self, delivery_tag: str) -> None:
+        """The pool ends its tasks itself, so one that has not ended is one that Celery threw away."""
+        if delivery_tag in self._leases:
+            self._settle(delivery_tag, REVOKED)
+        else:
+            super().ack(delivery_tag)
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        if delivery_tag in self._leases:
+            self._settle(delivery_tag, None if requeue else REFUSED)
+        else:
+            super().reject(delivery_tag, requeue)
+
+    def restore_unacked_once(self, stderr: Any = None) -> None:  # Any: kombu's own
+        for tag in self._leases:
+            self._delivered.pop(tag, None)
+        super().restore_unacked_once(stderr)
+
+    def _settle(self, tag: str, end: End | None) -> None:
+        lease, queue = self._leases.pop(tag), self.channel.ranked_queue
+        try:
+            stood = queue.release(lease) if end is None else queue.end(lease, end)
+            if not stood:
+                logger.warning("task %s was given to another worker before %s was done", tag, lease.worker)
+        finally:
+            _here.in_hand.discard(tag)
+            virtual.QoS.ack(self, tag)
+
+
+class Channel(SendingChannel):
+    """The other half: where a queue is ranked, it asks `claim.lua` instead of a list."""
+
+    QoS = QoS
+
+    #: What the connection that consumes is waiting for: the answer to a claim, a bell, or, as kombu has it, a list.
+    _awaited = "list"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: kombu's own
+        super().__init__(*args, **kwargs)
+        self._parameters = self._connparams()
+
+    @cached_property
+    def ranked_queue(self) -> Queue:
+        """The queue on a connection of its own, so that a task can be settled after its channel was lost."""
+        return Queue(Redis(connection_pool=ConnectionPool(**self._parameters)))
+
+    def basic_consume(self, queue: str, *args: Any, **kwargs: Any) -> Any:  # Any: kombu's own
+        if is_ranked(queue) and not _here.worker:
+            raise RuntimeError(f"cannot take tasks from {queue}: this process is no worker, identify() was not called")
+        return super().basic_consume(queue, *args, **kwargs)
+
+    # Receiving: claim; if there is nothing, wait for the bell; when it rings, claim again.
+
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        if any(map(is_ranked, self.active_queues)):
+            self._send_claim()
+        else:
+            self._awaited = "list"
+            super()._brpop_start(timeout)
+
+    def _brpop_read(self, **options: Any) -> bool:  # Any: redis-py's own
+        if self._awaited == "list":
+            return bool(super()._brpop_read(**options))
+        awaited, self._in_poll = self._awaited, None
+        if awaited == "claim":
+            return self._on_claimed(self._answer("EVALSHA", **options))
+        return self._on_bell(self._answer("BRPOP", **options))
+
+    def _answer(self, command: str, **options: Any) -> Any:  # Any: redis-py's own
+        connection = self.client.connection
+        try:
+            return self.client.parse_response(connection, command, **options)
+        except NoScriptError:
+            self._send_claim("EVAL")
+            raise Empty from None
+        except self.connection_errors:
+            connection.disconnect()
+            raise
+
+    def _on_claimed(self, reply: Any) -> bool:  # Any: the answer of claim.lua
+        claimed = self.ranked_queue.claimed(_here.worker, reply)
+        if claimed is not None:
+            self._deliver(claimed)
+            return True
+        if (reply is None or isinstance(reply, bytes)) and self._consumes_ranked:
+            self._send_wait(moment(reply))
+        raise Empty
+
+    def _on_bell(self, reply: tuple[bytes, bytes] | None) -> bool:
+        if reply is None:
+            raise Empty  # and kombu starts anew, with a claim
+        name = reply[0].decode()
+        if name in self._all_bells:
+            if self._consumes_ranked:
+                self._send_claim()  # at once: whoever rang waits, and kombu's loop would see to other things first
+            raise Empty
+        self.connection._deliver(loads(reply[1].decode()), name.rsplit(self.sep, 1)[0])
+        return True
+
+    def _send_claim(self, command: str = "EVALSHA") -> None:
+        queue, sizes = self.ranked_queue, [RANKED[name] for name in self.active_queues if is_ranked(name)]
+        script = queue.scripts.get("claim").sha if command == "EVALSHA" else source("claim", queue.keys)
+        terms = _here.warmth(), _here.in_hand, queue.rules.hold, _here.device
+        arguments = claiming.arguments(queue.rules, _here.worker, sizes, *terms)
+        self._send("claim", command, script, 1, queue.keys.workers(), *arguments)
+
+    def _send_wait(self, at_most: float) -> None:
+        lists = [
+            self._q_for_pri(name, step)
+            for step in self.priority_steps
+            for name in self.active_queues
+            if not is_ranked(name)
+        ]
+        call = self.ranked_queue.keys.call(_here.worker)
+        self._send("bell", "BRPOP", call, *self._bells, *lists, min(at_most, self.brpop_timeout))
+
+    def _send(self, awaited: str, *command: Any) -> None:  # Any: what redis-py encodes
+        self._awaited = awaited
+        self._in_poll = self.client.connection
+        self._brpop_sent_at = monotonic()
+        self.client.connection.send_command(*command)
+
+    def _deliver(self, claimed: Claimed) -> None:
+        message = _message(claimed)
+        _here.in_hand.add(claimed.lease.task.id)
+        self.connection._deliver(message, f"zerofarm.{claimed.size}")
+
+    @cached_property
+    def _all_bells(self) -> set[str]:
+        keys = self.ranked_queue.keys
+        return {keys.call(_here.worker), *map(keys.bell, Size)}
+
+    @property
+    def _bells(self) -> list[str]:
+        return [self.ranked_queue.keys.bell(RANKED[name]) for name in self.active_queues if is_ranked(name)]
+
+    @property
+    def _consumes_ranked(self) -> bool:
+        return not self._closing and any(map(is_ranked, self.active_queues))
+
+    def _get(self, queue: str) -> Any:  # Any: a kombu message
+        if not is_ranked(queue):
+            return super()._get(queue)
+        terms = _here.warmth(), _here.in_hand, 0.0, _here.device
+        claimed = self.ranked_queue.claim(_here.worker, [RANKED[queue]], *terms)
+        if claimed is None:
+            raise Empty
+        _here.in_hand.add(claimed.lease.task.id)
+        return _message(claimed)
+
+
+class Transport(kombu_redis.Transport):  # type: ignore[misc]  # kombu has no types
+    """What `redis://` means after `register()`."""
+
+    Channel = Channel
+
+
+def _message(claimed: Claimed) -> Any:  # Any: a kombu message, before it is wrapped
+    message = loads(claimed.message.decode())
+    message["properties"]["lease"] = claimed.lease
+    message["properties"]["delivery_info"]["redelivered"] = claimed.lease.attempt > 1
+    return message

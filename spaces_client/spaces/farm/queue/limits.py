@@ -1,0 +1,58 @@
+"""What a farm does not accept, and how it says so: every refusal names the value and what it may be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from spaces.errors import RefusedError
+from spaces.farm.payloads.payload import Payload
+from spaces.farm.task import Task
+from spaces.farm.units import bytes_in_words, seconds_in_words
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much may wait, how long, and how large it may be. `math.inf` is no limit."""
+
+    space_queue: float = 100_000  #: tasks of one Space that wait
+    farm_queue: float = 1_000_000  #: tasks that wait in all
+    longest_wait: float = 12 * 3600.0  #: seconds that a task waits before it is ended
+    payload_bytes: float = 1024**3  #: of the arguments of one call, with the files that they name
+
+    @property
+    def waited_too_long(self) -> str:
+        """Why a task ends that is over `longest_wait`."""
+        return f"it waited longer than {seconds_in_words(self.longest_wait)}, and no task may wait longer in this farm"
+
+
+NO_LIMITS = Limits(math.inf, math.inf, math.inf, math.inf)
+
+
+def size_of(payload: Payload) -> int:
+    """Bytes of an encoded value, wherever they are, with the files that travel with it."""
+    inline = len(payload.body) + sum(map(len, payload.buffers))
+    blob = payload.blob.size_bytes if payload.blob else 0
+    return inline + blob + sum(size_of(copy.content) for copy in payload.files)
+
+
+def refusal(task: Task, limit: str, facts: Sequence[str]) -> RefusedError:
+    """The error for what `push.lua` refused: by which limit, and the facts that it gave."""
+    return RefusedError(f"{task.label} was not queued: {_reason(task, limit, facts)}")
+
+
+def _reason(task: Task, limit: str, facts: Sequence[str]) -> str:
+    match limit:
+        case "size":
+            present = " and ".join(map(repr, facts))
+            return f"it needs a GPU of size {str(task.size)!r}, and the workers of this farm serve {present}"
+        case "payload":
+            size, most = map(float, facts)
+            return f"its arguments have {bytes_in_words(size)}, and no more than {bytes_in_words(most)} may be sent"
+        case "space_queue":
+            return f"{facts[0]} tasks of {task.space} wait, and no more than {facts[1]} may. Try again later"
+        case "farm_queue":
+            return f"{facts[0]} tasks wait in this farm, and no more than {facts[1]} may. Try again later"
+        case _:
+            raise ValueError(f"{limit!r} is no limit that this version knows; do client and farm run the same one?")

@@ -1,0 +1,149 @@
+"""Fair shares: what a push asks of its visitor's quota, why it is refused, what an end is charged, and what is left.
+
+`queue.py` sends a visitor's terms along with each push, where the broker reserves the expected seconds or refuses, and
+whether to charge along with each end, where it settles, in the script that ends the task. Seconds are those that a
+worker held a GPU for the task, from its claim to its end.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, assert_never
+
+import msgpack
+
+from spaces.errors import IllegalDuration, QuotaExceeded
+from spaces.farm.events import Cancelled, Crashed, End, Expired, Failed, Lost, Succeeded, TimedOut
+from spaces.farm.queue.keys import Keys
+from spaces.farm.queue.scripts import Scripts
+from spaces.farm.queue.tiers import QuotaRules
+from spaces.farm.task import Size, Task
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+#: Seconds charged for each second that a task of a size holds its GPU, as on ZeroGPU.
+RATES = {Size.LARGE: 1.0, Size.XLARGE: 2.0}
+
+#: How a child ends that was killed for lack of memory, or went down with the farm's own processes.
+_NOT_ITS_FAULT = ("was killed by SIGKILL", "died together with its zygote", "could not be made")
+_NO_MEMORY = ("OutOfMemoryError", "MemoryError")
+
+
+def terms(rules: QuotaRules, task: Task) -> bytes:
+    """What `push.lua` must know to admit a task; empty if it counts for nobody. -1 is no limit."""
+    if not rules.enabled or not task.visitor:
+        return b""
+    tier = rules.tier(task.visitor)
+    packed: bytes = msgpack.packb(
+        {
+            "visitor": task.visitor,
+            "asked": task.time_limit,
+            "longest": -1 if tier.longest is None else tier.longest,
+            "daily": -1 if tier.daily is None else tier.daily,
+            "parallel": -1 if tier.parallel is None else tier.parallel,
+            "rate": RATES[Size(task.size)],
+            "half_life": rules.half_life,
+            "weight": rules.usage_weight,
+        }
+    )
+    return packed
+
+
+def exceeded(rules: QuotaRules, task: Task, kind: str, facts: Sequence[str]) -> QuotaExceeded:
+    """The error for a task that was not admitted, in ZeroGPU's words, from what `over_quota` in `quota.lua` said."""
+    tier = rules.tier(task.visitor).name
+    requested, allowed, wait = map(float, facts)
+    vs = f"({math.ceil(requested)}s requested vs. {math.floor(allowed)}s left)"
+    too_long = f"The requested GPU duration ({math.ceil(requested)}s) is larger than the maximum allowed"
+    match kind:
+        case "longest":
+            return IllegalDuration(f"{too_long} ({math.floor(allowed)}s)")
+        case "daily":
+            return IllegalDuration(f"{too_long} ({math.floor(allowed)}s a day)")
+        case "used":
+            return QuotaExceeded(f"You have exceeded your {tier} ZeroGPU quota {vs}. Try again in {clock(wait)}.")
+        case "reserved":
+            return QuotaExceeded(
+                f"You have exceeded your {tier} ZeroGPU quota {vs}: the rest is allocated to tasks of yours that wait "
+                "or run. Try again once some of those tasks have completed."
+            )
+        case "parallel":
+            return QuotaExceeded(
+                f"You have too many ZeroGPU tasks: {math.floor(allowed)} of yours wait or run, as many as your {tier} "
+                "quota allows. Try again once one of those tasks has completed."
+            )
+        case _:
+            raise ValueError(f"task {task.id} was refused for a reason of another version: {kind!r}")
+
+
+def is_charged(end: End) -> bool:
+    """Whether a visitor pays for what the task held: not for the farm's failures, nor for lack of memory.
+
+    A worker's own failures have no traceback, which what a function raised always has.
+    """
+    match end:
+        case Succeeded() | TimedOut() | Cancelled():
+            return True
+        case Failed(type_name, traceback=traceback):
+            return bool(traceback) and not type_name.endswith(_NO_MEMORY)
+        case Crashed(reason):
+            return not reason.startswith(_NOT_ITS_FAULT)
+        case Expired() | Lost():
+            return False
+        case _:
+            assert_never(end)
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What a visitor has, at one moment. Seconds are those of a GPU; None is no limit."""
+
+    tier: str
+    limit: float | None  #: seconds a day
+    used: float  #: seconds of the day that runs
+    left: float | None  #: seconds that a task may still take: neither used nor reserved by tasks that wait or run
+    resets_in: float  #: seconds until the day ends and nothing is used; 0 if none runs
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A visitor, as operators see them."""
+
+    visitor: str
+    quota: Quota
+    reserved: float  #: seconds that tasks which wait or run are expected to take
+    tasks: int  #: that wait or run
+    usage: float  #: seconds that count in the rank
+
+
+class Ledger:
+    """Reads what visitors have used. Raises redis's errors where the broker does not answer."""
+
+    def __init__(self, redis: Redis, keys: Keys, scripts: Scripts, rules: QuotaRules) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._scripts = scripts
+        self._rules = rules
+
+    def standing(self, visitor: str) -> Standing:
+        """One visitor now, also one who was never here."""
+        reply = self._scripts.run("quota_read", self._keys.usage(visitor), visitor, self._rules.half_life)
+        used, resets_in, reserved, tasks, usage = map(float, reply)
+        tier = self._rules.tier(visitor)
+        left = None if tier.daily is None else max(0.0, tier.daily - used - reserved)
+        return Standing(visitor, Quota(tier.name, tier.daily, used, left, resets_in), reserved, int(tasks), usage)
+
+    def all(self) -> list[Standing]:
+        """Every visitor that the broker remembers, whoever used most first."""
+        prefix = len(self._keys.usage(""))
+        names = {key.decode()[prefix:] for key in self._redis.scan_iter(match=self._keys.usage("*"), count=1000)}
+        return sorted(map(self.standing, names), key=lambda each: (-each.quota.used, each.visitor))
+
+
+def clock(seconds: float) -> str:
+    """H:MM:SS, rounded up: at that time there really is more."""
+    minutes, rest = divmod(math.ceil(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"

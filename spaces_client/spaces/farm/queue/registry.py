@@ -1,0 +1,168 @@
+"""The Spaces that a farm knows, kept in its broker, so that a worker that never saw a Space can make its zygote."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from redis.client import PubSub
+
+from spaces.errors import RefusedError
+from spaces.farm import wire
+from spaces.farm.queue.keys import Keys
+from spaces.farm.task import FunctionName
+from spaces.functions.replay import ImportCall
+from spaces.source import Source
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+#: Seconds that a Space is remembered after its web process was last seen.
+LIFETIME = 7 * 24 * 3600
+
+#: Above this a Space's files do not travel through the broker.
+ARCHIVE_LIMIT_BYTES = 64 * 1024 * 1024
+
+
+@wire.message
+@dataclass(frozen=True, slots=True)
+class FunctionRecord:
+    """A decorated function, for callers that hold no copy of the Space."""
+
+    name: FunctionName
+    duration: float | None  #: None: worked out from the arguments, by the Space itself
+    size: str
+    yields: bool
+
+
+@wire.message
+@dataclass(frozen=True, slots=True)
+class SpaceRecord:
+    """What a worker must know to make a Space's zygote."""
+
+    name: str
+    revision: str
+    app_file: str  #: absolute path on the host that serves the Space
+    root: str  #: the Space's folder, likewise
+    alone: bool  #: the script is the whole Space
+    host: str
+    python: str  #: the interpreter that runs the Space
+    isolated: bool  #: that interpreter is of an environment made for the Space
+    functions: tuple[FunctionRecord, ...]
+    calls: tuple[ImportCall, ...] = ()  #: what came of the calls that the script made before its launch
+    client: str = ""  #: the web process that serves it; empty where somebody else has registered it
+
+    @property
+    def digest(self) -> str:
+        """Of the Space's files."""
+        return self.revision.partition(".")[0]
+
+    @property
+    def source(self) -> Source:
+        """The Space's files, where this host has them at the same path."""
+        return Source(Path(self.app_file), self.alone, Path(self.root))
+
+    def function(self, name: str) -> FunctionRecord:
+        """The function of this name. Raises RefusedError, naming those that there are."""
+        for each in self.functions:
+            if name in (str(each.name), each.name.qualname):
+                return each
+        known = ", ".join(sorted(str(each.name) for each in self.functions)) or "none"
+        raise RefusedError(f"Space {self.name!r} has no function {name!r}; its GPU functions are: {known}")
+
+
+class Registry:
+    """Reads and writes the records of Spaces."""
+
+    def __init__(self, redis: Redis, keys: Keys | None = None) -> None:
+        self._redis = redis
+        self._keys = keys or Keys()
+
+    def register(self, record: SpaceRecord, archive: bytes | None) -> None:
+        """Make a Space known for LIFETIME seconds, as its latest revision. `archive`: its files, if they may travel."""
+        packed = wire.pack(record)
+        with self._redis.pipeline() as pipe:
+            pipe.set(self._keys.space(record.name), packed, ex=LIFETIME)
+            pipe.set(self._keys.revision(record.name, record.revision), packed, ex=LIFETIME)
+            if archive is not None:
+                pipe.set(self._keys.archive(record.digest), archive, ex=LIFETIME)
+            pipe.sadd(self._keys.spaces(), record.name)
+            pipe.publish(self._keys.registrations(), record.name)
+            pipe.execute()
+
+    @contextmanager
+    def announcements(self) -> Iterator[Announcements]:
+        """Hear of every Space that registers from now on."""
+        with PubSub(self._redis.connection_pool, ignore_subscribe_messages=True) as subscription:
+            subscription.subscribe(self._keys.registrations())
+            yield Announcements(subscription)
+
+    def find(self, name: str, revision: str = "") -> SpaceRecord:
+        """A Space's record, the latest or that of one revision. Raises RefusedError for a Space that is not served."""
+        key = self._keys.revision(name, revision) if revision else self._keys.space(name)
+        packed = self._redis.get(key)
+        if packed is None:
+            known = ", ".join(sorted(record.name for record in self.all())) or "none"
+            raise RefusedError(f"the farm knows no Space {name!r}; it serves: {known}")
+        return _record(packed)
+
+    def archive(self, record: SpaceRecord) -> bytes | None:
+        """A Space's files, if they travel."""
+        return self._redis.get(self._keys.archive(record.digest))  # type: ignore[return-value] # the client is synchronous
+
+    def all(self) -> list[SpaceRecord]:
+        """The latest record of every Space; names whose record has expired are forgotten."""
+        names = sorted(name.decode() for name in cast(set[bytes], self._redis.smembers(self._keys.spaces())))
+        found = {name: self._redis.get(self._keys.space(name)) for name in names}
+        gone = [name for name, packed in found.items() if packed is None]
+        if gone:
+            self._redis.srem(self._keys.spaces(), *gone)
+        return [_record(packed) for packed in found.values() if packed is not None]
+
+
+class Announcements:
+    """The names of Spaces as they register."""
+
+    def __init__(self, subscription: PubSub) -> None:
+        self._subscription = subscription
+
+    def next(self, timeout: float) -> str | None:
+        """The next name, or None after `timeout` seconds without one."""
+        message = self._subscription.get_message(timeout=timeout)
+        return None if message is None else bytes(message["data"]).decode()
+
+
+def record_of(
+    name: str,
+    source: Source,
+    digest: str,
+    host: str,
+    functions: Iterable[FunctionRecord],
+    calls: tuple[ImportCall, ...] = (),
+    client: str = "",
+) -> SpaceRecord:
+    """The record of a Space that this process serves. Each call before the launch makes another revision."""
+    return SpaceRecord(
+        name=name,
+        revision=f"{digest}.{len(calls)}" if calls else digest,
+        app_file=str(source.app_file.resolve()),
+        root=str(source.root.resolve()),
+        alone=source.alone,
+        host=host,
+        python=sys.executable,
+        isolated=(Path(sys.prefix) / "notes.json").is_file(),
+        functions=tuple(functions),
+        calls=calls,
+        client=client,
+    )
+
+
+def _record(packed: object) -> SpaceRecord:
+    record = wire.unpack(packed)  # type: ignore[arg-type] # bytes: decode_responses is off
+    if not isinstance(record, SpaceRecord):
+        raise ValueError(f"a record of a Space was expected, got {type(record).__name__}")
+    return record

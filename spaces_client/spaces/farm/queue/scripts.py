@@ -1,0 +1,70 @@
+"""Loads the Lua scripts: each is its own file in `lua/`, below the lifetimes and what the scripts share."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from redis import ConnectionError as BrokerGone
+from redis import Redis
+from redis import TimeoutError as BrokerSilent
+from redis.commands.core import Script
+from redis.exceptions import NoScriptError
+
+from spaces.farm.queue.keys import CONSTANTS_IN_LUA, Keys
+
+#: What a command raises when the broker is away. It may or may not have been executed.
+AWAY = (BrokerGone, BrokerSilent)
+
+
+#: What every script may use, in this order.
+_SHARED = ("quota", "lib")
+
+
+#: Where a definition, or a comment above one, begins.
+_BOUNDARY = re.compile(r"\n(?=local |--)")
+
+#: What a definition defines; the constants are a few, the functions one each.
+_DEFINED = re.compile(r"local (?:function )?([\w, ]+)")
+
+
+@cache
+def source(name: str, keys: Keys) -> str:
+    """The text of a script below as much of what is shared as it uses, for a call makes it all anew."""
+    folder = files("spaces.farm.queue") / "lua"
+    shared = [CONSTANTS_IN_LUA, *((folder / f"{part}.lua").read_text() for part in _SHARED)]
+    text = (folder / f"{name}.lua").read_text()
+    for definition in reversed(_BOUNDARY.split("\n".join(shared))):
+        if _is_used(definition, text):
+            text = f"{definition}\n{text}"
+    return keys.in_lua(text)
+
+
+def _is_used(definition: str, text: str) -> bool:
+    defined = _DEFINED.match(definition)
+    return defined is not None and any(re.search(rf"\b{name.strip()}\b", text) for name in defined[1].split(","))
+
+
+class Scripts:
+    """The scripts on one connection, called by their digest; a broker that does not know one is told it first."""
+
+    def __init__(self, redis: Redis, keys: Keys) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._known: dict[str, Script] = {}
+
+    def get(self, name: str) -> Script:
+        """A script by the name of its file."""
+        if name not in self._known:
+            self._known[name] = self._redis.register_script(source(name, self._keys))
+        return self._known[name]
+
+    def run(self, name: str, key: str, *arguments: str | bytes | int | float) -> Any:
+        """Run a script in the slot of `key`. Any: what a script returns stands above it in its file."""
+        script = self.get(name)
+        try:
+            return self._redis.evalsha(script.sha, 1, key, *arguments)
+        except NoScriptError:
+            return script(keys=[key], args=arguments)

@@ -1,0 +1,138 @@
+"""What the operator of a farm decides, in one readable file: `farm.toml` in the state directory, or `$ZEROFARM_CONFIG`.
+
+    [rank]
+    weight = 120          # see docs/ranking.md
+
+    [limits]
+    space_queue = 1000
+    longest_wait = 3600
+
+    [quota]
+    enabled = true        # with [tiers.NAME] and [visitors]: see docs/quotas.md
+
+What is left out has its default. Every process of a farm, on every host, must be given the same file.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from spaces.errors import SpacesError
+from spaces.farm.queue import tiers
+from spaces.farm.queue.rules import Rules
+from spaces.farm.queue.tiers import QuotaRules
+
+#: Names the file for this process and those that it starts.
+VARIABLE = "ZEROFARM_CONFIG"
+
+#: Its name in a state directory.
+FILE = "farm.toml"
+
+T = TypeVar("T")
+
+
+class SettingsFault(SpacesError, ValueError):
+    """The file cannot be used. The message names it, the key, the value, and what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """What a key may be."""
+
+    least: float
+    whole: bool = False
+
+    def __str__(self) -> str:
+        return f"{'a whole number' if self.whole else 'a number'} of at least {self.least:g}"
+
+    def allows(self, value: object) -> bool:
+        """Whether a value may stand there; TOML's `inf` is a number too."""
+        if isinstance(value, bool) or not isinstance(value, int if self.whole else int | float):
+            return False
+        return value >= self.least
+
+
+RANK = {
+    "weight": Number(0.0),
+    "doubt": Number(0.0),
+    "memory": Number(1, whole=True),
+    "floor": Number(0.0),
+    "cap": Number(0.0),
+}
+LIMITS = {
+    "space_queue": Number(1),
+    "farm_queue": Number(1),
+    "longest_wait": Number(1.0),
+    "payload_bytes": Number(1024),
+}
+
+_TABLES = ("rank", "limits", *tiers.TABLES)
+
+
+def read(path: Path) -> Rules:
+    """The rules of a farm with this file. Raises SettingsFault."""
+    try:
+        found = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsFault(f"{path} cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsFault(f"{path} is not TOML: {error}") from None
+    _refuse_others(str(path), found, _TABLES)
+    rules = Rules()
+    rank = filled(path, "rank", found, rules.rank, RANK)
+    if rank.floor > rank.cap:
+        raise SettingsFault(f"{path}: [rank] floor must be at most cap, got {rank.floor:g} and {rank.cap:g}")
+    limits = filled(path, "limits", found, rules.limits, LIMITS)
+    return replace(rules, rank=rank, limits=limits, quota=_quota(path, found))
+
+
+def filled(path: Path, name: str, found: Mapping[str, Any], defaults: T, allowed: Mapping[str, Number]) -> T:
+    """A dataclass with what a table of the file says. Any: whatever TOML has. Raises SettingsFault."""
+    table = found.get(name, {})
+    if not isinstance(table, dict):
+        raise SettingsFault(f"{path}: {name} must be a table, [{name}], got {table!r}")
+    _refuse_others(f"{path}: [{name}]", table, allowed)
+    for key, value in table.items():
+        if not allowed[key].allows(value):
+            raise SettingsFault(f"{path}: [{name}] {key} must be {allowed[key]}, got {value!r}")
+    return replace(defaults, **table)  # type: ignore[type-var] # a dataclass
+
+
+def _quota(path: Path, found: Mapping[str, Any]) -> QuotaRules:  # Any: whatever TOML has
+    try:
+        return QuotaRules.from_tables(found)
+    except ValueError as error:
+        raise SettingsFault(f"{path}: {error}") from None
+
+
+def current() -> Rules:
+    """The rules that this process was started with. Raises SettingsFault."""
+    return _of_file(os.environ.get(VARIABLE, ""))
+
+
+def share(state_dir: Path) -> None:
+    """Let this process, and those that it starts, use the file of a state directory, if there is one.
+
+    A file that `$ZEROFARM_CONFIG` names already goes before. Raises SettingsFault for a file that cannot be used.
+    """
+    path = state_dir / FILE
+    if not os.environ.get(VARIABLE) and path.exists():
+        os.environ[VARIABLE] = str(path.absolute())
+    current()
+
+
+@cache
+def _of_file(path: str) -> Rules:
+    return read(Path(path)) if path else Rules()
+
+
+def _refuse_others(where: str, found: Mapping[str, Any], known: Mapping[str, Any] | tuple[str, ...]) -> None:
+    for key in found:
+        if key not in known:
+            raise SettingsFault(f"{where} has an unknown {key!r}; it may have {', '.join(known)}")

@@ -1,0 +1,227 @@
+"""How a farm is doing, in one look: its workers, queues, Spaces and tasks. Read by `zerofarm status` and the home page.
+
+The arguments of tasks are left out: whoever may open the home page need not know what others ask for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, cast
+
+from spaces.farm.pages import Page, Pages
+from spaces.farm.queue.registry import Registry, SpaceRecord
+from spaces.farm.task import Size, State
+
+if TYPE_CHECKING:
+    from spaces.farm.queue.queue import Queue
+
+#: Waiting tasks that are named, of each size: the next ones.
+HEAD = 20
+
+#: Ended tasks that are named, and keys that are looked at to find them, so that a full broker does not slow the look.
+LATEST = 20
+SCANNED = 5_000
+
+_FIELDS = ("state", "label", "space", "worker", "enqueued_at", "started_at", "ended_at", "time_limit")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """A live worker."""
+
+    name: str
+    host: str
+    pid: int
+    device: str
+    sizes: tuple[str, ...]
+    memory_bytes: int
+    held_bytes: int  #: of it, by children: of one that runs a task, what it held before
+    busy: tuple[str, ...]  #: labels of the tasks that it runs
+    warm: tuple[str, ...]  #: Spaces whose children wait for the next task
+    done: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueueStatus:
+    """The queue of one size."""
+
+    size: str
+    waiting: int
+    expected_wait: float | None  #: seconds until all that waits has begun; None while no live worker serves the size
+
+
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """Tasks that one limit has refused, or ended, in the last weeks."""
+
+    limit: str  #: as in `farm.toml`; `size`: no live worker served it
+    tasks: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceStatus:
+    """A Space that the farm knows or starts."""
+
+    name: str
+    functions: tuple[str, ...]
+    waiting: int
+    running: int
+    page: Page | None  #: None where another starter serves it
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStatus:
+    """One task. Times are the broker's, in seconds since the epoch."""
+
+    id: str
+    label: str
+    space: str
+    state: str
+    worker: str
+    position: int | None
+    enqueued_at: float
+    started_at: float | None
+    ended_at: float | None
+    time_limit: float
+
+    @property
+    def changed_at(self) -> float:
+        """When it came into its state."""
+        return self.ended_at or self.started_at or self.enqueued_at
+
+
+@dataclass(frozen=True, slots=True)
+class FarmStatus:
+    """The farm at one moment."""
+
+    now: float  #: the broker's time
+    home: str
+    flower: str
+    workers: tuple[WorkerStatus, ...]
+    queues: tuple[QueueStatus, ...]
+    refusals: tuple[Refusals, ...]  #: those that there were
+    spaces: tuple[SpaceStatus, ...]
+    tasks: tuple[TaskStatus, ...]  #: running, then waiting in order, then ended, the latest first
+
+
+class StatusReader:
+    """Reads the status of a farm over one connection. Raises redis's errors where the broker does not answer."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+        self._redis = queue.redis
+        self._keys = queue.keys
+        self._registry = Registry(queue.redis, queue.keys)
+
+    def read(self, pages: Pages) -> FarmStatus:
+        """The farm now."""
+        running = self._tasks(self._running_ids())
+        records = {record.name: record for record in self._registry.all()}
+        return FarmStatus(
+            now=self._now(),
+            home=pages.home,
+            flower=pages.flower,
+            workers=tuple(_worker(info) for info in self._queue.leases.workers().values() if info),
+            queues=tuple(self._queues()),
+            refusals=tuple(Refusals(limit, tasks) for limit, tasks in self._queue.refused().items()),
+            spaces=tuple(self._spaces(records, pages, running)),
+            tasks=(*running, *self._next(), *self._latest()),
+        )
+
+    def task_ids(self, beginning: str) -> list[str]:
+        """The ids of the tasks that begin so."""
+        if not re.fullmatch(r"[0-9a-f]+", beginning):
+            return []
+        prefix = len(self._keys.task(""))
+        found = self._redis.scan_iter(match=self._keys.task(f"{beginning}*"), count=1000)
+        return sorted(key.decode()[prefix:] for key in found)
+
+    def _now(self) -> float:
+        seconds, microseconds = self._redis.time()
+        return seconds + microseconds / 1e6
+
+    def _queues(self) -> Iterator[QueueStatus]:
+        forecast = self._queue.outlook.forecast()
+        for size in Size:
+            depth = self._queue.depth(size)
+            yield QueueStatus(size, depth, forecast.of(size).wait(depth))
+
+    def _spaces(
+        self, records: dict[str, SpaceRecord], pages: Pages, running: Sequence[TaskStatus]
+    ) -> Iterator[SpaceStatus]:
+        busy = Counter(task.space for task in running)
+        for name in sorted(records.keys() | pages.spaces.keys()):
+            functions = records[name].functions if name in records else ()
+            yield SpaceStatus(
+                name=name,
+                functions=tuple(str(function.name) for function in functions),
+                waiting=self._queue.waiting(name),
+                running=busy[name],
+                page=pages.spaces.get(name),
+            )
+
+    def _running_ids(self) -> list[str]:
+        workers = cast(list[bytes], self._redis.zrange(self._keys.workers(), 0, -1))
+        held = (cast(set[bytes], self._redis.smembers(self._keys.held(worker.decode()))) for worker in workers)
+        return sorted(task.decode() for tasks in held for task in tasks)
+
+    def _next(self) -> list[TaskStatus]:
+        heads = (cast(list[bytes], self._redis.zrange(self._keys.queue(size), 0, HEAD - 1)) for size in Size)
+        return [
+            task for head in heads for task in self._tasks([name.decode() for name in head]) if task.state == "queued"
+        ]
+
+    def _latest(self) -> list[TaskStatus]:
+        prefix = len(self._keys.task(""))
+        found = self._redis.scan_iter(match=self._keys.task("*"), count=1000)
+        ids = [key.decode()[prefix:] for key in islice(found, SCANNED)]
+        ended = [task for task in self._tasks(ids) if State(task.state).final]
+        return sorted(ended, key=lambda task: -task.changed_at)[:LATEST]
+
+    def _tasks(self, ids: Sequence[str]) -> list[TaskStatus]:
+        with self._redis.pipeline(transaction=False) as pipe:
+            for task in ids:
+                pipe.hmget(self._keys.task(task), *_FIELDS)
+            found = cast(list[list[bytes | None]], pipe.execute())
+        return [
+            _task(task, place, values) for place, (task, values) in enumerate(zip(ids, found, strict=True)) if values[0]
+        ]
+
+
+def _worker(info: dict[str, Any]) -> WorkerStatus:  # Any: what a worker tells of itself
+    return WorkerStatus(
+        name=info["node"],
+        host=info["host"],
+        pid=info["pid"],
+        device=info["device"],
+        sizes=tuple(info["sizes"]),
+        memory_bytes=info["memory_bytes"],
+        held_bytes=info["held_bytes"],
+        busy=tuple(info["busy"]),
+        warm=tuple(info["warm"]),
+        done=info["done"],
+    )
+
+
+def _task(task_id: str, place: int, values: Iterable[bytes | None]) -> TaskStatus:
+    state, label, space, worker, enqueued_at, started_at, ended_at, time_limit = values
+    return TaskStatus(
+        id=task_id,
+        label=_text(label),
+        space=_text(space),
+        state=_text(state),
+        worker=_text(worker).split(":")[0],
+        position=place if state == b"queued" else None,
+        enqueued_at=float(enqueued_at or 0),
+        started_at=float(started_at) if started_at else None,
+        ended_at=float(ended_at) if ended_at else None,
+        time_limit=float(time_limit or 0),
+    )
+
+
+def _text(value: bytes | None) -> str:
+    return (value or b"").decode()

@@ -1,0 +1,85 @@
+"""Writes what a task says, for the worker. Brings events to the broker through its outages, each once, in order.
+
+The reader of a stream gives credit for what it consumed. A writer whose reader lags by WINDOW yields waits for credit
+before it writes the next, so that a generator never runs far ahead of the visitor who watches it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+
+from spaces.farm.events import End, Event, Yielded
+from spaces.farm.queue.keys import YIELDS_PER_CREDIT
+from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.scripts import AWAY
+from spaces.farm.task import Lease
+
+logger = logging.getLogger(__name__)
+
+#: Yields that a reader may lag behind before its writer waits.
+WINDOW = 4 * YIELDS_PER_CREDIT
+
+#: Longest single wait for credit; between two of them the writer looks whether it was stopped or lost its lease.
+SLICE = 1.0
+
+#: Seconds between two tries to reach a broker that is away.
+RETRY_INTERVAL = 0.2
+
+
+class EventWriter:
+    """The pen of one lease. `write` and `end` are called by one thread, `stop` by any."""
+
+    def __init__(self, queue: Queue, lease: Lease) -> None:
+        self._queue = queue
+        self._lease = lease
+        self._batch = 0
+        self._outstanding = 0
+        self._stopped = threading.Event()
+
+    def write(self, events: Sequence[Event]) -> None:
+        """Append events; waits while the reader lags too far behind. Once stopped, writes nothing. Raises LeaseLost."""
+        self._batch += 1
+        self._append(events, self._batch)
+        self._outstanding += sum(isinstance(event, Yielded) for event in events)
+        while self._outstanding >= WINDOW and not self._stopped.is_set():
+            self._wait_for_credit()
+
+    def end(self, end: End) -> bool:
+        """End the task, stopped or not, through outages; False if its lease was lost."""
+        while True:
+            try:
+                return self._queue.end(self._lease, end)
+            except AWAY as error:
+                self._bear(error)
+
+    def stop(self) -> None:
+        """Make `write` return, also one that waits."""
+        self._stopped.set()
+
+    def _append(self, events: Sequence[Event], batch: int = 0) -> None:
+        while not self._stopped.is_set():
+            try:
+                tokens = self._queue.append(self._lease, events, batch)
+            except AWAY as error:
+                self._bear(error)
+            else:
+                self._credit(tokens)
+                return
+
+    def _wait_for_credit(self) -> None:
+        try:
+            if self._queue.redis.blpop([self._queue.keys.credit(self._lease.task.id)], SLICE):
+                self._credit(1)
+            else:
+                self._append([])  # writes nothing, but raises LeaseLost
+        except AWAY as error:
+            self._bear(error)
+
+    def _credit(self, tokens: int) -> None:
+        self._outstanding = max(0, self._outstanding - tokens * YIELDS_PER_CREDIT)
+
+    def _bear(self, error: Exception) -> None:
+        logger.debug("the broker is away while task %s writes: %s", self._lease.task.id, error)
+        self._stopped.wait(RETRY_INTERVAL)

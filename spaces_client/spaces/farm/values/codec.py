@@ -1,0 +1,248 @@
+"""Values as bytes and back: the arguments and results of GPU functions, and all that a Space sends about them.
+
+Plain data, arrays, images and tensors travel by an explicit table (`extensions`), objects at module level by name
+(`references`), everything else as a pickle that is signed with the Space's key: bytes from the broker can never run
+code by themselves. On the wire a value is msgpack; what has a type of its own is a list that starts with its kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from inspect import Signature
+from typing import Any, cast
+
+import msgpack
+
+from spaces.errors import EncodingError
+from spaces.farm.values import explain, pickling, signing
+from spaces.farm.values.extensions import Extension, Kind, extension_of, read
+from spaces.farm.values.raw_bytes import SHORT_BYTES, Raw
+from spaces.farm.values.references import Reference, References
+
+#: Lists in lists deeper than this go by pickle, which does not use Python's own stack.
+DEEPEST = 100
+
+_ATOMS = frozenset({type(None), bool, int, float, str})
+_MARKS = {kind: msgpack.ExtType(kind.value, b"") for kind in Kind}
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A value as bytes: a message, and the buffers that it refers to by number.
+
+    The buffers may be views of the value itself: use them before it changes.
+    """
+
+    body: bytes | memoryview
+    buffers: tuple[bytes | memoryview, ...] = ()
+
+    @property
+    def size_bytes(self) -> int:
+        """All of it."""
+        return len(self.body) + sum(len(buffer) for buffer in self.buffers)
+
+
+class Codec:
+    """Encodes and decodes the values of one Space.
+
+    Without a key only the table is available: what would need a pickle is refused on both sides. Without references no
+    object goes by name. Sharing is kept inside a pickle, not between plain lists and dicts: each is a copy, as in JSON.
+
+        codec = Codec(derive_space_key(farm_key, "digits"), References(space_modules(folder)))
+        encoded = codec.encode({"image": image, "steps": 20})
+        codec.decode(encoded.body, encoded.buffers)
+    """
+
+    def __init__(self, key: bytes = b"", references: References | None = None) -> None:
+        self._key = key
+        self._references = references or References(list)
+
+    def freeze_references(self) -> None:
+        """From now on only objects that live at module level now go by name."""
+        self._references.freeze()
+
+    def encode(self, value: object) -> Encoded:
+        """Turn a value into bytes. Raises EncodingError for what cannot travel."""
+        try:
+            return self._encode(value, whole=False)
+        except _Knotted:
+            return self._encode(value, whole=True)
+
+    def decode(
+        self, body: bytes | memoryview, buffers: Sequence[bytes | memoryview] = ()
+    ) -> Any:  # any: what was encoded
+        """Turn bytes into the value. Arrays over writable buffers use them, others get memory of their own.
+
+        Raises EncodingError for bytes that are malformed, pickles that the Space's key did not sign, and objects that
+        this process does not have.
+        """
+        try:
+            return msgpack.unpackb(
+                body,
+                ext_hook=_kind,
+                list_hook=_Decoding(self._key, self._references, buffers).read,
+                strict_map_key=False,
+                unicode_errors="surrogatepass",
+            )
+        except EncodingError:
+            raise
+        except Exception as error:  # bytes from the network reach numpy, torch, PIL and classes of the Space
+            raise EncodingError(f"a message cannot be read: {type(error).__name__}: {error}") from error
+
+    def encode_call(
+        self,
+        label: str,
+        signature: Signature | None,
+        args: Sequence[object],
+        kwargs: Mapping[str, object],
+        *more: object,
+    ) -> Encoded:
+        """Encode `(args, kwargs, *more)`. Raises EncodingError, which names the argument of `label` that cannot go."""
+        call = (tuple(args), dict(kwargs))
+        try:
+            return self.encode((*call, *more))
+        except EncodingError as error:
+            named = explain.refused_argument(label, signature, call, error, self._refusal)
+            raise EncodingError(named) from error
+
+    def encode_result(self, label: str, value: object, verb: str = "returned") -> Encoded:
+        """Encode what the function `label` returned or yielded. Raises EncodingError, which says why it cannot go."""
+        try:
+            return self.encode(value)
+        except EncodingError as error:
+            raise EncodingError(explain.refused_result(label, verb, value, error, self._refusal)) from error
+
+    def _refusal(self, value: object) -> EncodingError | None:
+        try:
+            self.encode(value)
+        except EncodingError as error:
+            return error
+        return None
+
+    def _encode(self, value: object, *, whole: bool) -> Encoded:
+        encoding = _Encoding(self._key, self._references)
+        tree = encoding.pickled(value) if whole else encoding.plain(value)
+        try:
+            body = msgpack.packb(tree, default=encoding.plain, unicode_errors="surrogatepass")
+        except ValueError as error:
+            raise EncodingError(
+                f"{pickling.a(pickling.name_of(value))} is too large for one message: {error}"
+            ) from error
+        return Encoded(body, tuple(encoding.buffers))
+
+
+class _Knotted(Exception):
+    """A value that contains itself, or is nested deeper than `DEEPEST`."""
+
+
+class _Encoding:
+    """One value on its way out."""
+
+    def __init__(self, key: bytes, references: References) -> None:
+        self.buffers: list[bytes | memoryview] = []
+        self._key = key
+        self._find = references.finder()
+        self._open: set[int] = set()
+
+    def plain(self, value: object) -> object:
+        """What msgpack can write in place of `value`."""
+        if _is_native(value):
+            return value
+        if id(value) in self._open or len(self._open) > DEEPEST:
+            raise _Knotted
+        self._open.add(id(value))
+        try:
+            return self._inside(value)
+        finally:
+            self._open.remove(id(value))
+
+    def pickled(self, value: object) -> list[object]:
+        """A signed pickle."""
+        if not self._key:
+            raise pickling.Unsendable(
+                pickling.a(pickling.name_of(value)),
+                "it needs the Space's key",
+                "Send plain data, arrays, images or files instead",
+            )
+        pickle, buffers = pickling.dump(value, self._find)
+        signature = signing.sign(self._key, pickle, buffers)
+        parts = [self._raw(part) for part in (memoryview(pickle), *buffers)]
+        return [_MARKS[Kind.PICKLE], signature, *parts]
+
+    def _inside(self, value: object) -> object:
+        match value:
+            case Raw(view=view):
+                return self._raw(view)
+            case list() if type(value) is list:
+                return value if _ATOMS.issuperset(map(type, value)) else [self.plain(item) for item in value]
+            case dict() if type(value) is dict and _ATOMS.issuperset(map(type, value)):
+                return {key: self.plain(item) for key, item in list(value.items())}
+        cls: type = type(value)
+        extension = extension_of(cls)
+        fields = _fields(extension, value) if extension else None
+        if extension is None or fields is None:
+            return self._by_name(value) or self.pickled(value)
+        return [_MARKS[extension.kind], *map(self.plain, fields)]
+
+    def _by_name(self, value: object) -> list[object] | None:
+        reference = self._find(value)
+        if reference is None:
+            return None
+        steps = [list(step) for step in reference.steps]
+        return [_MARKS[Kind.REFERENCE], reference.module, reference.name, steps, reference.type_name]
+
+    def _raw(self, view: memoryview) -> object:
+        if view.nbytes <= SHORT_BYTES:
+            return bytes(view)
+        self.buffers.append(view)
+        return [_MARKS[Kind.BUFFER], len(self.buffers) - 1]
+
+
+class _Decoding:
+    """One value on its way in."""
+
+    def __init__(self, key: bytes, references: References, buffers: Sequence[bytes | memoryview]) -> None:
+        self._key = key
+        self._references = references
+        self._buffers = buffers
+
+    def read(self, items: list[Any]) -> Any:  # any: checked by the readers
+        """A list, or the value that a typed list stands for."""
+        if not items or type(items[0]) is not Kind:
+            return items
+        match items:
+            case [Kind.BUFFER, int(number)] if number >= 0:
+                return self._buffers[number]
+            case [Kind.PICKLE, signature, pickle, *buffers]:
+                return self._unpickled(signature, bytes(pickle), buffers)
+            case [Kind.REFERENCE, str(module), str(name), list(steps), str(type_name)]:
+                return self._references.resolve(Reference(module, name, tuple(map(tuple, steps)), type_name))
+        return read(*items)
+
+    def _unpickled(self, signature: bytes, pickle: bytes, buffers: list[bytes | memoryview]) -> object:
+        if not self._key:
+            raise EncodingError("a message holds a pickle, and this process has no key to check its signature")
+        if not signing.verify(self._key, signature, pickle, buffers):
+            raise EncodingError("a message holds a pickle that was not signed with this Space's key; it was not opened")
+        return pickling.load(pickle, buffers, self._references.resolve)
+
+
+def _fields(extension: Extension, value: object) -> list[Any] | None:  # any: whatever the codec can write
+    try:
+        return extension.write(value)
+    except Exception as error:  # a file that was cut off, a GPU that failed: what PIL and torch raise is no fixed set
+        raise pickling.Unsendable(pickling.a(pickling.name_of(value)), str(error) or type(error).__name__) from error
+
+
+def _kind(code: int, _data: bytes) -> Kind:
+    return Kind(code)
+
+
+def _is_native(value: object) -> bool:
+    cls = type(value)
+    if cls is int:
+        return -(2**63) <= cast("int", value) < 2**64
+    if cls is bytes:
+        return len(cast("bytes", value)) <= SHORT_BYTES
+    return cls in _ATOMS

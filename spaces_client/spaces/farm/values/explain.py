@@ -1,0 +1,151 @@
+"""Sentences about values that cannot travel: which argument it is, and what inside it is to blame."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import io
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from types import AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType, MethodType, ModuleType
+
+from spaces.errors import EncodingError
+from spaces.farm.values.pickling import Unsendable, a, name_of
+
+#: A search for the culprit ends here; what it has found by then is named.
+DEEPEST = 12
+PATIENCE = 1.0
+
+Refusal = Callable[[object], EncodingError | None]
+
+_KNOWN: tuple[tuple[str, tuple[type, ...]], ...] = (
+    ("a lock", (type(threading.Lock()), type(threading.RLock()), threading.Condition, threading.Event)),
+    ("a thread", (threading.Thread,)),
+    ("a generator", (GeneratorType, AsyncGeneratorType)),
+    ("a coroutine", (CoroutineType,)),
+    ("an open file", (io.IOBase,)),
+    ("a socket", (socket.socket,)),
+    ("a module", (ModuleType,)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Culprit:
+    """The innermost value that cannot travel."""
+
+    value: object
+    path: str  #: the way to it, as one would write it: `.scheduler.mutex`; empty: the value itself
+    error: EncodingError
+
+    @property
+    def clause(self) -> str:
+        """What is wrong: "it holds a lock (_thread.lock at .scheduler.mutex)"."""
+        verb = "holds" if self.path else "is"
+        place = f" at {self.path}" if self.path else ""
+        if what := _what(self.value):
+            return f"it {verb} {what} ({name_of(self.value)}{place})"
+        match self.error:
+            case Unsendable(what=what, reason=reason):
+                return f"it {verb} {what}{place} ({reason})"
+        return f"it {verb} {a(name_of(self.value))}{place} ({self.error})"
+
+    @property
+    def found(self) -> bool:
+        """Whether looking further inside would tell nothing more."""
+        return bool(_what(self.value)) or (isinstance(self.error, Unsendable) and self.error.culprit is self.value)
+
+    @property
+    def advice(self) -> str | None:
+        """What to do, where this value asks for something of its own."""
+        return self.error.advice if isinstance(self.error, Unsendable) else None
+
+
+def refused_argument(
+    label: str,
+    signature: inspect.Signature | None,
+    call: tuple[tuple[object, ...], Mapping[str, object]],
+    error: EncodingError,
+    refusal: Refusal,
+) -> str:
+    """The sentence that names the argument of `label` that cannot be sent."""
+    for name, value in _arguments(signature, *call):
+        if refused := refusal(value):
+            culprit = find_culprit(value, refused, refusal)
+            advice = culprit.advice or "Create it at module level, or inside the function"
+            return f"argument {name!r} of {label}() cannot be sent to a GPU worker: {culprit.clause}. {advice}"
+    return f"the arguments of {label}() cannot be sent to a GPU worker: {error}"
+
+
+def refused_result(label: str, verb: str, value: object, error: EncodingError, refusal: Refusal) -> str:
+    """The sentence about a value that `label` returned or yielded."""
+    culprit = find_culprit(value, error, refusal)
+    advice = culprit.advice or "Give back plain data, arrays, images or files instead"
+    return f"the value that {label}() {verb} cannot be sent back: {culprit.clause}. {advice}"
+
+
+def find_culprit(value: object, error: EncodingError, refusal: Refusal) -> Culprit:
+    """Walk from a value that was refused to the innermost one that is refused, too."""
+    give_up = time.monotonic() + PATIENCE
+    culprit = Culprit(value, "", error)
+    seen = {id(value)}
+    for _depth in range(DEEPEST):
+        if culprit.found:
+            break
+        for step, inner in _parts(culprit.value):
+            if time.monotonic() > give_up:
+                return culprit
+            if id(inner) in seen:
+                continue
+            seen.add(id(inner))
+            if refused := refusal(inner):
+                culprit = Culprit(inner, culprit.path + step, refused)
+                break
+        else:
+            return culprit
+    return culprit
+
+
+def _what(value: object) -> str:
+    for what, types in _KNOWN:
+        if isinstance(value, types):
+            return what
+    if isinstance(value, FunctionType) and "<lambda>" in value.__qualname__:
+        return "a lambda"
+    if isinstance(value, FunctionType) and "<locals>" in value.__qualname__:
+        return "a function defined inside another function"
+    if "<locals>" in type(value).__qualname__:
+        return "an object of a class defined inside a function"
+    return ""
+
+
+def _parts(value: object) -> Iterator[tuple[str, object]]:
+    """What a value is made of, with the step that leads there."""
+    match value:
+        case list() | tuple() | set() | frozenset():
+            yield from ((f"[{index}]", item) for index, item in enumerate(value))
+        case dict():
+            yield from ((f"[{key!r}]", item) for key, item in list(value.items()))
+            yield from ((f" key {key!r}", key) for key in list(value))
+        case functools.partial():
+            yield from ((".func", value.func), (".args", value.args), (".keywords", value.keywords))
+        case MethodType():
+            yield ".__self__", value.__self__
+    if not isinstance(value, type | FunctionType | MethodType | functools.partial):
+        yield from ((f".{name}", item) for name, item in list(getattr(value, "__dict__", {}).items()))
+
+
+def _arguments(
+    signature: inspect.Signature | None, args: tuple[object, ...], kwargs: Mapping[str, object]
+) -> Iterator[tuple[str, object]]:
+    """The arguments under the names that the function's author gave them."""
+    names = [f"{index + 1}" for index in range(len(args))]
+    for index, parameter in enumerate(signature.parameters.values() if signature else ()):
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            names[index:] = [f"{parameter.name}[{place}]" for place in range(len(args) - index)]
+        elif parameter.kind is not parameter.KEYWORD_ONLY and index < len(args):
+            names[index] = parameter.name
+    yield from zip(names, args, strict=False)
+    yield from kwargs.items()

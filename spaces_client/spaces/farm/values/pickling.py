@@ -1,0 +1,151 @@
+"""The fallback of the codec: pickle protocol 5, for all that has no row in the table.
+
+Buffers stay outside the pickle, module-level objects are named instead of copied, tensors become CPU tensors.
+Signing, and refusing what is not signed, is done by the codec, before anything here is called.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import sys
+from collections.abc import Callable, Sequence
+from types import FunctionType
+from typing import Any
+
+from spaces.errors import EncodingError
+from spaces.farm.values import arrays
+from spaces.farm.values.extensions import Extension, Kind, extension_of, read
+from spaces.farm.values.raw_bytes import Raw, writable
+from spaces.farm.values.references import Reference
+
+#: The largest torch module that goes by value. Loading a larger one belongs at module level, where it happens once.
+LARGEST_MODULE_BYTES = 64 * 2**20
+
+Find = Callable[[object], Reference | None]
+
+
+class Unsendable(EncodingError):
+    """A value that cannot travel. `what` is a noun phrase for it ("a lock"), `advice` a sentence.
+
+    `culprit` is the object to blame, where it is known; it may be deep inside the value.
+    """
+
+    def __init__(self, what: str, reason: str, advice: str = "", culprit: object = None) -> None:
+        super().__init__(f"{what} cannot be sent to another process: {reason}{advice and '. '}{advice}")
+        self.what, self.reason, self.advice, self.culprit = what, reason, advice, culprit
+
+    def __reduce__(self) -> tuple[type, tuple[str]]:
+        """As the error that callers know: what it is about does not travel."""
+        return EncodingError, (str(self),)
+
+
+def dump(value: object, find: Find) -> tuple[bytes, list[memoryview]]:
+    """The pickle and the buffers that it leaves out. Raises Unsendable."""
+    file = io.BytesIO()
+    buffers: list[pickle.PickleBuffer] = []
+    try:
+        _Pickler(file, buffers, find).dump(value)
+        return file.getvalue(), [buffer.raw() for buffer in buffers]
+    except EncodingError:
+        raise
+    except RecursionError:
+        raise Unsendable(a(name_of(value)), "it is nested too deeply") from None
+    except Exception as error:  # a value's own __reduce__ and __getstate__ may raise anything
+        raise Unsendable(a(name_of(value)), str(error) or type(error).__name__) from error
+
+
+def load(pickled: bytes, buffers: Sequence[bytes | memoryview], resolve: Callable[[Reference], object]) -> object:
+    """The value. Only for pickles that the Space's key has signed."""
+    return _Unpickler(io.BytesIO(pickled), [writable(buffer) for buffer in buffers], resolve).load()
+
+
+def name_of(value: object) -> str:
+    """What people call a value's type, or a function: `str`, `app.Agent`, `make.<locals>.step`."""
+    named = value if isinstance(value, FunctionType) else type(value)
+    module = "" if named.__module__ in ("builtins", "__main__") else f"{named.__module__}."
+    return f"{module}{named.__qualname__}"
+
+
+def a(noun: str) -> str:
+    """The noun with its article."""
+    return f"{'an' if noun[0] in 'aeiouAEIOU' else 'a'} {noun}"
+
+
+class _Pickler(pickle.Pickler):
+    def __init__(self, file: io.BytesIO, buffers: list[pickle.PickleBuffer], find: Find) -> None:
+        super().__init__(file, protocol=5, buffer_callback=buffers.append)
+        self._find = find
+
+    def persistent_id(self, value: object) -> object:
+        reference = self._find(value)
+        return None if reference is None else (reference.module, reference.name, reference.steps, reference.type_name)
+
+    def reducer_override(self, value: Any) -> Any:  # any: a reduce value has six forms
+        cls: type = type(value)
+        if arrays.is_parameter(cls):
+            return _reduced(arrays.rebuild_parameter, arrays.write_tensor(value))
+        match extension_of(cls):
+            case Extension(kind=Kind.TENSOR | Kind.IMAGE as kind, write=write):
+                return _reduced(_READ[kind], write(value))
+        _refuse_large_module(value)
+        return self._reduced_event(value) if _is_gradio_event(value) else NotImplemented
+
+    def _reduced_event(self, event: Any) -> Any:  # any: a gradio.EventData; a reduce value
+        """Gradio's event data, whose own pickle recurses without end. Its component goes by name, or not at all."""
+        state = dict(vars(event))
+        if self._find(state.get("target")) is None:
+            state["target"] = None
+        return object.__new__, (type(event),), state, None, None, set_attributes
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, file: io.BytesIO, buffers: list[memoryview], resolve: Callable[[Reference], object]) -> None:
+        super().__init__(file, buffers=buffers)
+        self._resolve = resolve
+
+    def persistent_load(self, place: tuple[Any, ...]) -> object:  # any: written by persistent_id, and signed
+        return self._resolve(Reference(*place))
+
+
+def read_tensor(*fields: Any) -> Any:  # any: the fields of a tensor; a tensor
+    """Named in pickles, so that what is inside them may change without the pickles."""
+    return read(Kind.TENSOR, *fields)
+
+
+def read_image(*fields: Any) -> Any:  # any: the fields of an image; an image
+    """Named in pickles, as `read_tensor`."""
+    return read(Kind.IMAGE, *fields)
+
+
+def set_attributes(instance: object, attributes: dict[str, object]) -> None:
+    """Named in pickles of objects that would stumble over `__setstate__`."""
+    vars(instance).update(attributes)
+
+
+_READ = {Kind.TENSOR: read_tensor, Kind.IMAGE: read_image}
+
+
+def _reduced(reader: Callable[..., Any], fields: list[Any] | None) -> Any:  # any: a reduce value
+    if fields is None:
+        return NotImplemented
+    return reader, tuple(pickle.PickleBuffer(field.view) if isinstance(field, Raw) else field for field in fields)
+
+
+def _is_gradio_event(value: object) -> bool:
+    event_data = getattr(sys.modules.get("gradio.events"), "EventData", None)
+    return event_data is not None and isinstance(value, event_data)
+
+
+def _refuse_large_module(value: Any) -> None:  # any: a torch module, or anything else
+    if not arrays.is_module(value):
+        return
+    size = sum(tensor.nbytes for group in (value.parameters(), value.buffers()) for tensor in group)
+    if size > LARGEST_MODULE_BYTES:
+        limit = LARGEST_MODULE_BYTES // 2**20
+        raise Unsendable(
+            f"a torch module of {size // 2**20} MB",
+            f"by value it may have at most {limit} MB",
+            "Create it at module level, where every process of the Space has it",
+            culprit=value,
+        )

@@ -1,0 +1,209 @@
+"""Objects that live at module level in a Space, by name instead of by value.
+
+A pipeline or a tokenizer exists in every process of its Space, because each of them ran the Space's script; sending one
+by value would be slow, and wrong once it sits on a GPU. So the codec asks here whether an object is one of those, and
+the other side looks it up at the same place.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+from spaces.errors import EncodingError
+from spaces.farm.values.extensions import extension_of
+
+#: How far below a module's global an object may be: `MODELS["small"].tokenizer` is two steps down.
+STEPS = 2
+#: Lists and dicts with more items than this are data, not a handful of models.
+MOST_ITEMS = 256
+
+#: One step down: ("attribute", name) or ("item", key).
+Step = tuple[str, str | int]
+
+_BY_VALUE = (str, bytes, bytearray, int, float, complex, tuple, list, dict, set, frozenset, Enum, type(None))
+_BY_NAME = (type, ModuleType, BuiltinFunctionType, MethodType)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Where an object lives, and what it is."""
+
+    module: str
+    name: str
+    steps: tuple[Step, ...]
+    type_name: str
+
+    def __str__(self) -> str:
+        steps = (f".{key}" if kind == "attribute" else f"[{key!r}]" for kind, key in self.steps)
+        return f"{self.module}.{self.name}{''.join(steps)}"
+
+
+class References:
+    """The objects that the modules of a Space hold.
+
+    Until `freeze`, `modules` is asked again whenever an object is not found, for scripts go on importing and assigning.
+    """
+
+    def __init__(self, modules: Callable[[], Iterable[ModuleType]]) -> None:
+        self._modules = modules
+        self._index: dict[int, Reference] = {}
+        self._seen: dict[str, ModuleType] = {}
+        self._frozen = False
+
+    def freeze(self) -> None:
+        """The script has launched: what it makes from now on is this process's own, and goes by value."""
+        self._look_around()
+        self._frozen = True
+
+    def finder(self) -> Callable[[object], Reference | None]:
+        """A function that finds references for one value that is being encoded. It looks around at most once."""
+        fresh = self._frozen
+
+        def find(value: object) -> Reference | None:
+            nonlocal fresh
+            if not may_be_referred_to(value):
+                return None
+            found = self._known(value)
+            if found is None and not fresh:
+                self._look_around()
+                fresh = True
+                found = self._known(value)
+            return found
+
+        return find
+
+    def resolve(self, reference: Reference) -> Any:  # any: whatever lives there
+        """The object in this process. Raises EncodingError if it is gone, or is of another type than it was there.
+
+        Only what could have been sent is ever returned, and finding it runs no code of the Space, for the name
+        comes from the network.
+        """
+        if reference.module not in self._seen:
+            self._seen = {module.__name__: module for module in self._modules()}
+        try:
+            value = _follow(self._seen[reference.module], reference)
+        except (LookupError, TypeError):
+            raise EncodingError(
+                f"{reference} does not exist in this process. Objects that are sent by name must be created while the "
+                "Space's modules are imported, under the same name in every process"
+            ) from None
+        if _type_name(value) != reference.type_name or not may_be_referred_to(value):
+            raise EncodingError(f"{reference} should be of type {reference.type_name}, got {_type_name(value)}")
+        return value
+
+    def _known(self, value: object) -> Reference | None:
+        """The reference of `value`, if it still leads there: an id may have been used again."""
+        reference = self._index.get(id(value))
+        if reference is None:
+            return None
+        try:
+            return reference if _follow(self._seen[reference.module], reference) is value else None
+        except (LookupError, TypeError):
+            return None
+
+    def _look_around(self) -> None:
+        index: dict[int, Reference] = {}
+        modules = {module.__name__: module for module in self._modules()}
+        for module in modules.values():
+            for name, value in list(vars(module).items()):
+                if not name.startswith("__"):
+                    for steps, found in within(value):
+                        reference = Reference(module.__name__, name, steps, _type_name(found))
+                        index.setdefault(id(found), reference)
+        self._seen, self._index = modules, index
+
+
+def space_modules(root: Path) -> Callable[[], Iterable[ModuleType]]:
+    """Return what lists a Space's own modules: `__main__` first, then what was imported from below `root`.
+
+    Packages of a virtual environment below `root` are not the Space's own.
+    """
+    prefix = f"{root.resolve()}/"
+    own: list[ModuleType] = []
+    looked_at = 0
+
+    def modules() -> list[ModuleType]:
+        nonlocal own, looked_at
+        if looked_at != len(sys.modules):  # thousands of modules, of which a handful is the Space's
+            loaded = list(sys.modules.items())
+            own = [module for name, module in loaded if name != "__mp_main__" and _is_below(prefix, module)]
+            looked_at = len(loaded)
+        main = sys.modules["__main__"]
+        return [main, *(module for module in own if module is not main)]
+
+    return modules
+
+
+def _is_below(prefix: str, module: object) -> bool:
+    file = vars(module).get("__file__") if isinstance(module, ModuleType) else None
+    return isinstance(file, str) and file.startswith(prefix) and "/site-packages/" not in file
+
+
+def may_be_referred_to(value: object) -> bool:
+    """Whether `value` goes by name if it lives at module level: it is no data, and pickle does not name it anyway."""
+    cls: type = type(value)
+    if isinstance(value, _BY_VALUE + _BY_NAME) or extension_of(cls) is not None:
+        return False
+    return not (isinstance(value, FunctionType) and _is_importable(value))
+
+
+def _is_importable(function: FunctionType) -> bool:
+    found: object = sys.modules.get(function.__module__)
+    for name in function.__qualname__.split("."):
+        found = vars(found).get(name) if hasattr(found, "__dict__") else None
+    return found is function
+
+
+def within(value: object, steps: tuple[Step, ...] = ()) -> Iterator[tuple[tuple[Step, ...], object]]:
+    """`value` and what it holds, as far as it may be referred to, with the way there."""
+    referable = may_be_referred_to(value)
+    if referable:
+        yield steps, value
+    if len(steps) < STEPS and (referable or type(value) in (list, tuple, dict)):
+        for step, inner in _held_by(value):
+            yield from within(inner, (*steps, step))
+
+
+def _held_by(value: object) -> Iterable[tuple[Step, object]]:
+    match value:
+        case FunctionType():
+            return []
+        case list() | tuple() | dict() if len(value) > MOST_ITEMS:
+            return []
+        case list() | tuple():
+            return [(("item", index), item) for index, item in enumerate(value)]
+        case dict():
+            return [(("item", key), item) for key, item in list(value.items()) if type(key) in (str, int)]
+    return [(("attribute", name), item) for name, item in _attributes(value).items()]
+
+
+def _attributes(value: object) -> dict[str, object]:
+    """The instance's own attributes and, of a torch module, its submodules: read without running any of its code."""
+    try:
+        own: dict[str, object] = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        return {}
+    submodules = own.get("_modules")
+    return {**own, **submodules} if type(submodules) is dict else dict(own)
+
+
+def _follow(module: ModuleType, reference: Reference) -> object:
+    value: Any = vars(module)[reference.name]  # any: of a type that only the Space knows
+    for kind, key in reference.steps:
+        if kind == "attribute":
+            value = _attributes(value)[str(key)]
+        elif type(value) in (list, tuple, dict):
+            value = value[key]
+        else:
+            raise TypeError(f"{type(value).__name__} holds no items")
+    return value
+
+
+def _type_name(value: object) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}"

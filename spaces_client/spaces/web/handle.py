@@ -1,0 +1,175 @@
+"""What a caller holds of a task: its result, its yields, its state, and the way to stop it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Generator, Iterator
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from spaces.errors import WaitTimeout
+from spaces.farm.events import ChangedGlobals, End, Event, Progressed, Said, Started, Yielded, is_end
+from spaces.state.stale import warn_of_missed
+from spaces.web.waiting import Visitor, Wait
+
+if TYPE_CHECKING:
+    from spaces.farm.payloads.payload import Payload
+    from spaces.farm.queue.outlook import Place
+    from spaces.farm.task import State, Task
+
+
+class Events(Protocol):
+    """The stream of one task, as its reader sees it."""
+
+    def next_event(self, timeout: float) -> Event | None:
+        """The next event, or None after `timeout` seconds without one."""
+
+
+class Backend(Protocol):
+    """What a handle needs of the farm that its task was given to."""
+
+    def events(self, task: Task) -> Events: ...
+    def cancel(self, task: Task, reason: str) -> None: ...
+    def state(self, task: Task) -> State: ...
+    def place(self, task: Task) -> Place | None:
+        """Where the task stands; None if it does not wait, or nobody can tell."""
+
+    def value(self, payload: Payload) -> Any: ...
+    def discard(self, payload: Payload) -> None: ...
+    def outcome(self, task: Task, end: End) -> Any:
+        """The value that the task returned. Raises what it ended with instead."""
+
+
+class TaskHandle:
+    """A task that was submitted.
+
+        handle = generate.submit("a cat")
+        for image in handle: ...        # the values that the function yields
+        handle.result(timeout=30)       # the value that it returns, or the error that it raised
+
+    One thread at a time reads a handle. As a context manager it cancels its task when it is left before the end.
+    """
+
+    def __init__(self, task: Task, backend: Backend, visitor: Visitor) -> None:
+        self.task = task
+        self._backend = backend
+        self._visitor = visitor
+        self._events = backend.events(task)
+        self._reading = threading.Lock()
+        self._wait = Wait(visitor, lambda: backend.place(task))
+        self._end: End | None = None
+
+    def __repr__(self) -> str:
+        return f"<TaskHandle {self.task.label} {self.id}>"
+
+    @property
+    def id(self) -> str:
+        """The task's id, as `zerofarm status` and Flower show it."""
+        return self.task.id
+
+    @property
+    def state(self) -> State:
+        """Where the task is now."""
+        return self._backend.state(self.task)
+
+    @property
+    def done(self) -> bool:
+        """Whether the task has ended."""
+        return self._end is not None or self.state.final
+
+    @property
+    def position(self) -> int | None:
+        """How many tasks are ahead of this one in its queue; None when it does not wait."""
+        place = self._backend.place(self.task)
+        return None if place is None else place.ahead
+
+    @property
+    def eta(self) -> float | None:
+        """Expected seconds until the task begins; None when it does not wait, or no live worker could run it."""
+        place = self._backend.place(self.task)
+        return None if place is None else place.seconds
+
+    def result(self, timeout: float | None = None) -> Any:
+        """The value that the function returned; of a generator, its return value, passing over what it yields.
+
+        Raises the function's own error, a TaskError when the task was stopped, and WaitTimeout after `timeout` seconds.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while self._end is None:
+            if (passed_over := self._next_value(deadline)) is not None:
+                self._backend.discard(passed_over.value)
+        return self._outcome
+
+    def cancel(self, reason: str = "cancelled by its caller") -> None:
+        """Stop the task: taken out of the queue, or its generator closed, or its process killed."""
+        self._backend.cancel(self.task, reason)
+
+    def __iter__(self) -> Iterator[Any]:
+        while (event := self._next_value(None)) is not None:
+            yield self._backend.value(event.value)
+        self.result()
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return asyncio.to_thread(self.result).__await__()
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        while (event := await asyncio.to_thread(self._next_value, None)) is not None:
+            yield await asyncio.to_thread(self._backend.value, event.value)
+        await self
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._end is None:
+            self.cancel("its caller left")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._end is None:
+            await asyncio.to_thread(self.cancel, "its caller left")
+
+    @cached_property
+    def _outcome(self) -> Any:
+        if self._end is None:
+            raise ValueError(f"{self.task.label} has not ended")
+        return self._backend.outcome(self.task, self._end)
+
+    def _next_value(self, deadline: float | None) -> Yielded | None:
+        """The next yield, or None at the end; everything else is passed on to the visitor on the way."""
+        with self._reading:
+            while self._end is None:
+                event = self._events.next_event(self._patience(deadline))
+                match event:
+                    case Yielded():
+                        return event
+                    case Progressed() | Said():
+                        self._visitor.tell(event)
+                    case ChangedGlobals():
+                        warn_of_missed(self.task, event)
+                    case Started():
+                        self._wait.over()
+                    case None if self._visitor.gone:
+                        self.cancel("the visitor left")
+                    case None:
+                        self._wait.look()
+                    case _ if is_end(event):
+                        self._end = event
+            return None
+
+    def _patience(self, deadline: float | None) -> float:
+        if deadline is None:
+            return self._wait.patience
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise WaitTimeout(f"{self.task.label} has not ended in time; it goes on, ask its handle again or cancel it")
+        return min(left, self._wait.patience)

@@ -1,0 +1,35 @@
+"""The end of a task as its caller meets it: the value, or the error that says what happened and what to do."""
+
+from __future__ import annotations
+
+from typing import Any, assert_never
+
+from spaces.errors import ChildCrashed, QueueTimeout, TaskCancelled, TaskLost, TimeLimitExceeded
+from spaces.farm.events import Cancelled, Crashed, End, Expired, Failed, Lost, Succeeded, TimedOut
+from spaces.farm.failure import rebuild
+from spaces.farm.payloads.mover import Payloads
+from spaces.farm.task import Task
+
+
+def outcome(task: Task, end: End, payloads: Payloads) -> Any:  # Any: what the function returned
+    """The value of a task that succeeded; raises for every other end."""
+    match end:
+        case Succeeded(value):
+            return payloads.taken(value)
+        case Failed():
+            raise rebuild(end, payloads.codec)
+        case Cancelled(reason):
+            raise TaskCancelled(f"{task.label} was cancelled: {reason}")
+        case Expired(reason):
+            raise QueueTimeout(f"{task.label} was cancelled: {reason}")
+        case TimedOut(seconds, limit):
+            raise TimeLimitExceeded(
+                f"{task.label} was stopped after {seconds:.0f} s: it asked for {limit:g} s. "
+                "Raise @spaces.GPU(duration=...)"
+            )
+        case Crashed(reason):
+            raise ChildCrashed(f"{task.label} crashed: its process {reason}. The log of the Space may say why")
+        case Lost(attempts):
+            raise TaskLost(f"{task.label} was lost: {attempts} workers died while they ran it")
+        case _:
+            assert_never(end)

@@ -1,0 +1,88 @@
+"""`Farm`: use a farm's Spaces from anywhere that holds no copy of them, a script, an API, another front end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from spaces import config
+from spaces.farm.task import Task
+from spaces.functions.duration import DEFAULT_DURATION, Seconds, seconds
+from spaces.web.client import FarmConnection
+from spaces.web.handle import TaskHandle
+from spaces.web.identity import current_identity
+from spaces.web.page import current_visitor
+from spaces.web.summary import summary
+
+if TYPE_CHECKING:
+    from spaces.farm.queue.registry import SpaceRecord
+
+
+class Farm:
+    """A farm by the URL of its broker.
+
+        with spaces.Farm("redis://broker:6379/0") as farm:
+            images = farm.submit("digits", "generate", 7, steps=20).result()
+
+    Plain data, arrays, images and tensors travel; other objects need the Space's key (`space_key`, hexadecimal),
+    because whoever holds it can have code run. Tasks outlive the process that submitted them.
+    """
+
+    def __init__(self, url: str = "", space_key: str = "") -> None:
+        from spaces.farm.values.codec import Codec
+
+        here = config.current()
+        self._host = here.host
+        self._farm = FarmConnection(replace(here, url=url or here.url), Codec(bytes.fromhex(space_key)))
+
+    def submit(
+        self, space: str, function: str, *args: Any, duration: Seconds | None = None, **kwargs: Any
+    ) -> TaskHandle:
+        """Queue a call of a Space's GPU function, named as in `zerofarm status`.
+
+        `duration` overrides the time limit; a function that works its duration out from its arguments can do so only in
+        its Space, so here it gets 60 s. Raises RefusedError for a Space or a function that the farm does not know, and
+        FarmUnavailable.
+        """
+        with self._farm.submitting(f"{space}.{function}"):
+            task = self._task(self._farm.registry.find(space), function, args, kwargs, duration)
+            self._farm.submit(task)
+        return TaskHandle(task, self._farm, current_visitor())
+
+    def _task(
+        self,
+        record: SpaceRecord,
+        function: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        duration: Seconds | None,
+    ) -> Task:
+        wanted = record.function(function)
+        time_limit = seconds(duration if duration is not None else wanted.duration or DEFAULT_DURATION)
+        return Task(
+            space=record.name,
+            function=wanted.name,
+            arguments=self._farm.payloads.of_call(function, None, args, kwargs),
+            revision=record.revision,
+            yields=wanted.yields,
+            size=wanted.size,
+            estimate=time_limit,
+            time_limit=time_limit,
+            summary=summary(args, kwargs),
+            host=self._host,
+            visitor=current_identity(self._farm.queue.rules.quota),
+        )
+
+    def close(self) -> None:
+        """Close the connections; tasks that were submitted go on."""
+        self._farm.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,112 @@
+"""One run of one function inside a child: decode the arguments, drive the function, encode what comes out.
+
+A plain function is a stream of events without yields, so there is one path for every kind of function.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+from spaces import config
+from spaces.errors import SpacesError
+from spaces.farm.events import Cancelled, End, Event, Succeeded, Yielded
+from spaces.farm.failure import describe
+from spaces.farm.payloads.mover import Payloads
+from spaces.farm.payloads.payload import Payload
+from spaces.farm.payloads.stores import SharedMemoryStore
+from spaces.farm.task import Size
+from spaces.functions.calls import stream
+from spaces.functions.carried import Carried
+from spaces.functions.function import GPUFunction, functions, kind_of
+from spaces.space import space_codec, space_files, space_globals
+from spaces.state.incoming import Incoming
+from spaces.web.page import relay
+from spaces_workers.child.kept_results import KeptResults
+from spaces_workers.link.messages import Run
+
+_kept = KeptResults()
+
+
+class Execution:
+    """A task while it runs in this process."""
+
+    def __init__(self, run: Run, tell: Callable[[Event], None]) -> None:
+        self._run = run
+        self._tell = tell
+        self._payloads = _payloads(run.far)
+        self.thread_id = 0  #: of the thread that runs the function
+        self.closing = False  #: set from outside: stop at the next yield
+        self.ended = False  #: nothing more will be told
+
+    def end(self) -> End:
+        """Run the function to its end, telling its events on the way, and say how it ended."""
+        _kept.release()
+        started = time.monotonic()
+        self.thread_id = threading.get_ident()
+        try:
+            value = self._drive()
+            if self.closing:
+                return Cancelled("its generator was closed")
+            return Succeeded(self._pack(value, "returned"), time.monotonic() - started)
+        except BaseException as error:  # SystemExit and all: whatever it is, it ends this task and no other
+            failed = describe(error, self._payloads.codec)
+            return replace(failed, seconds=time.monotonic() - started)
+        finally:
+            self.thread_id = 0
+
+    def _drive(self) -> Any:
+        args, kwargs, *more = self._payloads.value(self._run.arguments)
+        function = _function(self._run, more)
+        relay(self._tell, (*args, *kwargs.values()))
+        changes = b"".join(each for each in more if isinstance(each, bytes))
+        with _globals_of_web().during(changes, self._tell):
+            return self._result(stream(function, args, kwargs))
+
+    def _result(self, values: Generator[Any, Any, Any]) -> Any:
+        """What the function returns, when it has yielded all that it yields."""
+        while True:
+            try:
+                value = next(values)
+            except StopIteration as stop:
+                return stop.value
+            self._tell(Yielded(self._pack(value, "yielded")))
+            if self.closing:
+                values.close()
+                return None
+
+    def _pack(self, value: Any, verb: str) -> Payload:
+        _kept.keep(value)
+        return self._payloads.of_result(str(self._run.function), value, verb)
+
+
+@cache
+def _globals_of_web() -> Incoming:
+    """One for the life of a child: it remembers what it took over."""
+    return Incoming(space_globals(), space_codec())
+
+
+def _payloads(far: bool) -> Payloads:
+    """A child has the shared memory of its host, and no broker."""
+    here = config.current()
+    store = SharedMemoryStore(here.run_dir, here.host)
+    return Payloads(space_codec(), store, files=space_files() if far else None, far=lambda: far, one_reader=True)
+
+
+def _function(run: Run, more: Sequence[object]) -> GPUFunction:
+    for each in more:
+        if isinstance(each, Carried):
+            made = each.function
+            return GPUFunction(run.function, made, None, Size.LARGE, kind_of(made), carried=True)
+    function = functions.get(run.function)
+    if function is None:
+        known = ", ".join(map(str, functions)) or "none"
+        raise SpacesError(
+            f"{run.label} is not there in the worker, which has: {known}. Its script must decorate the same functions "
+            "in every process that runs it"
+        )
+    return function

@@ -1,0 +1,153 @@
+"""A child: the fork of a zygote that holds the GPU and runs the tasks of one Space, one at a time.
+
+It speaks to its worker alone, over one socket, and knows nothing of Celery or the broker. Its main thread listens; each
+task runs in a new thread, because the first parallel operation of a *forking* thread hangs in its child (libgomp).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import random
+import selectors
+import signal
+import sys
+import threading
+from typing import NoReturn
+
+from spaces import config
+from spaces.errors import TimeLimitExceeded
+from spaces.farm.events import Event
+from spaces_workers.child.execution import Execution
+from spaces_workers.child.stragglers import settled
+from spaces_workers.child.upload import upload
+from spaces_workers.link.bond import die_with
+from spaces_workers.link.channel import Bell, Channel, ChannelClosed
+from spaces_workers.link.messages import ChildReady, Close, Fork, Idle, Run, Trim, Trimmed, Unfit
+from spaces_workers.worker.device_memory import GpuMeter, Meter, StandInMeter
+
+#: Seconds that threads which a task started may outlive it before the child is given up.
+STRAGGLER_GRACE = 5.0
+
+
+def live(channel: Channel, request: Fork, weights_bytes: int) -> NoReturn:
+    """The whole life of a child, from just after the fork to its end."""
+    try:
+        _settle_in(request, channel)
+        Child(channel, GpuMeter() if request.visible_devices else StandInMeter(weights_bytes)).serve()
+    except ChannelClosed:
+        os.killpg(0, signal.SIGKILL)  # the worker is gone, or has no more use for us and whatever our tasks started
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        os._exit(1)
+
+
+class Child:
+    """Listens to the worker and starts what it asks for."""
+
+    def __init__(self, channel: Channel, meter: Meter) -> None:
+        self._channel = channel
+        self._meter = meter
+        self._execution: Execution | None = None
+        self._bell = Bell()
+        signal.signal(signal.SIGTERM, self._interrupt)
+
+    def serve(self) -> None:
+        """Run tasks until the worker closes the channel, which raises ChannelClosed."""
+        _, end = self._channel.receive_with_fd()
+        if end is None:
+            raise TypeError("a child's first message brings the bond to its worker")
+        die_with(end)
+        self._channel.send(ChildReady(os.getpid(), self._meter.read()))
+        while True:
+            match self._channel.receive():
+                case Run() as run:
+                    self._run(run)
+                case Close():
+                    pass  # its task has just ended by itself
+                case Trim():
+                    self._channel.send(Trimmed(self._meter.trim()))
+                case other:
+                    raise TypeError(f"a child cannot {type(other).__name__}")
+
+    def _run(self, run: Run) -> None:
+        before = set(threading.enumerate())
+        self._meter.begin()
+        self._execution = execution = Execution(run, self._tell)
+        thread = threading.Thread(target=self._execute, args=(execution,), name=run.label, daemon=True)
+        thread.start()
+        self._attend(execution)
+        thread.join()
+        self._execution = None
+        self._channel.send(Idle(settled(before, STRAGGLER_GRACE), self._meter.read()))
+
+    def _execute(self, execution: Execution) -> None:
+        try:
+            end = execution.end()
+            sys.stdout.flush()
+            sys.stderr.flush()
+            self._channel.send(end)
+        except ChannelClosed:
+            pass  # the main thread sees it too
+        finally:
+            execution.ended = True
+            self._bell.ring()
+
+    def _attend(self, execution: Execution) -> None:
+        """Hear the worker while the task runs."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._channel, selectors.EVENT_READ)
+            selector.register(self._bell, selectors.EVENT_READ)
+            while not execution.ended:
+                ready = {key.fileobj for key, _ in selector.select()}
+                if self._channel in ready and isinstance(self._channel.receive(), Close):
+                    execution.closing = True
+        self._bell.silence()
+
+    def _tell(self, event: Event) -> None:
+        self._channel.send(event)
+
+    def _interrupt(self, *_: object) -> None:
+        """TERM: the time is up. Raise in the task's thread, so that its `finally` clauses run within the grace."""
+        execution = self._execution
+        if execution is None:
+            os._exit(0)
+        if execution.thread_id:
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                ctypes.c_ulong(execution.thread_id), ctypes.py_object(TimeLimitExceeded)
+            )
+
+
+def _settle_in(request: Fork, channel: Channel) -> None:
+    """Make a fork a process of its own: group, signals, seeds, device. The list of what a fork inherits ends here."""
+    os.setsid()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _reseed()
+    if request.visible_devices:
+        os.environ["CUDA_VISIBLE_DEVICES"] = request.visible_devices
+        try:
+            _take_gpu(request.memory_fraction)
+        except Exception as error:
+            channel.send(Unfit(f"{type(error).__name__}: {error}", "out of memory" in str(error)))
+            raise
+    threading.current_thread().name = f"child of {config.current().space}"
+
+
+def _reseed() -> None:
+    """Forks of one process would all draw the same random numbers."""
+    random.seed()
+    if numpy := sys.modules.get("numpy"):
+        numpy.random.seed()
+    if torch := sys.modules.get("torch"):
+        torch.seed()
+
+
+def _take_gpu(memory_fraction: float) -> None:
+    from spaces import emulation
+
+    torch = sys.modules.get("torch")
+    emulation.leave("cuda:0", upload)
+    if torch is not None and memory_fraction < 1:
+        torch.cuda.set_per_process_memory_fraction(memory_fraction)

@@ -1,0 +1,91 @@
+"""The status of a farm as tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.markup import escape
+from rich.table import Table
+
+from spaces.farm.queue.status import FarmStatus, QueueStatus, TaskStatus
+from spaces.farm.units import seconds_in_words
+
+GIB = 2**30
+
+_COLOURS = {"running": "cyan", "queued": "yellow", "succeeded": "green"}
+
+
+def tables(status: FarmStatus) -> Iterator[Table]:
+    """Workers, Spaces with their queues, tasks, and what was refused if anything was."""
+    yield _workers(status)
+    yield _spaces(status)
+    yield _tasks(status)
+    if status.refusals:
+        yield _refusals(status)
+
+
+def _workers(status: FarmStatus) -> Table:
+    table = _table("Workers", "worker", "device", "held", "sizes", "runs", "warm", "done")
+    for worker in status.workers:
+        table.add_row(
+            escape(worker.name),
+            escape(worker.device),
+            f"{worker.held_bytes / GIB:.1f} of {worker.memory_bytes / GIB:.0f} GiB",
+            " ".join(worker.sizes),
+            escape(", ".join(worker.busy)) or "-",
+            escape(", ".join(worker.warm)) or "-",
+            str(worker.done),
+        )
+    return table
+
+
+def _spaces(status: FarmStatus) -> Table:
+    waiting = ", ".join(map(_queue, status.queues))
+    table = _table(f"Spaces (waiting in the queues: {waiting})", "Space", "page", "functions", "waiting", "running")
+    for space in status.spaces:
+        page = space.page
+        place = (page.url or f"{page.serving} {page.problem}") if page else "-"
+        functions = escape(" ".join(space.functions))
+        table.add_row(escape(space.name), escape(place), functions, str(space.waiting), str(space.running))
+    return table
+
+
+def _queue(queue: QueueStatus) -> str:
+    wait = f" for about {seconds_in_words(queue.expected_wait)}" if queue.expected_wait else ""
+    return f"{queue.size} {queue.waiting}{wait}"
+
+
+def _refusals(status: FarmStatus) -> Table:
+    table = _table("Refused in the last weeks", "limit", "tasks")
+    for refused in status.refusals:
+        table.add_row(escape(refused.limit), str(refused.tasks))
+    return table
+
+
+def _tasks(status: FarmStatus) -> Table:
+    table = _table("Tasks", "task", "what", "state", "worker", "for")
+    for task in status.tasks:
+        colour = _COLOURS.get(task.state, "red")
+        place = f" ({task.position} before it)" if task.position else ""
+        table.add_row(
+            task.id[:12],
+            escape(task.label),
+            f"[{colour}]{task.state}{place}[/{colour}]",
+            escape(task.worker) or "-",
+            _duration(task, status.now),
+        )
+    return table
+
+
+def _duration(task: TaskStatus, now: float) -> str:
+    """How long it has been in its state; of one that has ended, how long it ran."""
+    if task.ended_at is not None:
+        return f"{task.ended_at - (task.started_at or task.ended_at):.1f} s"
+    return f"{max(0.0, now - task.changed_at):.1f} s"
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", box=None, header_style="dim", padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column)
+    return table

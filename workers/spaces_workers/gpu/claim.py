@@ -1,0 +1,97 @@
+"""A worker's claim on one GPU of its host, so that starting N workers pins N different GPUs.
+
+A claim is a lock on a file in the host's run directory. The kernel holds it for the life of the process and takes it
+back when that ends, however it ends: there is nothing to clean up and nothing that could be stale. Containers that
+share the run directory share the claims.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from spaces_workers.gpu.devices import Device, GpuError
+
+
+@dataclass
+class Claim:
+    """One device, or one of the equal shares of it, that no other worker of this host has."""
+
+    device: Device
+    share: int
+    shares: int
+    lock: int
+
+    @property
+    def memory_fraction(self) -> float:
+        """The part of the device's memory that this worker may use."""
+        return 1 / self.shares
+
+    def release(self) -> None:
+        """Give the device back before the process ends; may be called again."""
+        if self.lock >= 0:
+            os.close(self.lock)
+            self.lock = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+def claim(devices: Sequence[Device], run_dir: Path, shares: int = 1) -> Claim:
+    """Claim the first free one of `devices`; with `shares`, every device once before any a second time.
+
+    All workers of a host must use the same `run_dir` and the same `shares`. Raises `GpuError` when all are taken,
+    naming them and who has them.
+    """
+    if shares < 1:
+        raise GpuError(f"a GPU is shared by at least 1 worker, got {shares}")
+    if not devices:
+        raise GpuError("there is no GPU to claim; start CPU stand-ins by --gpus none")
+    directory = run_dir / "gpus"
+    directory.mkdir(parents=True, exist_ok=True)
+    for share in range(shares):
+        for device in devices:
+            lock = _locked(_lock_path(directory, device, share))
+            if lock is not None:
+                return Claim(device, share, shares, lock)
+    raise GpuError(_all_taken(devices, directory, shares))
+
+
+def _locked(path: Path) -> int | None:
+    """Lock the file and write into it who did; the file descriptor closes at exec, so that no child keeps it."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    os.ftruncate(lock, 0)
+    os.write(lock, f"process {os.getpid()} on {socket.gethostname()}".encode())
+    return lock
+
+
+def _lock_path(directory: Path, device: Device, share: int) -> Path:
+    return directory / f"{device.uuid}.{share}.lock"
+
+
+def _all_taken(devices: Sequence[Device], directory: Path, shares: int) -> str:
+    holders = [
+        f"{device.index} ({device.name}, {device.uuid}) by "
+        + " and ".join(_lock_path(directory, device, share).read_text() for share in range(shares))
+        for device in devices
+    ]
+    return (
+        f"every GPU that this worker may use is taken: {'; '.join(holders)}. Start fewer workers, name more GPUs in "
+        f"--gpus, or let more workers share one by --workers-per-gpu"
+    )

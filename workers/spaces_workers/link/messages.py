@@ -1,0 +1,185 @@
+"""What the processes of one host say to each other. Events of a task (`spaces.farm.events`) travel here unchanged.
+
+worker  -> nursery   Prepare, Connect            nursery -> worker   Connected (with a socket), Unmade
+nursery -> zygote    Adopt (with a socket)       zygote  -> nursery  ZygoteReady, ZygoteFailed
+worker  -> zygote    Fork (with a socket)        zygote  -> worker   Forked, Exited
+worker  -> child     Tie, Run, Close, Trim       child   -> worker   ChildReady or Unfit, events, one end, Idle, Trimmed
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from spaces.farm.payloads.payload import Payload
+from spaces.farm.task import FunctionName
+from spaces.farm.wire import message
+from spaces.functions.replay import ImportCall
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class ZygoteSpec:
+    """What makes one zygote different from another."""
+
+    space: str
+    revision: str
+    app_file: str
+    python: str
+    key: bytes  #: the Space's key; the farm's own never leaves the worker
+    calls: tuple[ImportCall, ...] = ()  #: what came of the calls that the script makes before its launch
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """Make a zygote if there is memory for it; nobody waits."""
+
+    zygote: ZygoteSpec
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """Give me a socket to this Space's zygote, making it first if need be."""
+
+    zygote: ZygoteSpec
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The zygote is ready; its socket comes with this message."""
+
+    pid: int
+    weights_bytes: int
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class Unmade:
+    """There is no zygote: the Space's script failed. The text is the script's traceback."""
+
+    traceback: str
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """Serve one more worker, on the socket that comes with this message."""
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class ZygoteReady:
+    """The script has run up to its launch."""
+
+    weights_bytes: int  #: of everything that it put on emulated cuda
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class ZygoteFailed:
+    """The script raised."""
+
+    traceback: str
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """Make a child for this device; its end of the worker's socket comes with this message."""
+
+    visible_devices: str  #: for CUDA_VISIBLE_DEVICES; empty: a CPU stand-in, where CUDA stays emulated
+    memory_fraction: float  #: share of the device's memory that the child may take
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class Tie:
+    """First word to a child: die when the other end of the socket that comes with this closes."""
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class Forked:
+    """A child exists; it says for itself when it is ready."""
+
+    pid: int
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """A child is gone. `status` as `os.waitstatus_to_exitcode` gives it: negative is a signal."""
+
+    pid: int
+    status: int
+    peak_bytes: int  #: the most memory that it held at one time
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class MemoryUse:
+    """What a child holds of its device."""
+
+    held_bytes: int
+    peak_bytes: int | None  #: the most that the last task needed at one time; None where nobody can tell
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class ChildReady:
+    """The child holds its device and waits for tasks."""
+
+    pid: int
+    memory: MemoryUse
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """The child could not take its device, and ends. The text says why, in the words of what failed."""
+
+    reason: str
+    out_of_memory: bool
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Run a function."""
+
+    task_id: str
+    label: str
+    function: FunctionName
+    arguments: Payload
+    far: bool  #: the caller has another disk: files travel with values
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close the running generator at its next yield: nobody reads on."""
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """The child can take the next task, unless a thread of the last one still runs."""
+
+    clean: bool
+    memory: MemoryUse
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class Trim:
+    """Give back the device's memory that is only kept for later: another Space needs it."""
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class Trimmed:
+    """What the child holds after that."""
+
+    memory: MemoryUse

@@ -1,0 +1,96 @@
+"""The nursery as workers see it: they start their farm's on this host unless it runs, and ask it for zygotes.
+
+`children.py` calls this; what answers, over a socket in the run directory, is `nursery_server.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+
+from spaces.config import without_secrets
+from spaces.errors import ScriptFailed, SpacesError
+from spaces_workers.isolation import MODULE
+from spaces_workers.link.channel import Channel, ChannelClosed
+from spaces_workers.link.lifeline import tied
+from spaces_workers.link.messages import Connect, Connected, Prepare, Unmade, ZygoteSpec
+
+#: Seconds to wait for a nursery that was just started.
+START_PATIENCE = 15.0
+
+
+def socket_path(run_dir: Path, log_dir: Path) -> Path:
+    """Where the nursery of a farm on this host listens.
+
+    Farms of one user share the run directory, but not their keys and their logs. Containers may share it too, but the
+    children that a nursery's zygotes make can be killed only where their process ids mean something: each process
+    namespace has a nursery of its own.
+    """
+    theirs = f"{os.readlink('/proc/self/ns/pid')} {log_dir.resolve()}"
+    return run_dir / f"nursery-{sha256(theirs.encode()).hexdigest()[:10]}.sock"  # a socket's path may not be long
+
+
+def ensure(run_dir: Path, log_dir: Path) -> subprocess.Popen[bytes] | None:
+    """Start the farm's nursery unless there is one. The one who gets a process owns it: it dies with its starter."""
+    listening = socket_path(run_dir, log_dir)
+    if _answers(listening):
+        return None
+    command = [sys.executable, *MODULE, "spaces_workers.nursery.server", str(run_dir), str(log_dir)]
+    process = subprocess.Popen(tied(command), env=without_secrets(), stdin=subprocess.DEVNULL)
+    deadline = time.monotonic() + START_PATIENCE
+    while not _answers(listening):
+        if time.monotonic() > deadline:
+            process.kill()
+            raise SpacesError(f"the nursery did not start within {START_PATIENCE:g} s; see {log_dir}")
+        time.sleep(0.01)
+    return process
+
+
+def connect(nursery_socket: Path, zygote: ZygoteSpec) -> tuple[Channel, int]:
+    """A channel to a Space's zygote, which is made first if need be (seconds), and the bytes of its weights.
+
+    Raises ScriptFailed, ChannelClosed.
+    """
+    with _dial(nursery_socket) as nursery:
+        nursery.send(Connect(zygote))
+        answer, fd = nursery.receive_with_fd()
+    match answer:
+        case Connected(weights_bytes=weights_bytes) if fd is not None:
+            return Channel.from_fd(fd), weights_bytes
+        case Unmade(traceback):
+            raise ScriptFailed(
+                f"the script of Space {zygote.space!r} failed in the worker; its log has the traceback\n{traceback}"
+            )
+        case _:
+            raise TypeError(f"a nursery does not answer {type(answer).__name__}")
+
+
+def prepare(nursery_socket: Path, zygote: ZygoteSpec) -> None:
+    """Have a zygote made ahead of its first task."""
+    with _dial(nursery_socket) as nursery:
+        nursery.send(Prepare(zygote))
+
+
+@contextmanager
+def _dial(nursery_socket: Path) -> Iterator[Channel]:
+    with socket.socket(socket.AF_UNIX) as sock:
+        try:
+            sock.connect(str(nursery_socket))
+        except OSError as error:
+            raise ChannelClosed(f"no nursery answers at {nursery_socket}: {error}") from None
+        yield Channel(sock)
+
+
+def _answers(nursery_socket: Path) -> bool:
+    try:
+        with _dial(nursery_socket):
+            return True
+    except ChannelClosed:
+        return False

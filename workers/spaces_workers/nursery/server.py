@@ -1,0 +1,246 @@
+"""The nursery: the one process of a farm on a host that makes and keeps the zygotes, for all workers there.
+
+Workers ask over a socket in the run directory, as `nursery.py` does. The nursery holds no broker credentials, imports
+no Space, and stays single-threaded. A zygote is made once for each revision of a Space.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import selectors
+import socket
+import subprocess
+import sys
+import time
+from collections import deque
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from spaces import config
+from spaces_workers.isolation import MODULE
+from spaces_workers.link.channel import Channel, ChannelClosed
+from spaces_workers.link.lifeline import tied
+from spaces_workers.link.messages import (
+    Adopt,
+    Connect,
+    Connected,
+    Prepare,
+    Unmade,
+    ZygoteFailed,
+    ZygoteReady,
+    ZygoteSpec,
+)
+from spaces_workers.nursery.client import socket_path
+from spaces_workers.setup import process_environment
+
+logger = logging.getLogger(__name__)
+
+#: Share of the memory available at the start that prepared zygotes may take together.
+MEMORY_SHARE = 0.5
+
+#: Seconds that a zygote has to leave.
+BURIAL_PATIENCE = 3.0
+
+
+class _Zygote:
+    """One zygote as the nursery knows it: being made, ready, or failed."""
+
+    def __init__(self, spec: ZygoteSpec, process: subprocess.Popen[bytes], channel: Channel) -> None:
+        self.spec = spec
+        self.process = process
+        self.channel = channel
+        self.ready = False
+        self.weights_bytes = 0
+        self.waiting: list[Channel] = []  #: workers that asked while it was being made
+        self.used_at = time.monotonic()
+
+    @property
+    def resident_bytes(self) -> int:
+        try:
+            return int(psutil.Process(self.process.pid).memory_info().rss)
+        except psutil.NoSuchProcess:
+            return 0
+
+
+class Nursery:
+    """Makes zygotes and hands out sockets to them."""
+
+    def __init__(self, run_dir: Path, log_dir: Path) -> None:
+        self._log_dir = log_dir
+        self._zygotes: dict[tuple[str, str], _Zygote] = {}
+        self._prepared: deque[ZygoteSpec] = deque()  #: to be made when there is nothing else to make
+        self._budget_bytes = int(psutil.virtual_memory().available * MEMORY_SHARE)
+        self._selector = selectors.DefaultSelector()
+        self._listener = _listen(socket_path(run_dir, log_dir))
+        self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
+
+    def serve(self) -> None:
+        """Answer for ever; the process ends by a signal, or with whoever started it."""
+        while True:
+            for key, _ in self._selector.select():
+                key.data(key.fileobj)
+
+    def _accept(self, listener: socket.socket) -> None:
+        sock, _ = listener.accept()
+        self._selector.register(Channel(sock), selectors.EVENT_READ, self._hear_worker)
+
+    def _hear_worker(self, worker: Channel) -> None:
+        try:
+            message = worker.receive()
+        except ChannelClosed:
+            self._forget_worker(worker)
+            return
+        match message:
+            case Connect(spec):
+                self._connect(spec, worker)
+            case Prepare(spec):
+                self._prepare(spec)
+            case _:
+                raise TypeError(f"a nursery cannot {type(message).__name__}")
+
+    def _forget_worker(self, worker: Channel) -> None:
+        self._selector.unregister(worker)
+        worker.close()
+        for zygote in self._zygotes.values():
+            if worker in zygote.waiting:
+                zygote.waiting.remove(worker)
+
+    def _connect(self, spec: ZygoteSpec, worker: Channel) -> None:
+        zygote = self._zygotes.get((spec.space, spec.revision)) or self._make(spec)
+        zygote.used_at = time.monotonic()
+        if zygote.ready:
+            self._introduce(zygote, worker)
+        else:
+            zygote.waiting.append(worker)
+
+    def _prepare(self, spec: ZygoteSpec) -> None:
+        """One at a time, because an import keeps a core busy for seconds and somebody may be waiting for a page."""
+        self._prepared.append(spec)
+        self._make_next()
+
+    def _make_next(self) -> None:
+        busy = any(not zygote.ready for zygote in self._zygotes.values())
+        while self._prepared and not busy:
+            busy = self._made_ahead(self._prepared.popleft())
+
+    def _made_ahead(self, spec: ZygoteSpec) -> bool:
+        if (spec.space, spec.revision) in self._zygotes:
+            return False
+        used = sum(zygote.resident_bytes for zygote in self._zygotes.values())
+        if used > self._budget_bytes:
+            logger.warning(
+                "%s is not made ahead: zygotes hold %.1f of %.1f GB", spec.space, used / 1e9, self._budget_bytes / 1e9
+            )
+            return False
+        self._make(spec)
+        return True
+
+    def _make(self, spec: ZygoteSpec) -> _Zygote:
+        self._retire_other_revisions(spec)
+        ours, theirs = Channel.pair()
+        os.set_inheritable(theirs.fileno(), True)
+        command = [spec.python, *MODULE, "spaces_workers.nursery.zygote", str(theirs.fileno())]
+        with open(self._log_dir / f"{spec.space}.log", "ab") as log:
+            process = subprocess.Popen(
+                tied(command),
+                env=process_environment.of_zygote(spec),
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        theirs.close()
+        with suppress(ChannelClosed):  # it died at once, which its socket says too
+            ours.send(spec)
+        zygote = self._zygotes[spec.space, spec.revision] = _Zygote(spec, process, ours)
+        self._selector.register(ours, selectors.EVENT_READ, lambda _: self._hear_zygote(zygote))
+        logger.info("zygote of %s (%s) is being made, pid %d", spec.space, spec.revision, process.pid)
+        return zygote
+
+    def _retire_other_revisions(self, spec: ZygoteSpec) -> None:
+        """A changed Space: the old zygote goes; its children finish what they do."""
+        for zygote in [each for each in self._zygotes.values() if each.spec.space == spec.space and each.ready]:
+            self._bury(zygote)
+
+    def _hear_zygote(self, zygote: _Zygote) -> None:
+        if self._zygotes.get((zygote.spec.space, zygote.spec.revision)) is not zygote:
+            return  # buried by what came before it in the same round
+        try:
+            message = zygote.channel.receive()
+        except ChannelClosed:
+            message = ZygoteFailed(f"it died without a word; see {self._log_dir / zygote.spec.space}.log")
+        match message:
+            case ZygoteReady(weights_bytes):
+                zygote.ready, zygote.weights_bytes = True, weights_bytes
+                logger.info("zygote of %s is ready, pid %d", zygote.spec.space, zygote.process.pid)
+                for worker in zygote.waiting:
+                    self._introduce(zygote, worker)
+                zygote.waiting.clear()
+                self._make_next()
+            case ZygoteFailed(traceback):
+                self._bury(zygote, traceback)
+                self._make_next()
+            case _:
+                raise TypeError(f"a zygote does not say {type(message).__name__}")
+
+    def _introduce(self, zygote: _Zygote, worker: Channel) -> None:
+        ours, theirs = Channel.pair()
+        with_worker, with_zygote = ours.fileno(), theirs.fileno()
+        try:
+            zygote.channel.send(Adopt(), fd=with_zygote)
+            worker.send(Connected(zygote.process.pid, zygote.weights_bytes), fd=with_worker)
+        except ChannelClosed:
+            pass  # whichever of them is gone is noticed by its own socket
+        finally:
+            ours.close()
+            theirs.close()
+
+    def _bury(self, zygote: _Zygote, traceback: str = "it was replaced by another revision") -> None:
+        del self._zygotes[zygote.spec.space, zygote.spec.revision]
+        self._selector.unregister(zygote.channel)
+        zygote.channel.close()
+        zygote.process.terminate()
+        try:
+            status = zygote.process.wait(BURIAL_PATIENCE)
+        except subprocess.TimeoutExpired:
+            zygote.process.kill()
+            status = zygote.process.wait()
+        logger.info("zygote of %s is gone (%d), pid %d", zygote.spec.space, status, zygote.process.pid)
+        for worker in zygote.waiting:
+            try:
+                worker.send(Unmade(traceback))
+            except ChannelClosed:
+                pass
+
+
+def _listen(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    path.chmod(0o600)
+    listener.listen(64)
+    return listener
+
+
+def main() -> None:
+    """`python -m spaces_workers.nursery.server RUN_DIR LOG_DIR`; leaves quietly where this host has a nursery."""
+    run_dir, log_dir = Path(sys.argv[1]), Path(sys.argv[2])
+    for folder in (run_dir, log_dir):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s nursery: %(message)s")
+    with open(socket_path(run_dir, log_dir).with_suffix(".lock"), "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        logger.info("serving %s on %s", run_dir, config.current().host)
+        Nursery(run_dir, log_dir).serve()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,170 @@
+"""What a farm consists of on this host: each process with its command line, its environment and its sign of life."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from spaces import config
+from spaces.config import Role, without_secrets
+from spaces.farm.pages import pages_path
+from spaces.farm.queue.leases import Leases
+from spaces.farm.values.signing import derive_space_key
+from spaces_workers.gpu.plan import PlannedWorker
+from spaces_workers.isolation import MODULE
+from spaces_workers.nursery import client as nursery
+from spaces_workers.setup import process_environment
+from spaces_workers.setup.served_space import ServedSpace
+from spaces_workers.up import readiness
+from spaces_workers.up.keeper import Service
+from spaces_workers.up.process import Command, Process, Steps
+from spaces_workers.up.readiness import Probe
+
+#: What a worker runs may end; then it gives its tasks back; then it is killed.
+STOP_WORKER: Steps = ((signal.SIGTERM, 2.5), (signal.SIGQUIT, 1.5))
+
+STOP_NURSERY: Steps = ((signal.SIGTERM, 1.0),)
+
+FLOWER_LOGIN = "FLOWER_BASIC_AUTH"
+FLOWER_HOST = "127.0.0.1"  # who may open Flower may stop tasks, so it is not where the pages are
+
+
+@dataclass(frozen=True, slots=True)
+class FarmOptions:
+    """What the operator decides for a farm."""
+
+    spaces: list[ServedSpace]
+    workers: list[PlannedWorker]
+    workers_per_gpu: int
+    host: str
+    home_port: int
+    space_ports: Mapping[str, int]
+    flower_port: int | None  #: None: no Flower
+    url: str | None  #: of the operator's broker; None: the farm's own
+    state_dir: Path
+    run_dir: Path
+    farm_key: bytes = field(repr=False)
+    isolate: bool = True  #: Spaces that name packages get environments of their own
+
+
+class Composition:
+    """Makes the services of one farm."""
+
+    def __init__(self, options: FarmOptions, url: str, leases: Leases) -> None:
+        self.url = url
+        self._options = options
+        self._leases = leases
+        given = os.environ.get(FLOWER_LOGIN)
+        #: Flower's login where it was made here, so that it must be told; None where the operator gave one.
+        self.made_login = None if given else f"zerofarm:{secrets.token_urlsafe(12)}"
+        self._login = given or str(self.made_login)
+
+    def nursery(self) -> Service:
+        """The maker of zygotes, unless this farm has one here."""
+        log_dir = self._options.state_dir / "logs"
+        socket = nursery.socket_path(self._options.run_dir, log_dir)
+        module = _module("spaces_workers.nursery.server", str(self._options.run_dir), str(log_dir))
+        return Service(
+            "nursery",
+            Command(module, without_secrets(), self._log("nursery"), STOP_NURSERY),
+            probe=lambda _: readiness.listener(socket),
+            is_provided=lambda: readiness.listens(socket),
+        )
+
+    def workers(self) -> Iterator[Service]:
+        """The workers, each on a device, or a share of one, of its own."""
+        key = {config.FARM_KEY: self._options.farm_key.hex()}
+        for planned in self._options.workers:
+            yield Service(
+                f"worker {planned.name}",
+                Command(
+                    self._worker(planned), self._environment(key), self._log(f"worker-{planned.name}"), STOP_WORKER
+                ),
+                probe=self._lease,
+            )
+
+    def spaces(self) -> Iterator[Service]:
+        """The web processes of the Spaces."""
+        for space in self._options.spaces:
+            port = self._options.space_ports[space.name]
+            key = derive_space_key(self._options.farm_key, space.name)
+            yield self._page(
+                f"Space {space.name}",
+                Command(
+                    [sys.executable, *space.command(self._options.state_dir, isolate=self._options.isolate)],
+                    process_environment.of_web(space.name, self.url, key, (self._options.host, port)),
+                    self._log(f"web-{space.name}"),
+                ),
+                (self._options.host, port),
+                space=space.name,
+            )
+
+    def home(self) -> Service:
+        """The home page."""
+        host, port = self._options.host, self._options.home_port
+        pages = str(pages_path(self._options.state_dir))
+        module = _module("spaces_app.home", "--host", host, "--port", str(port), "--pages", pages)
+        command = Command(module, self._environment(), self._log("home"))
+        return self._page("home", command, (host, port), path="/healthz")
+
+    def flower(self) -> Iterator[Service]:
+        """Flower, if it is wanted."""
+        port = self._options.flower_port
+        if port is None:
+            return
+        module = _module("spaces_workers.flower", "--address", FLOWER_HOST, "--port", str(port))
+        command = Command(module, self._environment({FLOWER_LOGIN: self._login}), self._log("flower"))
+        yield self._page("Flower", command, (FLOWER_HOST, port), path="/healthcheck")
+
+    def _worker(self, planned: PlannedWorker) -> list[str]:
+        options = self._options
+        return _module(
+            "spaces_workers.cli",
+            *("worker", "--supervised", "--name", planned.name, "--gpus", planned.gpus),
+            *("--workers-per-gpu", str(options.workers_per_gpu)),
+            *("--state-dir", str(options.state_dir), "--run-dir", str(options.run_dir)),
+        )
+
+    def _lease(self, process: Process) -> Probe:
+        return readiness.lease(self._leases, process.pid)
+
+    def _environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Of a process of our own: the broker, and nothing that would make it a part of a Space."""
+        settings = config.current()
+        own = {
+            config.ROLE: Role.NONE,
+            config.URL: self.url,
+            config.RUN_DIR: str(settings.run_dir),
+            config.HOST: settings.host,
+            "PYTHONUNBUFFERED": "1",
+        }
+        return without_secrets() | own | dict(more or {})
+
+    def _page(
+        self, name: str, command: Command, address: tuple[str, int], *, path: str = "/", space: str = ""
+    ) -> Service:
+        host, port = local(address[0]), address[1]
+        return Service(name, command, lambda _: readiness.page(host, port, path), url_of(host, port), space)
+
+    def _log(self, name: str) -> Path:
+        return self._options.state_dir / "logs" / f"{name}.log"
+
+
+def local(host: str) -> str:
+    """The address by which this host reaches a server that listens at `host`."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
+
+
+def url_of(host: str, port: int) -> str:
+    """The URL by which this host reaches a page that is served at `host`."""
+    name = local(host)
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+
+
+def _module(name: str, *arguments: str) -> list[str]:
+    return [sys.executable, *MODULE, name, *arguments]

@@ -1,0 +1,171 @@
+"""`zerofarm up`: the one owner of every process of a farm on this host.
+
+It starts the broker, the nursery, and then workers, pages and Flower at once; tells when all that can answer does;
+starts again what dies; and stops everything on SIGINT or SIGTERM. Its processes are tied to its life as well, so that
+nothing is left when it is killed itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import Any
+
+from spaces.errors import SpacesError
+from spaces.farm.connection import connect
+from spaces.farm.pages import Page, Pages, pages_path
+from spaces.farm.queue.queue import Queue
+from spaces_workers.setup.served_space import ServedSpace
+from spaces_workers.up import readiness
+from spaces_workers.up.broker_keeper import BrokerKeeper
+from spaces_workers.up.composition import Composition, FarmOptions
+from spaces_workers.up.keeper import Keeper, Service
+from spaces_workers.up.reports import Ready, Report, Reporter, Stopped, Stopping
+
+#: Seconds that a question to the broker may take; whoever asks asks again.
+BROKER_PATIENCE = 3.0
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class FarmFault(SpacesError):
+    """The farm cannot be: something that it needs does not start."""
+
+
+class Supervisor:
+    """Runs one farm. Use it once."""
+
+    def __init__(self, options: FarmOptions, reporter: Reporter) -> None:
+        self._options = options
+        self._reporter = reporter
+        self._broker = BrokerKeeper(options.state_dir, options.url, self._report)
+        self._nursery: list[Keeper] = []
+        self._workers: list[Keeper] = []
+        self._spaces: list[Keeper] = []
+        self._flower: list[Keeper] = []
+        self._home: list[Keeper] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._ending: asyncio.Future[None] | None = None
+
+    async def run(self) -> None:
+        """Live until asked to stop, then leave no process. Raises SpacesError where the farm cannot be."""
+        loop = asyncio.get_running_loop()
+        self._ending = loop.create_future()
+        for number in STOP_SIGNALS:
+            loop.add_signal_handler(number, self._ask_to_stop)
+        self._go(self._start())
+        try:
+            await self._ending
+        finally:
+            self._reporter(Stopping())
+            await self._stop()
+            self._reporter(Stopped())
+
+    async def _start(self) -> None:
+        broker = await self._broker.start()
+        self._go(self._broker.run(broker))
+        leases = Queue(connect(broker.url, retry=None, socket_timeout=BROKER_PATIENCE)).leases
+        farm = Composition(self._options, broker.url, leases)
+        self._nursery = self._kept([farm.nursery()])
+        await _needed(self._nursery)
+        self._home = self._kept([farm.home()])
+        self._workers = self._kept(farm.workers())
+        self._spaces = self._kept(farm.spaces())
+        self._flower = self._kept(farm.flower())
+        await _needed(self._home)
+        await _needed(self._workers)
+        await _settled([*self._spaces, *self._flower])
+        self._report(self._ready(farm, await readiness.workers(leases)))
+
+    def _kept(self, services: Iterable[Service]) -> list[Keeper]:
+        keepers = [Keeper(service, self._report) for service in services]
+        for keeper in keepers:
+            self._go(keeper.run())
+        return keepers
+
+    def _go(self, work: Coroutine[None, None, None]) -> None:
+        """Have something done beside the rest; an error of it ends the farm."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled() or self._ending is None or self._ending.done():
+            return
+        if (error := task.exception()) is not None:
+            self._ending.set_exception(error)
+
+    def _report(self, report: Report) -> None:
+        self._reporter(report)
+        self._pages().write(pages_path(self._options.state_dir))
+
+    def _pages(self) -> Pages:
+        keepers = {keeper.service.space: keeper for keeper in self._spaces}
+        spaces = {space.name: _page(space, keepers.get(space.name)) for space in self._options.spaces}
+        return Pages(_url(self._home), _url(self._flower), spaces)
+
+    def _ready(self, farm: Composition, workers: Iterable[dict[str, Any]]) -> Ready:  # Any: what workers tell
+        pages = self._pages()
+        ours = {worker.pid for worker in self._workers if worker.answers}
+        return Ready(
+            home=pages.home,
+            flower=pages.flower or None,
+            flower_login=farm.made_login if pages.flower else None,
+            broker=farm.url,
+            workers=[{"name": info["node"]} | info for info in workers if info.get("pid") in ours],
+            spaces={name: page.url for name, page in pages.spaces.items() if page.url},
+            failed=[name for name, page in pages.spaces.items() if page.serving == "failed"],
+        )
+
+    def _ask_to_stop(self) -> None:
+        """A signal: the first one stops in order, the second one at once."""
+        if self._ending is None:
+            return
+        if not self._ending.done():
+            self._ending.set_result(None)
+            return
+        for keeper in (*self._everything(), *self._nursery):
+            keeper.kill()
+
+    async def _stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*(keeper.stop() for keeper in self._everything()))
+        await asyncio.gather(*(keeper.stop() for keeper in self._nursery))
+        await self._broker.stop()
+        pages_path(self._options.state_dir).unlink(missing_ok=True)
+
+    def _everything(self) -> list[Keeper]:
+        """What is stopped at once; nursery and broker outlive it."""
+        return [*self._home, *self._spaces, *self._flower, *self._workers]
+
+
+async def _settled(keepers: Iterable[Keeper]) -> None:
+    for keeper in keepers:
+        await keeper.settled.wait()
+
+
+async def _needed(keepers: Sequence[Keeper]) -> None:
+    """Wait for what the farm cannot be without: at least one of these must answer."""
+    await _settled(keepers)
+    if not any(keeper.answers for keeper in keepers):
+        names = " and ".join(keeper.service.name for keeper in keepers)
+        raise FarmFault(f"{names} could not be started; see {keepers[0].service.command.log}")
+
+
+def _page(space: ServedSpace, keeper: Keeper | None) -> Page:
+    return Page(
+        url=_url([keeper] if keeper else []),
+        serving=keeper.serving if keeper else "starting",
+        title=space.title,
+        emoji=space.emoji,
+        colour_from=space.colour_from,
+        colour_to=space.colour_to,
+        problem=keeper.problem if keeper else "",
+    )
+
+
+def _url(keepers: Sequence[Keeper]) -> str:
+    return keepers[0].service.url if keepers and keepers[0].answers else ""

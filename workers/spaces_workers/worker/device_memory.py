@@ -1,0 +1,122 @@
+"""What children hold of their device's memory, and what their worker may still give to others."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, Protocol  # Any: torch is not typed here
+
+from spaces_workers.gpu import devices
+from spaces_workers.gpu.devices import Device, DeviceReading
+from spaces_workers.link.messages import MemoryUse, ZygoteSpec
+
+#: What a process with a CUDA context holds beside what torch allocates. Source: 602 MiB after the first tensor, 768 MiB
+#: after the first matrix product and convolution, on an H100 with CUDA 13.
+CONTEXT_BYTES = 768 << 20
+
+#: On what a Space was seen to need at most: memory in pieces that do not fit, inputs somewhat larger than before.
+HEADROOM = 1.15
+
+
+class DeviceMemory:
+    """The memory of a device, or of a worker's share of one."""
+
+    def __init__(
+        self,
+        device: Device,
+        fraction: float = 1.0,
+        reading: Callable[[Device], DeviceReading | None] = devices.reading,
+    ) -> None:
+        self.budget_bytes = int(device.memory_bytes * fraction)
+        self.is_real = device.kind != "standin"
+        self._device = device
+        self._reading = reading
+
+    def free_bytes(self, held_bytes: int) -> int:
+        """What is left to this worker, whose children hold so much: by account, and no more than the driver has."""
+        by_account = self.budget_bytes - held_bytes
+        now = self._reading(self._device)
+        return by_account if now is None else min(by_account, now.total_bytes - now.used_bytes)
+
+
+class Needs:
+    """What each Space was seen to need of a device. One that was never seen there, or found too little, gets it all."""
+
+    def __init__(self, memory: DeviceMemory) -> None:
+        self._memory = memory
+        self._peaks: dict[tuple[str, str], int] = {}
+        self._short: set[tuple[str, str]] = set()
+
+    def learn(self, spec: ZygoteSpec, use: MemoryUse) -> None:
+        """A task of a Space has ended well, and its child has told what it used, if it can tell."""
+        if use.peak_bytes is not None:
+            self._peaks[_key(spec)] = max(self._peaks.get(_key(spec), 0), use.peak_bytes)
+            self._short.discard(_key(spec))
+
+    def learn_shortage(self, spec: ZygoteSpec) -> None:
+        """A task found too little memory."""
+        self._short.add(_key(spec))
+
+    def of(self, spec: ZygoteSpec, weights_bytes: int) -> int:
+        """Bytes that a Space's child needs in all, `weights_bytes` of them at least."""
+        peak = None if _key(spec) in self._short else self._peaks.get(_key(spec))
+        unknown = self._memory.budget_bytes if self._memory.is_real else 0
+        needed = unknown if peak is None else int(peak * HEADROOM)
+        return min(self._memory.budget_bytes, max(weights_bytes, needed))
+
+
+def _key(spec: ZygoteSpec) -> tuple[str, str]:
+    return spec.space, spec.revision
+
+
+class Meter(Protocol):
+    """In a child: what it holds of its device."""
+
+    def begin(self) -> None:
+        """A task begins: the most that it needs is measured from here."""
+
+    def read(self) -> MemoryUse:
+        """What is held now, and the most that was needed since `begin`."""
+
+    def trim(self) -> MemoryUse:
+        """Give back what is only kept for later, and tell what is held then."""
+
+
+class GpuMeter:
+    """Of a real GPU, as far as torch knows. Of a Space that computes without torch nothing is known."""
+
+    def begin(self) -> None:
+        if (cuda := self._cuda) is not None:
+            cuda.reset_peak_memory_stats()
+
+    def read(self) -> MemoryUse:
+        if (cuda := self._cuda) is None:
+            return MemoryUse(CONTEXT_BYTES, None)
+        return MemoryUse(cuda.memory_reserved() + CONTEXT_BYTES, cuda.max_memory_allocated() + CONTEXT_BYTES)
+
+    def trim(self) -> MemoryUse:
+        if (cuda := self._cuda) is not None:
+            cuda.empty_cache()
+        return self.read()
+
+    @property
+    def _cuda(self) -> Any:
+        """`torch.cuda`, once this process uses it."""
+        torch = sys.modules.get("torch")
+        return torch.cuda if torch is not None and torch.cuda.is_initialized() else None
+
+
+class StandInMeter:
+    """Of a stand-in, whose memory is the host's: the weights alone count."""
+
+    def __init__(self, weights_bytes: int) -> None:
+        self._use = MemoryUse(weights_bytes, weights_bytes)
+
+    def begin(self) -> None:
+        pass
+
+    def read(self) -> MemoryUse:
+        return self._use
+
+    def trim(self) -> MemoryUse:
+        return self._use

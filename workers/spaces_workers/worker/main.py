@@ -1,0 +1,139 @@
+"""A worker: the Celery application of the farm with our pool, pinned to the device that it claims."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spaces import config
+from spaces.farm.celery import transport
+from spaces.farm.celery.celery_app import make_celery
+from spaces.farm.connection import connect
+from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.registry import Registry
+from spaces_workers.gpu import probe as device_probe
+from spaces_workers.gpu.devices import Device
+from spaces_workers.worker.children import Zygotes
+from spaces_workers.worker.device_memory import DeviceMemory
+from spaces_workers.worker.heartbeat import Heartbeat
+from spaces_workers.worker.preload import Preloader
+from spaces_workers.worker.residency import Residency
+from spaces_workers.worker.workplace import Workplace
+
+logger = logging.getLogger(__name__)
+
+#: Exit code of a worker whose device cannot be used (`EX_UNAVAILABLE` of sysexits.h).
+DEVICE_LOST = 69
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """What the operator decides for one worker."""
+
+    url: str
+    device: Device
+    state_dir: Path
+    farm_key: bytes
+    memory_fraction: float = 1.0
+    warm_children: int = 4
+    name: str = ""
+
+    @property
+    def node_name(self) -> str:
+        """The worker's name in Celery and Flower: `gpu0@host`."""
+        kind = "cpu" if self.device.kind == "standin" else "gpu"
+        return f"{self.name or f'{kind}{self.device.index}'}@{config.current().host}"
+
+
+def run_worker(options: WorkerOptions) -> int:
+    """Work until told to stop, or until the device is lost. Returns the exit code."""
+    if problem := device_probe.problem_of(options.device):
+        logger.critical("%s cannot be used: %s", options.device.description, problem)
+        return DEVICE_LOST
+    settings = config.current()
+    worker = f"{options.node_name}:{secrets.token_hex(4)}"
+    log_dir = options.state_dir / "logs"
+    for folder in (settings.run_dir, log_dir):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    memory = DeviceMemory(options.device, options.memory_fraction)
+    residency = Residency(options.warm_children, memory)
+    workplace = Workplace(
+        settings,
+        Queue(connect(options.url)),
+        Registry(connect(options.url)),
+        options.device,
+        farm_key=options.farm_key,
+        state_dir=options.state_dir,
+        zygotes=Zygotes(settings.run_dir, log_dir),
+        residency=residency,
+        memory_fraction=options.memory_fraction,
+    )
+    app = _application(options, workplace)
+    preloader = Preloader(options.url, workplace)
+    heartbeat = Heartbeat(
+        lambda: Queue(connect(options.url)),
+        worker,
+        info=lambda: _info(options, memory, app),
+        # There is no pool, and nothing to stop, until Celery has started.
+        on_cancel=lambda task, reason: app.pool_of_worker and app.pool_of_worker.cancel(task, reason),
+        on_lease_lost=lambda: app.pool_of_worker and app.pool_of_worker.abandon_all(),
+    )
+    transport.identify(worker, options.device.name)
+    transport.set_warmth(residency.warmth)
+    preloader.start()
+    heartbeat.start()
+    try:
+        app.worker_main(_arguments(options))
+        return DEVICE_LOST if workplace.device_lost else 0
+    finally:
+        heartbeat.stop()
+        preloader.stop()
+
+
+def _application(options: WorkerOptions, workplace: Workplace) -> Any:  # Any: celery has no types
+    app = make_celery(options.url)
+    app.conf.update(
+        worker_pool="spaces_workers.worker.pool:TaskPool",
+        worker_consumer="spaces_workers.worker.consumer:FarmConsumer",
+        task_default_queue=f"zerofarm.{options.device.sizes[0]}",
+        worker_state_db=None,
+    )
+    app.workplace = workplace
+    app.pool_of_worker = None
+    return app
+
+
+def _arguments(options: WorkerOptions) -> list[str]:
+    queues = ",".join(f"zerofarm.{size}" for size in options.device.sizes)
+    return [
+        "worker",
+        f"--hostname={options.node_name}",
+        f"--queues={queues}",
+        "--concurrency=1",
+        f"--loglevel={os.environ.get('ZEROFARM_LOG_LEVEL', 'INFO')}",
+        "--without-gossip",
+        "--without-mingle",
+    ]
+
+
+def _info(options: WorkerOptions, memory: DeviceMemory, app: Any) -> dict[str, Any]:  # Any: plain data for people
+    pool = app.pool_of_worker
+    info = pool._get_info() if pool is not None else {}
+    running = pool.children() if pool is not None else []
+    return {
+        "node": options.node_name,
+        "host": config.current().host,
+        "pid": os.getpid(),
+        "device": options.device.name,
+        "uuid": options.device.uuid,
+        "sizes": list(options.device.sizes),
+        "memory_bytes": memory.budget_bytes,
+        "held_bytes": app.workplace.residency.held_bytes + sum(child.memory.held_bytes for child in running),
+        "busy": info.get("busy", []),
+        "warm": sorted(child.spec.space for child in app.workplace.residency.children()),
+        "done": info.get("done", 0),
+    }

@@ -1,0 +1,215 @@
+"""Celery's pool of a ZeroFarm worker: each request becomes a `TaskRun` in a child of its Space.
+
+Celery's callbacks are made on its own thread, in the order accept, then one of success, failure, timeout. The task's
+outcome for its caller is written by the run; what is reported here is for Celery's events and Flower.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from billiard.einfo import ExceptionInfo
+from billiard.exceptions import Terminated
+from celery.concurrency.base import BasePool
+from celery.concurrency.prefork import _run_ready_callbacks
+from celery.worker import state
+
+from spaces.farm.events import Cancelled, Crashed, End, Expired, Failed, Lost, Succeeded, TimedOut
+from spaces.farm.task import Lease
+from spaces_workers.worker.children import Child
+from spaces_workers.worker.mailbox import Mailbox
+from spaces_workers.worker.task_run import TaskRun
+from spaces_workers.worker.workplace import Workplace
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between two looks at whether a warm shutdown is over; each is a wait on the mailbox.
+_STOPPING_INTERVAL = 0.5
+
+#: Seconds that a run has, in a cold shutdown, to give its task back.
+_GIVING_BACK = 3.0
+
+#: Characters of a failure and of its traceback that go into Celery's events; the task's own stream has all.
+_TEXT_LENGTH, _TRACEBACK_LENGTH = 300, 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Callbacks:
+    """What Celery wants to hear of one request. Any: Celery has no types."""
+
+    accept: Callable[..., Any]
+    timeout: Callable[..., Any]
+    success: Callable[..., Any]
+    error: Callable[..., Any]
+
+
+class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
+    """Runs one task at a time; `app.workplace` says with what."""
+
+    signal_safe = False
+    uses_semaphore = False
+    task_join_will_block = False
+
+    def on_start(self) -> None:
+        self._mailbox = Mailbox()
+        self._runs: dict[str, tuple[TaskRun, Callbacks]] = {}
+        self._closed = False
+        self._early: dict[str, str] = {}  #: cancellations that were heard before Celery had handed the task over
+        self._hub: Any = None
+        self._done = 0
+        self._workplace: Workplace = self.app.workplace
+        self.app.pool_of_worker = self
+
+    def register_with_event_loop(self, hub: Any) -> None:
+        self._hub = hub
+        self._mailbox.register_with(hub)
+
+    def on_apply(
+        self,
+        target: Any,  # Any, here and below: Celery's own
+        args: Any,
+        kwargs: Any,
+        accept_callback: Any = None,
+        timeout_callback: Any = None,
+        callback: Any = None,
+        error_callback: Any = None,
+        **options: Any,
+    ) -> TaskRun:
+        lease: Lease = args[2]["properties"]["lease"]
+        run = TaskRun(lease, self._workplace, self)
+        self._runs[lease.task.id] = run, Callbacks(accept_callback, timeout_callback, callback, error_callback)
+        if (reason := self._early.pop(lease.task.id, None)) is not None:
+            run.cancel(reason)
+        run.start()
+        return run
+
+    # --- told by a run, on its own thread
+
+    def began(self, run: TaskRun) -> None:
+        """The child has the task."""
+        if run.child is None:
+            raise ValueError(f"task {run.lease.task.id} began without a child")
+        pid, now = run.child.pid, time.monotonic()
+        _, callbacks = self._runs[run.lease.task.id]
+        self._mailbox.post(lambda: callbacks.accept(pid, now))
+
+    def ended(self, run: TaskRun, end: End) -> None:
+        """The task's end is written."""
+        self._mailbox.post(lambda: self._settle(run, end))
+
+    # --- told by Celery and by the heartbeat
+
+    def terminate_job(self, pid: int, signal: int | None = None) -> None:
+        """An operator revokes the task that runs in this process."""
+        for run, _ in list(self._runs.values()):
+            if run.child is not None and run.child.pid == pid:
+                run.cancel("revoked by an operator")
+
+    def cancel(self, task_id: str, reason: str) -> None:
+        """The task's caller, or whoever has the right, does not want it any more. From any thread."""
+        self._early[task_id] = reason  # first: `on_apply`, on its own thread, looks there after it has made the run
+        if (found := self._runs.get(task_id)) is not None:
+            self._early.pop(task_id, None)
+            found[0].cancel(reason)
+
+    def abandon_all(self) -> None:
+        """This worker was taken for dead; its tasks are others' now. From any thread."""
+        for run, _ in list(self._runs.values()):
+            run.abandon()
+
+    def on_stop(self) -> None:
+        """A warm shutdown: what runs may end, what has ended is acknowledged. A cold one: see `on_terminate`."""
+        if state.should_terminate:
+            # Celery calls this within a signal handler, and the code that was interrupted may hold locks of Celery's.
+            self.on_terminate()
+            return
+        while self._runs:
+            self._mailbox.wait(_STOPPING_INTERVAL)
+            if self._hub is not None:
+                self._hub.fire_timers()
+                _run_ready_callbacks(self._hub)
+        self._close()
+
+    def on_terminate(self) -> None:
+        """A cold shutdown: what runs goes back to the queue, for another worker."""
+        for run, _ in list(self._runs.values()):
+            run.give_back()
+        for run, _ in list(self._runs.values()):
+            run.join(_GIVING_BACK)
+        self._close()
+
+    def children(self) -> list[Child]:
+        """Those that run a task now."""
+        return [run.child for run, _ in list(self._runs.values()) if run.child is not None]
+
+    def _get_info(self) -> dict[str, Any]:  # Any: shown as it is on Flower's Pool tab
+        busy = [run for run, _ in list(self._runs.values())]  # a copy: the heartbeat asks too, on its own thread
+        idle = self._workplace.residency.children()
+        return super()._get_info() | {  # type: ignore[no-any-return] # celery has no types
+            "max-concurrency": self.limit,
+            # Lists, because Flower takes dashes out of a plain text.
+            "gpu": [self._workplace.device.description],
+            "device": [self._workplace.device.visible_devices or "CPU"],
+            "busy": [f"{run.lease.task.label} (pid {run.child.pid if run.child else '-'})" for run in busy],
+            "children": [f"{child.spec.space} (pid {child.pid}, {child.tasks_done} done)" for child in idle],
+            "processes": [child.pid for child in idle] + [run.child.pid for run in busy if run.child],
+            "done": self._done,
+        }
+
+    @property
+    def num_processes(self) -> int:
+        return int(self.limit)
+
+    def _settle(self, run: TaskRun, end: End) -> None:
+        _, callbacks = self._runs.pop(run.lease.task.id)
+        self._early.pop(run.lease.task.id, None)
+        self._done += 1
+        match end:
+            case Succeeded(seconds=seconds):
+                callbacks.success((False, "", seconds))
+            case Failed(type_name, text, traceback, seconds=seconds):
+                callbacks.success((True, _failure(f"{type_name}: {text}", traceback), seconds))
+            case TimedOut(seconds, limit):
+                text = f"TimeLimitExceeded: stopped after {seconds:.0f} s, it asked for {limit:g} s"
+                callbacks.success((True, _failure(text), seconds))
+            case Crashed(reason, seconds):
+                callbacks.success((True, _failure(f"ChildCrashed: its process {reason}"), seconds))
+            case Cancelled(reason):
+                callbacks.error(_info(Terminated(reason)))
+            case Expired() | Lost():
+                raise ValueError(f"a run cannot end so for its own worker: {end}")
+
+    def _close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._workplace.close()
+        self._mailbox.close()
+
+
+class Reported(Exception):
+    """A failure as Celery's events tell it: they have the `repr` of the exception, which here is a plain sentence."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _failure(text: str, traceback: str = "") -> ExceptionInfo:
+    """What Celery is told of a task that failed; with the child's traceback, or none."""
+    info = _info(Reported(text if len(text) <= _TEXT_LENGTH else f"{text[:_TEXT_LENGTH]}…"))
+    info.traceback = traceback[-_TRACEBACK_LENGTH:] or None
+    return info
+
+
+def _info(error: Exception) -> ExceptionInfo:
+    try:
+        raise error
+    except Exception:
+        info = ExceptionInfo()
+    # billiard wraps it for a pipe that this pool does not have, and Celery would show the wrapper.
+    info.exception = error
+    return info

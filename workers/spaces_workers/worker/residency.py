@@ -1,0 +1,147 @@
+"""Which Spaces are on this worker's device: the children that are kept warm, and which one goes when another comes.
+
+Room is made by account, before it is needed: a task never meets a device that is full of others' weights. Also the
+worker's answer to each claim's question, how soon it could begin a task of which Space.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from spaces.farm.queue.warmth import MOST_KNOWN, Warmth
+from spaces_workers.link.channel import ChannelClosed
+from spaces_workers.link.messages import ZygoteSpec
+from spaces_workers.worker.children import Child
+from spaces_workers.worker.device_memory import DeviceMemory, Needs
+from spaces_workers.worker.oom_kills import words
+from spaces_workers.worker.swap_costs import Level, SwapCosts
+
+logger = logging.getLogger(__name__)
+
+
+class Residency:
+    """At most `limit` children in a device's memory, least recently used first out.
+
+    The thread that runs tasks takes, makes room and keeps; the rest any thread may call meanwhile.
+    """
+
+    def __init__(self, limit: int, memory: DeviceMemory) -> None:
+        self._limit = limit
+        self._memory = memory
+        self._needs = Needs(memory)
+        self._idle: dict[str, Child] = {}
+        self._costs = SwapCosts()
+        self._seen: dict[str, None] = {}  #: Spaces that had a child here, the latest last: their zygotes are ready
+        self._lock = threading.Lock()
+
+    def take(self, spec: ZygoteSpec) -> Child | None:
+        """The warm child of this very revision, if there is one; it is the caller's now."""
+        with self._lock:
+            child = self._idle.pop(spec.space, None)
+        if child is not None and (child.spec.revision != spec.revision or child.gone):
+            child.discard()
+            return None
+        return child
+
+    def make_room_for_new(self, spec: ZygoteSpec, weights_bytes: int) -> None:
+        """Before a child is made: one place, and memory for all that its Space needs, its weights at least."""
+        while (crowded := self._evicted(self._limit - 1)) is not None:
+            crowded.discard()
+        self._make_room(self._needs.of(spec, weights_bytes), held=0)
+        if self._free_bytes(0) < weights_bytes:
+            logger.warning(
+                "Space %s has %s of weights, and its device %s free with nothing of this worker's on it",
+                *(spec.space, words(weights_bytes), words(self._free_bytes(0))),
+            )
+
+    def make_room_for(self, child: Child) -> None:
+        """Before a warm child, which was taken, runs its next task: memory for what its Space needs beyond its own."""
+        held = child.memory.held_bytes
+        self._make_room(self._needs.of(child.spec, held), held)
+
+    def keep(self, child: Child) -> None:
+        """Take a child back that has done its task."""
+        child.used_at = time.monotonic()
+        if child.tasks_done:
+            self._needs.learn(child.spec, child.memory)
+        with self._lock:
+            self._idle[child.spec.space] = child
+
+    def learn_shortage(self, spec: ZygoteSpec) -> None:
+        """A task of this Space found the device's memory too small: next time all others make room for it."""
+        self._needs.learn_shortage(spec)
+
+    @contextmanager
+    def measured(self, space: str, level: Level) -> Iterator[None]:
+        """Around the making of a child: learn what it took from this level. What fails teaches nothing."""
+        started = time.monotonic()
+        yield
+        seconds = time.monotonic() - started
+        with self._lock:
+            self._costs.learn(space, level, seconds)
+            self._seen.pop(space, None)
+            self._seen[space] = None
+
+    def warmth(self) -> Warmth:
+        """Seconds to a ready child of each Space that was lately here, and of any other."""
+        with self._lock:
+            recent = {*self._idle, *list(self._seen)[-MOST_KNOWN:]}
+            seconds = {space: self._costs.seconds(space, self._level(space)) for space in recent}
+            return Warmth(seconds, self._costs.typical(Level.UNSEEN))
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of the device that the idle children hold."""
+        return sum(child.memory.held_bytes for child in self.children())
+
+    def children(self) -> list[Child]:
+        """The idle children."""
+        with self._lock:
+            return list(self._idle.values())
+
+    def clear(self) -> None:
+        """Discard every child."""
+        while (child := self._evicted(0)) is not None:
+            child.discard()
+
+    def _make_room(self, needed: int, held: int) -> None:
+        """The least recently used children give back first what they only keep for later, then their lives."""
+        idle = sorted(self.children(), key=lambda child: child.used_at)
+        for child in idle:
+            if child.gone:
+                self._discard(child)
+        spared = needed < self._memory.budget_bytes  # who needs all of it is not helped by less than all
+        for shrink in (self._trim, self._discard) if spared else (self._discard,):
+            for child in idle:
+                if self._free_bytes(held) >= needed - held:
+                    return
+                shrink(child)
+
+    def _free_bytes(self, held: int) -> int:
+        return self._memory.free_bytes(held + self.held_bytes)
+
+    def _trim(self, child: Child) -> None:
+        if not child.is_trimmed:
+            try:
+                child.trim()
+            except (ChannelClosed, TimeoutError):
+                self._discard(child)
+
+    def _discard(self, child: Child) -> None:
+        with self._lock:
+            self._idle.pop(child.spec.space, None)
+        child.discard()
+
+    def _level(self, space: str) -> Level:
+        return Level.CHILD if space in self._idle else Level.HOST
+
+    def _evicted(self, limit: int) -> Child | None:
+        with self._lock:
+            if len(self._idle) <= limit:
+                return None
+            oldest = min(self._idle.values(), key=lambda child: child.used_at)
+            return self._idle.pop(oldest.spec.space)

@@ -1,0 +1,169 @@
+"""What a worker has to work with: its device, the broker, the zygotes of its host, and the children that are warm."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+from spaces.config import Config
+from spaces.errors import RefusedError
+from spaces.farm.payloads.stores import BrokerStore, SharedMemoryStore
+from spaces.farm.queue.keys import WAITING
+from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.registry import Registry, SpaceRecord
+from spaces.farm.queue.writer import EventWriter
+from spaces.farm.task import Lease, Task
+from spaces.farm.values.signing import derive_space_key
+from spaces.source import Source, unpack
+from spaces_workers import isolation
+from spaces_workers.gpu import probe as device_probe
+from spaces_workers.gpu.devices import Device
+from spaces_workers.link.messages import ZygoteSpec
+from spaces_workers.worker.carrier import Carrier
+from spaces_workers.worker.children import Child, UnfitChild, Zygotes
+from spaces_workers.worker.residency import Residency
+from spaces_workers.worker.swap_costs import Level
+
+logger = logging.getLogger(__name__)
+
+
+class Workplace:
+    """Shared by the runs of one worker."""
+
+    def __init__(
+        self,
+        config: Config,
+        queue: Queue,
+        registry: Registry,
+        device: Device,
+        *,
+        farm_key: bytes,
+        state_dir: Path,
+        zygotes: Zygotes,
+        residency: Residency,
+        memory_fraction: float = 1.0,
+    ) -> None:
+        self.config = config
+        self.queue = queue
+        self.registry = registry
+        self.device = device
+        self.zygotes = zygotes
+        self.residency = residency
+        self.device_lost = False
+        self._farm_key = farm_key
+        self._state_dir = state_dir
+        self._sources = state_dir / "sources"
+        self._memory_fraction = memory_fraction
+        self.carrier = Carrier(
+            config.host,
+            SharedMemoryStore(config.run_dir, config.host),
+            BrokerStore(queue.redis, WAITING, queue.keys.blob),
+        )
+
+    def child_for(self, task: Task) -> Child:
+        """A child that can run this task: the warm one, or a new one after making room.
+
+        Raises RefusedError for a Space that nobody serves any more, SpacesError for one whose script fails,
+        UnfitChild where its child cannot take the device.
+        """
+        spec = self.spec_of(self.record_of(task.space, task.revision))
+        warm = self.residency.take(spec)
+        if warm is not None:
+            return self._with_room(warm)
+        level = Level.HOST if self.zygotes.knows(spec) else Level.UNSEEN
+        with self.residency.measured(task.space, level):
+            try:
+                return self._new_child(spec)
+            except UnfitChild as unfit:
+                if not unfit.out_of_memory:
+                    raise
+                self.residency.learn_shortage(spec)
+                return self._new_child(spec)
+
+    def _with_room(self, warm: Child) -> Child:
+        try:
+            self.residency.make_room_for(warm)
+        except BaseException:
+            warm.discard()  # nobody else knows of it
+            raise
+        return warm
+
+    def _new_child(self, spec: ZygoteSpec) -> Child:
+        self.residency.make_room_for_new(spec, self.zygotes.weights_bytes(spec))
+        return self.zygotes.fork(spec, self.device.visible_devices, self._memory_fraction)
+
+    @functools.lru_cache(maxsize=1024)  # noqa: B019 - the workplace lives as long as its process
+    def spec_of(self, record: SpaceRecord) -> ZygoteSpec:
+        """What the nursery must know to make this Space's zygote on this host."""
+        return ZygoteSpec(
+            space=record.name,
+            revision=record.revision,
+            app_file=str(self._source_of(record).app_file),
+            python=str(self._python_of(record)),
+            key=derive_space_key(self._farm_key, record.name),
+            calls=record.calls,
+        )
+
+    def _python_of(self, record: SpaceRecord) -> Path:
+        """The interpreter that the web process has, or the like of it on this host."""
+        if Path(record.python).exists():
+            return Path(record.python)
+        if not record.isolated:
+            return Path(sys.executable)
+        return isolation.prepare(self._source_of(record), self._state_dir, logger.info, name=record.name).python
+
+    @functools.lru_cache(maxsize=1024)  # noqa: B019 - the workplace lives as long as its process
+    def record_of(self, space: str, revision: str) -> SpaceRecord:
+        """The record of a Space; one revision's never changes."""
+        return self.registry.find(space, revision)
+
+    def lost_device(self) -> bool:
+        """Whether no child of any Space could take the device. If so the worker leaves, before it fails more tasks."""
+        problem = device_probe.problem_of(self.device)
+        if not problem:
+            return False
+        logger.critical("%s cannot be used any more: %s. This worker leaves", self.device.description, problem)
+        self.device_lost = True
+        os.kill(os.getpid(), signal.SIGTERM)  # Celery's warm shutdown
+        return True
+
+    def writer(self, lease: Lease) -> EventWriter:
+        """Writes the events of one run."""
+        return EventWriter(self.queue, lease)
+
+    def close(self) -> None:
+        """End every child; let go of the zygotes."""
+        self.residency.clear()
+        self.zygotes.close()
+
+    def _source_of(self, record: SpaceRecord) -> Source:
+        """The Space's files: where they are if this host has them, else unpacked from the archive that travelled."""
+        if record.source.app_file.is_file() and (record.host == self.config.host or self._same(record)):
+            return record.source
+        archive = self.registry.archive(record)
+        if archive is None:
+            raise RefusedError(
+                f"Space {record.name!r} is at {record.app_file} on {record.host!r}, which {self.config.host!r} "
+                "does not have, and it is too large to travel. Put it on a disk that both share"
+            )
+        for folder in (record.source.root, self._sources / record.digest):
+            if folder.is_dir() and folder == record.source.root:
+                continue  # another revision of it, or something of this host's own
+            try:
+                folder.parent.mkdir(parents=True, exist_ok=True)
+                unpack(archive, folder)
+            except OSError as error:
+                logger.info("the files of Space %s cannot be at %s: %s", record.name, folder, error)
+                continue
+            script = record.source.app_file.relative_to(record.source.root)
+            return Source(folder / script, record.alone, folder)
+        raise RefusedError(
+            f"there is no place for the files of Space {record.name!r}: {self._sources} cannot be written"
+        )
+
+    def _same(self, record: SpaceRecord) -> bool:
+        return record.source.digest() == record.digest
