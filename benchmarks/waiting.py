@@ -18,7 +18,7 @@ from redis import Redis
 from benchmarks.brokers import volatile_broker
 from benchmarks.traces import LOADS, Request, make_trace
 from spaces.farm.events import Succeeded
-from spaces.farm.payloads.payload import Payload
+from spaces.farm.payload import Payload
 from spaces.farm.queue.claiming import Claimed
 from spaces.farm.queue.estimates import DEFAULT, EstimateRules
 from spaces.farm.queue.outlook import Outlook
@@ -101,7 +101,8 @@ class Waits:
         self.queue.end(claimed.lease, Succeeded(Payload(b""), seconds))
 
     def _look(self) -> None:
-        chance, outlook = random.Random(SEED), Outlook(self.queue, fresh=LOOK / SPEED)
+        chance = random.Random(SEED)
+        outlook = Outlook(self.queue.redis, self.queue.scripts, self.queue.keys, fresh=LOOK / SPEED)
         while not self._is_over:
             time.sleep(LOOK / SPEED)
             waiting = [task for task, number in list(self._numbers.items()) if number not in self.began]

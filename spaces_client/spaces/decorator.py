@@ -9,7 +9,7 @@ import asyncio
 import functools
 import os
 import warnings
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from spaces import config
@@ -17,7 +17,14 @@ from spaces.config import Role
 from spaces.errors import DefinitionError, RefusedError
 from spaces.farm.task import Size
 from spaces.functions import replay
-from spaces.functions.duration import DEFAULT_DURATION, Duration, check_duration, check_gpus, check_size
+from spaces.functions.duration import (
+    DEFAULT_DURATION,
+    Duration,
+    check_duration,
+    check_gpus,
+    check_size,
+    duration_of_call,
+)
 from spaces.functions.function import GPUFunction, Kind, register
 from spaces.web.page import shown_to_visitor
 
@@ -105,13 +112,22 @@ def _wrap(function: GPUFunction) -> Callable[..., Any]:
     wrapper: Any = functools.update_wrapper(faces[function.kind](function), function.function)
     wrapper.__annotations__ = getattr(function.function, "__annotations__", {})  # a partial has none: ours are not its
     wrapper.zerogpu = None  # Gradio removes this name from the configuration of its events
-    wrapper.submit = function.submit
+    wrapper.submit = lambda *args, **kwargs: _submit(function, args, kwargs)
     return wrapper  # type: ignore[no-any-return] # it is the face
+
+
+def _submit(function: GPUFunction, args: Sequence[Any], kwargs: Mapping[str, Any]) -> TaskHandle:
+    """Queue one call. Raises EncodingError, before anything is queued, for an argument that cannot be sent."""
+    from spaces.web.client import current_client
+
+    time_limit = duration_of_call(function.duration, args, kwargs)
+    handle: TaskHandle = current_client().submit(function, args, kwargs, time_limit)
+    return handle
 
 
 def _plain_face(function: GPUFunction) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
-        with shown_to_visitor(), function.submit(*args, **kwargs) as handle:
+        with shown_to_visitor(), _submit(function, args, kwargs) as handle:
             return handle.result()
 
     return call
@@ -119,7 +135,7 @@ def _plain_face(function: GPUFunction) -> Callable[..., Any]:
 
 def _generator_face(function: GPUFunction) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        with shown_to_visitor(), function.submit(*args, **kwargs) as handle:
+        with shown_to_visitor(), _submit(function, args, kwargs) as handle:
             for value in handle:
                 _refuse_sent((yield value), handle)
             return handle.result()
@@ -130,7 +146,7 @@ def _generator_face(function: GPUFunction) -> Callable[..., Any]:
 def _coroutine_face(function: GPUFunction) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> Any:
         with shown_to_visitor():
-            async with await asyncio.to_thread(function.submit, *args, **kwargs) as handle:
+            async with await asyncio.to_thread(_submit, function, args, kwargs) as handle:
                 return await handle
 
     return call
@@ -139,7 +155,7 @@ def _coroutine_face(function: GPUFunction) -> Callable[..., Any]:
 def _async_generator_face(function: GPUFunction) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         with shown_to_visitor():
-            async with await asyncio.to_thread(function.submit, *args, **kwargs) as handle:
+            async with await asyncio.to_thread(_submit, function, args, kwargs) as handle:
                 async for value in handle:
                     _refuse_sent((yield value), handle)
 

@@ -17,7 +17,6 @@ from spaces.source import Source
 if TYPE_CHECKING:
     from spaces.farm.payloads.files import Files
     from spaces.farm.values.codec import Codec
-    from spaces.state.space_globals import SpaceGlobals
 
 #: Folders above a script that may be its Space's.
 _DEPTH = 3
@@ -55,13 +54,13 @@ def remember_lone_models() -> None:
 
     global _lone
     if _lone is None:
-        _lone = lone_models(_modules())
+        _lone = lone_models(modules())
 
 
 _lone: ModuleType | None = None
 
 
-def _modules() -> list[ModuleType]:
+def modules() -> list[ModuleType]:
     """The Space's own modules, and what it has made in none of them."""
     return [*_own_modules()(), *([_lone] if _lone else [])]
 
@@ -79,16 +78,7 @@ def space_codec() -> Codec:
     from spaces.farm.values.codec import Codec
     from spaces.farm.values.references import References
 
-    return Codec(config.current().space_key, References(_modules))
-
-
-@cache
-def space_globals() -> SpaceGlobals:
-    """The globals that the web process and the children of this Space share, as the script's launch left them."""
-    from spaces.functions.function import functions
-    from spaces.state.space_globals import SpaceGlobals
-
-    return SpaceGlobals(_modules(), [each.function for each in functions.values()])
+    return Codec(config.current().space_key, References(modules))
 
 
 @cache

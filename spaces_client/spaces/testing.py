@@ -23,19 +23,20 @@ from typing import Any, Self
 from spaces import config
 from spaces.config import Role
 from spaces.farm.events import Cancelled, End, Event, Succeeded, Yielded, is_end, state_after
-from spaces.farm.failure import describe
+from spaces.farm.payload import Payload
 from spaces.farm.payloads.mover import Payloads
-from spaces.farm.payloads.payload import Payload
 from spaces.farm.payloads.stores import SharedMemoryStore
 from spaces.farm.queue.outlook import Place
 from spaces.farm.task import State, Task
 from spaces.farm.values.codec import Codec
+from spaces.farm.values.failure import describe
 from spaces.functions.calls import stream
 from spaces.functions.function import GPUFunction
+from spaces.functions.gradio_relay import relay
 from spaces.web import client
 from spaces.web.handle import TaskHandle
 from spaces.web.outcome import outcome
-from spaces.web.page import current_visitor, relay
+from spaces.web.page import current_visitor
 from spaces.web.summary import summary
 
 

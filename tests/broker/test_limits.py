@@ -8,7 +8,7 @@ import pytest
 
 from spaces.errors import RefusedError
 from spaces.farm.events import Expired
-from spaces.farm.payloads.payload import Blob, FileCopy, Payload
+from spaces.farm.payload import Blob, FileCopy, Payload
 from spaces.farm.queue.keys import REFUSED
 from spaces.farm.queue.limits import Limits
 from spaces.farm.queue.queue import Queue

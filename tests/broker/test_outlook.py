@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from spaces.farm.queue.outlook import HEAD, SAMPLES, Outlook, Place
+from spaces.farm.queue.outlook import FRESH, HEAD, SAMPLES, Outlook, Place
 from spaces.farm.queue.queue import Queue
 
 from .support import claimed, pushed, wait_until
@@ -46,18 +46,23 @@ def test_a_long_queue_is_told_by_samples(queue: Queue) -> None:
     assert len(queue.redis.get(queue.keys.forecast())) < 8192  # type: ignore[arg-type]  # bytes
 
 
+def outlook_of(queue: Queue, fresh: float = FRESH) -> Outlook:
+    """As another process has it."""
+    return Outlook(queue.redis, queue.scripts, queue.keys, fresh)
+
+
 def test_one_forecast_serves_everybody_for_a_second(queue: Queue) -> None:
     pushed(queue)
-    Outlook(queue).forecast()
+    outlook_of(queue).forecast()
     queue.leases.beat("w1", WHOLE)
-    assert Outlook(queue).forecast().of("large").workers == 0
+    assert outlook_of(queue).forecast().of("large").workers == 0
     assert 0 < queue.redis.pttl(queue.keys.forecast()) <= 1000
     queue.redis.delete(queue.keys.forecast())
-    assert Outlook(queue).forecast().of("large").workers == 1
+    assert outlook_of(queue).forecast().of("large").workers == 1
 
 
 def test_a_forecast_is_made_anew_when_it_is_old(queue: Queue) -> None:
-    outlook = Outlook(queue, fresh=0.01)
+    outlook = outlook_of(queue, fresh=0.01)
     assert outlook.forecast().of("large").workers == 0
     queue.leases.beat("w1", WHOLE)
     wait_until(lambda: outlook.forecast().of("large").workers == 1)
@@ -65,4 +70,4 @@ def test_a_forecast_is_made_anew_when_it_is_old(queue: Queue) -> None:
 
 def test_the_forecast_of_another_version_is_not_believed(queue: Queue) -> None:
     queue.redis.set(queue.keys.forecast(), b"\x81\xa1x", ex=5)
-    assert Outlook(queue).forecast().of("large").workers == 0
+    assert outlook_of(queue).forecast().of("large").workers == 0

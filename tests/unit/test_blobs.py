@@ -15,9 +15,9 @@ from redis import Redis
 from spaces.errors import RefusedError
 from spaces.farm import wire
 from spaces.farm.connection import connect
+from spaces.farm.payload import INLINE_BYTES, Blob, Payload
 from spaces.farm.payloads import stores
 from spaces.farm.payloads.blob_layout import join, split
-from spaces.farm.payloads.payload import INLINE_BYTES, Blob, Payload
 from spaces.farm.payloads.stores import BlobGone, BrokerStore, SharedMemoryStore, discard, move, pack, unpack
 from spaces.farm.values.codec import Codec, Encoded
 from spaces_workers.broker.find import find_broker

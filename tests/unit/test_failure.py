@@ -15,8 +15,8 @@ import pytest
 from spaces.errors import EncodingError, RemoteError, RemoteTraceback
 from spaces.farm import wire
 from spaces.farm.events import Failed
-from spaces.farm.failure import describe, format_traceback, rebuild
 from spaces.farm.values.codec import Codec
+from spaces.farm.values.failure import describe, format_traceback, rebuild
 
 KEY = b"k" * 32
 
@@ -192,7 +192,7 @@ def test_a_forged_state_sets_no_special_attribute() -> None:
 
 
 def wire_payload(encoded: Any) -> Any:  # any: Encoded to Payload, whose types tests need not repeat
-    from spaces.farm.payloads.payload import Payload
+    from spaces.farm.payload import Payload
 
     return Payload(bytes(encoded.body), tuple(map(bytes, encoded.buffers)))
 

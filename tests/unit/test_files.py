@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from spaces.errors import RefusedError
+from spaces.farm.payload import FileCopy, Payload
 from spaces.farm.payloads import files as module
 from spaces.farm.payloads.files import Files
-from spaces.farm.payloads.payload import FileCopy, Payload
 from spaces.farm.payloads.stores import SharedMemoryStore
 
 

@@ -1,4 +1,4 @@
-"""A decorated function: its name, what it asks for, and how a call of it becomes a task."""
+"""A decorated function: its name and what it asks for."""
 
 from __future__ import annotations
 
@@ -7,13 +7,10 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from spaces.farm.task import FunctionName, Size
-from spaces.functions.duration import Duration, duration_of_call, seconds
-
-if TYPE_CHECKING:
-    from spaces.web.handle import TaskHandle
+from spaces.functions.duration import Duration, seconds
 
 
 class Kind(Enum):
@@ -53,14 +50,6 @@ class GPUFunction:
             return inspect.signature(self.function)
         except (TypeError, ValueError):
             return None
-
-    def submit(self, *args: Any, **kwargs: Any) -> TaskHandle:
-        """Queue one call. Raises EncodingError, before anything is queued, for an argument that cannot be sent."""
-        from spaces.web.client import current_client
-
-        time_limit = duration_of_call(self.duration, args, kwargs)
-        handle: TaskHandle = current_client().submit(self, args, kwargs, time_limit)
-        return handle
 
 
 #: Every decorated function of this process, by its name; filled while the Space's script runs.

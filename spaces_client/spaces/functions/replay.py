@@ -8,89 +8,17 @@ the fork server right at that point. The next zygote, made with one more recorde
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from dataclasses import dataclass
-from types import TracebackType
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from spaces.errors import WaitTimeout
-from spaces.farm.events import Failed, Succeeded
-from spaces.farm.payloads.payload import Payload
+from spaces.farm.events import Failed
+from spaces.farm.queue.registry import ImportCall
 from spaces.farm.task import FunctionName
-from spaces.farm.wire import message
-from spaces.web.handle import TaskHandle
 
 if TYPE_CHECKING:
-    from spaces.farm.values.codec import Codec
+    pass
 
 logger = logging.getLogger(__name__)
-
-
-@message
-@dataclass(frozen=True, slots=True)
-class ImportCall:
-    """What came of one call before the launch."""
-
-    function: FunctionName
-    yields: tuple[Payload, ...]
-    end: Succeeded | Failed
-
-
-# --- in the web process -----------------------------------------------------------------------------------------------
-
-
-class RecordedHandle(TaskHandle):
-    """The handle of a call before the launch; tells `record` what came of it, once."""
-
-    def __init__(self, handle: TaskHandle, codec: Codec, record: Callable[[ImportCall], None]) -> None:
-        super().__init__(handle.task, handle._backend, handle._visitor)
-        self._codec = codec
-        self._record = record
-        self._yields: list[Payload] = []
-        self._recorded = False
-
-    def result(self, timeout: float | None = None) -> Any:
-        from spaces.farm.failure import describe
-
-        try:
-            value = super().result(timeout)
-        except WaitTimeout:
-            raise
-        except Exception as error:
-            self._note(describe(error, self._codec))
-            raise
-        self._note(Succeeded(_inline(self._codec, value)))
-        return value
-
-    def __iter__(self) -> Iterator[Any]:
-        for value in super().__iter__():
-            self._yields.append(_inline(self._codec, value))
-            yield value
-
-    async def __aiter__(self) -> AsyncIterator[Any]:
-        async for value in super().__aiter__():
-            self._yields.append(_inline(self._codec, value))
-            yield value
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        super().__exit__(kind, error, trace)
-        self._note(Succeeded(_inline(self._codec, None)))  # a generator that was left early
-
-    def _note(self, end: Succeeded | Failed) -> None:
-        if not self._recorded:
-            self._recorded = True
-            self._record(ImportCall(self.task.function, tuple(self._yields), end))
-
-
-def _inline(codec: Codec, value: Any) -> Payload:
-    """A payload without a blob: it is kept as long as the Space is."""
-    encoded = codec.encode(value)
-    return Payload(bytes(encoded.body), tuple(map(bytes, encoded.buffers)))
-
-
-# --- in a zygote ------------------------------------------------------------------------------------------------------
 
 
 class _Replay:
@@ -136,7 +64,7 @@ def importing() -> bool:
 
 def stream(function: FunctionName) -> Generator[Any, None, Any]:
     """What the recorded call of a function yielded and returned, or raised."""
-    from spaces.farm.failure import rebuild
+    from spaces.farm.values.failure import rebuild
     from spaces.space import space_codec
 
     if _replay is None:

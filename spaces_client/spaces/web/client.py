@@ -15,19 +15,20 @@ from spaces import config, emulation
 from spaces.config import Config, Role
 from spaces.errors import RefusedError, SpacesError
 from spaces.farm.events import End
+from spaces.farm.queue.registry import ImportCall
 from spaces.farm.task import State, Task
 from spaces.functions.carried import Carried
 from spaces.functions.function import complete, functions
-from spaces.functions.replay import ImportCall, RecordedHandle
-from spaces.space import space_codec, space_files, space_globals, space_name, space_source
+from spaces.space import space_codec, space_files, space_name, space_source
 from spaces.web.handle import TaskHandle
 from spaces.web.identity import current_identity
 from spaces.web.outcome import outcome
 from spaces.web.page import current_visitor
+from spaces.web.recorded import RecordedHandle
 from spaces.web.summary import summary
 
 if TYPE_CHECKING:
-    from spaces.farm.payloads.payload import Payload
+    from spaces.farm.payload import Payload
     from spaces.farm.queue.outlook import Place
     from spaces.farm.queue.quota import Quota
     from spaces.farm.queue.registry import SpaceRecord
@@ -148,6 +149,7 @@ class FarmClient:
 
         From here on the web process needs no weights, and globals that it changes travel with its calls.
         """
+        from spaces.state.of_space import space_globals
         from spaces.state.outgoing import Outgoing
 
         if self._launched:

@@ -6,9 +6,9 @@ from typing import Any, assert_never
 
 from spaces.errors import ChildCrashed, QueueTimeout, TaskCancelled, TaskLost, TimeLimitExceeded
 from spaces.farm.events import Cancelled, Crashed, End, Expired, Failed, Lost, Succeeded, TimedOut
-from spaces.farm.failure import rebuild
 from spaces.farm.payloads.mover import Payloads
 from spaces.farm.task import Task
+from spaces.farm.values.failure import rebuild
 
 
 def outcome(task: Task, end: End, payloads: Payloads) -> Any:  # Any: what the function returned

@@ -1,8 +1,7 @@
-"""Gradio's side of a task: who waits for it, and how progress and toasts reach them.
+"""Gradio's side of a task in the web process: who waits for it, and how progress, toasts and errors reach them.
 
-In the web process a `GradioVisitor` remembers the event that a call belongs to; in a child `relay` stands in for
-Gradio's queue, so that `gr.Progress`, `gr.Info`, `gr.Warning` and tqdm run Gradio's own code and end as events of the
-task. Gradio is never imported here: where it is not loaded, nobody uses it.
+A `GradioVisitor` remembers the event that a call belongs to; `functions.gradio_relay` is the child's side. Gradio is
+never imported here: where it is not loaded, nobody uses it.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from typing import Any
 
 from spaces.errors import RemoteError, SpacesError, TaskError
 from spaces.farm.events import Bar, Progressed, Said
+from spaces.functions.gradio_relay import local_context
 
 
 class NoVisitor:
@@ -61,7 +61,7 @@ class GradioVisitor:
 
 def current_visitor() -> NoVisitor | GradioVisitor:
     """Whoever waits for what this thread does."""
-    context = _local_context()
+    context = local_context()
     if context is None:
         return NoVisitor()
     blocks, event_id = context.blocks.get(None), context.event_id.get(None)
@@ -70,7 +70,7 @@ def current_visitor() -> NoVisitor | GradioVisitor:
 
 def current_request() -> Any:  # Any: gradio.Request
     """The request of the event that this thread serves; None where it serves none. Of a batch, the first one."""
-    context = _local_context()
+    context = local_context()
     variable = getattr(context, "request", None)  # Gradio 4 has it from 4.4 on
     request = variable.get(None) if variable is not None else None
     return next(iter(request), None) if isinstance(request, list) else request
@@ -92,59 +92,11 @@ def shown_to_visitor() -> Iterator[None]:
         raise shown from error.__cause__
 
 
-def relay(tell: Callable[[Progressed | Said], None], arguments: Iterable[object]) -> None:
-    """In a child: send what the function says through Gradio to `tell`, from this context on.
-
-    `arguments` are those of the call: a `gr.Progress(track_tqdm=True)` among them makes every tqdm bar progress.
-    """
-    context = _local_context()
-    if context is None:
-        return
-    context.blocks.set(_BlocksStandIn(tell))
-    context.event_id.set("task")
-    context.in_event_listener.set(True)
-    context.progress.set(next((each for each in arguments if _tracks_tqdm(each)), None))
-
-
-class _BlocksStandIn:
-    def __init__(self, tell: Callable[[Progressed | Said], None]) -> None:
-        self._queue = _QueueStandIn(tell)
-
-
-class _QueueStandIn:
-    """The two methods of Gradio's queue that `gr.Progress` and the toasts call."""
-
-    def __init__(self, tell: Callable[[Progressed | Said], None]) -> None:
-        self._tell = tell
-
-    def set_progress(self, event_id: str, iterables: list[Any] | None) -> None:
-        del event_id
-        if iterables is not None:
-            self._tell(Progressed(tuple(_bar(each) for each in iterables)))
-
-    def log_message(
-        self,
-        event_id: str,
-        log: str,
-        title: str = "Info",
-        level: str = "info",
-        duration: float | None = 10,
-        visible: bool = True,
-    ) -> None:
-        del event_id
-        self._tell(Said(str(log), level, title, duration, visible))
-
-
 def _kind(event: Said, log_message: Callable[..., None]) -> dict[str, str]:
     """Level and title of a toast; Gradio 4 knows neither titles nor successes."""
     if "title" in inspect.signature(log_message).parameters:
         return {"level": event.level, "title": event.title}
     return {"level": "warning" if event.level == "warning" else "info"}
-
-
-def _local_context() -> Any:  # Any: gradio.context.LocalContext
-    module = sys.modules.get("gradio.context")
-    return getattr(module, "LocalContext", None)
 
 
 def _concerns_visitor(error: Exception) -> bool:
@@ -169,16 +121,6 @@ def _as_gradio_error(error: Exception) -> BaseException | None:
     shown: Any = type(type(error).__name__, (type(error), gradio_error), own)(text)  # Any: a gr.Error
     shown.title = title  # Gradio 4 takes none
     return shown  # type: ignore[no-any-return] # it is what `own` makes of an error
-
-
-def _tracks_tqdm(argument: object) -> bool:
-    helpers = sys.modules.get("gradio.helpers")
-    progress = getattr(helpers, "Progress", None)
-    return progress is not None and isinstance(argument, progress) and bool(getattr(argument, "track_tqdm", False))
-
-
-def _bar(tracked: Any) -> Bar:  # Any: gradio.helpers.TrackedIterable
-    return Bar(tracked.index, tracked.length, tracked.desc, tracked.unit, tracked.progress)
 
 
 def _tracked(bar: Bar) -> Any:

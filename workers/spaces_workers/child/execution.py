@@ -15,17 +15,18 @@ from typing import Any
 from spaces import config
 from spaces.errors import SpacesError
 from spaces.farm.events import Cancelled, End, Event, Succeeded, Yielded
-from spaces.farm.failure import describe
+from spaces.farm.payload import Payload
 from spaces.farm.payloads.mover import Payloads
-from spaces.farm.payloads.payload import Payload
 from spaces.farm.payloads.stores import SharedMemoryStore
 from spaces.farm.task import Size
+from spaces.farm.values.failure import describe
 from spaces.functions.calls import stream
 from spaces.functions.carried import Carried
 from spaces.functions.function import GPUFunction, functions, kind_of
-from spaces.space import space_codec, space_files, space_globals
+from spaces.functions.gradio_relay import relay
+from spaces.space import space_codec, space_files
 from spaces.state.incoming import Incoming
-from spaces.web.page import relay
+from spaces.state.of_space import space_globals
 from spaces_workers.child.kept_results import KeptResults
 from spaces_workers.link.messages import Run
 

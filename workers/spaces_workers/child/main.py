@@ -19,12 +19,12 @@ from spaces import config
 from spaces.errors import TimeLimitExceeded
 from spaces.farm.events import Event
 from spaces_workers.child.execution import Execution
+from spaces_workers.child.meter import GpuMeter, Meter, StandInMeter
 from spaces_workers.child.stragglers import settled
 from spaces_workers.child.upload import upload
 from spaces_workers.link.bond import die_with
 from spaces_workers.link.channel import Bell, Channel, ChannelClosed
 from spaces_workers.link.messages import ChildReady, Close, Fork, Idle, Run, Trim, Trimmed, Unfit
-from spaces_workers.worker.device_memory import GpuMeter, Meter, StandInMeter
 
 #: Seconds that threads which a task started may outlive it before the child is given up.
 STRAGGLER_GRACE = 5.0

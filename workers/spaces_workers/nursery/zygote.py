@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from spaces import emulation, launch, script
 from spaces.functions import replay
-from spaces.space import space_globals
+from spaces.state.of_space import space_globals
 from spaces_workers.child import main as child
 from spaces_workers.link.channel import Channel, ChannelClosed
 from spaces_workers.link.messages import Adopt, Exited, Fork, Forked, ZygoteFailed, ZygoteReady, ZygoteSpec

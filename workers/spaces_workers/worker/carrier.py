@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from spaces.errors import SpacesError
 from spaces.farm.events import Event, Failed, Succeeded, Yielded
-from spaces.farm.payloads.payload import Blob, Payload
+from spaces.farm.payload import Blob, Payload
 from spaces.farm.payloads.stores import BrokerStore, SharedMemoryStore, discard, move
 from spaces.farm.task import Task
 

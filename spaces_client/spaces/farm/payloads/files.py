@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from spaces.errors import RefusedError
+from spaces.farm.payload import FileCopy
 from spaces.farm.payloads import stores
-from spaces.farm.payloads.payload import FileCopy
 from spaces.farm.payloads.stores import Store
 from spaces.farm.values.codec import Encoded
 

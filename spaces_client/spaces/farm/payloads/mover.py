@@ -7,9 +7,9 @@ from dataclasses import replace
 from inspect import Signature
 from typing import Any
 
+from spaces.farm.payload import Payload
 from spaces.farm.payloads import stores
 from spaces.farm.payloads.files import Files, Stamp
-from spaces.farm.payloads.payload import Payload
 from spaces.farm.payloads.stores import Store
 from spaces.farm.values.codec import Codec, Encoded
 

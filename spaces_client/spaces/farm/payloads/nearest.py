@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from spaces.farm.payloads.payload import Blob
+from spaces.farm.payload import Blob
 from spaces.farm.payloads.stores import BrokerStore, SharedMemoryStore
 from spaces.farm.values.codec import Encoded
 

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from spaces.errors import RefusedError, SpacesError
+from spaces.farm.payload import INLINE_BYTES, Blob, Payload
 from spaces.farm.payloads import blob_layout
-from spaces.farm.payloads.payload import INLINE_BYTES, Blob, Payload
 from spaces.farm.values.codec import Encoded
 
 if TYPE_CHECKING:

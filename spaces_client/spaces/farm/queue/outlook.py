@@ -18,7 +18,10 @@ from spaces.farm import wire
 from spaces.farm.queue.forecast import Forecast, InHand, Line, Server, Waiting, forecast
 
 if TYPE_CHECKING:
-    from spaces.farm.queue.queue import Queue
+    from redis import Redis
+
+    from spaces.farm.queue.keys import Keys
+    from spaces.farm.queue.scripts import Scripts
 
 #: Seconds for which a forecast serves everybody.
 FRESH = 1.0
@@ -40,8 +43,10 @@ class Place:
 class Outlook:
     """Answers with what was forecast a moment ago. Safe to use from several threads; raises redis's errors."""
 
-    def __init__(self, queue: Queue, fresh: float = FRESH) -> None:
-        self._queue = queue
+    def __init__(self, redis: Redis, scripts: Scripts, keys: Keys, fresh: float = FRESH) -> None:
+        self._redis = redis
+        self._scripts = scripts
+        self._keys = keys
         self._fresh = fresh
         self._lock = threading.Lock()
         self._latest = Forecast(())
@@ -49,7 +54,7 @@ class Outlook:
 
     def place(self, task: str) -> Place | None:
         """Where a task stands; None if it does not wait."""
-        found = self._queue.scripts.run("place", self._queue.keys.task(task), task)
+        found = self._scripts.run("place", self._keys.task(task), task)
         if found is None:
             return None
         ahead, waiting, size = cast(tuple[int, int, bytes], tuple(found))
@@ -64,7 +69,7 @@ class Outlook:
             return self._latest
 
     def _shared(self) -> Forecast | None:
-        packed = cast(bytes | None, self._queue.redis.get(self._queue.keys.forecast()))
+        packed = cast(bytes | None, self._redis.get(self._keys.forecast()))
         try:
             found = None if packed is None else wire.unpack(packed)
         except (ValueError, TypeError):  # another version's
@@ -72,9 +77,8 @@ class Outlook:
         return found if isinstance(found, Forecast) else None
 
     def _made(self) -> Forecast:
-        keys = self._queue.keys
-        made = forecast(*_survey(self._queue.scripts.run("survey", keys.workers(), HEAD, SAMPLES)))
-        self._queue.redis.set(keys.forecast(), wire.pack(made), px=math.ceil(self._fresh * 1000))
+        made = forecast(*_survey(self._scripts.run("survey", self._keys.workers(), HEAD, SAMPLES)))
+        self._redis.set(self._keys.forecast(), wire.pack(made), px=math.ceil(self._fresh * 1000))
         return made
 
 

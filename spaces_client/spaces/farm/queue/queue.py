@@ -81,7 +81,7 @@ class Queue:
     @cached_property
     def outlook(self) -> Outlook:
         """Where tasks stand, and how long they will wait."""
-        return Outlook(self)
+        return Outlook(self.redis, self.scripts, self.keys)
 
     def push(self, task: Task, message: bytes) -> bool:
         """Accept a task, with the estimate that was learned from earlier ones of its kind, or else its own.

@@ -13,9 +13,10 @@ from redis.client import PubSub
 
 from spaces.errors import RefusedError
 from spaces.farm import wire
+from spaces.farm.events import Failed, Succeeded
+from spaces.farm.payload import Payload
 from spaces.farm.queue.keys import Keys
 from spaces.farm.task import FunctionName
-from spaces.functions.replay import ImportCall
 from spaces.source import Source
 
 if TYPE_CHECKING:
@@ -26,6 +27,16 @@ LIFETIME = 7 * 24 * 3600
 
 #: Above this a Space's files do not travel through the broker.
 ARCHIVE_LIMIT_BYTES = 64 * 1024 * 1024
+
+
+@wire.message
+@dataclass(frozen=True, slots=True)
+class ImportCall:
+    """What came of one call before the launch."""
+
+    function: FunctionName
+    yields: tuple[Payload, ...]
+    end: Succeeded | Failed
 
 
 @wire.message

@@ -1,0 +1,71 @@
+"""Gradio's side of a task in a child: what `gr.Progress`, `gr.Info`, `gr.Warning` and tqdm say becomes its events.
+
+`relay` stands in for Gradio's queue, so that they run Gradio's own code. Gradio is never imported here.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from spaces.farm.events import Bar, Progressed, Said
+
+
+def relay(tell: Callable[[Progressed | Said], None], arguments: Iterable[object]) -> None:
+    """In a child: send what the function says through Gradio to `tell`, from this context on.
+
+    `arguments` are those of the call: a `gr.Progress(track_tqdm=True)` among them makes every tqdm bar progress.
+    """
+    context = local_context()
+    if context is None:
+        return
+    context.blocks.set(_BlocksStandIn(tell))
+    context.event_id.set("task")
+    context.in_event_listener.set(True)
+    context.progress.set(next((each for each in arguments if _tracks_tqdm(each)), None))
+
+
+class _BlocksStandIn:
+    def __init__(self, tell: Callable[[Progressed | Said], None]) -> None:
+        self._queue = _QueueStandIn(tell)
+
+
+class _QueueStandIn:
+    """The two methods of Gradio's queue that `gr.Progress` and the toasts call."""
+
+    def __init__(self, tell: Callable[[Progressed | Said], None]) -> None:
+        self._tell = tell
+
+    def set_progress(self, event_id: str, iterables: list[Any] | None) -> None:
+        del event_id
+        if iterables is not None:
+            self._tell(Progressed(tuple(_bar(each) for each in iterables)))
+
+    def log_message(
+        self,
+        event_id: str,
+        log: str,
+        title: str = "Info",
+        level: str = "info",
+        duration: float | None = 10,
+        visible: bool = True,
+    ) -> None:
+        del event_id
+        self._tell(Said(str(log), level, title, duration, visible))
+
+
+def local_context() -> Any:  # Any: gradio.context.LocalContext
+    """Gradio's variables of the event that this thread serves; None where Gradio is not loaded."""
+    module = sys.modules.get("gradio.context")
+    return getattr(module, "LocalContext", None)
+
+
+def _tracks_tqdm(argument: object) -> bool:
+    helpers = sys.modules.get("gradio.helpers")
+    progress = getattr(helpers, "Progress", None)
+    return progress is not None and isinstance(argument, progress) and bool(getattr(argument, "track_tqdm", False))
+
+
+def _bar(tracked: Any) -> Bar:  # Any: gradio.helpers.TrackedIterable
+    return Bar(tracked.index, tracked.length, tracked.desc, tracked.unit, tracked.progress)

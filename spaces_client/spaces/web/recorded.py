@@ -1,0 +1,70 @@
+"""The handle of a GPU call that a script makes before its launch: records what came of it, for the Space's zygotes.
+
+`spaces.functions.replay` answers the same call from the record in a zygote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from spaces.errors import WaitTimeout
+from spaces.farm.events import Failed, Succeeded
+from spaces.farm.payload import Payload
+from spaces.farm.queue.registry import ImportCall
+from spaces.web.handle import TaskHandle
+
+if TYPE_CHECKING:
+    from spaces.farm.values.codec import Codec
+
+
+class RecordedHandle(TaskHandle):
+    """The handle of a call before the launch; tells `record` what came of it, once."""
+
+    def __init__(self, handle: TaskHandle, codec: Codec, record: Callable[[ImportCall], None]) -> None:
+        super().__init__(handle.task, handle._backend, handle._visitor)
+        self._codec = codec
+        self._record = record
+        self._yields: list[Payload] = []
+        self._recorded = False
+
+    def result(self, timeout: float | None = None) -> Any:
+        from spaces.farm.values.failure import describe
+
+        try:
+            value = super().result(timeout)
+        except WaitTimeout:
+            raise
+        except Exception as error:
+            self._note(describe(error, self._codec))
+            raise
+        self._note(Succeeded(_inline(self._codec, value)))
+        return value
+
+    def __iter__(self) -> Iterator[Any]:
+        for value in super().__iter__():
+            self._yields.append(_inline(self._codec, value))
+            yield value
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        async for value in super().__aiter__():
+            self._yields.append(_inline(self._codec, value))
+            yield value
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, trace)
+        self._note(Succeeded(_inline(self._codec, None)))  # a generator that was left early
+
+    def _note(self, end: Succeeded | Failed) -> None:
+        if not self._recorded:
+            self._recorded = True
+            self._record(ImportCall(self.task.function, tuple(self._yields), end))
+
+
+def _inline(codec: Codec, value: Any) -> Payload:
+    """A payload without a blob: it is kept as long as the Space is."""
+    encoded = codec.encode(value)
+    return Payload(bytes(encoded.body), tuple(map(bytes, encoded.buffers)))
