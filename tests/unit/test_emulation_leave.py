@@ -177,7 +177,7 @@ def an_ended_thread_holds_no_mode_any_more() -> None:
 
     import torch
 
-    from spaces.emulation.mode import Emulation
+    from spaces.emulation.dispatch.mode import Emulation
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(lambda size: torch.ones(size, device="cuda").is_cuda, range(64)))

@@ -136,7 +136,7 @@ def cpu_tensors_survive_dropping() -> None:
 def relocated_weights_keep_values_views_and_their_place() -> None:
     import torch
 
-    from spaces.emulation import marks, weights
+    from spaces.emulation.tensors import marks, weights
 
     model = torch.nn.Linear(4, 4).cuda()
     row, before = model.weight.data[2], model.weight.cpu()

@@ -47,7 +47,7 @@ def without_emulation() -> Iterator[None]:
     if not emulated():
         yield
         return
-    from spaces.emulation import mode
+    from spaces.emulation.dispatch import mode
 
     mode.leave_thread()
     try:

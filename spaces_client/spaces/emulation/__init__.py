@@ -7,8 +7,9 @@ without a GPU, and `cuda` works all the same.
     ...                          # the Space's script: `.to("cuda")`, `device_map="cuda"`, `torch.cuda.*`
     emulation.leave("cuda:0")    # in a forked child that has a GPU: everything moves there
 
-Importing this costs nothing; torch is touched only when the Space imports it. What is emulated, and how far, is in
-the modules of this package: `mode` and `handlers` for tensors, `cuda` for the rest of the API, `weights` for moving.
+Importing this costs nothing; torch is touched only when the Space imports it. The folders: `dispatch` answers calls on
+tensors, `tensors` knows which of them are on cuda and moves them, `torch_cuda` replaces parts of `torch.cuda`,
+`torch_python` parts of the rest of torch, and `patching` is the means to do so.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from spaces.emulation.device import H200, RTX_PRO_6000, EmulatedDevice
+from spaces.emulation.emulated_device import H200, RTX_PRO_6000, EmulatedDevice
 from spaces.emulation.errors import EmulationError
 from spaces.imports import when_imported
 
@@ -69,14 +70,14 @@ def leave(device: str = "cuda:0", move: Callable[[list[Any]], list[Any]] | None 
     global _device
     _device = None
     if _is_loaded():
-        _runtime().leave(device, move)
+        _switch().leave(device, move)
 
 
 def tracked() -> list[torch.Tensor]:
     """The live tensors on emulated cuda, wherever the Space keeps them."""
     if not _is_loaded():
         return []
-    from spaces.emulation import marks
+    from spaces.emulation.tensors import marks
 
     return marks.tracked()
 
@@ -85,14 +86,14 @@ def is_emulated(tensor: torch.Tensor) -> bool:
     """Whether a tensor is on emulated cuda."""
     if not _is_loaded():
         return False
-    from spaces.emulation import marks
+    from spaces.emulation.tensors import marks
 
     return marks.place(tensor) != marks.CPU
 
 
 def adopt(tensor: torch.Tensor) -> None:
     """Declare a tensor, and whatever shares its memory, to be on emulated cuda; nothing is copied."""
-    from spaces.emulation import marks
+    from spaces.emulation.tensors import marks
 
     marks.mark(tensor)
 
@@ -101,7 +102,7 @@ def weights_bytes() -> int:
     """Bytes of everything on emulated cuda, each memory counted once: what a child needs of its device at least."""
     if not _is_loaded():
         return 0
-    from spaces.emulation import marks, weights
+    from spaces.emulation.tensors import marks, weights
 
     return weights.size_bytes(marks.tracked())
 
@@ -112,26 +113,26 @@ def drop_weights() -> None:
     Shapes, dtypes and devices still answer. For the web process once it has launched.
     """
     if _is_loaded():
-        from spaces.emulation import weights
+        from spaces.emulation.tensors import weights
 
         weights.drop_weights()
 
 
 def _install_with_torch(_: ModuleType) -> None:
     if _device is not None:
-        _runtime().install(_device)
+        _switch().install(_device)
 
 
 def _read_without_copies(library: ModuleType) -> None:
     if _device is not None:
-        _runtime().read_without_copies(library)
+        _switch().read_without_copies(library)
 
 
 def _is_loaded() -> bool:
-    return "spaces.emulation.runtime" in sys.modules
+    return "spaces.emulation.entering_and_leaving" in sys.modules
 
 
-def _runtime() -> Any:  # Any: imported late, for it imports torch
-    from spaces.emulation import runtime
+def _switch() -> Any:  # Any: imported late, for it imports torch
+    from spaces.emulation import entering_and_leaving
 
-    return runtime
+    return entering_and_leaving

@@ -10,7 +10,7 @@ from typing import Any  # torch is not typed here
 
 import torch
 
-from spaces.emulation.patches import Patches
+from spaces.emulation.patching.patches import Patches
 
 
 def install(patches: Patches) -> None:

@@ -6,9 +6,9 @@ from typing import Any  # torch is not typed here
 
 import torch
 
-from spaces.emulation.marks import highest, mark_result
-from spaces.emulation.mode import names_cuda
-from spaces.emulation.patches import Patches
+from spaces.emulation.dispatch.mode import names_cuda
+from spaces.emulation.patching.patches import Patches
+from spaces.emulation.tensors.marks import highest, mark_result
 
 
 def install(patches: Patches) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn  # torch is not typed here
 
 from spaces.emulation.errors import needs_gpu
-from spaces.emulation.patches import Patches
+from spaces.emulation.patching.patches import Patches
 
 Answer = Callable[..., Any]
 Answers = dict[str, Answer]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any  # constructors of torch, untyped here
 
-from spaces.emulation.patches import Patches
+from spaces.emulation.patching.patches import Patches
 
 
 class StandIn(type):

@@ -9,9 +9,9 @@ from typing import Any  # torch is not typed here
 import torch
 from torch.utils._device import DeviceContext
 
-from spaces.emulation.marks import CPU_DEVICE, mark
-from spaces.emulation.mode import current, paused, reentered
-from spaces.emulation.patches import Patches
+from spaces.emulation.dispatch.mode import current, paused, reentered
+from spaces.emulation.patching.patches import Patches
+from spaces.emulation.tensors.marks import CPU_DEVICE, mark
 
 Hook = Callable[[Any], Any]
 

@@ -6,9 +6,9 @@ from collections import OrderedDict
 
 import torch
 
-from spaces.emulation.constant_functions import Answers, nothing, refuses, replace, same, says, zero
-from spaces.emulation.device import EmulatedDevice
-from spaces.emulation.patches import Patches
+from spaces.emulation.emulated_device import EmulatedDevice
+from spaces.emulation.patching.constant_functions import Answers, nothing, refuses, replace, same, says, zero
+from spaces.emulation.patching.patches import Patches
 
 AMOUNTS = "memory_allocated max_memory_allocated memory_reserved max_memory_reserved"
 ORDERS = "empty_cache reset_peak_memory_stats reset_accumulated_memory_stats"

@@ -6,27 +6,15 @@ from types import ModuleType
 
 import torch
 
-from spaces.emulation import (
-    accelerator,
-    autocast,
-    becoming,
-    cuda,
-    generators,
-    handlers,
-    legacy,
-    loading,
-    memory,
-    modules,
-    scripted,
-    seeds,
-    streams,
-    threads,
-    weights,
-)
-from spaces.emulation.device import EmulatedDevice
-from spaces.emulation.marks import CPU, tracked
-from spaces.emulation.mode import leave_thread
-from spaces.emulation.patches import Patches
+from spaces.emulation.dispatch import handlers, threads
+from spaces.emulation.dispatch.mode import leave_thread
+from spaces.emulation.emulated_device import EmulatedDevice
+from spaces.emulation.patching import becoming_real
+from spaces.emulation.patching.patches import Patches
+from spaces.emulation.tensors import generators, weights
+from spaces.emulation.tensors.marks import CPU, tracked
+from spaces.emulation.torch_cuda import device_properties, memory, random_seeds, streams, tensor_types
+from spaces.emulation.torch_python import accelerator, autocast, modules, torchscript, weight_files
 
 __all__ = ["install", "leave", "read_without_copies"]
 
@@ -41,23 +29,23 @@ def install(device: EmulatedDevice) -> None:
     patches = _in_force = Patches()
     handlers.install()
     streams.install(patches)
-    cuda.install(patches, device)
+    device_properties.install(patches, device)
     memory.install(patches, device)
     accelerator.install(patches, device)
-    seeds.install(patches)
+    random_seeds.install(patches)
     generators.install(patches)
     autocast.install(patches)
     modules.install(patches)
-    scripted.install(patches)
-    legacy.install(patches)
-    loading.install(patches)
+    torchscript.install(patches)
+    tensor_types.install(patches)
+    weight_files.install(patches)
     threads.install(patches)
 
 
 def read_without_copies(module: ModuleType) -> None:
     """A library that reads weight files has been imported."""
     if _in_force is not None:
-        loading.read_without_copies(_in_force, module)
+        weight_files.read_without_copies(_in_force, module)
 
 
 def leave(device: str, move: weights.Move | None) -> None:
@@ -74,7 +62,7 @@ def leave(device: str, move: weights.Move | None) -> None:
     generators.leave(target)
     _take(tensors, target, move)
     if target.type == "cuda":
-        becoming.leave()
+        becoming_real.leave()
         # The default generator of a GPU starts from a constant: forks would all draw the same numbers.
         torch.cuda.manual_seed_all(torch.initial_seed())
 

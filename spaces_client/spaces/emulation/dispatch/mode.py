@@ -18,7 +18,7 @@ import torch
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack, _pop_mode, _push_mode
 
 from spaces.emulation.errors import weights_are_gone
-from spaces.emulation.marks import CPU, CPU_DEVICE, CUDA, DROPPED, highest, mark_result
+from spaces.emulation.tensors.marks import CPU, CPU_DEVICE, CUDA, DROPPED, highest, mark_result
 
 Handler = Callable[["Emulation", Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
 

@@ -8,9 +8,9 @@ from typing import Any  # torch is not typed here
 
 import torch
 
-from spaces.emulation.marks import CUDA_DEVICE
-from spaces.emulation.mode import names_cuda
-from spaces.emulation.patches import Patches
+from spaces.emulation.dispatch.mode import names_cuda
+from spaces.emulation.patching.patches import Patches
+from spaces.emulation.tensors.marks import CUDA_DEVICE
 
 _Original: Any = torch._C.Generator
 _alive: weakref.WeakSet[EmulatedGenerator] = weakref.WeakSet()

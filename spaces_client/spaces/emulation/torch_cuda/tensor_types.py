@@ -6,8 +6,8 @@ from typing import Any  # torch is not typed here
 
 import torch
 
-from spaces.emulation.marks import CPU, mark, place
-from spaces.emulation.patches import Patches
+from spaces.emulation.patching.patches import Patches
+from spaces.emulation.tensors.marks import CPU, mark, place
 
 _NAMES = ["Float", "Double", "Half", "BFloat16", "Byte", "Char", "Short", "Int", "Long", "Bool"]
 

@@ -10,7 +10,7 @@ from typing import Any  # a storage of torch, untyped here
 import torch
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
-from spaces.emulation.marks import DROPPED, forget, mark, tracked
+from spaces.emulation.tensors.marks import DROPPED, forget, mark, tracked
 
 Storage = Any
 Move = Callable[[list[Storage]], list[Storage]]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import torch
 
-from spaces.emulation import memory
-from spaces.emulation.constant_functions import nothing, replace, same, says, zero
-from spaces.emulation.cuda import OnlyDevice
-from spaces.emulation.device import EmulatedDevice
-from spaces.emulation.marks import CUDA_DEVICE
-from spaces.emulation.patches import Patches
-from spaces.emulation.streams import DEFAULT_STREAM
+from spaces.emulation.emulated_device import EmulatedDevice
+from spaces.emulation.patching.constant_functions import nothing, replace, same, says, zero
+from spaces.emulation.patching.patches import Patches
+from spaces.emulation.tensors.marks import CUDA_DEVICE
+from spaces.emulation.torch_cuda import memory
+from spaces.emulation.torch_cuda.device_properties import OnlyDevice
+from spaces.emulation.torch_cuda.streams import DEFAULT_STREAM
 
 _KIND = torch.device("cuda")
 

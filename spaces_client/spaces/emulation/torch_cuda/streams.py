@@ -11,12 +11,12 @@ from typing import Any  # torch's constructors take any option
 
 import torch
 
-from spaces.emulation.becoming import Becoming, base_of
-from spaces.emulation.classes import StandIn, replace_class
-from spaces.emulation.constant_functions import nothing, refuses, replace, says
 from spaces.emulation.errors import needs_gpu
-from spaces.emulation.marks import CUDA_DEVICE
-from spaces.emulation.patches import Patches
+from spaces.emulation.patching.becoming_real import Becoming, base_of
+from spaces.emulation.patching.constant_functions import nothing, refuses, replace, says
+from spaces.emulation.patching.patches import Patches
+from spaces.emulation.patching.stand_in_classes import StandIn, replace_class
+from spaces.emulation.tensors.marks import CUDA_DEVICE
 
 _ids = itertools.count(1)
 

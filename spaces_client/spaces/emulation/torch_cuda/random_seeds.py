@@ -8,8 +8,8 @@ from typing import Any  # torch is not typed here
 
 import torch
 
-from spaces.emulation.constant_functions import replace
-from spaces.emulation.patches import Patches
+from spaces.emulation.patching.constant_functions import replace
+from spaces.emulation.patching.patches import Patches
 
 _cpu = torch.default_generator
 

@@ -6,10 +6,10 @@ import contextlib
 
 import torch
 
-from spaces.emulation.classes import StandIn, replace_class
-from spaces.emulation.constant_functions import Answers, nothing, refuses, replace, same, says, zero
-from spaces.emulation.device import DeviceProperties, EmulatedDevice
-from spaces.emulation.patches import Patches
+from spaces.emulation.emulated_device import DeviceProperties, EmulatedDevice
+from spaces.emulation.patching.constant_functions import Answers, nothing, refuses, replace, same, says, zero
+from spaces.emulation.patching.patches import Patches
+from spaces.emulation.patching.stand_in_classes import StandIn, replace_class
 
 CUDA_VERSION = "12.8"
 CUDNN_VERSION = 91_002

@@ -7,8 +7,9 @@ from typing import Any  # torch is not typed here
 
 import torch
 
+from spaces.emulation.dispatch.mode import HANDLERS, Emulation, Handler, names_cuda, reentered
 from spaces.emulation.errors import weights_are_gone
-from spaces.emulation.marks import (
+from spaces.emulation.tensors.marks import (
     CPU,
     CPU_DEVICE,
     CUDA,
@@ -19,7 +20,6 @@ from spaces.emulation.marks import (
     owns_its_memory,
     place,
 )
-from spaces.emulation.mode import HANDLERS, Emulation, Handler, names_cuda, reentered
 
 Function = Callable[..., Any]
 Tensor = torch.Tensor

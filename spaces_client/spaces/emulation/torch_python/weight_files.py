@@ -13,10 +13,10 @@ from typing import Any  # torch and its friends are not typed here
 
 import torch
 
+from spaces.emulation.dispatch.mode import current, names_cuda
 from spaces.emulation.errors import weights_are_gone
-from spaces.emulation.marks import CPU, CUDA, DROPPED, mark
-from spaces.emulation.mode import current, names_cuda
-from spaces.emulation.patches import Patches
+from spaces.emulation.patching.patches import Patches
+from spaces.emulation.tensors.marks import CPU, CUDA, DROPPED, mark
 
 BEFORE_ALL_OTHERS = 1
 

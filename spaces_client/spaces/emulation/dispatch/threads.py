@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from spaces.emulation.mode import current, leave_thread
-from spaces.emulation.patches import Patches
+from spaces.emulation.dispatch.mode import current, leave_thread
+from spaces.emulation.patching.patches import Patches
 
 
 def install(patches: Patches) -> None:
