@@ -143,7 +143,7 @@ def test_a_task_cancelled_while_it_ran_pays_for_what_it_held(shared: Queue) -> N
         (Failed("spaces.errors.SpacesError", "the worker failed: no zygote", ""), False),
         (Failed("torch.OutOfMemoryError", "CUDA out of memory", "Traceback ..."), False),
         (Failed("MemoryError", "", "Traceback ..."), False),
-        (Crashed("left with exit code 3"), True),
+        (Crashed("exited with code 3"), True),
         (Crashed("was killed by SIGSEGV"), True),
         (Crashed("was killed by SIGKILL"), False),
         (Crashed("died together with its zygote"), False),

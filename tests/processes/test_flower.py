@@ -176,7 +176,7 @@ def test_terminating_a_task_kills_its_child_and_tells_its_caller(flower: Flower,
 
 
 def test_a_running_task_is_not_stopped_by_less_than_terminate(flower: Flower, running: TaskHandle) -> None:
-    assert flower.revoke(running) == (409, f"'{running.id}' is running: terminate it, or let it end")
+    assert flower.revoke(running) == (409, f"'{running.id}' is running: pass terminate=true to stop it")
     assert running.state is State.RUNNING
 
 
@@ -219,7 +219,7 @@ def test_a_waiting_task_whose_caller_left_does_not_wait_for_ever(
     ("function", "shown"),
     [
         ("fail", "ValueError: no such prompt"),
-        ("leave", "ChildCrashed: its process left with exit code 3"),
+        ("leave", "ChildCrashed: its process exited with code 3"),
         ("loop_in_c", "TimeLimitExceeded: stopped after 2 s, it asked for 2 s"),
     ],
 )

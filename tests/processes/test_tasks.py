@@ -79,7 +79,7 @@ def test_yields_before_an_error_are_delivered(client: spaces.Farm) -> None:
 
 
 def test_a_child_that_leaves_or_crashes_says_how(client: spaces.Farm) -> None:
-    with pytest.raises(ChildCrashed, match="left with exit code 3"):
+    with pytest.raises(ChildCrashed, match="exited with code 3"):
         call(client, "leave")
     with pytest.raises(ChildCrashed, match="was killed by SIGSEGV"):
         call(client, "crash")

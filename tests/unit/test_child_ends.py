@@ -42,7 +42,7 @@ def child(exited: Exited | None) -> Child:
 
 ENDS: list[tuple[Exited | None, str]] = [
     (None, "died together with its zygote"),
-    (Exited(1, 3, 0), "left with exit code 3"),
+    (Exited(1, 3, 0), "exited with code 3"),
     (Exited(1, -signal.SIGSEGV, 10**9), "was killed by SIGSEGV"),
     (Exited(1, -signal.SIGKILL, 312 * 10**6), "was killed by SIGKILL (it held up to 312 MB)"),
 ]

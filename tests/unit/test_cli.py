@@ -328,15 +328,15 @@ def test_a_process_that_ignores_the_word_is_killed(stubborn: Command) -> None:
 
 
 def test_how_a_process_ended_is_said_in_words() -> None:
-    assert described(3) == "left with exit code 3"
+    assert described(3) == "exited with code 3"
     assert described(-11) == "was killed by SIGSEGV"
 
 
 @pytest.mark.parametrize(
     ("program", "reason"),
     [
-        ("", "left: its script ended without calling launch()"),
-        ("raise SystemExit(3)", "left with exit code 3 before it answered"),
+        ("", "exited: its script ended without calling launch()"),
+        ("raise SystemExit(3)", "exited with code 3 before it answered"),
     ],
 )
 def test_a_space_that_ends_before_it_answers_says_how(tmp_path: Path, program: str, reason: str) -> None:
@@ -422,7 +422,7 @@ def test_words_tell_every_page_the_password_once_and_no_password_of_the_broker()
     output = io.StringIO()
     report = Words(Console(file=output, width=120))
     report(Starting("Space broken"))
-    report(Failed("Space broken", "broken", "left with exit code 1", "ValueError: [red]", "/logs/broken.log"))
+    report(Failed("Space broken", "broken", "exited with code 1", "ValueError: [red]", "/logs/broken.log"))
     report(Restarting("worker cpu0", "was killed by SIGKILL", 0.2, "/logs/worker.log"))
     report(
         Ready(

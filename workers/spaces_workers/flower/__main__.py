@@ -1,9 +1,8 @@
 """Flower for a farm: `python -m spaces_workers.flower`, which `zerofarm up` and `zerofarm flower` start.
 
-Flower is used as it is, on the farm's own Celery app, so tasks have the names that people know. What it cannot know
-of ranked queues is added by `flower_pages`, `flower_events` and `flower_ends`. It never runs without a password, and
-none is ever on a command line: `$FLOWER_BASIC_AUTH` is `user:password`; where it is not set, one is made and printed
-once.
+Flower runs unchanged on the farm's Celery app, so tasks have their usual names. `pages`, `events` and `ends` add what
+ranked queues need. It never runs without a password, and the password is never on a command line:
+`$FLOWER_BASIC_AUTH` is `user:password`; if it is not set, a login is generated and printed once.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from spaces_workers.flower.ends import Ends
 from spaces_workers.flower.events import FarmEvents
 from spaces_workers.flower.pages import PAGES
 
-#: Who may open Flower may stop tasks and workers, so unless told otherwise it answers on this host only.
+#: Flower can stop tasks and workers, so by default it answers on this host only.
 ADDRESS, PORT = "127.0.0.1", 5555
 
 USER = "zerofarm"
@@ -46,11 +45,11 @@ COLUMNS = "name,state,args,received,runtime,worker,exception,uuid"
 
 
 class FarmFlower(Flower):  # type: ignore[misc]  # flower has no types
-    """Flower with pages and a memory that know ranked queues."""
+    """Flower with pages and events that support ranked queues."""
 
     def __init__(self, app: Celery, queue: Queue) -> None:
         limits = {"max_tasks_in_memory": options.max_tasks, "max_workers_in_memory": options.max_workers}
-        events = FarmEvents(app, IOLoop.current(), enable_events=False, **limits)  # our workers always send theirs
+        events = FarmEvents(app, IOLoop.current(), enable_events=False, **limits)  # our workers always send events
         super().__init__(capp=app, options=options, events=events, **settings)
         self.queue = queue
         self.ends = Ends(self.events.state, queue)
@@ -58,7 +57,7 @@ class FarmFlower(Flower):  # type: ignore[misc]  # flower has no types
         self.add_handlers(".*", [rewrite_handler(page, prefix) for page in PAGES] if prefix else PAGES)
 
     def start(self) -> None:
-        """Answer until SIGTERM or SIGINT."""
+        """Serve until SIGTERM or SIGINT."""
         for number in (signal.SIGTERM, signal.SIGINT):
             self.io_loop.asyncio_loop.add_signal_handler(number, self.io_loop.stop)
         self.ends.start()
@@ -66,7 +65,7 @@ class FarmFlower(Flower):  # type: ignore[misc]  # flower has no types
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run Flower until it is told to stop; then the process ends. Returns the exit code if it could not start."""
+    """Run Flower until SIGTERM or SIGINT, then end the process. Returns the exit code if it could not start."""
     given = _parser().parse_args(argv)
     try:
         serve(given.redis_url, given.address, given.port)
@@ -74,14 +73,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"Flower cannot start at {given.address}:{given.port}: {error}", file=sys.stderr)
         return 1
     sys.stdout.flush()
-    # Python would wait for Flower's threads, and they for an absent broker as long as it stays away.
+    # Python would wait for Flower's threads, which wait for the broker as long as it is absent.
     os._exit(0)
 
 
 def serve(url: str, address: str, port: int) -> None:
-    """Answer at `address` for the farm whose broker is at `url`; port 0 takes a free one.
+    """Serve at `address` for the farm whose broker is at `url`; port 0 takes a free port.
 
-    Raises SpacesError for a URL or a login of no known form, OSError if the port is taken.
+    Raises SpacesError for a malformed URL or login, OSError if the port is taken.
     """
     queue = Queue(connect(url))
     app = make_celery(url)
@@ -101,20 +100,20 @@ def serve(url: str, address: str, port: int) -> None:
 
 
 def _configure() -> None:
-    """Our defaults, over them the operator's `$FLOWER_...`, over them what must be so."""
+    """Set our defaults, then the operator's `$FLOWER_...`, then the settings that must hold."""
     options.max_tasks, options.tasks_columns = MAX_TASKS, COLUMNS
     apply_env_options()
     extract_settings()
     setup_logging()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s flower: %(message)s")
-    # The first says four times that no worker answered, whenever there is none, as at every start of a farm; the second
-    # repeats every refusal that its reader was told already.
+    # The first warns four times whenever no worker answers, as at every start of a farm; the second logs every refusal
+    # that the client has received already.
     for name in ("flower.inspector", "tornado.general"):
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _made_login() -> str:
-    """Make a login where the operator gave none. Returns what is said of it, once."""
+    """Generate a login if the operator gave none. Returns the text to print about it, or an empty one."""
     given = [login for login in options.basic_auth or [] if login]
     if not all(":" in login for login in given):
         raise SpacesError("$FLOWER_BASIC_AUTH must be user:password, or several of them with commas between")
@@ -126,7 +125,7 @@ def _made_login() -> str:
 
 
 def _finish(loop: asyncio.AbstractEventLoop) -> None:
-    """Let what was under way hear of the end."""
+    """Cancel the coroutines that still run, and let them finish."""
     tasks = asyncio.all_tasks(loop)
     for task in tasks:
         task.cancel()
@@ -139,8 +138,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--redis-url", default=url, required=not url, help=f"broker; default: ${config.URL}, $REDIS_URL"
     )
-    parser.add_argument("--address", default=ADDRESS, help="where to answer; default: %(default)s, this host only")
-    parser.add_argument("--port", type=int, default=PORT, help="default: %(default)s; 0: a free one")
+    parser.add_argument("--address", default=ADDRESS, help="address to listen at; default: %(default)s, this host only")
+    parser.add_argument("--port", type=int, default=PORT, help="default: %(default)s; 0: a free port")
     return parser
 
 

@@ -1,7 +1,7 @@
-"""Ends that no worker tells Flower of: a task cancelled while it waited, lost with its workers, or whose event is lost.
+"""Tells Flower of ends that no worker reports: tasks cancelled in the queue, lost with a worker, or with a lost event.
 
-Celery's events come from workers, so without this such a task would look as if it still waited or ran. The broker
-knows better and is asked, now and then, about every task that Flower believes to be under way.
+Celery's events come from workers, so without this such a task would seem to wait or run for ever. The broker is asked
+regularly about every task that Flower believes to be waiting or running.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from spaces.farm.task import State
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two looks.
+#: Seconds between two checks.
 INTERVAL = 5.0
 
 #: How Celery names the ends of a task in its events.
@@ -35,20 +35,20 @@ EVENTS = {
 
 
 class Ends:
-    """Keeps Flower's memory in step with the broker. Lives on Flower's loop, the only place that changes the memory."""
+    """Keeps Flower's memory consistent with the broker. Runs on Flower's loop, which alone changes the memory."""
 
     def __init__(self, memory: Any, queue: Queue) -> None:  # Any: flower.events.EventsState
         self._memory = memory
         self._queue = queue
-        self._ended_before: set[str] = set()  #: at the last look; their workers have had the time to tell
+        self._ended_before: set[str] = set()  #: at the last check; their workers have had time to report
         self._timer = PeriodicCallback(self.look, INTERVAL * 1000)
 
     def start(self) -> None:
-        """Look every INTERVAL from now on."""
+        """Check every INTERVAL from now on."""
         self._timer.start()
 
     async def look(self) -> None:
-        """Ask about every task that is under way as far as Flower knows, and note those that have ended."""
+        """Ask the broker about every task that Flower believes waiting or running; record those that have ended."""
         under_way = [task.uuid for task in self._memory.tasks.data.values() if not task.ready]
         try:
             answers = await asyncio.get_running_loop().run_in_executor(None, self._ask, under_way)
@@ -80,11 +80,11 @@ class Ends:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the broker says of one task."""
+    """The broker's answer about one task."""
 
     task_id: str
-    state: State | None  #: None for a task that it does not know any more
-    untold: bool  #: it ended before any worker had it, so that none will tell
+    state: State | None  #: None for a task that the broker has forgotten
+    untold: bool  #: it ended before any worker took it, so that none will report it
     ended_at: float
 
 

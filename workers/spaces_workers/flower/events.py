@@ -1,4 +1,4 @@
-"""What Flower hears of a farm: Celery's events, by way of the broker."""
+"""Flower's receiver of Celery's events, which come through the broker."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from flower.events import Events
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two attempts to reach an absent broker.
+#: Seconds between two attempts to reach the broker while it is absent.
 RECONNECT_INTERVAL = 1.0
 
 
 class FarmEvents(Events):  # type: ignore[misc]  # flower has no types
-    """Listens on a thread of its own, and after an absence of the broker goes on at once.
+    """Listens on its own thread, and resumes as soon as the broker is back.
 
-    Flower's own way doubles its pause at each failure, so that after an hour's absence it may be deaf for another.
+    Flower's own receiver doubles its pause at each failure, so after an hour's absence it may miss events for another.
     """
 
     def run(self) -> NoReturn:
         while True:
             try:
                 self._listen()
-            except Exception as error:  # of the broker's many; whatever it was, Flower must not stay deaf
+            except Exception as error:  # the broker's errors are many; Flower must resume after any
                 logger.warning("no events for now, waiting for the broker: %s", error)
                 time.sleep(RECONNECT_INTERVAL)
 
     def on_event(self, event: dict[str, Any]) -> None:  # Any: Celery's event
-        """Note an event. A task that waits counts as received when it was sent, until the worker that gets it says
-        better: lists are sorted by that, latest first, and would have at their very end what still waits."""
+        """Record an event. A queued task counts as received when it was sent, until a worker reports otherwise: lists
+        are sorted by that time, latest first, and would show queued tasks last."""
         if event["type"] == "task-sent":
             event["received"] = event["timestamp"]
         super().on_event(event)

@@ -1,8 +1,8 @@
-"""Flower's pages that ask the broker, as ranked queues need them.
+"""Flower's pages that ask the broker, adapted to ranked queues.
 
-Each replaces the page of Flower's that has the same address. Flower answers `/metrics` without a password
-(mher/flower#1342) and counts by the names of tasks and workers there; ours asks for one. `/healthcheck` stays open: it
-says "OK" and nothing else, and a container's health check has no password.
+Each replaces Flower's page of the same address. Flower serves `/metrics`, which names tasks and workers, without a
+password (mher/flower#1342); ours asks for one. `/healthcheck` stays open: it only answers "OK", and a container's
+health check has no password.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ REASON = "revoked by an operator"
 
 
 class RankedQueues:
-    """Takes the place of Flower's `Broker`, which counts lists and knows fewer forms of URL."""
+    """Replaces Flower's `Broker`, which counts lists and accepts fewer forms of URL."""
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
 
     async def queues(self, names: Iterable[str]) -> list[dict[str, Any]]:  # Any: a row of Flower's broker page
-        """How long each queue is, and how many workers serve it. Raises HTTPError if the broker does not answer."""
+        """The length of each queue, and how many workers serve it. Raises HTTPError if the broker does not answer."""
         try:
             return await asyncio.get_running_loop().run_in_executor(None, self._rows, list(names))
         except (RedisError, OSError) as error:
@@ -52,7 +52,7 @@ class RankedQueues:
 
 
 class KnowsRanked:
-    """For a page of Flower's: the ranked queues are there even while no worker serves them."""
+    """Mixin for Flower's pages: lists the ranked queues even while no worker serves them."""
 
     application: Any  # Any: FarmFlower, which imports this module
 
@@ -73,7 +73,7 @@ class QueueLengths(KnowsRanked, GetQueueLengths):  # type: ignore[misc]  # flowe
 
 
 class MetricsPage(Metrics):  # type: ignore[misc]  # flower has no types
-    """`/metrics`, for who has the password."""
+    """`/metrics`, with a password."""
 
     @authenticated
     async def get(self) -> None:
@@ -81,10 +81,10 @@ class MetricsPage(Metrics):  # type: ignore[misc]  # flower has no types
 
 
 class Revoke(TaskRevoke):  # type: ignore[misc]  # flower has no types
-    """`/api/task/revoke/{id}`: stops a task as its own caller would, so that whoever waits for it hears at once.
+    """`/api/task/revoke/{id}`: cancels a task as its own caller would, so that the caller hears of it at once.
 
-    Celery's own way tells only workers that are there now, each of which drops the task when its turn comes. As
-    there, a task that runs is stopped only with `terminate=true`; which signal that means is the farm's to decide.
+    Celery's own revoke reaches only the workers that run now, each of which drops the task when it receives it. As in
+    Celery, a running task is stopped only with `terminate=true`; the farm decides which signal that sends.
     """
 
     @authenticated
@@ -96,7 +96,7 @@ class Revoke(TaskRevoke):  # type: ignore[misc]  # flower has no types
         if task is None:
             raise HTTPError(404, f"Unknown task '{task_id}'")
         if task.state is State.RUNNING and not self.get_argument("terminate", default=False, type=bool):
-            raise HTTPError(409, f"'{task_id}' is running: terminate it, or let it end")
+            raise HTTPError(409, f"'{task_id}' is running: pass terminate=true to stop it")
         outcome: CancelOutcome = await self._ask(task_id, queue.cancel, task_id, REASON)
         await self.application.ends.look()
         self.write({"message": f"Revoked '{task_id}': {_said_of(outcome)}"})
@@ -118,7 +118,7 @@ def _said_of(outcome: CancelOutcome) -> str:
 
 
 class Refusal(ControlHandler):  # type: ignore[misc]  # flower has no types
-    """For what Flower offers and a farm does not do."""
+    """Answers to actions that Flower offers and a farm does not support."""
 
     sentence = ""
 

@@ -1,4 +1,4 @@
-"""Keeps the farm's broker running where it is ours, and finds it where it is the operator's."""
+"""Keeps the farm's own broker running, or finds the operator's broker."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ class BrokerKeeper:
         self._pause = Pause()
 
     async def start(self) -> Broker:
-        """The broker, answering. Raises BrokerError."""
+        """Start or find the broker; returns it once it answers. Raises BrokerError."""
         started = time.monotonic()
         self._report(Starting(NAME))
-        # A thread cannot be cancelled: whoever stops meanwhile waits for what it finds, to stop that.
+        # A thread cannot be cancelled: `stop` waits for the broker that it finds, and stops that.
         self._finding = asyncio.create_task(asyncio.to_thread(find_broker, self._state_dir, self._url))
         broker = await asyncio.shield(self._finding)
         self._report(Answering(NAME, "", time.monotonic() - started))
         return broker
 
     async def run(self, broker: Broker) -> None:
-        """Start a server of ours again whenever it dies; returns at once for one that is not ours."""
+        """Restart the farm's own broker whenever it dies; returns at once for the operator's broker."""
         while isinstance(broker, EmbeddedBroker):
             born = time.monotonic()
             await end_of(broker.server.pid)
@@ -46,7 +46,7 @@ class BrokerKeeper:
             broker = await self._again(reason, time.monotonic() - born)
 
     async def stop(self) -> None:
-        """Stop the server if it is ours; its data are complete afterwards."""
+        """Stop the broker if it is the farm's own; its data are complete afterwards."""
         if self._finding is not None:
             with suppress(BrokerError):
                 broker = await self._finding

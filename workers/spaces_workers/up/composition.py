@@ -1,4 +1,4 @@
-"""What a farm consists of on this host: each process with its command line, its environment and its sign of life."""
+"""The processes of a farm on this host: each with its command line, its environment and its readiness probe."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from spaces_workers.up.keeper import Service
 from spaces_workers.up.process import Command, Process, Steps
 from spaces_workers.up.readiness import Probe
 
-#: What a worker runs may end; then it gives its tasks back; then it is killed.
+#: After TERM the worker finishes its tasks; after QUIT it requeues them; then it is killed.
 STOP_WORKER: Steps = ((signal.SIGTERM, 2.5), (signal.SIGQUIT, 1.5))
 
 STOP_NURSERY: Steps = ((signal.SIGTERM, 1.0),)
 
 FLOWER_LOGIN = "FLOWER_BASIC_AUTH"
-FLOWER_HOST = "127.0.0.1"  # who may open Flower may stop tasks, so it is not where the pages are
+FLOWER_HOST = "127.0.0.1"  # Flower can stop tasks, so it is not served to other hosts, as the pages are
 
 
 @dataclass(frozen=True, slots=True)
 class FarmOptions:
-    """What the operator decides for a farm."""
+    """The operator's choices for a farm."""
 
     spaces: list[ServedSpace]
     workers: list[PlannedWorker]
@@ -49,7 +49,7 @@ class FarmOptions:
     state_dir: Path
     run_dir: Path
     farm_key: bytes = field(repr=False)
-    isolate: bool = True  #: Spaces that name packages get environments of their own
+    isolate: bool = True  #: Spaces that list requirements get environments of their own
 
 
 class Composition:
@@ -60,12 +60,12 @@ class Composition:
         self._options = options
         self._leases = leases
         given = os.environ.get(FLOWER_LOGIN)
-        #: Flower's login where it was made here, so that it must be told; None where the operator gave one.
+        #: Flower's login if it was generated here, and must be printed; None if the operator gave one.
         self.made_login = None if given else f"zerofarm:{secrets.token_urlsafe(12)}"
         self._login = given or str(self.made_login)
 
     def nursery(self) -> Service:
-        """The maker of zygotes, unless this farm has one here."""
+        """The nursery, unless one of this farm runs on this host already."""
         log_dir = self._options.state_dir / "logs"
         socket = nursery.socket_path(self._options.run_dir, log_dir)
         module = _module("spaces_workers.nursery.server", str(self._options.run_dir), str(log_dir))
@@ -77,7 +77,7 @@ class Composition:
         )
 
     def workers(self) -> Iterator[Service]:
-        """The workers, each on a device, or a share of one, of its own."""
+        """The workers, each on its own device or share of a device."""
         key = {config.FARM_KEY: self._options.farm_key.hex()}
         for planned in self._options.workers:
             yield Service(
@@ -113,7 +113,7 @@ class Composition:
         return self._page("home", command, (host, port), path="/healthz")
 
     def flower(self) -> Iterator[Service]:
-        """Flower, if it is wanted."""
+        """Flower, if the operator wants it."""
         port = self._options.flower_port
         if port is None:
             return
@@ -134,7 +134,7 @@ class Composition:
         return readiness.lease(self._leases, process.pid)
 
     def _environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Of a process of our own: the broker, and nothing that would make it a part of a Space."""
+        """The environment of the farm's own processes: the broker's URL, and no variable of a Space."""
         settings = config.current()
         own = {
             config.ROLE: Role.NONE,

@@ -1,6 +1,6 @@
-"""Keeps one process of a farm running: started, awaited until it answers, started again when it dies.
+"""Keeps one process of a farm running: starts it, waits until it answers, restarts it when it dies.
 
-A process that dies before it ever answered is reported and left alone: starting it again would fail again.
+A process that dies before it first answered is reported and not restarted: it would fail again.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from spaces_workers.up.process import Command, Process, described
 from spaces_workers.up.readiness import Probe, until
 from spaces_workers.up.reports import Answering, Failed, Note, Reporter, Restarting, Starting
 
-#: Seconds before a process that died is started again: the first time, and at most.
+#: Seconds before a dead process is restarted: the first time, and at most.
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
 
-#: Seconds of life after which the next death counts as the first.
+#: After a life of this many seconds the pause starts at FIRST_PAUSE again.
 SOUND = 60.0
 
-#: Seconds between two looks whether what somebody else provides is still there.
+#: Seconds between two checks that a service that another process provides is still there.
 PROVIDED_INTERVAL = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What a farm keeps running in one process."""
+    """A service of a farm, which runs in one process."""
 
-    name: str  #: for people: `Space digits`, `worker cpu0`
+    name: str  #: as messages show it: `Space digits`, `worker cpu0`
     command: Command
     probe: Callable[[Process], Probe]
     url: str = ""
     space: str = ""
-    #: Whether a process of somebody else does it already, so that none of ours is needed.
+    #: Whether a process that another program started provides it already.
     is_provided: Callable[[], bool] = lambda: False
 
 
@@ -51,7 +51,7 @@ class Keeper:
         self._pause = Pause()
 
     async def run(self) -> None:
-        """Keep the service running; returns only where it failed at its first start."""
+        """Keep the service running; returns only if its first start failed."""
         while True:
             if self.service.is_provided():
                 self._answer()
@@ -69,12 +69,12 @@ class Keeper:
 
     @property
     def answers(self) -> bool:
-        """Whether it does its work now."""
+        """Whether the service answers now."""
         return self.serving == "serving"
 
     @property
     def pid(self) -> int | None:
-        """Its process, if it is one of ours."""
+        """The id of its process, if this keeper started one."""
         return self._process.pid if self._process is not None else None
 
     def kill(self) -> None:
@@ -83,7 +83,7 @@ class Keeper:
             self._process.kill()
 
     async def _live(self) -> int | None:
-        """One process from its start to its end. Returns how it ended, or None for one that is to be left alone."""
+        """Run one process from start to end. Returns its exit status, or None if it must not be restarted."""
         self._report(Starting(self.service.name))
         process = self._process = Process(self.service.command)
         if await self._comes_to_answer(process):
@@ -110,7 +110,7 @@ class Keeper:
         self.settled.set()
 
     def _repeat_notes(self, process: Process) -> None:
-        """What a Space's process says of itself in its log, such as that it does without the farm."""
+        """Report the marked lines of a Space's log, such as that it does not use the farm."""
         for line in process.log.marked(MARK):
             self._report(Note(f"{self.service.name}: {line}"))
 
@@ -125,11 +125,11 @@ class Keeper:
 
     def _why(self, status: int) -> str:
         if self.service.space and status == 0:
-            return "left: its script ended without calling launch()"
+            return "exited: its script ended without calling launch()"
         return f"{described(status)} before it answered"
 
     def _after(self, status: int) -> float:
-        """Say that the process died, and how long to wait."""
+        """Report that the process died; returns the seconds until the restart."""
         if self._process is None:
             raise ValueError(f"{self.service.name} ended without having been started")
         self.serving, self.problem = "restarting", described(status)
@@ -139,13 +139,13 @@ class Keeper:
 
 
 class Pause:
-    """How long to wait before something is started again: longer each time, but not for ever."""
+    """Seconds to wait before a restart: doubled each time, up to a limit."""
 
     def __init__(self) -> None:
         self._seconds = FIRST_PAUSE
 
     def next(self, lived: float) -> float:
-        """The pause after a life of so many seconds."""
+        """Return the next pause, after a process that lived for `lived` seconds."""
         if lived > SOUND:
             self._seconds = FIRST_PAUSE
         seconds, self._seconds = self._seconds, min(2 * self._seconds, LONGEST_PAUSE)

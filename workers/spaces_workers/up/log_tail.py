@@ -1,4 +1,4 @@
-"""What a process has written to its log since it was started: the traceback that it died of, or its last words."""
+"""The end of a process's log since its start: the traceback that it died of, or its last lines."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 TAIL_LINES = 20
 TAIL_BYTES = 64 * 1024
 
-#: A log longer than this is put aside as `.1` before its process is started anew.
+#: A log longer than this is renamed to `.1` before its process is restarted.
 KEPT_BYTES = 20 * 1024 * 1024
 
 _TRACEBACK = "Traceback (most recent call last):"
 
 
 class LogTail:
-    """The end of a log, from the moment that this was made."""
+    """The part of a log that was written after this object was made."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -24,7 +24,7 @@ class LogTail:
         self._start = path.stat().st_size if path.exists() else 0
 
     def last_words(self) -> str:
-        """The last traceback with what follows it, else the last lines; empty if nothing was written."""
+        """The last traceback and the lines after it, else the last lines; empty if nothing was written."""
         text = self._text()
         before, found, traceback = text.rpartition(_TRACEBACK)
         if found:
@@ -34,7 +34,7 @@ class LogTail:
         return "\n".join(text.splitlines()[-TAIL_LINES:])
 
     def marked(self, mark: str) -> list[str]:
-        """What follows `mark` in the lines that begin with it."""
+        """The lines that begin with `mark`, without it."""
         return [line.removeprefix(mark) for line in self._text().splitlines() if line.startswith(mark)]
 
     def _text(self) -> str:

@@ -1,6 +1,6 @@
-"""One process that `zerofarm up` starts: tied to it, its output in a log, its end noticed at once, or brought about.
+"""One process that `zerofarm up` starts, logs, waits for and stops.
 
-Everything is started from the thread of the event loop, because a tied process dies with the *thread* that started it.
+Each is started from the thread of the event loop, because the kernel kills it when the *thread* that started it ends.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from spaces_workers.link.lifeline import tied
 from spaces_workers.up.log_tail import LogTail
 
-#: What asks a process to end, and the seconds that it is given after each; KILL follows.
+#: The signals that ask a process to end, and the seconds to wait after each; KILL follows.
 Steps = Sequence[tuple[signal.Signals, float]]
 
 TERMINATE: Steps = ((signal.SIGTERM, 3.0),)
@@ -35,7 +35,7 @@ class Command:
 
 
 class Process:
-    """A running process. Make it on the event loop's thread; it ends with this process at the latest."""
+    """A running process. Make it on the event loop's thread; it dies when this process dies."""
 
     def __init__(self, command: Command) -> None:
         self.command = command
@@ -46,16 +46,16 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """The process id, which stays the same when the wrapper becomes the command."""
+        """The process id; the wrapper keeps it when it execs the command."""
         return self._popen.pid
 
     @property
     def seconds(self) -> float:
-        """How long ago it was started."""
+        """Seconds since it was started."""
         return time.monotonic() - self.started_at
 
     async def ended(self) -> int:
-        """Wait for its end, however it comes; returns the exit status, negative for a signal."""
+        """Wait until it ends; returns the exit status, negative for a signal."""
         return await asyncio.shield(self._ended)
 
     async def stop(self) -> None:
@@ -69,14 +69,14 @@ class Process:
         await self.ended()
 
     def kill(self) -> None:
-        """End it at once, with everything that it started in its group."""
+        """Kill it and its process group at once."""
         if not self._ended.done():
             with suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
 
     async def _wait(self) -> int:
         await _readable(os.pidfd_open(self.pid))
-        # Until it is waited for, its number is nobody else's: what is left of its group can be killed safely.
+        # No other process gets its id before it is reaped, so the rest of its group can be killed safely.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         return self._popen.wait()
@@ -87,15 +87,15 @@ class Process:
 
 
 async def end_of(pid: int) -> None:
-    """Wait until a process that somebody else starts and reaps has ended."""
+    """Wait until a process that another part of the program starts and reaps has ended."""
     with suppress(ProcessLookupError):
         await _readable(os.pidfd_open(pid))
 
 
 def described(status: int) -> str:
-    """An exit status in words: `was killed by SIGKILL`, `left with exit code 3`."""
+    """An exit status in words: `was killed by SIGKILL`, `exited with code 3`."""
     if status >= 0:
-        return f"left with exit code {status}"
+        return f"exited with code {status}"
     return f"was killed by {signal.Signals(-status).name}"
 
 
@@ -107,7 +107,7 @@ def _started(command: Command) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            # A group of its own: Ctrl-C in the terminal is for the starter, and what it leaves behind can be swept up.
+            # A group of its own: Ctrl-C in the terminal reaches only the starter, and leftover processes can be killed.
             start_new_session=True,
         )
 

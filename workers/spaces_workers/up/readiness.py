@@ -1,6 +1,6 @@
-"""How the supervisor finds out that what it started does its work: pages answer, sockets accept, workers hold leases.
+"""Readiness probes of the supervisor: pages answer, sockets accept connections, workers hold leases.
 
-A probe is asked again and again until it says yes, for nobody sends word when a server begins to listen.
+A probe is polled until it succeeds, because a server sends no notice when it begins to listen.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from spaces.farm.queue.scripts import AWAY
 
 Probe: TypeAlias = Callable[[], Awaitable[bool]]
 
-#: Seconds between two questions; each costs a millisecond.
+#: Seconds between two polls; each costs a millisecond.
 INTERVAL = 0.05
 
-#: Seconds that a page may take to answer before it is asked anew.
+#: Seconds to wait for a page's answer before it is asked again.
 PAGE_PATIENCE = 20.0
 
 
 async def until(probe: Probe) -> None:
-    """Return when the probe says yes."""
+    """Return once the probe succeeds."""
     while not await probe():
         await asyncio.sleep(INTERVAL)
 
 
 def page(host: str, port: int, path: str = "/") -> Probe:
-    """Whether a page is served. One that redirects, asks for a password or lies elsewhere is served too."""
+    """Probe whether a page is served. A redirect, a password prompt and a missing page count as served."""
 
     async def answers() -> bool:
         with suppress(OSError, ValueError, TimeoutError):
@@ -43,7 +43,7 @@ def page(host: str, port: int, path: str = "/") -> Probe:
 
 
 def listener(path: Path) -> Probe:
-    """Whether somebody accepts connections at a unix socket."""
+    """Probe whether a process accepts connections at a unix socket."""
 
     async def answers() -> bool:
         return listens(path)
@@ -52,7 +52,7 @@ def listener(path: Path) -> Probe:
 
 
 def listens(path: Path) -> bool:
-    """Whether somebody accepts connections at a unix socket, now."""
+    """Whether a process accepts connections at a unix socket now."""
     with socket.socket(socket.AF_UNIX) as sock, suppress(OSError):
         sock.connect(str(path))
         return True
@@ -60,7 +60,7 @@ def listens(path: Path) -> bool:
 
 
 def lease(leases: Leases, pid: int) -> Probe:
-    """Whether the worker that is this process has told the broker that it is alive."""
+    """Probe whether the worker with this process id holds a lease in the broker."""
 
     async def is_held() -> bool:
         return pid in {info["pid"] for info in await workers(leases)}
@@ -69,7 +69,7 @@ def lease(leases: Leases, pid: int) -> Probe:
 
 
 async def workers(leases: Leases) -> list[dict[str, Any]]:  # Any: what workers tell of themselves
-    """The workers of this host that hold a lease, as soon as the broker answers."""
+    """Return the workers of this host that hold a lease, once the broker answers."""
     while True:
         with suppress(*AWAY):
             told = (await asyncio.to_thread(leases.workers)).values()

@@ -1,4 +1,4 @@
-"""What `zerofarm up` tells while it starts and keeps a farm: as JSON lines for programs, as words for people."""
+"""The reports of `zerofarm up` while it starts and keeps a farm: JSON lines for programs, text for people."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Starting:
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """A process does its work now. `url` is empty for those without a page."""
+    """A process answers now. `url` is empty for a process without a page."""
 
     name: str
     url: str
@@ -33,7 +33,7 @@ class Answering:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A process ended before it answered, and is left alone."""
+    """A process ended before it answered, and is not restarted."""
 
     name: str
     space: str  #: the Space that it would have served, or empty
@@ -44,7 +44,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Restarting:
-    """A process ended without being asked to, and is started again after `pause` seconds."""
+    """A process died, and is restarted after `pause` seconds."""
 
     name: str
     reason: str
@@ -54,18 +54,18 @@ class Restarting:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something that the operator should know."""
+    """A remark for the operator."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Everything that could be started answers."""
+    """Every process that could be started answers."""
 
     home: str
     flower: str | None
-    flower_login: str | None  #: `user:password` where it was made for this run
+    flower_login: str | None  #: `user:password` if it was generated for this run
     broker: str
     workers: Sequence[Mapping[str, Any]]  # Any: what workers tell of themselves
     spaces: Mapping[str, str]  #: URL by name
@@ -74,7 +74,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Stopping:
-    """The operator has asked for the end."""
+    """The operator has asked the farm to stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ Report: TypeAlias = Starting | Answering | Failed | Restarting | Note | Ready | 
 
 
 class Reporter(Protocol):
-    """Is told what happens, in order, on one thread."""
+    """Receives the reports, in order, on one thread."""
 
     def __call__(self, report: Report) -> None: ...
 
@@ -102,7 +102,7 @@ class JsonLines:
 
 
 class Words:
-    """Lines for people, with what is still awaited below them where the output is a terminal."""
+    """Lines for people; on a terminal, the names of the processes still starting stand below them."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(highlight=False)
@@ -122,7 +122,7 @@ class Words:
                 self._console.print(_indented(traceback), style="dim", markup=False)
                 self._settle(name)
             case Restarting(name, reason, pause, log):
-                self._say(f"[yellow]↻ {name} {reason}[/yellow], starts again in {pause:.1f} s; see {log}")
+                self._say(f"[yellow]↻ {name} {reason}[/yellow], restarts in {pause:.1f} s; see {log}")
                 self._settle(name)
             case Note(text):
                 self._say(f"[yellow]·[/yellow] {escape(text)}")
@@ -175,7 +175,7 @@ def _login(login: str | None) -> str:
 
 
 def _link(url: str) -> str:
-    """A tag of rich's ends at the first bracket, so an address of IPv6 is left as it is."""
+    """A tag of rich ends at the first bracket, so an IPv6 address gets no link."""
     return escape(url) if "[" in url else f"[link={url}]{url}[/link]"
 
 

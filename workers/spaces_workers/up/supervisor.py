@@ -1,8 +1,8 @@
 """`zerofarm up`: the one owner of every process of a farm on this host.
 
-It starts the broker, the nursery, and then workers, pages and Flower at once; tells when all that can answer does;
-starts again what dies; and stops everything on SIGINT or SIGTERM. Its processes are tied to its life as well, so that
-nothing is left when it is killed itself.
+It starts the broker, the nursery, and then workers, pages and Flower at once; reports when all of them answer or have
+failed; restarts those that die; and stops everything on SIGINT or SIGTERM. The kernel kills its processes when it is
+killed itself.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from spaces_workers.up.composition import Composition, FarmOptions
 from spaces_workers.up.keeper import Keeper, Service
 from spaces_workers.up.reports import Ready, Report, Reporter, Stopped, Stopping
 
-#: Seconds that a question to the broker may take; whoever asks asks again.
+#: Seconds that a request to the broker may take; callers retry.
 BROKER_PATIENCE = 3.0
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class FarmFault(SpacesError):
-    """The farm cannot be: something that it needs does not start."""
+    """The farm cannot run: a process that it needs does not start."""
 
 
 class Supervisor:
@@ -49,7 +49,7 @@ class Supervisor:
         self._ending: asyncio.Future[None] | None = None
 
     async def run(self) -> None:
-        """Live until asked to stop, then leave no process. Raises SpacesError where the farm cannot be."""
+        """Run until asked to stop, then end every process. Raises SpacesError if the farm cannot run."""
         loop = asyncio.get_running_loop()
         self._ending = loop.create_future()
         for number in STOP_SIGNALS:
@@ -85,7 +85,7 @@ class Supervisor:
         return keepers
 
     def _go(self, work: Coroutine[None, None, None]) -> None:
-        """Have something done beside the rest; an error of it ends the farm."""
+        """Run a coroutine in the background; an error in it ends the farm."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
@@ -120,7 +120,7 @@ class Supervisor:
         )
 
     def _ask_to_stop(self) -> None:
-        """A signal: the first one stops in order, the second one at once."""
+        """Handle a signal: the first stops the farm in order, the second at once."""
         if self._ending is None:
             return
         if not self._ending.done():
@@ -138,7 +138,7 @@ class Supervisor:
         pages_path(self._options.state_dir).unlink(missing_ok=True)
 
     def _everything(self) -> list[Keeper]:
-        """What is stopped at once; nursery and broker outlive it."""
+        """The keepers that are stopped together, before the nursery and the broker."""
         return [*self._home, *self._spaces, *self._flower, *self._workers]
 
 
@@ -148,7 +148,7 @@ async def _settled(keepers: Iterable[Keeper]) -> None:
 
 
 async def _needed(keepers: Sequence[Keeper]) -> None:
-    """Wait for what the farm cannot be without: at least one of these must answer."""
+    """Wait until all have answered or failed; raises FarmFault unless at least one answers."""
     await _settled(keepers)
     if not any(keeper.answers for keeper in keepers):
         names = " and ".join(keeper.service.name for keeper in keepers)

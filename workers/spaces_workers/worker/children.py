@@ -120,12 +120,12 @@ class Child:
         return self._zygote.word_of(self.pid)
 
     def how_it_ended(self) -> str:
-        """In words: `was killed by SIGSEGV`, `left with exit code 3`; of what may be want of memory, with its size."""
+        """In words: `was killed by SIGSEGV`, `exited with code 3`; of what may be want of memory, with its size."""
         exited = self._exited
         if exited is None:
             return "died together with its zygote"
         if exited.status >= 0:
-            return f"left with exit code {exited.status}"
+            return f"exited with code {exited.status}"
         if exited.status != -signal.SIGKILL:
             return f"was killed by {signal.Signals(-exited.status).name}"
         why = " because the machine ran out of memory" if oom_kills.kills() > self._kills else ""
