@@ -13,8 +13,27 @@ from spaces.emulation.patching import becoming_real
 from spaces.emulation.patching.patches import Patches
 from spaces.emulation.tensors import generators, weights
 from spaces.emulation.tensors.marks import CPU, tracked
-from spaces.emulation.torch_cuda import device_properties, memory, random_seeds, streams, tensor_types
-from spaces.emulation.torch_python import accelerator, autocast, modules, torchscript, weight_files
+from spaces.emulation.torch_cuda import (
+    current_device,
+    device_properties,
+    driver,
+    memory,
+    random_seeds,
+    streams,
+    tensor_types,
+)
+from spaces.emulation.torch_python import (
+    accelerator,
+    attention_backends,
+    autocast,
+    autograd,
+    compiling,
+    data_parallel,
+    default_device,
+    module_moves,
+    torchscript,
+    weight_files,
+)
 
 __all__ = ["install", "leave", "read_without_copies"]
 
@@ -30,12 +49,19 @@ def install(device: EmulatedDevice) -> None:
     handlers.install()
     streams.install(patches)
     device_properties.install(patches, device)
+    current_device.install(patches)
+    driver.install(patches)
     memory.install(patches, device)
     accelerator.install(patches, device)
     random_seeds.install(patches)
     generators.install(patches)
     autocast.install(patches)
-    modules.install(patches)
+    module_moves.install(patches)
+    autograd.install(patches)
+    default_device.install(patches)
+    compiling.install(patches)
+    attention_backends.install(patches)
+    data_parallel.install(patches)
     torchscript.install(patches)
     tensor_types.install(patches)
     weight_files.install(patches)
@@ -57,7 +83,7 @@ def leave(device: str, move: weights.Move | None) -> None:
     _in_force.undo()
     _in_force = None
     leave_thread()
-    modules.compile_again()
+    compiling.compile_again()
     target = torch.device(device)
     generators.leave(target)
     _take(tensors, target, move)

@@ -1,27 +1,21 @@
-"""`torch.cuda.*` but for memory, streams and random numbers: the answers of a machine with one GPU."""
+"""`torch.cuda.is_available`, `get_device_name`, `get_device_properties` and the rest of a device's identity."""
 
 from __future__ import annotations
-
-import contextlib
 
 import torch
 
 from spaces.emulation.emulated_device import DeviceProperties, EmulatedDevice
-from spaces.emulation.patching.constant_functions import Answers, nothing, refuses, replace, same, says, zero
+from spaces.emulation.patching.constant_functions import Answers, nothing, replace, same, says, zero
 from spaces.emulation.patching.patches import Patches
-from spaces.emulation.patching.stand_in_classes import StandIn, replace_class
 
 CUDA_VERSION = "12.8"
 CUDNN_VERSION = 91_002
 
 
 def install(patches: Patches, emulated: EmulatedDevice) -> None:
-    replace(patches, _identity(emulated) | _silence() | _driver(), torch.cuda)
-    replace_class(patches, [torch.cuda], device)
-    replace_class(patches, [torch.cuda], device_of)
+    replace(patches, _identity(emulated) | _silence(), torch.cuda)
     replace(patches, same(nothing, "range_push range_pop mark range_start range_end"), torch.cuda.nvtx)
     replace(patches, same(nothing, "start stop init"), torch.cuda.profiler)
-    replace(patches, {"_cuda_init": refuses("This call")}, torch._C)
     replace(patches, {"is_built": says(True)}, torch.backends.cuda)
     # cuDNN is there, but whoever asks whether it takes this tensor holds what is really a CPU tensor.
     cudnn = {"is_available": says(True), "version": says(CUDNN_VERSION), "is_acceptable": says(False)}
@@ -52,35 +46,3 @@ def _silence() -> Answers:
     orders = "init set_device synchronize ipc_collect set_sync_debug_mode _sleep"
     readings = "utilization memory_usage temperature power_draw clock_rate device_memory_used"
     return same(nothing, orders) | same(zero, readings)
-
-
-def _driver() -> Answers:
-    """Where C++ or Python would start CUDA: whatever slipped past the emulation ends here, with its line."""
-    return {
-        "_lazy_init": refuses("This call"),
-        "_is_in_bad_fork": says(False),
-        "cudart": refuses("torch.cuda.cudart()"),
-        "current_blas_handle": refuses("torch.cuda.current_blas_handle()"),
-    }
-
-
-class OnlyDevice(contextlib.ContextDecorator):
-    """There is only one device to be on."""
-
-    def __init__(self, *_device: object, **_named: object) -> None:
-        self.idx = 0
-        self.prev_idx = 0
-
-    def __enter__(self) -> OnlyDevice:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        pass
-
-
-class device(OnlyDevice, metaclass=StandIn):  # noqa: N801 - torch's own spelling
-    """`with torch.cuda.device(0):`"""
-
-
-class device_of(device):  # noqa: N801 - torch's own spelling
-    """`with torch.cuda.device_of(tensor):`"""

@@ -9,7 +9,7 @@ from spaces.emulation.patching.constant_functions import nothing, replace, same,
 from spaces.emulation.patching.patches import Patches
 from spaces.emulation.tensors.marks import CUDA_DEVICE
 from spaces.emulation.torch_cuda import memory
-from spaces.emulation.torch_cuda.device_properties import OnlyDevice
+from spaces.emulation.torch_cuda.current_device import OnlyDevice
 from spaces.emulation.torch_cuda.streams import DEFAULT_STREAM
 
 _KIND = torch.device("cuda")
