@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from pathlib import Path
 
@@ -83,6 +84,14 @@ def test_a_child_that_leaves_or_crashes_says_how(client: spaces.Farm) -> None:
         call(client, "leave")
     with pytest.raises(ChildCrashed, match="was killed by SIGSEGV"):
         call(client, "crash")
+    assert call(client, "add", 1, 1) == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_process_that_ends_itself_by_a_signal_returns_nothing(client: spaces.Farm, number: signal.Signals) -> None:
+    """A library that gives up raises SIGTERM. The child handled it, for the time limit: a wrong value came back."""
+    with pytest.raises(ChildCrashed, match=f"was killed by {number.name}, which the farm did not send"):
+        call(client, "give_up_by_signal", int(number))
     assert call(client, "add", 1, 1) == 2
 
 

@@ -24,7 +24,7 @@ from spaces_workers.child.stragglers import settled
 from spaces_workers.child.upload import upload
 from spaces_workers.link.bond import die_with
 from spaces_workers.link.channel import Bell, Channel, ChannelClosed
-from spaces_workers.link.messages import ChildReady, Close, Fork, Idle, Run, Trim, Trimmed, Unfit
+from spaces_workers.link.messages import ChildReady, Close, Fork, Idle, Run, TimeUp, Trim, Trimmed, Unfit
 
 #: Seconds that threads which a task started may outlive it before the child is given up.
 STRAGGLER_GRACE = 5.0
@@ -49,9 +49,7 @@ class Child:
     def __init__(self, channel: Channel, meter: Meter) -> None:
         self._channel = channel
         self._meter = meter
-        self._execution: Execution | None = None
         self._bell = Bell()
-        signal.signal(signal.SIGTERM, self._interrupt)
 
     def serve(self) -> None:
         """Run tasks until the worker closes the channel, which raises ChannelClosed."""
@@ -64,7 +62,7 @@ class Child:
             match self._channel.receive():
                 case Run() as run:
                     self._run(run)
-                case Close():
+                case Close() | TimeUp():
                     pass  # its task has just ended by itself
                 case Trim():
                     self._channel.send(Trimmed(self._meter.trim()))
@@ -74,12 +72,11 @@ class Child:
     def _run(self, run: Run) -> None:
         before = set(threading.enumerate())
         self._meter.begin()
-        self._execution = execution = Execution(run, self._tell)
+        execution = Execution(run, self._tell)
         thread = threading.Thread(target=self._execute, args=(execution,), name=run.label, daemon=True)
         thread.start()
         self._attend(execution)
         thread.join()
-        self._execution = None
         self._channel.send(Idle(settled(before, STRAGGLER_GRACE), self._meter.read()))
 
     def _execute(self, execution: Execution) -> None:
@@ -101,29 +98,37 @@ class Child:
             selector.register(self._bell, selectors.EVENT_READ)
             while not execution.ended:
                 ready = {key.fileobj for key, _ in selector.select()}
-                if self._channel in ready and isinstance(self._channel.receive(), Close):
-                    execution.closing = True
+                if self._channel in ready:
+                    self._hear(self._channel.receive(), execution)
         self._bell.silence()
+
+    def _hear(self, message: object, execution: Execution) -> None:
+        match message:
+            case Close():
+                execution.closing = True
+            case TimeUp():
+                _interrupt(execution)
+            case other:
+                raise TypeError(f"a child cannot {type(other).__name__} while it runs a task")
 
     def _tell(self, event: Event) -> None:
         self._channel.send(event)
 
-    def _interrupt(self, *_: object) -> None:
-        """TERM: the time is up. Raise in the task's thread, so that its `finally` clauses run within the grace."""
-        execution = self._execution
-        if execution is None:
-            os._exit(0)
-        if execution.thread_id:
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                ctypes.c_ulong(execution.thread_id), ctypes.py_object(TimeLimitExceeded)
-            )
+
+def _interrupt(execution: Execution) -> None:
+    """The time is up: raise in the task's thread, so that its `finally` clauses run within the grace."""
+    if execution.thread_id:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(execution.thread_id), ctypes.py_object(TimeLimitExceeded)
+        )
 
 
 def _settle_in(request: Fork, channel: Channel) -> None:
     """Make a fork a process of its own: group, signals, seeds, device. The list of what a fork inherits ends here."""
     os.setsid()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGINT):  # handled, a library that gives up by one would go on
+        signal.signal(number, signal.SIG_DFL)
     _reseed()
     if request.visible_devices:
         os.environ["CUDA_VISIBLE_DEVICES"] = request.visible_devices

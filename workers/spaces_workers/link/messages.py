@@ -3,7 +3,8 @@
 worker  -> nursery   Prepare, Connect            nursery -> worker   Connected (with a socket), Unmade
 nursery -> zygote    Adopt (with a socket)       zygote  -> nursery  ZygoteReady, ZygoteFailed
 worker  -> zygote    Fork (with a socket)        zygote  -> worker   Forked, Exited
-worker  -> child     Tie, Run, Close, Trim       child   -> worker   ChildReady or Unfit, events, one end, Idle, Trimmed
+worker  -> child     Tie, Run, Close, TimeUp, Trim
+child   -> worker    ChildReady or Unfit, events, one end, Idle, Trimmed
 """
 
 from __future__ import annotations
@@ -160,6 +161,12 @@ class Run:
 @dataclass(frozen=True, slots=True)
 class Close:
     """Close the running generator at its next yield: nobody reads on."""
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class TimeUp:
+    """Stop the running function: its time limit has run out. A child that cannot hear this is killed after a grace."""
 
 
 @message

@@ -24,6 +24,7 @@ from spaces_workers.link.messages import (
     MemoryUse,
     Run,
     Tie,
+    TimeUp,
     Trim,
     Trimmed,
     Unfit,
@@ -43,6 +44,10 @@ FORK_ATTEMPTS = 3
 
 #: Seconds to wait for word of how a child ended; the zygote may be gone itself.
 EXIT_PATIENCE = 5.0
+
+#: Signals that tell a process to end. The farm sends none of them to a child; some libraries raise them themselves.
+_ORDERS_TO_END = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+_NOT_OURS = ", which the farm did not send: a library ends its process like this where it cannot go on"
 
 
 class UnfitChild(SpacesError):
@@ -99,8 +104,8 @@ class Child:
 
     def terminate(self) -> None:
         """Ask the running function to stop; its `finally` clauses run."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGTERM)
+        with contextlib.suppress(ChannelClosed):
+            self.channel.send(TimeUp())
 
     def kill(self) -> None:
         """End the child and everything that its tasks started."""
@@ -127,7 +132,8 @@ class Child:
         if exited.status >= 0:
             return f"exited with code {exited.status}"
         if exited.status != -signal.SIGKILL:
-            return f"was killed by {signal.Signals(-exited.status).name}"
+            why = _NOT_OURS if -exited.status in _ORDERS_TO_END else ""
+            return f"was killed by {signal.Signals(-exited.status).name}{why}"
         why = " because the machine ran out of memory" if oom_kills.kills() > self._kills else ""
         return f"was killed by SIGKILL{why} (it held up to {oom_kills.words(exited.peak_bytes)})"
 

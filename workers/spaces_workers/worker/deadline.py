@@ -1,5 +1,5 @@
-"""The time limit of a running task: a warning, TERM, a grace, KILL; on the monotonic clock and a thread of its own, so
-that neither a busy worker nor an absent broker can put it off."""
+"""The time limit of a running task: a warning, a word to stop, a grace, KILL; on the monotonic clock and a thread of
+its own, so that neither a busy worker nor an absent broker can put it off."""
 
 from __future__ import annotations
 
