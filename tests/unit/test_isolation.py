@@ -14,13 +14,13 @@ import pytest
 from spaces.front_matter import front_matter
 from spaces.source import Source
 from spaces_workers.isolation import IsolationError, store, system_packages, variables_of
-from spaces_workers.isolation.attempts import attempts
-from spaces_workers.isolation.environment import NOTES
+from spaces_workers.isolation.environment_key import wanted_by
 from spaces_workers.isolation.farm_packages import Farm, Package
+from spaces_workers.isolation.install_attempts import attempts
 from spaces_workers.isolation.requirements import Requirements, requirements_of
+from spaces_workers.isolation.space_environment import NOTES
 from spaces_workers.isolation.startup import runs_pip
 from spaces_workers.isolation.uv import Outcome
-from spaces_workers.isolation.wanted import wanted_by
 
 
 def space(folder: Path, **files: str) -> Source:

@@ -7,9 +7,15 @@ import sys
 import typer
 
 from spaces.errors import SpacesError
-from spaces_workers.commands import status, worker
+from spaces_workers.commands.cancel import cancel
+from spaces_workers.commands.doctor import doctor
+from spaces_workers.commands.flower import flower
+from spaces_workers.commands.home import home
 from spaces_workers.commands.quota import quota
+from spaces_workers.commands.status import status
 from spaces_workers.commands.up import up
+from spaces_workers.commands.web import web
+from spaces_workers.commands.worker import worker
 
 app = typer.Typer(
     name="zerofarm",
@@ -20,17 +26,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for command in (
-    up,
-    worker.worker,
-    worker.web,
-    worker.home,
-    worker.flower,
-    status.status,
-    status.cancel,
-    quota,
-    status.doctor,
-):
+for command in (up, worker, web, home, flower, status, cancel, quota, doctor):
     app.command()(command)
 
 

@@ -17,7 +17,7 @@ from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.quota import Standing, clock
 from spaces.farm.queue.tiers import visitor_name
 from spaces_workers.commands import options
-from spaces_workers.commands.status import answering
+from spaces_workers.commands.broker_errors import naming_broker
 
 _COLUMNS = ("visitor", "tier", "used", "left", "reserved", "tasks", "more in")
 
@@ -37,7 +37,7 @@ def quota(
     """Show what visitors have used of their quotas, and what is left to them."""
     settings.share(state_dir)
     url = options.broker_url(redis_url, state_dir)
-    with connect(url) as redis, answering(url):
+    with connect(url) as redis, naming_broker(url):
         ledger = Queue(redis).ledger
         standings = [ledger.standing(visitor_name(visitor))] if visitor else ledger.all()
     if json:

@@ -5,7 +5,8 @@
 
 It is a virtual environment that begins by claiming every package of the farm as installed, torch before all, so that uv
 downloads nothing but what a Space pins otherwise. Its own packages are found first, then the farm's, as far as those
-still fit; `spaces` is always the farm's. See `recipe.py` for what is tried, `farm_packages.py` for what is shared.
+still fit; `spaces` is always the farm's. See `recipe.py` for how it is made,
+`install_attempts.py` for what is tried, `farm_packages.py` for what is shared, `environment_key.py` for its key.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from pathlib import Path
 
 from spaces.source import Source
 from spaces.space import name_of
-from spaces_workers.isolation.environment import MODULE, SpaceEnvironment, variables_of
-from spaces_workers.isolation.fault import IsolationError
+from spaces_workers.isolation.environment_key import wanted_by
+from spaces_workers.isolation.errors import IsolationError
 from spaces_workers.isolation.recipe import make
+from spaces_workers.isolation.space_environment import MODULE, SpaceEnvironment, variables_of
 from spaces_workers.isolation.store import kept, notes_of
-from spaces_workers.isolation.wanted import wanted_by
 
 __all__ = ["MODULE", "IsolationError", "SpaceEnvironment", "existing", "farm_environment", "prepare", "variables_of"]
 

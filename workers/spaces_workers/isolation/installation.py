@@ -9,10 +9,10 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from spaces_workers.isolation import uv
-from spaces_workers.isolation.attempts import Attempt, attempts
+from spaces_workers.isolation.environment_key import Wanted
+from spaces_workers.isolation.errors import IsolationError
 from spaces_workers.isolation.farm_packages import OURS, Farm
-from spaces_workers.isolation.fault import IsolationError
-from spaces_workers.isolation.wanted import Wanted
+from spaces_workers.isolation.install_attempts import Attempt, attempts
 
 #: What is never installed, whoever asks for it: the farm's are in every environment.
 NEVER = ("spaces", OURS)

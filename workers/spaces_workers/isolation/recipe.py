@@ -14,12 +14,12 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from spaces_workers.isolation import startup, uv
-from spaces_workers.isolation.environment import CONSTRAINTS, NOTES
+from spaces_workers.isolation.author_notes import Result, notes_on
+from spaces_workers.isolation.environment_key import Wanted
+from spaces_workers.isolation.errors import IsolationError
 from spaces_workers.isolation.farm_packages import CLAIMED, OURS, Farm, our_folders
-from spaces_workers.isolation.fault import IsolationError
 from spaces_workers.isolation.installation import Installation
-from spaces_workers.isolation.notes import Result, notes_on
-from spaces_workers.isolation.wanted import Wanted
+from spaces_workers.isolation.space_environment import CONSTRAINTS, NOTES
 
 _PIP = '#!/bin/sh\nexec "$(dirname -- "$(realpath -- "$0")")/python" -m pip "$@"\n'
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from spaces_workers.isolation.environment import NOTES
+from spaces_workers.isolation.space_environment import NOTES
 
 #: Seconds that an environment outlives its last use.
 LIFETIME = 30 * 24 * 3600.0

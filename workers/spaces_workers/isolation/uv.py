@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spaces.config import without_secrets
-from spaces_workers.isolation.fault import IsolationError
+from spaces_workers.isolation.errors import IsolationError
 from spaces_workers.link.lifeline import tied
 
 #: Where pip's settings are given and uv's are not, uv obeys pip's.

@@ -1,4 +1,7 @@
-"""What a Space asks for in all, and the key of the environment that has it."""
+"""The key of a Space's environment: a hash of everything that the environment is made from.
+
+A Space whose key has changed gets a new environment. The Space's name is part of the key, so no two share one.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ EDITION = "1"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a Space's environment is made from."""
+    """What a Space's environment is made from, and its key."""
 
     name: str
     root: Path

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from spaces_workers.isolation import system_packages
-from spaces_workers.isolation.attempts import EXTRAS, Attempt, allows
+from spaces_workers.isolation.environment_key import Wanted
 from spaces_workers.isolation.farm_packages import Farm
-from spaces_workers.isolation.wanted import Wanted
+from spaces_workers.isolation.install_attempts import EXTRAS, Attempt, allows
 
 
 @dataclass(frozen=True, slots=True)

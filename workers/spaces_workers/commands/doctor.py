@@ -1,0 +1,54 @@
+"""`zerofarm doctor`: find out what is wrong."""
+
+from __future__ import annotations
+
+import json as json_format
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from spaces_workers.commands import options
+from spaces_workers.doctor.finding import Finding
+from spaces_workers.doctor.machine import examine
+from spaces_workers.doctor.space import examine_space
+from spaces_workers.setup.served_space import served_spaces
+
+_MARKS = {"ok": "[green]✓[/green]", "warning": "[yellow]![/yellow]", "problem": "[red]✗[/red]"}
+
+
+def doctor(
+    spaces: Annotated[
+        list[Path] | None, typer.Argument(metavar="[SPACE]...", help="Folders with app.py, or .py files, to check too.")
+    ] = None,
+    redis_url: options.RedisUrl = None,
+    state_dir: options.StateDir = options.STATE_DIR,
+    json: options.Json = False,
+) -> None:
+    """Check what a farm needs of this machine; exit code 1 if something is wrong."""
+    url = redis_url or options.named_in_environment() or options.running_broker(state_dir)
+    findings = examine(url)
+    for space in served_spaces(spaces or []):
+        findings += examine_space(space, state_dir)
+    if json:
+        print(json_format.dumps([asdict(finding) for finding in findings]))
+    else:
+        _show(findings)
+    if any(finding.status == "problem" for finding in findings):
+        raise typer.Exit(1)
+
+
+def _show(findings: list[Finding]) -> None:
+    table = Table(show_header=False, box=None)
+    for finding in findings:
+        remedy = f"\n[bold]{escape(finding.remedy)}[/bold]" if finding.remedy else ""
+        table.add_row(_MARKS[finding.status], escape(finding.subject), escape(finding.message) + remedy)
+    console = Console(highlight=False)
+    console.print(table)
+    counts = Counter(finding.status for finding in findings)
+    console.print(f"{counts['problem']} problems, {counts['warning']} warnings")

@@ -1,0 +1,45 @@
+"""`zerofarm home`: the home page alone, for containers and further hosts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from spaces.errors import SpacesError
+from spaces.farm.pages import pages_path
+from spaces_workers.commands import options
+from spaces_workers.commands.become import become, own_environment
+from spaces_workers.isolation import MODULE
+from spaces_workers.setup.ports import Ports
+from spaces_workers.up.composition import url_of
+
+
+def home(
+    redis_url: options.RedisUrl = None,
+    host: options.Host = "127.0.0.1",
+    port: options.Port = 7860,
+    link: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--link", metavar="NAME=URL", help="Where the page of a Space is; `:7861` is on the home page's host."
+        ),
+    ] = None,
+    state_dir: options.StateDir = options.STATE_DIR,
+) -> None:
+    """Serve the home page: a gallery of the Spaces, and what the farm does."""
+    url = options.broker_url(redis_url, state_dir)
+    port = Ports(host).exactly(port, "--port")
+    links = [argument for each in link or [] for argument in ("--link", _checked(each))]
+    print(f"The home page answers at {url_of(host, port)}", flush=True)
+    arguments = ["--host", host, "--port", str(port), "--pages", str(pages_path(state_dir)), *links]
+    become([*MODULE, "spaces_app.home", *arguments], own_environment(url))
+
+
+def _checked(link: str) -> str:
+    name, equals, url = link.partition("=")
+    if not (name and equals and url.startswith(("http://", "https://", ":", "/"))):
+        raise SpacesError(
+            f"--link must be NAME=URL, as in digits=https://farm.example/digits or digits=:7861, got {link!r}"
+        )
+    return link

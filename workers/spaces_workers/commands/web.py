@@ -1,0 +1,40 @@
+"""`zerofarm web`: the page of one Space alone, for containers and further hosts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spaces.farm.queue import settings
+from spaces.farm.values.signing import derive_space_key
+from spaces_workers.commands import options
+from spaces_workers.commands.become import become
+from spaces_workers.setup import process_environment
+from spaces_workers.setup.farm_key import farm_key
+from spaces_workers.setup.ports import Ports
+from spaces_workers.setup.served_space import served_space
+from spaces_workers.setup.state_dir import shared
+
+
+def web(
+    space: Annotated[Path, typer.Argument(metavar="SPACE", help="A folder with app.py, or a .py file.")],
+    redis_url: options.RedisUrl = None,
+    host: options.Host = "127.0.0.1",
+    port: options.Port = 7860,
+    name: Annotated[str, typer.Option("--name", help="Of the Space; of its folder if not given.")] = "",
+    no_isolate: options.NoIsolate = False,
+    state_dir: options.StateDir = options.STATE_DIR,
+    run_dir: options.RunDir = options.RUN_DIR,
+) -> None:
+    """Serve one Space, whose GPU functions run on the farm's workers."""
+    served = served_space(space)
+    state_dir = shared(state_dir)
+    settings.share(state_dir)
+    url = options.broker_url(redis_url, state_dir)
+    key = derive_space_key(farm_key(state_dir), name or served.name)
+    address = host, Ports(host).exactly(port, "--port")
+    with options.using(run_dir):
+        env = process_environment.of_web(name or served.name, url, key, address)
+    become(served.command(state_dir, isolate=not no_isolate), env)
