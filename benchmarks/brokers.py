@@ -16,7 +16,7 @@ from spaces.farm.connection import connect
 from spaces.farm.payload import Payload
 from spaces.farm.queue.keys import Keys
 from spaces.farm.task import FunctionName, Task
-from spaces_workers.broker.find import find_server
+from spaces_workers.broker.binary import find_server
 from tests.harness import wait_until
 
 

@@ -28,7 +28,9 @@ from spaces.farm.queue.registry import FunctionRecord, Registry, SpaceRecord, re
 from spaces.farm.task import FunctionName
 from spaces.farm.values.signing import derive_space_key
 from spaces.source import Source
-from spaces_workers.broker.find import Broker, EmbeddedBroker, find_broker
+from spaces_workers.broker.broker import Broker
+from spaces_workers.broker.embedded import EmbeddedBroker
+from spaces_workers.broker.find import find_broker
 from spaces_workers.isolation import prepare
 from spaces_workers.setup.process_environment import of_web
 

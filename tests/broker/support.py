@@ -25,7 +25,7 @@ from spaces.farm.queue.keys import Keys
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.rules import Rules
 from spaces.farm.task import FunctionName, Size, State, Task
-from spaces_workers.broker.find import find_server
+from spaces_workers.broker.binary import find_server
 
 MESSAGE = b'{"a": "message"}'
 

@@ -17,7 +17,7 @@ from spaces.farm.queue.keys import Keys
 from spaces.farm.queue.queue import CancelOutcome, Queue
 from spaces.farm.queue.warmth import Warmth
 from spaces.farm.task import State
-from spaces_workers.broker.find import find_server
+from spaces_workers.broker.binary import find_server
 
 from .support import SIZES, answers, claimed, pushed, state_of, wait_until
 

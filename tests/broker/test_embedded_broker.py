@@ -20,9 +20,11 @@ from kombu import Connection
 
 from spaces.errors import FarmUnavailable
 from spaces.farm.connection import connect
-from spaces_workers.broker import find as broker_module
-from spaces_workers.broker.find import Broker, BrokerError, EmbeddedBroker, find_broker, find_server
-from spaces_workers.broker.server import SOCKET_PATH_LIMIT, Listen
+from spaces_workers.broker.binary import find_server
+from spaces_workers.broker.broker import Broker, BrokerError
+from spaces_workers.broker.embedded import EmbeddedBroker
+from spaces_workers.broker.find import find_broker
+from spaces_workers.broker.server_settings import SOCKET_PATH_LIMIT, Listen
 
 
 @pytest.fixture(autouse=True)
@@ -265,7 +267,7 @@ def test_a_server_that_dies_at_start_is_reported_with_the_end_of_its_log(
 
 
 def test_a_server_that_cannot_be_executed_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(broker_module, "find_server", lambda: tmp_path / "nowhere")
+    monkeypatch.setattr("spaces_workers.broker.embedded.find_server", lambda: tmp_path / "nowhere")
     with pytest.raises(BrokerError, match=r"ended with status 1 (?s:.*)No such file"):
         find_broker(tmp_path / "state")
 

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from spaces.farm.connection import connect
-from spaces_workers.broker.find import Broker, find_broker
+from spaces_workers.broker.broker import Broker
+from spaces_workers.broker.find import find_broker
 from spaces_workers.doctor import machine as doctor
 from spaces_workers.doctor.finding import Finding
 from spaces_workers.doctor.machine import examine

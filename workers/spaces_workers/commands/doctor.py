@@ -14,8 +14,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from spaces_workers.commands import options
+from spaces_workers.doctor import machine
 from spaces_workers.doctor.finding import Finding
-from spaces_workers.doctor.machine import examine
 from spaces_workers.doctor.space import examine_space
 from spaces_workers.setup.served_space import served_spaces
 
@@ -32,7 +32,7 @@ def doctor(
 ) -> None:
     """Check what a farm needs of this machine; exit code 1 if something is wrong."""
     url = redis_url or options.named_in_environment() or options.running_broker(state_dir)
-    findings = examine(url)
+    findings = machine.examine(url)
     for space in served_spaces(spaces or []):
         findings += examine_space(space, state_dir)
     if json:

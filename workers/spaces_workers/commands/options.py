@@ -14,7 +14,7 @@ import typer
 
 from spaces import config
 from spaces.errors import SpacesError
-from spaces_workers.broker.server import Settings
+from spaces_workers.broker.server_settings import ServerSettings
 from spaces_workers.commands import number_options
 from spaces_workers.setup.state_dir import default_state_dir, usable
 
@@ -81,7 +81,7 @@ def running_broker(state_dir: Path) -> str | None:
     """The broker that a farm of this state directory has started, if it still runs."""
     if not state_dir.is_dir():
         return None
-    settings = Settings.of(state_dir, None)
+    settings = ServerSettings.of(state_dir, None)
     return settings.running_url() if _is_held(settings.lock_path) else None
 
 

@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 from packaging.requirements import Requirement
 
 from spaces.farm.connection import connect, redacted
-from spaces_workers.broker.find import BrokerError, find_server
+from spaces_workers.broker.binary import find_server
+from spaces_workers.broker.broker import BrokerError
 from spaces_workers.doctor import spaces_package
 from spaces_workers.doctor.finding import Finding, Status
 from spaces_workers.doctor.spaces_package import DISTRIBUTION

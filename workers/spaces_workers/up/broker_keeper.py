@@ -7,7 +7,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from spaces_workers.broker.find import Broker, BrokerError, EmbeddedBroker, find_broker
+from spaces_workers.broker.broker import Broker, BrokerError
+from spaces_workers.broker.embedded import EmbeddedBroker
+from spaces_workers.broker.find import find_broker
 from spaces_workers.up.keeper import Pause
 from spaces_workers.up.process import described, end_of
 from spaces_workers.up.reports import Answering, Reporter, Restarting, Starting
