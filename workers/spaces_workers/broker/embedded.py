@@ -1,7 +1,7 @@
-"""A broker of our own: started, or joined where another process has started it.
+"""The farm's own broker: starts it, or joins the one that another process has started.
 
 It keeps its tasks in an append-only file in the state directory, so that a farm that is started again goes on where it
-stopped. One state directory has at most one server: the second process that wants one joins the first one's.
+stopped. One state directory has at most one server: a second process joins it.
 """
 
 from __future__ import annotations
