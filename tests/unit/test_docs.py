@@ -1,38 +1,132 @@
-"""Tests that the documents name are there."""
+"""Everything that the documents name is there: files, tests, modules, commands, options, targets, variables, links."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
+import tomllib
+from itertools import pairwise
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from .documents import ROOT, faults
 
-#: `folder/test_file.py::test_name`, or `…::test_name` of the file before; a name may be cut by `…`.
-_NAMED = re.compile(r"`(?P<file>[\w./]*test_\w+\.py|…)(::(?P<test>test_\w+)(?P<cut>…)?)?`")
+DOCUMENTS = sorted(
+    str(path.relative_to(ROOT))
+    for folder in (".", "docs", "deploy", "benchmarks")
+    for path in (ROOT / folder).glob("*.md")
+    if path.name != "CHANGELOG.md"  # its entries keep the names of their time
+)
+
+CONFIGURATIONS = [
+    "docker-compose.yml",
+    *(f"deploy/{name}" for name in ("docker-compose.cpu.yml", "docker-compose.hosts.yml", "docker-compose.worker.yml")),
+    *("deploy/env.example", "deploy/zerofarm.service", "app/Dockerfile", "workers/Dockerfile", "Makefile"),
+]
+
+#: A text beside the fault that it has, or has not.
+SENTENCES = [
+    ("`worker/deadline.py` and `farm/queue/lua/claim.lua`", ""),
+    ("`worker/nothing.py`", "worker/nothing.py: there is none"),
+    ("`__main__.py`", "__main__.py: there are several"),
+    ("`farm.toml` and `requirements.txt`", ""),
+    ("`deadline.py::GRACE`, `pool.py::TaskPool.on_apply`", ""),
+    ("`deadline.py::NOTHING`", "deadline.py::NOTHING: there is none"),
+    ("`unit/test_docs.py::test_every_…`", ""),
+    ("`unit/test_docs.py::test_no_such…`", "unit/test_docs.py::test_no_such: there is none"),
+    ("`unit/test_docs.py` and `…::test_no_such`", "unit/test_docs.py::test_no_such: there is none"),
+    ("`tests/unit`, `tests/nowhere/`", "tests/nowhere/: there is none"),
+    ("`spaces.GPU`, `spaces.errors.QuotaExceeded`, `python -m benchmarks.latency`", ""),
+    ("`spaces.nothing`", "spaces.nothing: neither"),
+    ("`zerofarm up ./my-space --gpus 0,1`", ""),
+    ("`zerofarm start`", "zerofarm start: no such command"),
+    ("`zerofarm status --gpus 0`", "zerofarm status --gpus: no such option"),
+    ("```console\nzerofarm up --nothing  # --gpus\n```\n", "zerofarm up --nothing: no such option"),
+    ('```yaml\n    command: ["web", "/a", "--nothing"]\n```\n', "zerofarm web --nothing: no such option"),
+    ("`--state-dir`", ""),
+    ("`--nothing`", "--nothing: no command"),
+    ("Text.\n\n    python -m benchmarks.recovery  # 90 s\n", ""),
+    ("`python -m benchmarks.recovery --nothing`", "benchmarks.recovery --nothing: no such option"),
+    ('`make lint`, `make test ARGS="-k codec"`', ""),
+    ("`make lint nothing`", "make nothing: no such target"),
+    ("`ZEROFARM_CONFIG`", ""),
+    ("`ZEROFARM_NO" + "THING=1`", "ZEROFARM_NO" + "THING: no code has this name"),
+    ("[text](scale.md#memory)", ""),
+    ("[text](nowhere.md)", "(nowhere.md): leads nowhere"),
+    ("[text](scale.md#nothing)", "(scale.md#nothing): no such heading"),
+]
 
 
-def named(text: str) -> list[tuple[str, str, bool]]:
-    """The file, the test and whether its name is cut, of everything that a text names."""
-    found, file = [], ""
-    for match in _NAMED.finditer(text):
-        file = file if match["file"] == "…" else match["file"]
-        found.append((file, match["test"] or "", bool(match["cut"])))
-    return found
+@pytest.mark.parametrize("name", [*DOCUMENTS, *CONFIGURATIONS])
+def test_everything_that_a_document_names_is_there(name: str) -> None:
+    path = ROOT / name
+    assert faults(path, path.read_text()) == []
 
 
-def test_every_test_that_the_comparison_with_zerogpu_names_is_there() -> None:
-    references = named((ROOT / "docs" / "zerogpu.md").read_text())
-    assert len(references) > 80
-    missing = [f"{file}::{test}" for file, test, cut in references if not is_there(file, test, cut)]
-    assert missing == []
+@pytest.mark.parametrize(("text", "fault"), SENTENCES)
+def test_a_name_that_leads_nowhere_is_found(text: str, fault: str) -> None:
+    found = faults(ROOT / "docs" / "any.md", text)
+    assert (len(found) == 1 and found[0].startswith(fault)) if fault else found == []
+
+
+def test_the_documents_of_each_folder_are_looked_at() -> None:
+    known = (
+        "README",
+        "CONTRIBUTING",
+        "docs/architecture",
+        "docs/design",
+        "docs/zerogpu",
+        "docs/scale",
+        "deploy/README",
+    )
+    assert {f"{name}.md" for name in known} <= set(DOCUMENTS)
+
+
+def test_the_map_of_the_folders_has_each_of_them() -> None:
+    mapped = rows_of(section("docs/architecture.md", "Folders"))
+    named = {folder for row in mapped for folder in re.findall(r"`([\w/]+)/`", row.split(" | ")[0])}
+    assert sorted(named) == sorted(packages())
+
+
+def test_the_table_of_where_to_change_what_names_a_place_in_each_row() -> None:
+    rows = rows_of(section("docs/architecture.md", "Where do I change ..."))
+    assert len(rows) >= 13
+    assert [row for row in rows if "::" not in row and "`" not in row.split(" | ")[1]] == []
 
 
 def test_every_row_of_the_comparison_with_zerogpu_names_its_test() -> None:
     rows = rows_shown((ROOT / "docs" / "zerogpu.md").read_text())
     assert len(rows) > 80
     assert [row for row in rows if not names_a_test(row)] == []
+
+
+def test_a_row_whose_last_column_is_blank_is_found() -> None:
+    rows = rows_shown("| a | shown by |\n|---|---|\n| `x` | |\n| y | `unit/test_docs.py` |\n\n| b | c |\n| d | e |\n")
+    assert rows == ["| `x` | |", "| y | `unit/test_docs.py` |"]
+    assert [names_a_test(row) for row in rows] == [False, True]
+
+
+def test_the_latest_release_of_the_changelog_is_the_version_of_the_package() -> None:
+    headings = re.findall(r"^## \[(.*?)\](?: - \d{4}-\d\d-\d\d)?$", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert headings[:2] == ["Unreleased", version]
+
+
+def section(name: str, heading: str) -> str:
+    """The text below a heading of the second level, up to the next."""
+    return (ROOT / name).read_text().partition(f"## {heading}\n")[2].partition("\n## ")[0]
+
+
+def rows_of(text: str) -> list[str]:
+    """The rows of the tables in a text, without their heads."""
+    rows = re.findall(r"^\|.*", text, re.M)
+    return [row for row, below in pairwise([*rows, ""]) if "|---" not in row + below]
+
+
+def packages() -> set[str]:
+    """The folders of the three packages that hold Python files; demos are Spaces."""
+    roots = ("spaces_client/spaces", "workers/spaces_workers", "app/spaces_app")
+    folders = {path.parent for root in roots for path in (ROOT / root).rglob("*.py")}
+    return {folder.relative_to(ROOT).as_posix() for folder in folders if folder.parent.name != "demos"}
 
 
 def rows_shown(text: str) -> list[str]:
@@ -48,27 +142,3 @@ def rows_shown(text: str) -> list[str]:
 
 def names_a_test(row: str) -> bool:
     return "`" in row[1:-1].split(" | ")[-1]
-
-
-def is_there(file: str, test: str, cut: bool) -> bool:
-    paths = [ROOT / "tests" / folder / file for folder in ("", "end_to_end")]
-    text = next((path.read_text() for path in paths if path.is_file()), "")
-    return bool(text) and re.search(rf"def {test}{'' if cut or not test else '[(]'}", text) is not None
-
-
-def test_a_row_whose_last_column_is_blank_is_found() -> None:
-    rows = rows_shown("| a | shown by |\n|---|---|\n| `x` | |\n| y | `unit/test_docs.py` |\n\n| b | c |\n| d | e |\n")
-    assert rows == ["| `x` | |", "| y | `unit/test_docs.py` |"]
-    assert [names_a_test(row) for row in rows] == [False, True]
-
-
-@pytest.mark.parametrize(
-    ("file", "test", "cut"),
-    [
-        ("unit/test_nothing.py", "", False),
-        ("unit/test_docs.py", "test_noth", True),
-        ("unit/test_docs.py", "nam", False),
-    ],
-)
-def test_what_is_not_there_is_found_missing(file: str, test: str, cut: bool) -> None:
-    assert not is_there(file, test, cut)
