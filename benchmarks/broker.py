@@ -10,7 +10,7 @@ from statistics import median
 
 from benchmarks.brokers import celery_message, cpu_seconds, make_task, volatile_broker
 from spaces.farm.events import Said, Succeeded, Yielded
-from spaces.farm.payload import Payload
+from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.warmth import Warmth
 

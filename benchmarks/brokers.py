@@ -13,7 +13,7 @@ from redis import Redis
 
 from spaces.farm.celery.celery_app import make_celery, submit
 from spaces.farm.connection import connect
-from spaces.farm.payload import Payload
+from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue.keys import Keys
 from spaces.farm.task import FunctionName, Task
 from spaces_workers.broker.binary import find_server

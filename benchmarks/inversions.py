@@ -14,7 +14,7 @@ from redis import Redis
 
 from benchmarks.policies import CELERY_4, CELERY_10, Estimates, bucket
 from benchmarks.traces import Request
-from spaces.farm.payload import Payload
+from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue.estimates import EstimateRules
 from spaces.farm.queue.keys import Keys
 from spaces.farm.queue.queue import Queue

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from spaces.farm.connection import connect
 from spaces.farm.events import Succeeded
-from spaces.farm.payload import Payload
+from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue import claiming
 from spaces.farm.queue.claiming import Claimed, moment
 from spaces.farm.queue.queue import Queue

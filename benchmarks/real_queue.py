@@ -19,7 +19,7 @@ from benchmarks.policies import Aged, Estimates
 from benchmarks.simulator import waits_of
 from benchmarks.traces import Request
 from spaces.farm.events import Succeeded
-from spaces.farm.payload import Payload
+from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue.claiming import Claimed
 from spaces.farm.queue.estimates import EstimateRules
 from spaces.farm.queue.keys import Keys

@@ -18,7 +18,7 @@ from redis import Redis
 from benchmarks.brokers import volatile_broker
 from benchmarks.traces import LOADS, Request, make_trace
 from spaces.farm.events import Succeeded
-from spaces.farm.payload import Payload
+from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue.claiming import Claimed
 from spaces.farm.queue.estimates import DEFAULT, EstimateRules
 from spaces.farm.queue.outlook import Outlook

@@ -15,7 +15,7 @@ from spaces.front_matter import front_matter
 from spaces.source import Source
 
 if TYPE_CHECKING:
-    from spaces.farm.payloads.files import Files
+    from spaces.farm.payloads.space_files import SpaceFiles
     from spaces.farm.values.codec import Codec
 
 #: Folders above a script that may be its Space's.
@@ -82,10 +82,10 @@ def space_codec() -> Codec:
 
 
 @cache
-def space_files() -> Files:
+def space_files() -> SpaceFiles:
     """The files of this Space on this host, for tasks whose other side has another disk."""
-    from spaces.farm.payloads.files import Files
+    from spaces.farm.payloads.space_files import SpaceFiles
 
-    files = Files(space_source().root)
+    files = SpaceFiles(space_source().root)
     files.watch()
     return files

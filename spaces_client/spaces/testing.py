@@ -23,9 +23,9 @@ from typing import Any, Self
 from spaces import config
 from spaces.config import Role
 from spaces.farm.events import Cancelled, End, Event, Succeeded, Yielded, is_end, state_after
-from spaces.farm.payload import Payload
-from spaces.farm.payloads.mover import Payloads
-from spaces.farm.payloads.stores import SharedMemoryStore
+from spaces.farm.payloads.packer import Packer
+from spaces.farm.payloads.payload import Payload
+from spaces.farm.payloads.shared_memory import SharedMemoryStore
 from spaces.farm.queue.outlook import Place
 from spaces.farm.task import State, Task
 from spaces.farm.values.codec import Codec
@@ -50,7 +50,7 @@ class InMemoryFarm:
         self._turn = threading.Lock()
         self._left = ExitStack()
         here = config.current()
-        self._payloads = Payloads(Codec(secrets.token_bytes(32)), SharedMemoryStore(here.run_dir, here.host))
+        self._packer = Packer(Codec(secrets.token_bytes(32)), SharedMemoryStore(here.run_dir, here.host))
 
     def __enter__(self) -> Self:
         self._left.enter_context(config.stand_in(replace(config.current(), role=Role.WEB, space=self._space)))
@@ -72,7 +72,7 @@ class InMemoryFarm:
         task = Task(
             space=self._space,
             function=function.name,
-            arguments=self._payloads.of_call(str(function.name), function.signature, args, kwargs),
+            arguments=self._packer.pack_call(str(function.name), function.signature, args, kwargs),
             yields=function.yields,
             size=function.size,
             estimate=time_limit,
@@ -80,7 +80,7 @@ class InMemoryFarm:
             summary=summary(args, kwargs),
         )
         self.tasks.append(task)
-        self._runs[task.id] = _Run(task, function, self._payloads, self._turn)
+        self._runs[task.id] = _Run(task, function, self._packer, self._turn)
         return TaskHandle(task, self, current_visitor())
 
     def serve_space(self) -> None:
@@ -103,25 +103,25 @@ class InMemoryFarm:
         return Place(waiting.index(task.id), len(waiting), None) if task.id in waiting else None
 
     def value(self, payload: Payload) -> Any:
-        return self._payloads.taken(payload)
+        return self._packer.take(payload)
 
     def discard(self, payload: Payload) -> None:
-        self._payloads.discard(payload)
+        self._packer.discard(payload)
 
     def outcome(self, task: Task, end: End) -> Any:
-        self._payloads.discard(task.arguments)
-        return outcome(task, end, self._payloads)
+        self._packer.discard(task.arguments)
+        return outcome(task, end, self._packer)
 
 
 class _Run:
     """One task: a thread, and the stream of its events."""
 
-    def __init__(self, task: Task, function: GPUFunction, payloads: Payloads, turn: threading.Lock) -> None:
+    def __init__(self, task: Task, function: GPUFunction, packer: Packer, turn: threading.Lock) -> None:
         self.task = task
         self.state = State.QUEUED
         self.closing = False
         self._function = function
-        self._payloads = payloads
+        self._packer = packer
         self._turn = turn
         self._events: queue.Queue[Event] = queue.Queue()
         self.thread = threading.Thread(target=self._run, name=task.label, daemon=True)
@@ -140,11 +140,11 @@ class _Run:
             try:
                 end = self._end()
             except BaseException as error:  # whatever it is, it ends this task and no other
-                end = describe(error, self._payloads.codec)
+                end = describe(error, self._packer.codec)
             self._tell(end)
 
     def _end(self) -> End:
-        args, kwargs = self._payloads.value(self.task.arguments)
+        args, kwargs = self._packer.unpack(self.task.arguments)
         relay(self._tell, (*args, *kwargs.values()))
         values = stream(self._function, args, kwargs)
         while not self.closing:
@@ -157,7 +157,7 @@ class _Run:
         return Cancelled("its caller left")
 
     def _sent(self, value: Any, verb: str) -> Payload:
-        return self._payloads.of_result(str(self.task.function), value, verb)
+        return self._packer.pack_result(str(self.task.function), value, verb)
 
     def _tell(self, event: Event) -> None:
         if is_end(event):

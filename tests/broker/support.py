@@ -18,7 +18,7 @@ from redis import Redis
 from spaces.farm import wire
 from spaces.farm.connection import connect
 from spaces.farm.events import Event
-from spaces.farm.payload import Payload
+from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue.claiming import Claimed
 from spaces.farm.queue.estimates import EstimateRules
 from spaces.farm.queue.keys import Keys

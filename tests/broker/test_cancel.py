@@ -6,7 +6,7 @@ import pytest
 from redis.client import PubSub
 
 from spaces.farm.events import Cancelled, Succeeded
-from spaces.farm.payload import Payload
+from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue.keys import ENDED
 from spaces.farm.queue.queue import CancelOutcome, Queue
 from spaces.farm.queue.rules import Rules

@@ -12,7 +12,7 @@ from redis.exceptions import ResponseError
 
 from spaces.farm.connection import connect
 from spaces.farm.events import Said, Succeeded
-from spaces.farm.payload import Payload
+from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue.keys import Keys
 from spaces.farm.queue.queue import CancelOutcome, Queue
 from spaces.farm.queue.warmth import Warmth

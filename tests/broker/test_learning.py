@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spaces.farm.events import Cancelled, Crashed, End, Failed, Succeeded, TimedOut
-from spaces.farm.payload import Payload
+from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue import estimates
 from spaces.farm.queue.estimates import EstimateRules, Learned, handicap
 from spaces.farm.queue.keys import LEARNED

@@ -8,7 +8,7 @@ import pytest
 
 from spaces.errors import RefusedError
 from spaces.farm.events import Expired
-from spaces.farm.payload import Blob, FileCopy, Payload
+from spaces.farm.payloads.payload import Blob, FileCopy, Payload
 from spaces.farm.queue.keys import REFUSED
 from spaces.farm.queue.limits import Limits
 from spaces.farm.queue.queue import Queue
@@ -57,7 +57,7 @@ def test_a_task_that_was_accepted_is_not_refused_when_its_push_is_repeated(queue
     "arguments",
     [
         Payload(bytes(1500), (bytes(500), bytes(48))),
-        Payload(blob=Blob("file", "name", "host", 2048)),
+        Payload(blob=Blob("memory", "name", "host", 2048)),
         Payload(files=(FileCopy("/a", 2048, 0, Payload(blob=Blob("broker", "name", "", 2048))),)),
     ],
     ids=["inline", "blob", "file"],

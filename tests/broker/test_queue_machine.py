@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 )
 
 from spaces.farm.events import Cancelled, End, Expired, Lost, Said, Succeeded, is_end, state_after
-from spaces.farm.payload import Payload
+from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue import estimates
 from spaces.farm.queue.estimates import Learned
 from spaces.farm.queue.leases import CLIENT_GONE

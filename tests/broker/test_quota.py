@@ -9,7 +9,7 @@ import pytest
 
 from spaces.errors import IllegalDuration, QuotaExceeded
 from spaces.farm.events import Cancelled, Crashed, End, Expired, Failed, Lost, Succeeded, TimedOut
-from spaces.farm.payload import Payload
+from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue.keys import DAY
 from spaces.farm.queue.queue import CancelOutcome, Queue
 from spaces.farm.queue.quota import Standing, is_charged

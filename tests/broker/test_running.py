@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from spaces.farm.events import Cancelled, Event, Failed, Said, Started, Succeeded, Yielded
-from spaces.farm.payload import Payload
+from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue.keys import ENDED
 from spaces.farm.queue.queue import LeaseLost, Queue
 from spaces.farm.task import Lease, State

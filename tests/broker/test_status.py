@@ -9,7 +9,7 @@ import pytest
 from spaces.errors import RefusedError
 from spaces.farm.events import Succeeded
 from spaces.farm.pages import Pages
-from spaces.farm.payload import Payload
+from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue.limits import Limits
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.status import FarmStatus, Refusals, StatusReader

@@ -12,7 +12,7 @@ from redis import Redis
 from spaces.errors import FarmUnavailable, TaskLost
 from spaces.farm.connection import connect
 from spaces.farm.events import Cancelled, Event, Said, Started, Succeeded, Yielded
-from spaces.farm.payload import Payload
+from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue.keys import YIELDS_PER_CREDIT
 from spaces.farm.queue.queue import LeaseLost, Queue
 from spaces.farm.queue.stream import EventReader

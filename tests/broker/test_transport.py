@@ -23,7 +23,7 @@ from spaces.farm.celery.celery_app import RUN, make_celery, submit
 from spaces.farm.celery.sending import Sender
 from spaces.farm.connection import connect
 from spaces.farm.events import Cancelled, Failed, Started, Succeeded
-from spaces.farm.payload import Payload
+from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.warmth import Warmth
 from spaces.farm.task import Lease, State, Task

@@ -15,10 +15,14 @@ from redis import Redis
 from spaces.errors import RefusedError
 from spaces.farm import wire
 from spaces.farm.connection import connect
-from spaces.farm.payload import INLINE_BYTES, Blob, Payload
-from spaces.farm.payloads import stores
+from spaces.farm.payloads import broker_store
 from spaces.farm.payloads.blob_layout import join, split
-from spaces.farm.payloads.stores import BlobGone, BrokerStore, SharedMemoryStore, discard, move, pack, unpack
+from spaces.farm.payloads.broker_store import BrokerStore
+from spaces.farm.payloads.nearest import NearestStore
+from spaces.farm.payloads.packer import to_encoded, to_payload
+from spaces.farm.payloads.payload import INLINE_BYTES, Blob, Payload
+from spaces.farm.payloads.shared_memory import SharedMemoryStore
+from spaces.farm.payloads.store import BlobGone, discard
 from spaces.farm.values.codec import Codec, Encoded
 from spaces_workers.broker.find import find_broker
 
@@ -26,7 +30,7 @@ LARGE = Encoded(b"body", (b"a" * 70_000, b"", b"b" * 65))
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> SharedMemoryStore:
+def memory(tmp_path: Path) -> SharedMemoryStore:
     return SharedMemoryStore(tmp_path, "here")
 
 
@@ -50,111 +54,124 @@ def blob_of(payload: Payload) -> Blob:
     return payload.blob
 
 
-def test_a_small_value_travels_inside_its_message(files: SharedMemoryStore) -> None:
-    payload = pack(Encoded(b"body", (memoryview(b"buffer"),)), files)
+def test_a_small_value_travels_inside_its_message(memory: SharedMemoryStore) -> None:
+    payload = to_payload(Encoded(b"body", (memoryview(b"buffer"),)), memory)
     assert payload == Payload(b"body", (b"buffer",))
-    assert content(unpack(wire.unpack(wire.pack(payload)), [files])) == [b"body", b"buffer"]
-    discard(payload, [files])
+    assert content(to_encoded(wire.unpack(wire.pack(payload)), memory)) == [b"body", b"buffer"]
+    discard(payload, memory)
 
 
-def test_the_limit_counts_body_and_buffers_together(files: SharedMemoryStore) -> None:
+def test_the_limit_counts_body_and_buffers_together(memory: SharedMemoryStore) -> None:
     half = b"x" * (INLINE_BYTES // 2)
-    assert pack(Encoded(half, (half,)), files).blob is None
-    assert pack(Encoded(half, (half, b"x")), files).blob is not None
+    assert to_payload(Encoded(half, (half,)), memory).blob is None
+    assert to_payload(Encoded(half, (half, b"x")), memory).blob is not None
 
 
-@pytest.mark.parametrize("place", ["files", "broker"])
+@pytest.mark.parametrize("place", ["memory", "broker"])
 def test_a_large_value_waits_in_a_store(place: str, request: pytest.FixtureRequest) -> None:
     store = request.getfixturevalue(place)
-    payload = pack(LARGE, store)
+    payload = to_payload(LARGE, store)
     assert (payload.body, payload.buffers) == (b"", ())
     assert blob_of(payload).size_bytes > LARGE.size_bytes
-    assert content(unpack(wire.unpack(wire.pack(payload)), [store])) == content(LARGE)
-    discard(payload, [store])
+    assert content(to_encoded(wire.unpack(wire.pack(payload)), store)) == content(LARGE)
+    discard(payload, store)
     with pytest.raises(BlobGone, match="no longer in"):
-        unpack(payload, [store])
-    discard(payload, [store])
+        to_encoded(payload, store)
+    discard(payload, store)
 
 
-def test_a_payload_is_read_from_the_store_that_holds_it(files: SharedMemoryStore, broker: BrokerStore) -> None:
-    for payload in (pack(LARGE, files), pack(LARGE, broker)):
-        assert content(unpack(payload, [files, broker])) == content(LARGE)
-
-
-def test_a_payload_that_no_store_reaches_is_refused(files: SharedMemoryStore, tmp_path: Path) -> None:
-    elsewhere = pack(LARGE, SharedMemoryStore(tmp_path, "elsewhere"))
-    with pytest.raises(ValueError, match="in the file of elsewhere, which this process cannot reach"):
-        unpack(elsewhere, [files])
-
-
-def test_a_blob_moves_from_one_store_to_another(files: SharedMemoryStore, broker: BrokerStore) -> None:
-    first = files.write(LARGE)
-    moved = move(first, files, broker)
-    assert moved.place == "broker"
-    assert content(broker.read(moved)) == content(LARGE)
+@pytest.mark.parametrize(("hosts", "place"), [({"here"}, "memory"), ({"here", "there"}, "broker"), (set(), "broker")])
+def test_a_caller_writes_where_every_worker_can_read(
+    hosts: set[str], place: str, memory: SharedMemoryStore, broker: BrokerStore
+) -> None:
+    store = NearestStore("here", memory, broker, lambda: hosts)
+    payload = to_payload(LARGE, store)
+    assert blob_of(payload).place == place
+    assert content(to_encoded(payload, store)) == content(LARGE)
+    discard(payload, store)
     with pytest.raises(BlobGone):
-        files.read(first)
+        to_encoded(payload, store)
 
 
-def test_files_are_readable_by_their_user_alone(files: SharedMemoryStore, tmp_path: Path) -> None:
-    files.write(LARGE)
+def test_a_payload_is_read_from_the_store_that_holds_it(memory: SharedMemoryStore, broker: BrokerStore) -> None:
+    store = NearestStore("here", memory, broker, set)
+    for payload in (to_payload(LARGE, memory), to_payload(LARGE, broker)):
+        assert content(to_encoded(payload, store)) == content(LARGE)
+
+
+def test_a_payload_out_of_reach_is_refused_and_left_to_its_host(
+    memory: SharedMemoryStore, broker: BrokerStore, tmp_path: Path
+) -> None:
+    there = SharedMemoryStore(tmp_path, "elsewhere")
+    elsewhere = to_payload(LARGE, there)
+    for store in (memory, NearestStore("here", memory, broker, set)):
+        with pytest.raises(ValueError, match="elsewhere"):
+            to_encoded(elsewhere, store)
+        discard(elsewhere, store)
+    assert content(to_encoded(elsewhere, there)) == content(LARGE)
+
+
+def test_files_are_readable_by_their_user_alone(memory: SharedMemoryStore, tmp_path: Path) -> None:
+    memory.write(LARGE)
     (file,) = (tmp_path / "blobs").iterdir()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
 
 
-def test_what_was_read_outlives_its_file(files: SharedMemoryStore) -> None:
-    payload = pack(Codec().encode(np.arange(20_000)), files)
-    encoded = unpack(payload, [files])
-    discard(payload, [files])
+def test_what_was_read_outlives_its_file(memory: SharedMemoryStore) -> None:
+    payload = to_payload(Codec().encode(np.arange(20_000)), memory)
+    encoded = to_encoded(payload, memory)
+    discard(payload, memory)
     assert Codec().decode(encoded.body, encoded.buffers)[19_999] == 19_999
 
 
-def test_what_a_reader_changes_stays_its_own(files: SharedMemoryStore) -> None:
-    payload = pack(Codec().encode(np.zeros(20_000)), files)
-    first, second = (Codec().decode(e.body, e.buffers) for e in (unpack(payload, [files]), unpack(payload, [files])))
+def test_what_a_reader_changes_stays_its_own(memory: SharedMemoryStore) -> None:
+    payload = to_payload(Codec().encode(np.zeros(20_000)), memory)
+    first, second = (
+        Codec().decode(e.body, e.buffers) for e in (to_encoded(payload, memory), to_encoded(payload, memory))
+    )
     first[:] = 1
     assert not second.any()
 
 
 @pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "", "A" * 32, "0" * 31, "0" * 33, "0" * 31 + "\n"])
 def test_a_name_from_the_network_cannot_leave_its_place(
-    name: str, files: SharedMemoryStore, broker: BrokerStore
+    name: str, memory: SharedMemoryStore, broker: BrokerStore
 ) -> None:
-    for store, blob in ((files, Blob("file", name, "here", 1)), (broker, Blob("broker", name, "", 1))):
+    for store, blob in ((memory, Blob("memory", name, "here", 1)), (broker, Blob("broker", name, "", 1))):
         for act in (store.read, store.delete):
             with pytest.raises(ValueError, match="payload"):
                 act(blob)
 
 
-def test_a_link_in_the_folder_is_not_followed(files: SharedMemoryStore, tmp_path: Path) -> None:
-    blob = files.write(LARGE)
+def test_a_link_in_the_folder_is_not_followed(memory: SharedMemoryStore, tmp_path: Path) -> None:
+    blob = memory.write(LARGE)
     (tmp_path / "blobs" / blob.name).rename(tmp_path / "elsewhere")
     (tmp_path / "blobs" / blob.name).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OSError, match="symbolic"):
-        files.read(blob)
+        memory.read(blob)
 
 
 def test_old_files_are_swept_finished_or_not(tmp_path: Path) -> None:
-    files = SharedMemoryStore(tmp_path, "here", clock=lambda: 1000.0)
-    assert files.sweep(older_than=60) == 0
+    memory = SharedMemoryStore(tmp_path, "here", clock=lambda: 1000.0)
+    assert memory.sweep(older_than=60) == 0
     for name, written in {"old": 930.0, "older.unfinished": 10.0, "young": 950.0}.items():
         (tmp_path / "blobs").mkdir(exist_ok=True)
         (tmp_path / "blobs" / name).touch()
         os.utime(tmp_path / "blobs" / name, (written, written))
-    assert files.sweep(older_than=60) == 2
+    assert memory.sweep(older_than=60) == 2
     assert [entry.name for entry in (tmp_path / "blobs").iterdir()] == ["young"]
 
 
 def test_a_full_disk_is_said_and_leaves_no_file(
-    files: SharedMemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    memory: SharedMemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def rename(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "rename", rename)
     with pytest.raises(RefusedError, match=r"blobs has no room for a payload of 0\.1 MB"):
-        files.write(LARGE)
+        memory.write(LARGE)
     assert list((tmp_path / "blobs").iterdir()) == []
 
 
@@ -164,7 +181,7 @@ def test_a_string_in_the_broker_has_a_lifetime(redis: Redis, broker: BrokerStore
 
 
 def test_a_string_too_large_for_the_broker_is_refused(broker: BrokerStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stores, "BROKER_BYTES", 2**16)
+    monkeypatch.setattr(broker_store, "BROKER_BYTES", 2**16)
     with pytest.raises(RefusedError, match="too large for the broker"):
         broker.write(LARGE)
 

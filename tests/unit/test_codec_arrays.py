@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from spaces.errors import EncodingError
-from spaces.farm.payloads.stores import SharedMemoryStore, pack, unpack
+from spaces.farm.payloads.packer import to_encoded, to_payload
+from spaces.farm.payloads.shared_memory import SharedMemoryStore
 from spaces.farm.values.codec import Codec
 
 KEY = b"k" * 32
@@ -99,8 +100,8 @@ def test_what_bytes_alone_do_not_tell_goes_by_pickle(array: np.ndarray[Any, Any]
 
 def test_an_array_in_shared_memory_is_writable_private_and_not_copied(tmp_path: Path) -> None:
     store, codec = SharedMemoryStore(tmp_path, "here"), Codec()
-    payload = pack(codec.encode(np.zeros(100_000)), store)
-    read = [unpack(payload, [store]) for _ in range(2)]
+    payload = to_payload(codec.encode(np.zeros(100_000)), store)
+    read = [to_encoded(payload, store) for _ in range(2)]
     mine, theirs = (codec.decode(encoded.body, encoded.buffers) for encoded in read)
     mine[0] = 1.0
     assert np.shares_memory(mine, np.frombuffer(read[0].buffers[0]))

@@ -192,7 +192,7 @@ def test_a_forged_state_sets_no_special_attribute() -> None:
 
 
 def wire_payload(encoded: Any) -> Any:  # any: Encoded to Payload, whose types tests need not repeat
-    from spaces.farm.payload import Payload
+    from spaces.farm.payloads.payload import Payload
 
     return Payload(bytes(encoded.body), tuple(map(bytes, encoded.buffers)))
 

@@ -8,8 +8,8 @@ import pytest
 
 from spaces.errors import ChildCrashed, QueueTimeout, TaskCancelled, TaskError, TaskLost, TimeLimitExceeded
 from spaces.farm.events import Cancelled, Crashed, End, Expired, Lost, TimedOut
-from spaces.farm.payloads.mover import Payloads
-from spaces.farm.payloads.stores import SharedMemoryStore
+from spaces.farm.payloads.packer import Packer
+from spaces.farm.payloads.shared_memory import SharedMemoryStore
 from spaces.farm.values.codec import Codec
 from spaces.web.outcome import outcome
 from tests.broker.support import make_task
@@ -29,7 +29,7 @@ WAITED = "it waited longer than 12 h"
     ],
 )
 def test_each_end_has_an_error_of_its_own(tmp_path: Path, end: End, kind: type[TaskError], words: str) -> None:
-    payloads = Payloads(Codec(bytes(32)), SharedMemoryStore(tmp_path, "host"))
+    packer = Packer(Codec(bytes(32)), SharedMemoryStore(tmp_path, "host"))
     with pytest.raises(TaskError, match=rf"^digits\.generate {words}") as caught:
-        outcome(make_task(), end, payloads)
+        outcome(make_task(), end, packer)
     assert type(caught.value) is kind

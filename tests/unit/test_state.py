@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from spaces.farm.events import ChangedGlobal, ChangedGlobals
-from spaces.farm.payload import Payload
+from spaces.farm.payloads.payload import Payload
 from spaces.farm.task import FunctionName, Task
 from spaces.farm.values.codec import Codec
 from spaces.farm.values.references import References

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from spaces.errors import EncodingError
-from spaces.farm.payload import Payload
+from spaces.farm.payloads.payload import Payload
 from spaces.farm.values.codec import Codec
 from spaces.farm.values.explain import find_culprit
 from spaces.farm.values.pickling import Unsendable

@@ -28,7 +28,7 @@ from spaces.web.recorded import RecordedHandle
 from spaces.web.summary import summary
 
 if TYPE_CHECKING:
-    from spaces.farm.payload import Payload
+    from spaces.farm.payloads.payload import Payload
     from spaces.farm.queue.outlook import Place
     from spaces.farm.queue.quota import Quota
     from spaces.farm.queue.registry import SpaceRecord
@@ -44,9 +44,10 @@ class FarmConnection:
     def __init__(self, here: Config, codec: Codec) -> None:
         from spaces.farm.celery.celery_app import make_celery
         from spaces.farm.connection import connect
-        from spaces.farm.payloads.mover import Payloads
+        from spaces.farm.payloads.broker_store import BrokerStore
         from spaces.farm.payloads.nearest import NearestStore
-        from spaces.farm.payloads.stores import BrokerStore, SharedMemoryStore
+        from spaces.farm.payloads.packer import Packer
+        from spaces.farm.payloads.shared_memory import SharedMemoryStore
         from spaces.farm.queue.keys import WAITING
         from spaces.farm.queue.queue import Queue
         from spaces.farm.queue.registry import Registry
@@ -55,10 +56,10 @@ class FarmConnection:
         self.queue = Queue(self.redis)
         self.registry = Registry(self.redis)
         self._celery = make_celery(here.url)
-        files = SharedMemoryStore(here.run_dir, here.host)
-        strings = BrokerStore(self.redis, WAITING, self.queue.keys.blob)
-        nearest = NearestStore(here.host, files, strings, self._hosts)
-        self.payloads = Payloads(codec, nearest, files, strings, files=space_files(), far=lambda: not nearest.near)
+        memory = SharedMemoryStore(here.run_dir, here.host)
+        broker = BrokerStore(self.redis, WAITING, self.queue.keys.blob)
+        store = NearestStore(here.host, memory, broker, self._hosts)
+        self.packer = Packer(codec, store, files=space_files(), far=lambda: not store.near)
 
     def submit(self, task: Task) -> None:
         """Queue a task. Raises FarmUnavailable, RefusedError; then nothing was queued."""
@@ -67,7 +68,7 @@ class FarmConnection:
         try:
             submit(self._celery, task)
         except BaseException:
-            self.payloads.discard(task.arguments)
+            self.packer.discard(task.arguments)
             raise
 
     def submitting(self, label: str) -> AbstractContextManager[None]:
@@ -99,14 +100,14 @@ class FarmConnection:
             return None
 
     def value(self, payload: Payload) -> Any:
-        return self.payloads.taken(payload)
+        return self.packer.take(payload)
 
     def discard(self, payload: Payload) -> None:
-        self.payloads.discard(payload)
+        self.packer.discard(payload)
 
     def outcome(self, task: Task, end: End) -> Any:
-        self.payloads.discard(task.arguments)
-        return outcome(task, end, self.payloads)
+        self.packer.discard(task.arguments)
+        return outcome(task, end, self.packer)
 
     def _hosts(self) -> set[str]:
         """Where the live workers are."""
@@ -205,7 +206,7 @@ class FarmClient:
         return Task(
             space=record.name,
             function=function.name,
-            arguments=self._farm.payloads.of_call(str(function.name), function.signature, args, kwargs, *more),
+            arguments=self._farm.packer.pack_call(str(function.name), function.signature, args, kwargs, *more),
             revision=record.revision,
             yields=function.yields,
             size=function.size,

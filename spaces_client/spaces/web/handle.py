@@ -16,7 +16,7 @@ from spaces.state.stale import warn_of_missed
 from spaces.web.waiting import Visitor, Wait
 
 if TYPE_CHECKING:
-    from spaces.farm.payload import Payload
+    from spaces.farm.payloads.payload import Payload
     from spaces.farm.queue.outlook import Place
     from spaces.farm.task import State, Task
 

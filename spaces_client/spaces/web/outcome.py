@@ -6,18 +6,18 @@ from typing import Any, assert_never
 
 from spaces.errors import ChildCrashed, QueueTimeout, TaskCancelled, TaskLost, TimeLimitExceeded
 from spaces.farm.events import Cancelled, Crashed, End, Expired, Failed, Lost, Succeeded, TimedOut
-from spaces.farm.payloads.mover import Payloads
+from spaces.farm.payloads.packer import Packer
 from spaces.farm.task import Task
 from spaces.farm.values.failure import rebuild
 
 
-def outcome(task: Task, end: End, payloads: Payloads) -> Any:  # Any: what the function returned
+def outcome(task: Task, end: End, packer: Packer) -> Any:  # Any: what the function returned
     """The value of a task that succeeded; raises for every other end."""
     match end:
         case Succeeded(value):
-            return payloads.taken(value)
+            return packer.take(value)
         case Failed():
-            raise rebuild(end, payloads.codec)
+            raise rebuild(end, packer.codec)
         case Cancelled(reason):
             raise TaskCancelled(f"{task.label} was cancelled: {reason}")
         case Expired(reason):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from spaces.errors import WaitTimeout
 from spaces.farm.events import Failed, Succeeded
-from spaces.farm.payload import Payload
+from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue.registry import ImportCall
 from spaces.web.handle import TaskHandle
 

@@ -64,7 +64,7 @@ class Farm:
         return Task(
             space=record.name,
             function=wanted.name,
-            arguments=self._farm.payloads.of_call(function, None, args, kwargs),
+            arguments=self._farm.packer.pack_call(function, None, args, kwargs),
             revision=record.revision,
             yields=wanted.yields,
             size=wanted.size,

@@ -15,9 +15,9 @@ from typing import Any
 from spaces import config
 from spaces.errors import SpacesError
 from spaces.farm.events import Cancelled, End, Event, Succeeded, Yielded
-from spaces.farm.payload import Payload
-from spaces.farm.payloads.mover import Payloads
-from spaces.farm.payloads.stores import SharedMemoryStore
+from spaces.farm.payloads.packer import Packer
+from spaces.farm.payloads.payload import Payload
+from spaces.farm.payloads.shared_memory import SharedMemoryStore
 from spaces.farm.task import Size
 from spaces.farm.values.failure import describe
 from spaces.functions.calls import stream
@@ -39,7 +39,7 @@ class Execution:
     def __init__(self, run: Run, tell: Callable[[Event], None]) -> None:
         self._run = run
         self._tell = tell
-        self._payloads = _payloads(run.far)
+        self._packer = _packer(run.far)
         self.thread_id = 0  #: of the thread that runs the function
         self.closing = False  #: set from outside: stop at the next yield
         self.ended = False  #: nothing more will be told
@@ -55,13 +55,13 @@ class Execution:
                 return Cancelled("its generator was closed")
             return Succeeded(self._pack(value, "returned"), time.monotonic() - started)
         except BaseException as error:  # SystemExit and all: whatever it is, it ends this task and no other
-            failed = describe(error, self._payloads.codec)
+            failed = describe(error, self._packer.codec)
             return replace(failed, seconds=time.monotonic() - started)
         finally:
             self.thread_id = 0
 
     def _drive(self) -> Any:
-        args, kwargs, *more = self._payloads.value(self._run.arguments)
+        args, kwargs, *more = self._packer.unpack(self._run.arguments)
         function = _function(self._run, more)
         relay(self._tell, (*args, *kwargs.values()))
         changes = b"".join(each for each in more if isinstance(each, bytes))
@@ -82,7 +82,7 @@ class Execution:
 
     def _pack(self, value: Any, verb: str) -> Payload:
         _kept.keep(value)
-        return self._payloads.of_result(str(self._run.function), value, verb)
+        return self._packer.pack_result(str(self._run.function), value, verb)
 
 
 @cache
@@ -91,11 +91,11 @@ def _globals_of_web() -> Incoming:
     return Incoming(space_globals(), space_codec())
 
 
-def _payloads(far: bool) -> Payloads:
+def _packer(far: bool) -> Packer:
     """A child has the shared memory of its host, and no broker."""
     here = config.current()
     store = SharedMemoryStore(here.run_dir, here.host)
-    return Payloads(space_codec(), store, files=space_files() if far else None, far=lambda: far, one_reader=True)
+    return Packer(space_codec(), store, files=space_files() if far else None, far=lambda: far, one_reader=True)
 
 
 def _function(run: Run, more: Sequence[object]) -> GPUFunction:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spaces.farm.payload import Payload
+from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue.registry import ImportCall
 from spaces.farm.task import FunctionName
 from spaces.farm.wire import message

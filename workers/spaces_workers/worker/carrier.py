@@ -9,8 +9,9 @@ from typing import TypeVar
 
 from spaces.errors import SpacesError
 from spaces.farm.events import Event, Failed, Succeeded, Yielded
-from spaces.farm.payload import Blob, Payload
-from spaces.farm.payloads.stores import BrokerStore, SharedMemoryStore, discard, move
+from spaces.farm.payloads.broker_store import BrokerStore
+from spaces.farm.payloads.payload import Blob, Payload, blobs_of
+from spaces.farm.payloads.shared_memory import SharedMemoryStore
 from spaces.farm.task import Task
 
 E = TypeVar("E", bound=Event)
@@ -19,10 +20,10 @@ E = TypeVar("E", bound=Event)
 class Carrier:
     """Moves the blobs of payloads, and of the files that travel with them."""
 
-    def __init__(self, host: str, files: SharedMemoryStore, strings: BrokerStore) -> None:
+    def __init__(self, host: str, memory: SharedMemoryStore, broker: BrokerStore) -> None:
         self._host = host
-        self._files = files
-        self._strings = strings
+        self._memory = memory
+        self._broker = broker
 
     def is_far(self, task: Task) -> bool:
         """Whether the task's caller is on another host, with another disk."""
@@ -34,10 +35,8 @@ class Carrier:
 
     def forget(self, fetched: Payload, original: Payload) -> None:
         """Delete the copies that `fetched` made; the original is its caller's."""
-        kept = {each.blob for each in _parts(original)}
-        for each in _parts(fetched):
-            if each.blob not in kept:
-                discard(each, [self._files])
+        for copy in set(blobs_of(fetched)) - set(blobs_of(original)):
+            self._memory.delete(copy)
 
     def delivered(self, event: E, task: Task) -> E:
         """The same event with its payload where the task's caller can read it."""
@@ -52,21 +51,21 @@ class Carrier:
                 return event
 
     def _fetch(self, blob: Blob) -> Blob:
-        if self._files.holds(blob):
+        if self._memory.holds(blob):
             return blob
-        if blob.place == "file":
+        if not self._broker.holds(blob):
             raise SpacesError(
                 f"the task's arguments are in the shared memory of {blob.host!r}, which this worker on "
                 f"{self._host!r} cannot read; call again"
             )
-        return self._files.write(self._strings.read(blob))
+        return self._memory.write(self._broker.read(blob))
 
     def _send(self, blob: Blob) -> Blob:
-        return move(blob, self._files, self._strings) if self._files.holds(blob) else blob
-
-
-def _parts(payload: Payload) -> list[Payload]:
-    return [payload, *(copy.content for copy in payload.files)]
+        if not self._memory.holds(blob):
+            return blob
+        sent = self._broker.write(self._memory.read(blob))
+        self._memory.delete(blob)
+        return sent
 
 
 def _with_each_blob(payload: Payload, change: Callable[[Blob], Blob]) -> Payload:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from spaces.config import Config
 from spaces.errors import RefusedError
-from spaces.farm.payloads.stores import BrokerStore, SharedMemoryStore
+from spaces.farm.payloads.broker_store import BrokerStore
+from spaces.farm.payloads.shared_memory import SharedMemoryStore
 from spaces.farm.queue.keys import WAITING
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.registry import Registry, SpaceRecord

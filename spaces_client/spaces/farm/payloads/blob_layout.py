@@ -9,6 +9,8 @@ import struct
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
+from spaces.farm.values.codec import Encoded
+
 ALIGNMENT = 64
 
 _MARK = b"ZFPARTS1"
@@ -36,6 +38,12 @@ def split(data: memoryview) -> list[memoryview]:
     if end > len(data):
         raise ValueError(f"a payload was cut off: {end} bytes were written, {len(data)} are there")
     return [data[start : start + length] for start, length in zip(starts, lengths, strict=True)]
+
+
+def encoded(data: memoryview) -> Encoded:
+    """The encoded value whose body and buffers were joined. Raises ValueError as `split` does."""
+    body, *buffers = split(data)
+    return Encoded(body, tuple(buffers))
 
 
 def _aligned(length: int) -> int:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from spaces.farm.payload import Blob
-from spaces.farm.payloads.stores import BrokerStore, SharedMemoryStore
+from spaces.farm.payloads.broker_store import BrokerStore
+from spaces.farm.payloads.payload import Blob
+from spaces.farm.payloads.shared_memory import SharedMemoryStore
+from spaces.farm.payloads.store import BlobStore
 from spaces.farm.values.codec import Encoded
 
 #: Seconds for which the answer to "where are the workers" is taken to hold.
@@ -14,24 +16,20 @@ KNOWN_FOR = 2.0
 
 
 class NearestStore:
-    """A store to write to; what it wrote is read from the store that it chose.
+    """The store of a caller: writes where every worker can read, reads from whichever of the two holds a blob.
 
     `hosts` tells where the live workers are. With none alive the broker is the safe choice: any of them can read it.
     """
 
     def __init__(
-        self, host: str, files: SharedMemoryStore, strings: BrokerStore, hosts: Callable[[], set[str]]
+        self, host: str, memory: SharedMemoryStore, broker: BrokerStore, hosts: Callable[[], set[str]]
     ) -> None:
         self._host = host
-        self._files = files
-        self._strings = strings
+        self._memory = memory
+        self._broker = broker
         self._hosts = hosts
         self._asked_at = -KNOWN_FOR
         self._near = False
-
-    def write(self, encoded: Encoded) -> Blob:
-        """Keep an encoded value where every worker can read it."""
-        return (self._files if self.near else self._strings).write(encoded)
 
     @property
     def near(self) -> bool:
@@ -40,13 +38,27 @@ class NearestStore:
             self._near, self._asked_at = self._hosts() == {self._host}, time.monotonic()
         return self._near
 
+    def write(self, encoded: Encoded) -> Blob:
+        """Keep an encoded value where every worker can read it."""
+        store: BlobStore = self._memory if self.near else self._broker
+        return store.write(encoded)
+
     def read(self, blob: Blob) -> Encoded:
-        raise ValueError(f"{blob.name} is read from where it was put")
+        """The encoded value, from where it was put."""
+        return self._holder(blob).read(blob)
 
     def delete(self, blob: Blob) -> None:
-        raise ValueError(f"{blob.name} is deleted where it was put")
+        """Forget the blob, where it was put."""
+        self._holder(blob).delete(blob)
 
     def holds(self, blob: Blob) -> bool:
-        """Never: reading is the others' part."""
-        del blob
-        return False
+        """Whether this process reaches it."""
+        return self._memory.holds(blob) or self._broker.holds(blob)
+
+    def _holder(self, blob: Blob) -> BlobStore:
+        if self._memory.holds(blob):
+            return self._memory
+        if self._broker.holds(blob):
+            return self._broker
+        where = f"the {blob.place} of {blob.host or 'the farm'}"
+        raise ValueError(f"a payload is in {where}, which this process cannot reach")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spaces.errors import RefusedError
-from spaces.farm.payload import Payload
+from spaces.farm.payloads.payload import Payload
 from spaces.farm.task import Task
 from spaces.farm.units import bytes_in_words, seconds_in_words
 

@@ -14,7 +14,7 @@ from redis.client import PubSub
 from spaces.errors import RefusedError
 from spaces.farm import wire
 from spaces.farm.events import Failed, Succeeded
-from spaces.farm.payload import Payload
+from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue.keys import Keys
 from spaces.farm.task import FunctionName
 from spaces.source import Source

@@ -16,7 +16,7 @@ from typing import Any
 import spaces.errors
 from spaces.errors import EncodingError, RemoteError, RemoteTraceback, ScriptFailed
 from spaces.farm.events import Failed
-from spaces.farm.payload import INLINE_BYTES, Payload
+from spaces.farm.payloads.payload import INLINE_BYTES, Payload
 from spaces.farm.values.codec import Codec, Encoded
 
 #: Exceptions of these modules are rebuilt from their arguments alone, which needs no pickle.

@@ -13,15 +13,12 @@ import stat
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from spaces.errors import RefusedError
-from spaces.farm.payload import FileCopy
-from spaces.farm.payloads import stores
-from spaces.farm.payloads.stores import Store
-from spaces.farm.values.codec import Encoded
+from spaces.farm.payloads.payload import FileCopy, Stamp
 
 #: What may travel with one payload.
 MOST_BYTES = 256 * 1024 * 1024
@@ -35,13 +32,10 @@ _LONGEST_TEXT = 64 * 1024
 #: Items of one value that are looked at.
 _MOST_ITEMS = 10_000
 
-#: Size in bytes and time of change in nanoseconds: a file is taken for the same while both are.
-Stamp = tuple[int, int]
-
 _PATH_IN_TEXT = re.compile(r"/[^\s\"'<>|:;,)\]}]+")
 
 
-class Files:
+class SpaceFiles:
     """The files of one Space on this host.
 
     `root` is the Space's folder; beside it the temporary folders may hold files of its tasks. What arrived is
@@ -63,15 +57,15 @@ class Files:
             self._watching = True
             sys.addaudithook(self._hear)
 
-    def copies(self, value: object, store: Store, sent: dict[str, Stamp] | None = None) -> tuple[FileCopy, ...]:
-        """Copies of the files that a value names, and of those written since the last time, in `store`.
+    def to_send(self, value: object, sent: Mapping[str, Stamp] | None = None) -> dict[Path, Stamp]:
+        """The files that a value names, and those written since the last time.
 
-        What arrived and is unchanged stays; so does what is in `sent`, which remembers what one reader has been sent.
+        What arrived and is unchanged stays; so does what is in `sent`, which says what one reader has been sent.
         Raises RefusedError when they are too large together.
         """
         self.watch()
-        stamps = {path: _stamp(path) for path in self._to_send(value)}
-        there = self._arrived if sent is None else self._arrived | sent
+        stamps = {path: _stamp(path) for path in self._named_or_written(value)}
+        there = {**self._arrived, **(sent or {})}
         found = {path: stamp for path, stamp in stamps.items() if stamp and stamp != there.get(str(path))}
         size = sum(size for size, _ in found.values())
         if size > MOST_BYTES:
@@ -79,33 +73,30 @@ class Files:
                 f"files of {size / 1e6:.0f} MB would have to travel to another host, at most {MOST_BYTES / 1e6:.0f} MB "
                 "may. Let the hosts share a disk, and put large files there"
             )
-        made = tuple(_copy(path, stamp, store) for path, stamp in found.items())
-        if sent is not None:
-            sent.update({str(path): stamp for path, stamp in found.items()})
-        return made
+        return found
 
-    def place(self, copies: Iterable[FileCopy], within: Iterable[Store]) -> None:
-        """Write files to where they were, but never over a newer one: hosts may share some of their folders.
+    def expected_at(self, copy: FileCopy) -> Path | None:
+        """Where a file that arrives is to be written: where it was, but never over a newer one, for which it is None.
 
-        Raises ValueError for a path outside of the Space's folders.
+        Hosts may share some of their folders. Raises ValueError for a path outside of the Space's folders.
         """
-        for copy in copies:
-            path = self._allowed(copy.path)
-            if path is None:
-                raise ValueError(f"{copy.path!r} is no place for a file of this Space")
-            stamp = (copy.size_bytes, copy.modified_ns)
-            self._arrived[str(path)] = stamp
-            there = _stamp(path)
-            if there == stamp or (there is not None and there[1] > copy.modified_ns):
-                continue
-            content = stores.unpack(copy.content, within)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            staging = path.with_name(f".{path.name}.{os.getpid()}")
-            staging.write_bytes(b"".join(content.buffers))
-            os.utime(staging, ns=(copy.modified_ns, copy.modified_ns))
-            staging.replace(path)
+        path = self._allowed(copy.path)
+        if path is None:
+            raise ValueError(f"{copy.path!r} is no place for a file of this Space")
+        self._arrived[str(path)] = copy.stamp
+        there = _stamp(path)
+        newer = there is not None and there[1] > copy.modified_ns
+        return None if newer or there == copy.stamp else path
 
-    def _to_send(self, value: object) -> Iterator[Path]:
+    def write(self, path: Path, copy: FileCopy, content: Iterable[bytes | memoryview]) -> None:
+        """Write a file that has arrived, with its time."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        staging = path.with_name(f".{path.name}.{os.getpid()}")
+        staging.write_bytes(b"".join(content))
+        os.utime(staging, ns=(copy.modified_ns, copy.modified_ns))
+        staging.replace(path)
+
+    def _named_or_written(self, value: object) -> Iterator[Path]:
         with self._writing:
             written, self._written = list(self._written), {}
         for text in (*_texts(value), *written):
@@ -139,10 +130,6 @@ class Files:
             self._written[path] = None
             while len(self._written) > MOST_WRITTEN:
                 self._written.pop(next(iter(self._written)))
-
-
-def _copy(path: Path, stamp: Stamp, store: Store) -> FileCopy:
-    return FileCopy(str(path), *stamp, stores.pack(Encoded(b"", (path.read_bytes(),)), store))
 
 
 def _stamp(path: Path) -> Stamp | None:

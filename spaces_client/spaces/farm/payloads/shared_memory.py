@@ -1,0 +1,94 @@
+"""Large payloads as files in the shared memory of one host, where nobody copies them between writer and reader."""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from spaces.errors import RefusedError
+from spaces.farm.payloads import blob_layout
+from spaces.farm.payloads.payload import Blob, is_blob_name
+from spaces.farm.payloads.store import BlobGone
+from spaces.farm.values.codec import Encoded
+
+
+class SharedMemoryStore:
+    """Blobs as files in `run_dir/blobs`, readable by this user alone, on the host named `host`.
+
+    Reading maps the file: arrays over it are private to their reader, who may delete the file meanwhile.
+    """
+
+    def __init__(self, run_dir: Path, host: str, clock: Callable[[], float] = time.time) -> None:
+        self._folder = run_dir / "blobs"
+        self._host = host
+        self._clock = clock
+
+    def write(self, encoded: Encoded) -> Blob:
+        """Write a file. It appears under its name when it is complete."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        name = uuid.uuid4().hex
+        unfinished = self._folder / f"{name}.unfinished"
+        try:
+            size = _write(unfinished, (encoded.body, *encoded.buffers))
+            unfinished.rename(self._folder / name)
+        except BaseException as error:
+            unfinished.unlink(missing_ok=True)
+            if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            needed = encoded.size_bytes / 2**20
+            raise RefusedError(f"{self._folder} has no room for a payload of {needed:.1f} MB") from error
+        return Blob("memory", name, self._host, size)
+
+    def read(self, blob: Blob) -> Encoded:
+        """Map the file."""
+        try:
+            descriptor = os.open(self._path(blob), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise BlobGone(f"the payload {blob.name} is no longer in {self._folder}") from None
+        try:
+            # A private mapping: what the reader changes is copied, page by page, and nobody else sees it.
+            mapped = mmap.mmap(descriptor, 0, access=mmap.ACCESS_COPY)
+        finally:
+            os.close(descriptor)
+        return blob_layout.encoded(memoryview(mapped))
+
+    def delete(self, blob: Blob) -> None:
+        """Remove the file."""
+        self._path(blob).unlink(missing_ok=True)
+
+    def holds(self, blob: Blob) -> bool:
+        """Whether it is in the shared memory of this host."""
+        return blob.place == "memory" and blob.host == self._host
+
+    def sweep(self, older_than: float) -> int:
+        """Remove the files that were written more than so many seconds ago, complete or not; return how many."""
+        removed = 0
+        with suppress(FileNotFoundError):
+            for entry in os.scandir(self._folder):
+                with suppress(FileNotFoundError):
+                    if self._clock() - entry.stat(follow_symlinks=False).st_mtime > older_than:
+                        os.unlink(entry.path)
+                        removed += 1
+        return removed
+
+    def _path(self, blob: Blob) -> Path:
+        """The file of a blob, whose name comes from the network."""
+        if not is_blob_name(blob.name):
+            raise ValueError(f"{blob.name!r} is no name of a payload")
+        if not self.holds(blob):
+            raise ValueError(f"the payload {blob.name} is on host {blob.host!r}, and this is {self._host!r}")
+        return self._folder / blob.name
+
+
+def _write(path: Path, pieces: Sequence[bytes | memoryview]) -> int:
+    """Write a new file and return its size. By `write`, not a mapping: there a full disk is a SIGBUS, here an error."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with open(descriptor, "wb") as file:
+        file.writelines(blob_layout.join(pieces))
+        return file.tell()
