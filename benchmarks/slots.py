@@ -11,7 +11,7 @@ from spaces.farm.queue.rules import Rules
 from spaces.farm.task import Lease
 from spaces_workers.gpu.devices import standin
 from spaces_workers.link.messages import MemoryUse, ZygoteSpec
-from spaces_workers.worker.children import Child
+from spaces_workers.worker.child_link import ChildLink
 from spaces_workers.worker.device_memory import DeviceMemory
 from spaces_workers.worker.residency import Residency
 from spaces_workers.worker.swap_costs import Level
@@ -60,11 +60,11 @@ class SlotWorker:
         self._residency.keep(child)
         self.done.release()
 
-    def _made(self, spec: ZygoteSpec) -> Child:
+    def _made(self, spec: ZygoteSpec) -> ChildLink:
         self.swaps += 1
         self._residency.make_room_for_new(spec, weights_bytes=0)
         level = Level.HOST if spec.space in self._seen else Level.UNSEEN
         self._seen.add(spec.space)
         with self._residency.measured(spec.space, level):
             time.sleep(SWAP_SECONDS + (ZYGOTE_SECONDS if level is Level.UNSEEN else 0.0))
-        return cast(Child, _Child(spec))
+        return cast(ChildLink, _Child(spec))

@@ -9,9 +9,9 @@ from typing import cast
 import pytest
 
 from spaces_workers.link.channel import Channel
-from spaces_workers.link.messages import Exited, Run, ZygoteSpec
+from spaces_workers.link.messages import Exited, RunTask, ZygoteSpec
 from spaces_workers.worker import oom_kills
-from spaces_workers.worker.children import Child, ZygoteLink
+from spaces_workers.worker.child_link import ChildLink
 
 
 class Zygote:
@@ -31,12 +31,12 @@ class Socket:
         pass
 
 
-def child(exited: Exited | None) -> Child:
+def child(exited: Exited | None) -> ChildLink:
     """A child that runs a task and will end so."""
-    made = Child(cast(ZygoteSpec, None), 0, cast(Channel, Socket()), cast(ZygoteLink, Zygote(exited)))
+    made = ChildLink(cast(ZygoteSpec, None), 0, cast(Channel, Socket()), Zygote(exited))
     made._bond.given()
     made._bond.cut()  # nobody is at its other end
-    made.begin(cast(Run, None))
+    made.begin(cast(RunTask, None))
     return made
 
 

@@ -10,7 +10,7 @@ from spaces.farm.queue.warmth import MOST_KNOWN, Warmth
 from spaces_workers.gpu.devices import GIB, Device, DeviceReading, standin
 from spaces_workers.link.messages import MemoryUse, ZygoteSpec
 from spaces_workers.worker import residency as residency_module
-from spaces_workers.worker.children import Child
+from spaces_workers.worker.child_link import ChildLink
 from spaces_workers.worker.device_memory import DeviceMemory
 from spaces_workers.worker.residency import Residency
 from spaces_workers.worker.swap_costs import ASSUMED, Level, SwapCosts
@@ -45,8 +45,8 @@ def spec_of(space: str) -> ZygoteSpec:
     return ZygoteSpec(space=space, revision="1", app_file="app.py", python="python", key=b"")
 
 
-def child_of(space: str, held: float = 0, peak: float = 0, spare: float = 0) -> Child:
-    return cast(Child, StubChild(space, held, peak, spare))
+def child_of(space: str, held: float = 0, peak: float = 0, spare: float = 0) -> ChildLink:
+    return cast(ChildLink, StubChild(space, held, peak, spare))
 
 
 def residency_of(limit: int) -> Residency:
@@ -139,7 +139,7 @@ def test_the_least_recently_used_child_makes_room(clock: Clock) -> None:
     assert residency.take(spec_of("first")) is None
 
 
-def seen(residency: Residency, clock: Clock, *children: Child) -> None:
+def seen(residency: Residency, clock: Clock, *children: ChildLink) -> None:
     for child in children:
         clock.now += 1
         residency.keep(child)
@@ -185,7 +185,7 @@ def test_memory_that_is_only_kept_for_later_is_given_back_before_anybody_goes(cl
 
 def test_a_child_that_does_not_give_back_is_gone(clock: Clock) -> None:
     residency = on_gpu(80)
-    mute = cast(Child, StubChild("mute", held=10, answers=False))
+    mute = cast(ChildLink, StubChild("mute", held=10, answers=False))
     seen(residency, clock, mute)
     residency.make_room_for_new(spec_of("new"), 0)
     assert spaces_in(residency) == []
@@ -244,7 +244,7 @@ def test_a_dead_child_holds_nothing(clock: Clock) -> None:
     assert known is not None
     dead = cast(StubChild, child_of("dead", held=60))
     dead.gone = True
-    seen(residency, clock, child_of("chat", held=5, peak=6), cast(Child, dead))
+    seen(residency, clock, child_of("chat", held=5, peak=6), cast(ChildLink, dead))
     residency.make_room_for(known)
     assert spaces_in(residency) == ["chat"]
 

@@ -28,7 +28,7 @@ from spaces.space import space_codec, space_files
 from spaces.state.incoming import Incoming
 from spaces.state.of_space import space_globals
 from spaces_workers.child.kept_results import KeptResults
-from spaces_workers.link.messages import Run
+from spaces_workers.link.messages import RunTask
 
 _kept = KeptResults()
 
@@ -36,7 +36,7 @@ _kept = KeptResults()
 class Execution:
     """A task while it runs in this process."""
 
-    def __init__(self, run: Run, tell: Callable[[Event], None]) -> None:
+    def __init__(self, run: RunTask, tell: Callable[[Event], None]) -> None:
         self._run = run
         self._tell = tell
         self._packer = _packer(run.far)
@@ -98,7 +98,7 @@ def _packer(far: bool) -> Packer:
     return Packer(space_codec(), store, files=space_files() if far else None, far=lambda: far, one_reader=True)
 
 
-def _function(run: Run, more: Sequence[object]) -> GPUFunction:
+def _function(run: RunTask, more: Sequence[object]) -> GPUFunction:
     for each in more:
         if isinstance(each, Carried):
             made = each.function

@@ -24,7 +24,7 @@ from spaces_workers.child.stragglers import settled
 from spaces_workers.child.upload import upload
 from spaces_workers.link.bond import die_with
 from spaces_workers.link.channel import Bell, Channel, ChannelClosed
-from spaces_workers.link.messages import ChildReady, Close, Fork, Idle, Run, TimeUp, Trim, Trimmed, Unfit
+from spaces_workers.link.messages import ChildReady, Close, Fork, Idle, RunTask, TimeUp, Trim, Trimmed, Unfit
 
 #: Seconds that threads which a task started may outlive it before the child is given up.
 STRAGGLER_GRACE = 5.0
@@ -60,7 +60,7 @@ class Child:
         self._channel.send(ChildReady(os.getpid(), self._meter.read()))
         while True:
             match self._channel.receive():
-                case Run() as run:
+                case RunTask() as run:
                     self._run(run)
                 case Close() | TimeUp():
                     pass  # its task has just ended by itself
@@ -69,7 +69,7 @@ class Child:
                 case other:
                     raise TypeError(f"a child cannot {type(other).__name__}")
 
-    def _run(self, run: Run) -> None:
+    def _run(self, run: RunTask) -> None:
         before = set(threading.enumerate())
         self._meter.begin()
         execution = Execution(run, self._tell)

@@ -3,7 +3,7 @@
 worker  -> nursery   Prepare, Connect            nursery -> worker   Connected (with a socket), Unmade
 nursery -> zygote    Adopt (with a socket)       zygote  -> nursery  ZygoteReady, ZygoteFailed
 worker  -> zygote    Fork (with a socket)        zygote  -> worker   Forked, Exited
-worker  -> child     Tie, Run, Close, TimeUp, Trim
+worker  -> child     Tie, RunTask, Close, TimeUp, Trim
 child   -> worker    ChildReady or Unfit, events, one end, Idle, Trimmed
 """
 
@@ -147,7 +147,7 @@ class Unfit:
 
 @message
 @dataclass(frozen=True, slots=True)
-class Run:
+class RunTask:
     """Run a function."""
 
     task_id: str

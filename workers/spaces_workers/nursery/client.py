@@ -1,6 +1,6 @@
 """The nursery as workers see it: they start their farm's on this host unless it runs, and ask it for zygotes.
 
-`children.py` calls this; what answers, over a socket in the run directory, is `nursery_server.py`.
+`worker/zygote_links.py` calls this; `nursery/server.py` answers, over a socket in the run directory.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The nursery: the one process of a farm on a host that makes and keeps the zygotes, for all workers there.
 
-Workers ask over a socket in the run directory, as `nursery.py` does. The nursery holds no broker credentials, imports
-no Space, and stays single-threaded. A zygote is made once for each revision of a Space.
+Workers ask over a socket in the run directory, as `nursery/client.py` does. The nursery holds no broker credentials,
+imports no Space, and stays single-threaded. A zygote is made once for each revision of a Space.
 """
 
 from __future__ import annotations

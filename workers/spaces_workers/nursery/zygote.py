@@ -80,7 +80,7 @@ class Zygote:
         self._tell(worker, Forked(pid))
 
     def _become_child(self, request: Fork, fd: int) -> NoReturn:
-        """What the fork inherited from the zygote is undone here; the rest is `child.py`'s."""
+        """What the fork inherited from the zygote is undone here; the rest is `child/main.py`'s."""
         for key in list(self._selector.get_map().values()):
             os.close(key.fd)
         self._selector.close()

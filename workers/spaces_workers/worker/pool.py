@@ -20,7 +20,7 @@ from celery.worker import state
 
 from spaces.farm.events import Cancelled, Crashed, End, Expired, Failed, Lost, Succeeded, TimedOut
 from spaces.farm.task import Lease
-from spaces_workers.worker.children import Child
+from spaces_workers.worker.child_link import ChildLink
 from spaces_workers.worker.mailbox import Mailbox
 from spaces_workers.worker.task_run import TaskRun
 from spaces_workers.worker.workplace import Workplace
@@ -142,7 +142,7 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
             run.join(_GIVING_BACK)
         self._close()
 
-    def children(self) -> list[Child]:
+    def children(self) -> list[ChildLink]:
         """Those that run a task now."""
         return [run.child for run, _ in list(self._runs.values()) if run.child is not None]
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from spaces.farm.queue.warmth import MOST_KNOWN, Warmth
 from spaces_workers.link.channel import ChannelClosed
 from spaces_workers.link.messages import ZygoteSpec
-from spaces_workers.worker.children import Child
+from spaces_workers.worker.child_link import ChildLink
 from spaces_workers.worker.device_memory import DeviceMemory, Needs
 from spaces_workers.worker.oom_kills import words
 from spaces_workers.worker.swap_costs import Level, SwapCosts
@@ -33,12 +33,12 @@ class Residency:
         self._limit = limit
         self._memory = memory
         self._needs = Needs(memory)
-        self._idle: dict[str, Child] = {}
+        self._idle: dict[str, ChildLink] = {}
         self._costs = SwapCosts()
         self._seen: dict[str, None] = {}  #: Spaces that had a child here, the latest last: their zygotes are ready
         self._lock = threading.Lock()
 
-    def take(self, spec: ZygoteSpec) -> Child | None:
+    def take(self, spec: ZygoteSpec) -> ChildLink | None:
         """The warm child of this very revision, if there is one; it is the caller's now."""
         with self._lock:
             child = self._idle.pop(spec.space, None)
@@ -58,12 +58,12 @@ class Residency:
                 *(spec.space, words(weights_bytes), words(self._free_bytes(0))),
             )
 
-    def make_room_for(self, child: Child) -> None:
+    def make_room_for(self, child: ChildLink) -> None:
         """Before a warm child, which was taken, runs its next task: memory for what its Space needs beyond its own."""
         held = child.memory.held_bytes
         self._make_room(self._needs.of(child.spec, held), held)
 
-    def keep(self, child: Child) -> None:
+    def keep(self, child: ChildLink) -> None:
         """Take a child back that has done its task."""
         child.used_at = time.monotonic()
         if child.tasks_done:
@@ -98,7 +98,7 @@ class Residency:
         """Bytes of the device that the idle children hold."""
         return sum(child.memory.held_bytes for child in self.children())
 
-    def children(self) -> list[Child]:
+    def children(self) -> list[ChildLink]:
         """The idle children."""
         with self._lock:
             return list(self._idle.values())
@@ -124,14 +124,14 @@ class Residency:
     def _free_bytes(self, held: int) -> int:
         return self._memory.free_bytes(held + self.held_bytes)
 
-    def _trim(self, child: Child) -> None:
+    def _trim(self, child: ChildLink) -> None:
         if not child.is_trimmed:
             try:
                 child.trim()
             except (ChannelClosed, TimeoutError):
                 self._discard(child)
 
-    def _discard(self, child: Child) -> None:
+    def _discard(self, child: ChildLink) -> None:
         with self._lock:
             self._idle.pop(child.spec.space, None)
         child.discard()
@@ -139,7 +139,7 @@ class Residency:
     def _level(self, space: str) -> Level:
         return Level.CHILD if space in self._idle else Level.HOST
 
-    def _evicted(self, limit: int) -> Child | None:
+    def _evicted(self, limit: int) -> ChildLink | None:
         with self._lock:
             if len(self._idle) <= limit:
                 return None

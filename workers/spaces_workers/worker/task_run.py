@@ -28,8 +28,8 @@ from spaces.farm.queue.queue import LeaseLost
 from spaces.farm.queue.scripts import AWAY
 from spaces.farm.task import Lease
 from spaces_workers.link.channel import ChannelClosed
-from spaces_workers.link.messages import Close, Idle, Run
-from spaces_workers.worker.children import Child, UnfitChild
+from spaces_workers.link.messages import Close, Idle, RunTask
+from spaces_workers.worker.child_link import ChildLink, UnfitChild
 from spaces_workers.worker.deadline import Deadline, Steps
 from spaces_workers.worker.workplace import Workplace
 
@@ -60,7 +60,7 @@ class TaskRun:
 
     def __init__(self, lease: Lease, workplace: Workplace, report: Report) -> None:
         self.lease = lease
-        self.child: Child | None = None
+        self.child: ChildLink | None = None
         self.started = time.monotonic()
         self._arguments = lease.task.arguments
         self._workplace = workplace
@@ -143,7 +143,7 @@ class TaskRun:
                 return self._verdict
             self.started = time.monotonic()
             self._ran = True
-            child.begin(Run(task.id, task.label, task.function, arguments, self._workplace.carrier.is_far(task)))
+            child.begin(RunTask(task.id, task.label, task.function, arguments, self._workplace.carrier.is_far(task)))
         self._deadline.start()
         self._report.began(self)
         while True:
@@ -194,7 +194,7 @@ class TaskRun:
         else:
             child.discard()
 
-    def _settle(self, child: Child) -> bool:
+    def _settle(self, child: ChildLink) -> bool:
         """Hear what the child has to say when its task is over. Whether it is fit for the next one."""
         try:
             message = child.channel.receive(timeout=SETTLE_PATIENCE)
@@ -252,7 +252,7 @@ class TaskRun:
                 child.kill()
 
     @contextmanager
-    def _running_child(self) -> Iterator[Child | None]:
+    def _running_child(self) -> Iterator[ChildLink | None]:
         """The child while it is this task's; None before it was given the task, and after it said the end."""
         with self._lock:
             yield self.child if self._ran and not self._spoke and not self._put_away else None

@@ -25,9 +25,10 @@ from spaces_workers.gpu import probe as device_probe
 from spaces_workers.gpu.devices import Device
 from spaces_workers.link.messages import ZygoteSpec
 from spaces_workers.worker.carrier import Carrier
-from spaces_workers.worker.children import Child, UnfitChild, Zygotes
+from spaces_workers.worker.child_link import ChildLink, UnfitChild
 from spaces_workers.worker.residency import Residency
 from spaces_workers.worker.swap_costs import Level
+from spaces_workers.worker.zygote_links import Zygotes
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ class Workplace:
             BrokerStore(queue.redis, WAITING, queue.keys.blob),
         )
 
-    def child_for(self, task: Task) -> Child:
+    def child_for(self, task: Task) -> ChildLink:
         """A child that can run this task: the warm one, or a new one after making room.
 
         Raises RefusedError for a Space that nobody serves any more, SpacesError for one whose script fails,
@@ -85,7 +86,7 @@ class Workplace:
                 self.residency.learn_shortage(spec)
                 return self._new_child(spec)
 
-    def _with_room(self, warm: Child) -> Child:
+    def _with_room(self, warm: ChildLink) -> ChildLink:
         try:
             self.residency.make_room_for(warm)
         except BaseException:
@@ -93,7 +94,7 @@ class Workplace:
             raise
         return warm
 
-    def _new_child(self, spec: ZygoteSpec) -> Child:
+    def _new_child(self, spec: ZygoteSpec) -> ChildLink:
         self.residency.make_room_for_new(spec, self.zygotes.weights_bytes(spec))
         return self.zygotes.fork(spec, self.device.visible_devices, self._memory_fraction)
 

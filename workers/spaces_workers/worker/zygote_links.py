@@ -1,141 +1,28 @@
-"""Children as their worker sees them: made through a Space's zygote, spoken to over a channel, ended by killing."""
+"""The zygotes as a worker sees them: asked of the nursery, one link to each, children forked through it."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import select
-import signal
 import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
 from pathlib import Path
 
 from spaces.errors import SpacesError
-from spaces_workers.link.bond import Bond
 from spaces_workers.link.channel import Channel, ChannelClosed
-from spaces_workers.link.messages import (
-    ChildReady,
-    Exited,
-    Fork,
-    Forked,
-    MemoryUse,
-    Run,
-    Tie,
-    TimeUp,
-    Trim,
-    Trimmed,
-    Unfit,
-    ZygoteSpec,
-)
+from spaces_workers.link.messages import ChildReady, Exited, Fork, Forked, Unfit, ZygoteSpec
 from spaces_workers.nursery import client as nursery
-from spaces_workers.worker import oom_kills
+from spaces_workers.worker.child_link import ChildLink, UnfitChild
 
 #: Seconds within which a child must say that it is ready, else it hangs in something that the fork left locked.
 READY_PATIENCE = 30.0
-
-#: Seconds in which an idle child gives memory back.
-TRIM_PATIENCE = 10.0
 
 #: Times that a child is forked again before its Space is given up.
 FORK_ATTEMPTS = 3
 
 #: Seconds to wait for word of how a child ended; the zygote may be gone itself.
 EXIT_PATIENCE = 5.0
-
-#: Signals that tell a process to end. The farm sends none of them to a child; some libraries raise them themselves.
-_ORDERS_TO_END = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
-_NOT_OURS = ", which the farm did not send: a library ends its process like this where it cannot go on"
-
-
-class UnfitChild(SpacesError):
-    """A child could not take the worker's device. Callers of tasks read the message."""
-
-    def __init__(self, space: str, unfit: Unfit) -> None:
-        remedy = "" if unfit.out_of_memory else ". A torch that it brings itself must have CUDA and fit the driver"
-        super().__init__(f"Space {space!r} could not take the GPU: {unfit.reason}{remedy}")
-        self.out_of_memory = unfit.out_of_memory
-
-
-class Child:
-    """One process that holds the device for one Space."""
-
-    def __init__(self, spec: ZygoteSpec, pid: int, channel: Channel, zygote: ZygoteLink) -> None:
-        self.spec = spec
-        self._bond = Bond()
-        self.pid = pid
-        self.channel = channel
-        self.tasks_done = 0
-        self.memory = MemoryUse(0, 0)
-        self.is_trimmed = False
-        self.used_at = time.monotonic()
-        self._zygote = zygote
-        self._kills = oom_kills.kills()
-
-    def tie(self) -> None:
-        """Have the child die with this worker. Raises ChannelClosed if it is dead already."""
-        self.channel.send(Tie(), fd=self._bond.fileno())
-        self._bond.given()
-
-    @property
-    def gone(self) -> bool:
-        """Whether an idle child has died: it has nothing to say until it is given a task."""
-        return bool(select.select([self.channel], [], [], 0)[0])
-
-    def begin(self, run: Run) -> None:
-        """Have it run a task. Raises ChannelClosed if it is gone."""
-        self._kills = oom_kills.kills()
-        self.is_trimmed = False
-        self.channel.send(run)
-
-    def trim(self) -> None:
-        """Have it give back the device's memory that it only keeps for later. Raises ChannelClosed, TimeoutError.
-
-        One that says anything else has a thread of an earlier task still at work, and is as good as gone.
-        """
-        self.channel.send(Trim())
-        match self.channel.receive(TRIM_PATIENCE):
-            case Trimmed(use):
-                self.memory, self.is_trimmed = use, True
-            case other:
-                raise ChannelClosed(f"an idle child says {type(other).__name__}")
-
-    def terminate(self) -> None:
-        """Ask the running function to stop; its `finally` clauses run."""
-        with contextlib.suppress(ChannelClosed):
-            self.channel.send(TimeUp())
-
-    def kill(self) -> None:
-        """End the child and everything that its tasks started."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
-        self.channel.abandon()
-
-    def discard(self) -> None:
-        """Kill the child and let go of what belongs to it."""
-        self.kill()
-        self.how_it_ended()
-        self.channel.close()
-        self._bond.cut()
-
-    @cached_property
-    def _exited(self) -> Exited | None:
-        return self._zygote.word_of(self.pid)
-
-    def how_it_ended(self) -> str:
-        """In words: `was killed by SIGSEGV`, `exited with code 3`; of what may be want of memory, with its size."""
-        exited = self._exited
-        if exited is None:
-            return "died together with its zygote"
-        if exited.status >= 0:
-            return f"exited with code {exited.status}"
-        if exited.status != -signal.SIGKILL:
-            why = _NOT_OURS if -exited.status in _ORDERS_TO_END else ""
-            return f"was killed by {signal.Signals(-exited.status).name}{why}"
-        why = " because the machine ran out of memory" if oom_kills.kills() > self._kills else ""
-        return f"was killed by SIGKILL{why} (it held up to {oom_kills.words(exited.peak_bytes)})"
 
 
 class ZygoteLink:
@@ -147,7 +34,7 @@ class ZygoteLink:
         self._words: dict[int, Exited] = {}  #: of children that have ended
         self._receiving = threading.Lock()
 
-    def fork(self, visible_devices: str, memory_fraction: float) -> Child:
+    def fork(self, visible_devices: str, memory_fraction: float) -> ChildLink:
         """A child that is ready for tasks. Raises UnfitChild, SpacesError when none gets ready, ChannelClosed."""
         for _ in range(FORK_ATTEMPTS):
             child = self._fork_once(Fork(visible_devices, memory_fraction))
@@ -179,7 +66,7 @@ class ZygoteLink:
         """Let go of the zygote, which kills the children that it made for this link."""
         self._channel.close()
 
-    def _fork_once(self, request: Fork) -> Child:
+    def _fork_once(self, request: Fork) -> ChildLink:
         ours, theirs = Channel.pair()
         with self._receiving:
             self._channel.send(request, fd=theirs.fileno())
@@ -187,7 +74,7 @@ class ZygoteLink:
             while True:
                 message = self._channel.receive()
                 if isinstance(message, Forked):
-                    return Child(self._spec, message.pid, ours, self)
+                    return ChildLink(self._spec, message.pid, ours, self)
                 self._note(message)
 
     def _note(self, message: object) -> None:
@@ -214,7 +101,7 @@ class Zygotes:
         """The bytes of a Space's weights, whose zygote is made if need be (seconds)."""
         return self._link(spec).weights_bytes
 
-    def fork(self, spec: ZygoteSpec, visible_devices: str, memory_fraction: float) -> Child:
+    def fork(self, spec: ZygoteSpec, visible_devices: str, memory_fraction: float) -> ChildLink:
         """A ready child of a Space. A zygote, or a nursery, that has died meanwhile is made anew, once."""
         try:
             return self._link(spec).fork(visible_devices, memory_fraction)
