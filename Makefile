@@ -1,10 +1,10 @@
-# Everything that a person does with this repository. Each target does all its set-up, in .venv, and is quick the second
-# time: the stamp in .make is older than what it depends on only where there is something to install.
+# All commands for working on this repository. Each target does its own set-up, in .venv, and is quick the second time:
+# packages are installed only when the stamp in .make is older than the files that name them.
 #
 #   make up                     a farm with the bundled demos; ARGS="my-space --gpus 0,1" for another one
 #   make test                   all tests; ARGS="tests/unit -k codec" for some
 #   make test-gradio-5          the pages on Gradio 5.49; test-gradio-4: on 4.44
-#   make test-official          where we claim equality with the official package
+#   make test-official          our claims of equality, checked against the official package
 #   make lint bench install clean
 
 SHELL := /bin/bash
@@ -32,12 +32,12 @@ up: install
 test: install chromium
 	CHROMIUM="$$($(find_chromium))" $(VENV)/bin/python -m pytest $(ARGS)
 
-# The pages of Spaces on older versions of Gradio, each in an environment of its own; needs the package index once.
+# The pages of Spaces on older versions of Gradio, each in its own environment. Needs the package index once.
 test-gradio-5 test-gradio-4: install chromium
 	TEST_GRADIO=$(if $(filter %-5,$@),5.49.1,4.44.1) $(VENV)/bin/python -m pytest $(GRADIO_TESTS) $(ARGS)
 
-# What we claim to share with the official package, asked of that package itself; needs the package index, and for its
-# emulation of CUDA a torch that is built for it, though no GPU.
+# Our claims of equality with the official package, checked against that package. Needs the package index, and for its
+# emulation of CUDA a torch built with CUDA, but no GPU.
 test-official: install
 	TEST_OFFICIAL=1 $(VENV)/bin/python -m pytest tests/official $(ARGS)
 
@@ -58,7 +58,7 @@ $(VENV)/pyvenv.cfg:
 	"apt-get install python3-venv, or PYTHON=/path/to/python make" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-# torch by itself and first: whatever needs it then finds it, in the build that was chosen here.
+# torch comes first, by itself, so that packages which need it find the build that was chosen here.
 $(STAMPS)/installed: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
 	@echo "Installing into $(VENV); the first time takes some minutes."
 	$(VENV)/bin/pip install -q -c constraints.txt $$($(reachable_torch_index)) torch
@@ -66,13 +66,13 @@ $(STAMPS)/installed: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
 	mkdir -p $(STAMPS)
 	touch $@
 
-# An index that does not answer would hold up pip for minutes.
+# pip would wait minutes for an index that does not answer.
 define reachable_torch_index
 $(VENV)/bin/python -c 'import sys, urllib.request as r; i = sys.argv[1]; i and r.urlopen(i, timeout=10); \
 	print("--extra-index-url", i) if i else None' "$(TORCH_INDEX)" 2>/dev/null
 endef
 
-# For the tests of pages. CHROMIUM=/path/to/chromium names one that is not on PATH.
+# For the tests of pages. CHROMIUM=/path/to/chromium selects a browser that is not on PATH.
 define find_chromium
 for each in "$$CHROMIUM" chromium chromium-browser google-chrome; do \
 	found=$$(command -v "$$each" 2>/dev/null) && echo "$$found" && break; done
