@@ -195,7 +195,7 @@ def test_a_gradio_that_cannot_be_had_gives_way_to_the_farm_s_with_a_warning(make
     heard: list[str] = []
     own = make(readme="sdk_version: 4.1.0", log=heard.append)
     assert origin(own, "gradio").resolve() == origin(farm_environment(), "gradio").resolve()
-    assert any("Gradio 4.1.0, which README.md names, could not be had" in line for line in heard)
+    assert any("Gradio 4.1.0, which README.md names, could not be installed" in line for line in heard)
     assert any("another major version" in note for note in own.notes)
 
 

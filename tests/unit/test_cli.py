@@ -222,7 +222,7 @@ def test_without_gpus_auto_is_one_stand_in_and_says_so(monkeypatch: pytest.Monke
     monkeypatch.setattr("spaces_workers.gpu.devices.discover", list)
     plan = plan_workers("auto", None, 1)
     assert plan.workers == [PlannedWorker("cpu0", "none")]
-    assert "there is no GPU here" in plan.note
+    assert "this machine has no GPU" in plan.note
     assert plan_workers("none", 2, 1) == worker_plan.WorkerPlan(
         [PlannedWorker("cpu0", "none"), PlannedWorker("cpu1", "none")]
     )
@@ -438,7 +438,7 @@ def test_words_tell_every_page_the_password_once_and_no_password_of_the_broker()
     told = output.getvalue()
     for words in ("http://127.0.0.1:7860", "http://127.0.0.1:7861", "CPU stand-in 0", "did not start", "[red]"):
         assert words in told
-    assert "starts again in 0.2 s" in told
+    assert "restarts in 0.2 s" in told
     assert told.count("password pass") == 1
     assert "secret" not in told
 

@@ -119,8 +119,8 @@ def test_bad_settings_of_the_farm_are_told(tmp_path: Path) -> None:
 def test_a_module_of_the_name_that_comes_first_is_told_with_its_file(tmp_path: Path) -> None:
     (tmp_path / "spaces.py").write_text("")
     finding = spaces_package.imported(variables={"PYTHONPATH": before(tmp_path)})
-    assert finding.message == f"`import spaces` finds {tmp_path / 'spaces.py'}, which is not of zerofarm"
-    assert finding.remedy == f"Rename {tmp_path / 'spaces.py'}, or leave its folder out of PYTHONPATH"
+    assert finding.message == f"`import spaces` finds {tmp_path / 'spaces.py'}, which is not part of zerofarm"
+    assert finding.remedy == f"Rename {tmp_path / 'spaces.py'}, or remove its folder from PYTHONPATH"
 
 
 def test_an_interpreter_that_is_gone_is_a_finding_not_an_error(tmp_path: Path) -> None:
@@ -137,8 +137,8 @@ def test_every_command_says_so_where_another_module_of_the_name_comes_first(tmp_
     told = zerofarm(command, PYTHONPATH=before(tmp_path))
     assert told.returncode == 1
     (line,) = told.stderr.splitlines()
-    assert line.startswith(f"zerofarm: `import spaces` finds {tmp_path / 'spaces.py'}, which is not of zerofarm (")
-    assert line.endswith(f"Rename {tmp_path / 'spaces.py'}, or leave its folder out of PYTHONPATH")
+    assert line.startswith(f"zerofarm: `import spaces` finds {tmp_path / 'spaces.py'}, which is not part of zerofarm (")
+    assert line.endswith(f"Rename {tmp_path / 'spaces.py'}, or remove its folder from PYTHONPATH")
 
 
 def test_doctor_looks_at_the_spaces_that_are_named(tmp_path: Path) -> None:

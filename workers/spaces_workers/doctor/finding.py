@@ -1,4 +1,4 @@
-"""What an examination finds: `zerofarm doctor` prints these."""
+"""The findings that `zerofarm doctor` prints."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Status: TypeAlias = Literal["ok", "warning", "problem"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at. `remedy` is empty where there is nothing to do."""
+    """The result of one check. `remedy` is empty if there is nothing to do."""
 
     subject: str
     status: Status

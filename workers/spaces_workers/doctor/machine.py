@@ -1,7 +1,7 @@
-"""What a farm needs of its machine, checked: each finding says what is, and if that is not well, what to do.
+"""Checks that a machine has everything that a farm needs: each finding states a fact and, for a problem, its remedy.
 
 `zerofarm doctor` prints the findings. Nothing here imports torch, gradio or a Space, starts a server, or changes
-anything. What it finds of one Space is in `space_check.py`.
+anything. `space.py` checks one Space.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from spaces_workers.gpu import devices
 
 OLDEST_PYTHON = (3, 11)
 OLDEST_BROKER = (6, 2)
-# What is worth a line of its own, and the extra that brings it; "" for what every part of the farm needs.
+# The packages that get a line of their own, each with the extra that installs it; "" for a package that every part of
+# the farm needs.
 PACKAGES = {
     "celery": "",
     "kombu": "",
@@ -46,9 +47,9 @@ BROKER_PATIENCE = 3.0
 
 
 def examine(url: str | None) -> list[Finding]:
-    """Look at everything a farm needs and return what was found, the broker at `url` or `$REDIS_URL` included.
+    """Check everything that a farm needs, including the broker at `url` or `$REDIS_URL`.
 
-    Takes at most a few seconds, those in which a broker does not answer. Raises nothing.
+    Takes at most a few seconds, if the broker does not answer. Raises nothing.
     """
     return [
         python(),
@@ -84,7 +85,7 @@ def packages() -> Iterator[Finding]:
 
 
 def broker(url: str | None) -> Iterator[Finding]:
-    """Check that the broker answers and will neither evict nor forget tasks."""
+    """Check that the broker answers, evicts no tasks and keeps them after a crash."""
     if url is None:
         yield _own_broker()
         return
@@ -95,7 +96,7 @@ def broker(url: str | None) -> Iterator[Finding]:
             facts = {str(name): str(value) for name, value in client.info().items()}
     except (RedisError, OSError, ValueError) as error:
         message = f"{redacted(url)} does not answer: {error}"
-        yield Finding("broker", "problem", message, "Start it, or correct --redis-url or $REDIS_URL")
+        yield Finding("broker", "problem", message, "Start it, or fix --redis-url or $REDIS_URL")
         return
     yield _broker_version(url, facts)
     yield _broker_eviction(facts)
@@ -112,11 +113,11 @@ def gpus() -> Iterator[Finding]:
         found = devices.discover()
         version = devices.driver_version()
     except devices.GpuError as error:
-        yield Finding("GPUs", "problem", str(error), "See that nvidia-smi works on this machine")
+        yield Finding("GPUs", "problem", str(error), "Check that nvidia-smi works on this machine")
         return
     if not found:
         message = "none: workers compute on the CPU as stand-ins" if version is None else "the driver finds none"
-        remedy = "For GPUs, install the NVIDIA driver; in a container also its container toolkit"
+        remedy = "To use GPUs, install the NVIDIA driver; in a container also its container toolkit"
         yield Finding("GPUs", "warning", message, remedy)
         return
     yield Finding("NVIDIA driver", "ok", str(version))
@@ -126,7 +127,7 @@ def gpus() -> Iterator[Finding]:
 
 
 def shared_memory() -> Finding:
-    """Check the room for payloads and weights that processes of one host share."""
+    """Check the size of the shared memory, which holds large payloads and the weights of zygotes."""
     remedy = "Mount a larger one (mount -o remount,size=50% /dev/shm), or in a container set --shm-size or shm_size"
     try:
         total, _used, free = shutil.disk_usage(SHARED_MEMORY)
@@ -137,7 +138,7 @@ def shared_memory() -> Finding:
         wanted = f"; weights and large payloads need at least {SHARED_MEMORY_BYTES / devices.GIB:.0f} GiB"
         return Finding("shared memory", "problem", message + wanted, remedy)
     if free < SHARED_MEMORY_BYTES:
-        return Finding("shared memory", "warning", message, "Remove files there that no process uses")
+        return Finding("shared memory", "warning", message, "Remove files there that no process uses any more")
     return Finding("shared memory", "ok", message)
 
 
@@ -196,10 +197,10 @@ def _broker_persistence(facts: Mapping[str, str]) -> Finding:
     failing = [name for name in ("aof_last_write_status", "rdb_last_bgsave_status") if facts.get(name) == "err"]
     if failing:
         message = f"{' and '.join(failing)}: the broker cannot write its data and may refuse tasks"
-        return Finding("broker persistence", "problem", message, "See that its disk has room and may be written")
+        return Finding("broker persistence", "problem", message, "Check that its disk has free space and is writable")
     if facts.get("aof_enabled") == "1":
         return Finding("broker persistence", "ok", "append-only file")
-    message = "no append-only file: tasks that wait are lost when the broker dies"
+    message = "no append-only file: queued tasks are lost when the broker dies"
     return Finding("broker persistence", "warning", message, "CONFIG SET appendonly yes, and in its configuration")
 
 
@@ -220,7 +221,7 @@ def _device(device: devices.Device) -> Finding:
 
 
 def _torch_build() -> Iterator[Finding]:
-    """A CPU build of torch beside a working GPU is easily installed by accident, and fails only in the child."""
+    """Warn of a CPU build of torch beside a working GPU: easily installed by accident, it fails only in the child."""
     try:
         version = importlib.metadata.version("torch")
     except importlib.metadata.PackageNotFoundError:

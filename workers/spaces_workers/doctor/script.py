@@ -1,6 +1,6 @@
-"""Whether a Space's script can be compiled, and what it imports be found: by its own interpreter, nothing executed.
+"""Checks with a Space's own interpreter that its script compiles and its imports can be found; executes nothing.
 
-`zerofarm doctor SPACE` asks. Imports inside of `try`, `if` or a function are the script's to do without.
+`zerofarm doctor SPACE` calls it. Imports inside `try`, `if` or a function are not checked: they may be optional.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from spaces_workers.doctor.finding import Finding
 #: Seconds that reading the script may take.
 PATIENCE = 60.0
 
-#: How a script shows that it may provide for what it imports: it installs, clones, or names folders to search.
+#: Signs that a script may provide its imports itself: it installs, clones, or extends the search path.
 _PROVIDES = (b"pip", b"sys.path", b"clone")
 
-#: The modules of the first names alone are looked for, because a look for `a.b` executes `a`.
+#: Only top-level modules are searched for, because a search for `a.b` executes `a`.
 _TRIAL = """
 import ast, importlib.util, json, os, sys
 
@@ -52,27 +52,27 @@ else:
 
 @dataclass(frozen=True, slots=True)
 class ScriptCheck:
-    """What was found of one script."""
+    """The result of checking one script."""
 
     app_file: Path
     fault: str = ""  #: why it cannot be compiled
-    missing: tuple[str, ...] = ()  #: the modules that it imports first of all, and that are nowhere
+    missing: tuple[str, ...] = ()  #: top-level modules that it imports and that cannot be found
 
     def problem(self, subject: str) -> Finding | None:
-        """The finding, if it is a bad one."""
+        """The finding if the script has a problem, else None."""
         name = self.app_file.name
         if self.fault:
-            return Finding(subject, "problem", f"{name} cannot be compiled: {self.fault}", f"Correct {self.app_file}")
+            return Finding(subject, "problem", f"{name} cannot be compiled: {self.fault}", f"Fix {self.app_file}")
         if not self.missing:
             return None
         message = f"{name} imports {', '.join(self.missing)}, which cannot be found"
         if any(word in self.app_file.read_bytes() for word in _PROVIDES):
-            return Finding(subject, "warning", message, "See that the script itself provides for it")
-        return Finding(subject, "problem", message, "Name the package in requirements.txt, or correct the import")
+            return Finding(subject, "warning", message, "Check that the script itself provides it")
+        return Finding(subject, "problem", message, "Add the package to requirements.txt, or fix the import")
 
 
 def check_script(app_file: Path, python: Path, variables: Mapping[str, str]) -> ScriptCheck:
-    """Have the interpreter, with these variables besides, read the script. Raises OSError if it cannot be read."""
+    """Check the script with this interpreter and these extra variables. Raises OSError if it cannot be read."""
     app_file.open("rb").close()
     command = [str(python), "-P", "-c", _TRIAL, str(app_file)]
     environment = os.environ | dict(variables)

@@ -1,6 +1,6 @@
-"""What `zerofarm doctor SPACE` finds of one Space: whether its processes can import ours, and what its script imports.
+"""Checks one Space for `zerofarm doctor SPACE`: that its processes find `spaces` and the imports of its script.
 
-The script is read, not run: what it does when it runs remains to be seen.
+The script is read, not run, so errors at run time are not found.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from spaces_workers.setup.served_space import ServedSpace
 
 
 def examine_space(space: ServedSpace, state_dir: Path) -> Iterator[Finding]:
-    """Look at a Space; its environment is used if it is there, not made. Raises nothing."""
+    """Check a Space, in its environment if that exists; does not make one. Raises nothing."""
     for path in namesakes(space.app_file.parent):
         message = f"{path} cannot be imported: `import spaces` finds ZeroFarm's package"
         yield Finding(f"Space {space.name}", "warning", message, f"Rename {path.name}")
     try:
         yield _in_its_environment(space, state_dir) if space.asks_for_packages else _in_the_farm_s(space)
     except OSError as error:
-        yield Finding(f"Space {space.name}", "problem", f"it cannot be read: {error}", "Let this user read its files")
+        yield Finding(f"Space {space.name}", "problem", f"it cannot be read: {error}", "Make its files readable")
 
 
 def _in_its_environment(space: ServedSpace, state_dir: Path) -> Finding:
@@ -47,7 +47,7 @@ def _in_the_farm_s(space: ServedSpace) -> Finding:
 
 
 def _with(space: ServedSpace, python: Path, variables: Mapping[str, str], remedy: str) -> Finding:
-    """What is found with the interpreter that would run the Space."""
+    """Check with the interpreter that would run the Space."""
     subject = f"Space {space.name}"
     ours = spaces_package.imported(subject, python, variables, remedy)
     if ours.status != "ok":

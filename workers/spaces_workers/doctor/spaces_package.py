@@ -1,7 +1,7 @@
-"""Whether `import spaces` finds ours and works: looked at in its files, and tried in a fresh interpreter.
+"""Checks that `import spaces` finds our package and works: by its files, and in a fresh interpreter.
 
-This module imports nothing of `spaces`, because it must say what is wrong where that cannot be imported: without ours
-no command of `zerofarm` works, and Gradio, which imports it inside a `try`, would not say a word.
+This module imports nothing of `spaces`, because it must report that `spaces` cannot be imported: no command of
+`zerofarm` works then, and Gradio, which imports it inside a `try`, hides the error.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ DISTRIBUTION = "zerofarm"
 
 REINSTALL = f"pip install --force-reinstall {DISTRIBUTION}"
 
-#: Seconds that the import may take, of which it needs less than one.
+#: Seconds that the import may take; it usually needs less than one.
 PATIENCE = 60.0
 
-#: First where it would be found, then what web process, zygote and child need of it. As where the farm starts them,
-#: the folder that this process happens to be in is not searched.
+#: Prints the file that would be imported, then imports the modules that web process, zygote and child need. As in the
+#: farm's processes, the current folder is not on the search path.
 _TRIAL = """
 import importlib.util
 spec = importlib.util.find_spec("spaces")
@@ -37,7 +37,7 @@ import spaces_workers.nursery.zygote
 
 
 def installed() -> Finding:
-    """Check that `import spaces` finds ours, not Hugging Face's client of the same name."""
+    """Check that `import spaces` finds our package, not Hugging Face's package of the same name."""
     subject = "spaces package"
     version = _official_version()
     if version is not None:
@@ -57,7 +57,7 @@ def imported(
     variables: Mapping[str, str] | None = None,
     remedy: str = REINSTALL,
 ) -> Finding:
-    """Try `import spaces` as a web process of the farm does, in a fresh interpreter with these variables besides."""
+    """Try `import spaces` as a web process of the farm does, in a fresh interpreter with these extra variables."""
     environment = {name: value for name, value in os.environ.items() if name != "ZEROFARM_URL"}
     environment |= {"ZEROFARM_ROLE": "web"} | dict(variables or {})
     command = [str(python), "-P", "-c", _TRIAL]
@@ -75,9 +75,9 @@ def imported(
 
 
 def is_ours(origin: Path) -> bool:
-    """Whether the file is the one that pip installed for us: by its digest, or by where an editable one lies.
+    """Whether the file belongs to our distribution: by its digest, or by its path in an editable installation.
 
-    A file that cannot be read, as one inside of an archive, is not.
+    A file that cannot be read, such as one inside an archive, does not.
     """
     try:
         distribution = importlib.metadata.distribution(DISTRIBUTION)
@@ -105,7 +105,7 @@ def _official_version() -> str | None:
 
 
 def _stranger(subject: str, origin: str) -> Finding:
-    """Another package of our name, or a file that somebody called `spaces.py`."""
+    """The finding for another package named `spaces`, or for a user's file `spaces.py`."""
     is_installed = bool({"site-packages", "dist-packages"} & set(Path(origin).parts))
-    remedy = REINSTALL if is_installed else f"Rename {origin}, or leave its folder out of PYTHONPATH"
-    return Finding(subject, "problem", f"`import spaces` finds {origin}, which is not of {DISTRIBUTION}", remedy)
+    remedy = REINSTALL if is_installed else f"Rename {origin}, or remove its folder from PYTHONPATH"
+    return Finding(subject, "problem", f"`import spaces` finds {origin}, which is not part of {DISTRIBUTION}", remedy)

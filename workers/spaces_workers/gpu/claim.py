@@ -1,8 +1,7 @@
 """A worker's claim on one GPU of its host, so that starting N workers pins N different GPUs.
 
-A claim is a lock on a file in the host's run directory. The kernel holds it for the life of the process and takes it
-back when that ends, however it ends: there is nothing to clean up and nothing that could be stale. Containers that
-share the run directory share the claims.
+A claim is a lock on a file in the host's run directory. The kernel releases it when the process ends, however that
+happens, so no claim needs cleaning up or can be stale. Containers that share the run directory share the claims.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from spaces_workers.gpu.devices import Device, GpuError
 
 @dataclass
 class Claim:
-    """One device, or one of the equal shares of it, that no other worker of this host has."""
+    """One device, or one equal share of a device, that belongs to this worker alone on this host."""
 
     device: Device
     share: int
@@ -30,11 +29,11 @@ class Claim:
 
     @property
     def memory_fraction(self) -> float:
-        """The part of the device's memory that this worker may use."""
+        """The share of the device's memory that this worker may use, from 0 to 1."""
         return 1 / self.shares
 
     def release(self) -> None:
-        """Give the device back before the process ends; may be called again."""
+        """Release the device before the process ends; may be called again."""
         if self.lock >= 0:
             os.close(self.lock)
             self.lock = -1
@@ -49,10 +48,10 @@ class Claim:
 
 
 def claim(devices: Sequence[Device], run_dir: Path, shares: int = 1) -> Claim:
-    """Claim the first free one of `devices`; with `shares`, every device once before any a second time.
+    """Claim the first free device of `devices`; with `shares` above 1, each device is taken once before any twice.
 
-    All workers of a host must use the same `run_dir` and the same `shares`. Raises `GpuError` when all are taken,
-    naming them and who has them.
+    All workers of a host must use the same `run_dir` and the same `shares`. Raises `GpuError` if all are taken; the
+    message names them and their holders.
     """
     if shares < 1:
         raise GpuError(f"a GPU is shared by at least 1 worker, got {shares}")
@@ -69,7 +68,7 @@ def claim(devices: Sequence[Device], run_dir: Path, shares: int = 1) -> Claim:
 
 
 def _locked(path: Path) -> int | None:
-    """Lock the file and write into it who did; the file descriptor closes at exec, so that no child keeps it."""
+    """Lock the file and write the holder into it; the file descriptor closes at exec, so that no child keeps it."""
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,7 +1,7 @@
-"""The GPUs of this host: which there are, which of them the operator means, and how full and warm they are now.
+"""The GPUs of this host: lists them, selects those that the operator names, and reads their memory and temperature.
 
 The launcher and the workers call this before anything touches CUDA: it asks the driver through NVML, which makes no
-CUDA context and imports no torch. Where there is no GPU, a stand-in takes its place and computes on the CPU.
+CUDA context and imports no torch. On a host without a GPU a stand-in replaces it and computes on the CPU.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ LARGE_BYTES = 60 * GIB  # half an H200; a MIG 3g.71gb slice has 69.8 GiB
 XLARGE_BYTES = 120 * GIB  # a whole H200 has 140.4 GiB
 H200_BYTES = 143_771 * MIB  # as NVML reports it
 
-# What stands for "no device" in CUDA_VISIBLE_DEVICES, to CUDA and to batch systems.
+# Values of CUDA_VISIBLE_DEVICES that mean "no device" to CUDA and to batch systems.
 _NO_DEVICES = frozenset({"", "-1", "NoDevFiles", "none", "void"})
 
 
 class GpuError(SpacesError, ValueError):
-    """The GPUs that were asked for cannot be had. The message names them and those there are."""
+    """The requested GPUs are not available. The message names them and the available GPUs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """One GPU, one MIG slice, or one CPU stand-in: what one worker is pinned to, or shares with others."""
+    """One GPU, one MIG slice, or one CPU stand-in: a worker is pinned to it, alone or with others."""
 
     uuid: str
     index: int
-    """The driver's number of the GPU; all slices of one GPU have the same."""
+    """The driver's number of the GPU; all slices of one GPU share it."""
     name: str
     memory_bytes: int
     kind: Kind
@@ -44,12 +44,12 @@ class Device:
 
     @property
     def visible_devices(self) -> str:
-        """What `CUDA_VISIBLE_DEVICES` is set to: the UUID, which means the same whatever the order of devices."""
+        """The value for `CUDA_VISIBLE_DEVICES`: the UUID, which does not depend on the order of devices."""
         return "" if self.kind == "standin" else self.uuid
 
     @property
     def description(self) -> str:
-        """Name, memory and, if Spaces may expect more of `large` than there is, that."""
+        """Name and memory, with a remark if the memory is less than a Space may expect of size `large`."""
         if self.kind == "standin":
             return self.name
         text = f"{self.name}, {self.memory_bytes / GIB:.1f} GiB"
@@ -60,7 +60,7 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class DeviceReading:
-    """How one device is doing at this moment; None for what the driver does not tell (a MIG slice's utilization)."""
+    """The current load of one device; None for a value that the driver does not report (a MIG slice's utilization)."""
 
     used_bytes: int
     total_bytes: int
@@ -71,7 +71,7 @@ class DeviceReading:
 def discover() -> list[Device]:
     """Return the GPUs of this host in the driver's order, each MIG-enabled one replaced by its slices.
 
-    The list is empty where there is no NVIDIA driver. Raises `GpuError` if there is one that does not work.
+    The list is empty if there is no NVIDIA driver. Raises `GpuError` if the driver does not work.
     """
     nvml = _opened()
     if nvml is None:
@@ -83,16 +83,16 @@ def discover() -> list[Device]:
 
 
 def standin(index: int) -> Device:
-    """Return CPU stand-in number `index`. It answers as an H200 would and serves every size."""
+    """Return CPU stand-in number `index`. It reports an H200's memory and serves every size."""
     return Device(f"standin-{index}", index, f"CPU stand-in {index}", H200_BYTES, "standin", ("large", "xlarge"))
 
 
 def parse_gpus(choice: str, devices: Sequence[Device]) -> list[Device]:
-    """Return those of `devices` that `--gpus` means, in the order in which it names them.
+    """Return the `devices` that `--gpus` names, in its order.
 
     `choice` is `auto` (all, or those in `$CUDA_VISIBLE_DEVICES` if that is set), `none`, or a list of the driver's
-    numbers and UUIDs: `0,1`, `GPU-5f0c...,MIG-81e2...`. The number of a MIG-enabled GPU means all its slices.
-    Raises `GpuError` for what is not there and for what is named twice.
+    numbers and UUIDs: `0,1`, `GPU-5f0c...,MIG-81e2...`. The number of a MIG-enabled GPU stands for all its slices.
+    Raises `GpuError` for a GPU that is missing or named twice.
     """
     if choice == "none":
         return []
@@ -105,7 +105,7 @@ def parse_gpus(choice: str, devices: Sequence[Device]) -> list[Device]:
 
 
 def reading(device: Device) -> DeviceReading | None:
-    """Return how `device` is doing, or None for a stand-in and for a GPU that the driver no longer finds."""
+    """Return the current load of `device`, or None for a stand-in and for a GPU that the driver no longer finds."""
     nvml = _opened() if device.kind != "standin" else None
     if nvml is None:
         return None
@@ -118,13 +118,13 @@ def reading(device: Device) -> DeviceReading | None:
 
 
 def driver_version() -> str | None:
-    """Return the version of the NVIDIA driver, or None where there is none. Raises `GpuError` if it is broken."""
+    """Return the version of the NVIDIA driver, or None without a driver. Raises `GpuError` if it does not work."""
     nvml = _opened()
     return None if nvml is None else str(nvml.nvmlSystemGetDriverVersion())
 
 
-def _opened() -> Any:  # any: the module pynvml, which has no types, or None where there is no driver
-    """Initialise NVML, which counts its users; a second time costs nothing, so that nobody need close it."""
+def _opened() -> Any:  # any: the module pynvml, which has no types, or None without a driver
+    """Initialise NVML. It counts its users and a repeated call costs nothing, so it is never closed."""
     import pynvml
 
     try:
@@ -138,8 +138,8 @@ def _opened() -> Any:  # any: the module pynvml, which has no types, or None whe
 
 def _broken_driver(error: Exception) -> GpuError:
     return GpuError(
-        f"the NVIDIA driver of this host does not work: {error}. See that nvidia-smi works (a new driver needs its "
-        f"modules loaded anew), or start CPU stand-ins by --gpus none"
+        f"the NVIDIA driver of this host does not work: {error}. Check that nvidia-smi works (a new driver needs its "
+        f"modules reloaded), or start CPU stand-ins by --gpus none"
     )
 
 

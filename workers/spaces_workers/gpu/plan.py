@@ -1,4 +1,4 @@
-"""Which workers a host runs: how many, on which devices, and under which names."""
+"""Plans the workers of a host: their number, devices and names."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from spaces_workers.gpu import devices
 from spaces_workers.gpu.claim import Claim
 from spaces_workers.gpu.devices import Device, GpuError
 
-#: Stand-ins among which a worker finds a free one.
+#: The most stand-ins, and so CPU workers, of one host.
 STANDINS = 256
 
-NO_GPU = "there is no GPU here: the worker is a CPU stand-in, on which every Space runs, slowly"
+NO_GPU = "this machine has no GPU: the worker is a CPU stand-in, which runs every Space, but slowly"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,21 +22,21 @@ class PlannedWorker:
     """One worker to be started."""
 
     name: str  #: of its node in Celery and Flower: `gpu0`
-    gpus: str  #: what it is told to claim: the UUID of its GPU, or `none`
+    gpus: str  #: the device that it claims: the UUID of its GPU, or `none`
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerPlan:
-    """The workers of a host, and what the operator should know of them."""
+    """The workers of a host, and a note for the operator."""
 
     workers: list[PlannedWorker]
     note: str = ""
 
 
 def plan_workers(gpus: str, workers: int | None, shares: int) -> WorkerPlan:
-    """One worker for each GPU that `gpus` means, or `shares` of them; `workers` of them in all if that is given.
+    """Plan `shares` workers for each GPU that `gpus` selects, or the first `workers` of these if that is given.
 
-    `none`, and `auto` on a host without GPUs, means stand-ins. Raises GpuError for what cannot be had.
+    `none`, and `auto` on a host without GPUs, select stand-ins. Raises GpuError for GPUs that are not available.
     """
     wanted = _wanted(gpus)
     if not wanted:
@@ -54,7 +54,7 @@ def plan_workers(gpus: str, workers: int | None, shares: int) -> WorkerPlan:
 
 
 def claim(gpus: str, shares: int, run_dir: Path) -> tuple[Claim, str]:
-    """Claim a free device for a worker, and name the worker after it. Raises GpuError where all are taken."""
+    """Claim a free device for a worker, and name the worker after it. Raises GpuError if all are taken."""
     wanted = _wanted(gpus)
     if wanted:
         claimed = gpu_claim.claim(wanted, run_dir, shares)

@@ -1,7 +1,7 @@
-"""Whether a GPU can be taken at all, asked of the driver alone: no Space and no torch has a say in it.
+"""Asks the driver alone, without a Space or torch, whether a process can use a GPU.
 
-A worker asks before its first claim, and again when a child could not take the GPU: is that the Space's own affair, a
-torch that does not fit the driver for instance, or would the next Space fare no better?
+A worker asks before its first claim, and again after a child could not use the GPU: the answer tells a fault of the
+Space, such as a torch that does not fit the driver, from a fault of the GPU, which would fail the next Space too.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import sys
 
 from spaces_workers.gpu.devices import Device
 
-#: Seconds that the driver has to answer; a card that has fallen off the bus may never do.
+#: Seconds to wait for the driver; a card that has fallen off the bus may never answer.
 PATIENCE = 30.0
 
-#: `CUDA_ERROR_OUT_OF_MEMORY` of cuda.h: others fill the card, which is there all the same.
+#: `CUDA_ERROR_OUT_OF_MEMORY` of cuda.h: the card works, but other processes fill its memory.
 OUT_OF_MEMORY = 2
 
 _PROBE = f"""
@@ -39,7 +39,7 @@ for name, *arguments in (
 
 
 def problem_of(device: Device) -> str:
-    """Why no process can take this device, in the driver's words; empty if one can. Takes a third of a second."""
+    """Return why no process can use this device, in the driver's words; empty if one can. Takes 0.3 s."""
     if device.kind == "standin":
         return ""
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": device.visible_devices}

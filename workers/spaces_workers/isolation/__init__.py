@@ -3,10 +3,10 @@
     environment = prepare(source, state_dir, print)
     subprocess.run([environment.python, "-m", "spaces.script", "app.py"], env=os.environ | environment.variables)
 
-It is a virtual environment that begins by claiming every package of the farm as installed, torch before all, so that uv
-downloads nothing but what a Space pins otherwise. Its own packages are found first, then the farm's, as far as those
-still fit; `spaces` is always the farm's. See `recipe.py` for how it is made,
-`install_attempts.py` for what is tried, `farm_packages.py` for what is shared, `environment_key.py` for its key.
+It is a virtual environment that first claims to contain every package of the farm, above all torch, so that uv
+downloads only the versions that differ. Its own packages are searched first, then the farm's that still fit; `spaces`
+is always the farm's. `recipe.py` makes it, `install_attempts.py` lists the combinations of packages that are tried,
+`farm_packages.py` shares the farm's packages, `environment_key.py` computes its key.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ __all__ = ["MODULE", "IsolationError", "SpaceEnvironment", "existing", "farm_env
 
 
 def prepare(source: Source, state_dir: Path, log: Callable[[str], None], *, name: str = "") -> SpaceEnvironment:
-    """The environment of a Space, made if need be, which may take minutes; another process that makes it is waited for.
+    """Return a Space's environment; making it may take minutes. Waits for another process that makes the same one.
 
-    `name` keeps two Spaces of equal requirements apart, because each may run pip while it is imported; without one the
-    folder's is taken. What the author should know goes to `log`, at every start. Raises IsolationError, naming the
-    requirement that cannot be had.
+    `name` separates two Spaces of equal requirements, because each may run pip while it is imported; it defaults to the
+    folder's name. Notes for the author go to `log` at every start. Raises IsolationError, which names the requirement
+    that cannot be met.
     """
     wanted = wanted_by(source, name or name_of(source))
     root = kept(_folder(state_dir), wanted.key, make=lambda staging: make(wanted, staging, log), log=log)
@@ -42,7 +42,7 @@ def prepare(source: Source, state_dir: Path, log: Callable[[str], None], *, name
 
 
 def existing(source: Source, state_dir: Path, *, name: str = "") -> SpaceEnvironment | None:
-    """The environment that `prepare` has made, whole or not; None if it has not made any."""
+    """The environment that `prepare` has made, complete or not; None if there is none."""
     root = _folder(state_dir) / wanted_by(source, name or name_of(source)).key
     return _at(root) if root.is_dir() else None
 

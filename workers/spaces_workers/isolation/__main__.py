@@ -1,8 +1,8 @@
 """`python -m spaces_workers.isolation --state-dir DIR [--name SPACE] APP_FILE`: the web process of a Space, in its own
 environment.
 
-It makes the environment if need be, telling standard output what it does, and becomes the Space's process: whoever
-started it watches one process, and its log, from the first download to the last page.
+It makes the environment if it is missing, prints its progress, and then execs the Space's process: the launcher watches
+one process and one log throughout.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def command(environment: SpaceEnvironment, app_file: Path) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Prepare and become the web process; leaves with the reason where there can be none."""
+    """Prepare the environment and become the web process; exits with the reason if that fails."""
     parser = argparse.ArgumentParser(prog="python -m spaces_workers.isolation")
     parser.add_argument("--state-dir", type=Path, required=True)
     parser.add_argument("--name", default="")

@@ -1,4 +1,4 @@
-"""What the author of a Space should know of its environment: where it is not what was asked for."""
+"""Notes for the author of a Space: where its environment differs from the requested one."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from spaces_workers.isolation.install_attempts import EXTRAS, Attempt, allows
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of making an environment."""
+    """The outcome of making an environment."""
 
     attempt: Attempt
-    versions: Mapping[str, str]  #: of all that is there, by canonical name
+    versions: Mapping[str, str]  #: of all its packages, by canonical name
     hidden: frozenset[str]  #: packages of the farm that do not fit
 
 
@@ -51,11 +51,11 @@ def _gradio(wanted: Wanted, result: Result) -> Iterator[str]:
         major = asked.partition(".")[0] == used.partition(".")[0]
         doubt = "" if major else ", another major version, which may not run it"
         yield (
-            f"Gradio {asked}, which README.md names, could not be had: it runs with {used or 'none'}{doubt}. "
+            f"Gradio {asked}, which README.md names, could not be installed: it runs with {used or 'none'}{doubt}. "
             f"To try again, remove the environment {wanted.key}"
         )
     elif not any(EXTRAS in line for line in result.attempt.gradio):
-        yield f"Gradio's extras {EXTRAS} could not be had: signing in and mcp_server=True may not work"
+        yield f"Gradio's extras {EXTRAS} could not be installed: signing in and mcp_server=True may not work"
 
 
 def _torch(farm: Farm, result: Result) -> Iterator[str]:
@@ -77,7 +77,7 @@ def _needs(farm: Farm, result: Result) -> Iterator[str]:
 
 def _hidden(result: Result) -> Iterator[str]:
     if result.hidden:
-        yield f"packages of the farm that do not go with its own are hidden from it: {', '.join(sorted(result.hidden))}"
+        yield f"packages of the farm that conflict with its own are hidden from it: {', '.join(sorted(result.hidden))}"
 
 
 def _options(wanted: Wanted) -> Iterator[str]:

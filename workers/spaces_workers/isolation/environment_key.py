@@ -16,13 +16,13 @@ from spaces.source import Source
 from spaces_workers.isolation import farm_packages, system_packages
 from spaces_workers.isolation.requirements import Requirements, requirements_of
 
-#: Changes when environments that were made before are not good any more.
+#: Increased when environments of earlier versions become unusable.
 EDITION = "1"
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a Space's environment is made from, and its key."""
+    """The inputs of a Space's environment, and its key."""
 
     name: str
     root: Path
@@ -30,11 +30,11 @@ class Wanted:
     sdk_version: str  #: of Gradio, as README.md names it; empty: any
     python_version: str
     system_packages: tuple[str, ...]
-    key: str  #: changes when anything of this does, or a package of the farm
+    key: str  #: changes with any of these fields, and with the farm's packages
 
 
 def wanted_by(source: Source, name: str) -> Wanted:
-    """Read what a Space asks for."""
+    """Read the specification from a Space's files."""
     card = {} if source.alone else front_matter(source.root)
     requirements = requirements_of(source)
     sdk_version = card.get("sdk_version", "") if card.get("sdk", "gradio") == "gradio" else ""

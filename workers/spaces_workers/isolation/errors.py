@@ -1,4 +1,4 @@
-"""Why a Space has no environment."""
+"""The error of a Space whose environment cannot be made."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from spaces.errors import SpacesError
 
 
 class IsolationError(SpacesError):
-    """A Space's environment cannot be made. The message names the requirement, as far as it is known, and says why."""
+    """A Space's environment cannot be made. The message names the requirement, if known, and the reason."""

@@ -1,8 +1,8 @@
-"""What is installed in the farm's own environment, and how a Space's environment shares it.
+"""The packages of the farm's own environment, and how a Space's environment shares them.
 
-First every package is *claimed*: its metadata alone, copied among the Space's packages, makes uv and pip take it for
-installed. They replace a claim where a Space needs another version, and delete nothing but the claim. What is still
-claimed afterwards is *lent*: linked into a folder that is searched after the Space's own packages.
+First every package is *claimed*: its metadata alone is copied into the Space's packages, so that uv and pip consider it
+installed. They replace a claim if a Space needs another version, and delete only the claim. The packages that are still
+claimed afterwards are *lent*: linked into a folder that is searched after the Space's own packages.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-#: Says in a claim's INSTALLER who put it there.
+#: The text in a claim's INSTALLER file.
 CLAIMED = "zerofarm"
 
-#: Our own distribution, and its packages, which are lent first of all.
+#: Our own distribution, and its packages, which are searched first.
 OURS = "zerofarm"
 _OUR_PACKAGES = ("spaces", "spaces_workers", "spaces_app")
 
@@ -39,18 +39,18 @@ class Package:
 
     @cached_property
     def requires(self) -> tuple[Requirement, ...]:
-        """What it needs, its extras' needs included."""
+        """Its requirements, including those of its extras."""
         return tuple(_readable(self._distribution.requires or ()))
 
     def needs(self, extras: Iterable[str] = ()) -> Iterator[Requirement]:
-        """What it needs here, with these extras of it."""
+        """Its requirements on this platform, with these extras."""
         wanted = ["", *extras]
         for each in self.requires:
             if each.marker is None or any(each.marker.evaluate({"extra": extra}) for extra in wanted):
                 yield each
 
     def claim(self, folder: Path) -> None:
-        """Make it look installed in a folder of packages."""
+        """Make it appear installed in a folder of packages."""
         claim = folder / f"{self.name.replace('-', '_')}-{self.version}.dist-info"
         claim.mkdir()
         files = {
@@ -62,7 +62,7 @@ class Package:
         there = {name: text for name, text in files.items() if text}
         for name, text in there.items():
             (claim / name).write_text(text, encoding="utf-8")
-        # It lists nothing but itself: whoever uninstalls the package takes nothing from the farm.
+        # The RECORD lists only the claim itself, so uninstalling the package deletes nothing of the farm.
         (claim / "RECORD").write_text("".join(f"{claim.name}/{name},,\n" for name in [*there, "RECORD"]))
 
     def lend(self, folder: Path) -> None:
@@ -73,7 +73,7 @@ class Package:
                 link.symlink_to(target)
 
     def _tops(self) -> set[str]:
-        """The files and folders that it has among the farm's packages."""
+        """Its files and folders in the farm's folder of packages."""
         record = self._distribution.read_text("RECORD")
         if record is None:
             names = (self._distribution.read_text("top_level.txt") or "").split()
@@ -90,7 +90,7 @@ class Farm:
 
     @classmethod
     def of_this_process(cls) -> Farm:
-        """What this process can import; of a package that is there twice, the one that it does import."""
+        """The packages that this process can import; of two copies, the one that it would import."""
         found: dict[str, Package] = {}
         for distribution in distributions():
             if distribution.metadata["Name"]:
@@ -104,11 +104,11 @@ class Farm:
         return package.version if package else ""
 
     def needs(self) -> list[Requirement]:
-        """What our own packages need to be imported."""
+        """The requirements of our own packages."""
         return list(self.packages[OURS].needs()) if OURS in self.packages else []
 
     def behind(self, needs: Sequence[Requirement]) -> dict[str, Package]:
-        """The packages that these requirements lead to, with what those need in turn."""
+        """The packages that meet these requirements, and their own requirements in turn."""
         found: dict[str, Package] = {}
         waiting = list(needs)
         done = set()
@@ -122,10 +122,10 @@ class Farm:
         return found
 
     def unfit(self, versions: dict[str, str]) -> set[str]:
-        """The packages that cannot be lent where these versions are found, because one that they need is another.
+        """The packages that cannot be lent beside these versions, because they need another version of one.
 
-        `versions` are those of the Space's environment, by canonical name, claims included. A package that lacks
-        something in the farm too is as fit there as here.
+        `versions` are those of the Space's environment, by canonical name, including claims. A requirement that the
+        farm itself does not meet is ignored.
         """
         there = dict(versions)
         unfit: set[str] = set()
@@ -146,7 +146,7 @@ class Farm:
 
 
 def fingerprint() -> str:
-    """Changes when a package of the farm does; costs a look into each folder of packages."""
+    """A digest that changes with the farm's packages; lists each folder of packages."""
     seen = sha256()
     for folder in map(Path, sys.path):
         if folder.is_dir():
@@ -156,7 +156,7 @@ def fingerprint() -> str:
 
 
 def our_folders() -> dict[str, str]:
-    """Our packages and where they are, installed or in their sources."""
+    """Our packages with their folders, installed or in the source tree."""
     specs = {name: find_spec(name) for name in _OUR_PACKAGES}
     return {
         name: spec.submodule_search_locations[0]
@@ -166,7 +166,7 @@ def our_folders() -> dict[str, str]:
 
 
 def _readable(needs: Iterable[str]) -> Iterator[Requirement]:
-    """Those that follow the standard: a package of years ago may have others, and works nevertheless."""
+    """The requirements that follow the standard; old packages may have others, and work nevertheless."""
     for need in needs:
         with suppress(InvalidRequirement):
             yield Requirement(need)

@@ -1,8 +1,8 @@
-"""What is tried, in this order, until uv finds versions that go together.
+"""The combinations of packages that are tried, in this order, until uv finds compatible versions.
 
-Everything that the Space runs with is resolved at once: its own requirements, the Gradio that its README names, the
-farm's torch, and what the farm's own code needs. Where that cannot be, first the farm's code keeps its packages to
-itself, then the farm's torch is given up, last the exact Gradio.
+Everything is resolved together: the Space's own requirements, the Gradio that its README names, the farm's torch, and
+the requirements of the farm's own code. If that fails, first the farm's code gets its packages from a separate folder,
+then the farm's torch is given up, last the exact version of Gradio.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from spaces_workers.isolation.requirements import Requirements
 
 Lines: TypeAlias = tuple[str, ...]
 
-#: What Hugging Face installs with Gradio.
+#: The extras that Hugging Face installs with Gradio.
 EXTRAS = "oauth,mcp"
 
-#: Huggingface_hub 1 has neither HfFolder nor requests, which came with it.
+#: huggingface_hub 1 has no HfFolder, and no longer installs requests.
 _HUB = "huggingface_hub<1"
 
-#: What Gradio fails with and did not forbid before it had this version: schemas of pydantic 2.11 break its client, and
-#: starlette 1.0 dropped the order of arguments that its pages use.
+#: Versions that break Gradio, and that it did not exclude before the version named here: schemas of pydantic 2.11 break
+#: its client, and starlette 1.0 dropped the order of arguments that its pages use.
 GRADIO_LIMITS: tuple[tuple[Version, Lines], ...] = (
     (Version("5.23"), (_HUB, "pydantic<2.11", "starlette<1")),
     (Version("5.42"), (_HUB,)),
@@ -36,15 +36,15 @@ GRADIO_LIMITS: tuple[tuple[Version, Lines], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What is installed beside the Space's own requirements: lines for uv."""
+    """The requirements that are installed beside the Space's own, as lines for uv."""
 
     gradio: Lines
     torch: Lines
-    needs: Lines  #: of the farm's own code; empty: it keeps to the farm's versions, which come before all
+    needs: Lines  #: of the farm's own code; empty: that code imports the farm's versions, which are searched first
 
     @property
     def lines(self) -> Lines:
-        """All of them."""
+        """All requirements of this attempt."""
         return self.gradio + self.torch + self.needs
 
 
@@ -73,7 +73,7 @@ def _gradios(requirements: Requirements, sdk_version: str) -> Iterator[Lines]:
 
 
 def _limits(gradio: str) -> Lines:
-    """What a version of Gradio should have said of its packages; nothing for a version that cannot be read."""
+    """The limits that a version of Gradio should have declared; none for a version that cannot be parsed."""
     try:
         version = Version(gradio)
     except InvalidVersion:
@@ -82,7 +82,7 @@ def _limits(gradio: str) -> Lines:
 
 
 def allows(named: SpecifierSet | None, sdk_version: str) -> bool:
-    """Whether a Space's requirements leave its Gradio to its README, as Hugging Face wants it."""
+    """Whether a Space's requirements allow the Gradio that its README names, as Hugging Face expects."""
     try:
         return named is None or named.contains(sdk_version, prereleases=True)
     except InvalidVersion:
@@ -90,7 +90,7 @@ def allows(named: SpecifierSet | None, sdk_version: str) -> bool:
 
 
 def _version_meant(named: SpecifierSet) -> str:
-    """The version that is pinned, the last Gradio 4 for what excludes 5, else nothing."""
+    """The pinned version, the last Gradio 4 if 5 is excluded, else an empty string."""
     for each in named:
         if each.operator in ("==", "~="):
             return each.version.removesuffix(".*")

@@ -1,4 +1,4 @@
-"""Installs what a Space asks for over the farm's packages, which its environment claims to have."""
+"""Installs a Space's requirements over the farm's packages, which its environment claims to have."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from spaces_workers.isolation.errors import IsolationError
 from spaces_workers.isolation.farm_packages import OURS, Farm
 from spaces_workers.isolation.install_attempts import Attempt, attempts
 
-#: What is never installed, whoever asks for it: the farm's are in every environment.
+#: Packages that are never installed: every environment has the farm's.
 NEVER = ("spaces", OURS)
 
 
 class Installation:
-    """Runs uv on an environment that is being made."""
+    """Runs uv for an environment that is being made."""
 
     def __init__(self, wanted: Wanted, root: Path, farm: Farm, log: Callable[[str], None]) -> None:
         self._wanted = wanted
@@ -29,7 +29,7 @@ class Installation:
         self._log = log
 
     def run(self) -> Attempt:
-        """Try until an attempt succeeds, and return it. Raises IsolationError."""
+        """Return the first attempt that succeeds. Raises IsolationError."""
         self._write_inputs()
         hopeless: tuple[str, ...] | None = None
         outcome: uv.Outcome | None = None
@@ -44,13 +44,13 @@ class Installation:
                 self._refuse_what_cannot_be_had()
             if outcome.failed_to_build:
                 break
-            if not outcome.unsolvable:  # the network, most likely: only another Gradio can do without
+            if not outcome.unsolvable:  # most likely the network: only an attempt with another Gradio may succeed
                 hopeless = attempt.gradio
         assert outcome is not None
         raise self._error(outcome)
 
     def _refuse_what_cannot_be_had(self) -> None:
-        """Raise at once, and in the clearest words, when the Space's own requirements alone cannot be met."""
+        """Raise at once, with the clearest message, if the Space's own requirements alone cannot be met."""
         if not self._wanted.requirements.lines:
             return
         outcome = self._install("--dry-run", log=_tell_nobody)
@@ -71,7 +71,7 @@ class Installation:
                 arguments += [option, str(self._inputs / name)]
         if self._wanted.requirements.prereleases:
             arguments += ["--prerelease", "allow"]
-        # In the Space's folder, from which pip takes the paths in a file of requirements.
+        # Runs in the Space's folder: pip resolves paths in a requirements file relative to it.
         return uv.run([*arguments, *more], self._wanted.root, log, **settings)
 
     def _tell(self, line: str) -> None:

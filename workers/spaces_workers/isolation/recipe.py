@@ -1,4 +1,4 @@
-"""How an environment is made: the farm's packages claimed, the Space's installed, what still fits lent."""
+"""Makes an environment: claims the farm's packages, installs the Space's, lends those of the farm that still fit."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PIP = '#!/bin/sh\nexec "$(dirname -- "$(realpath -- "$0")")/python" -m pip "$@"
 
 
 def make(wanted: Wanted, root: Path, log: Callable[[str], None]) -> None:
-    """Lay an environment into an empty folder. Raises IsolationError."""
+    """Make an environment in an empty folder. Raises IsolationError."""
     log(f"{wanted.name}: making its environment")
     farm = Farm.of_this_process()
     packages = _make_venv(wanted, root, log)
@@ -41,7 +41,7 @@ def make(wanted: Wanted, root: Path, log: Callable[[str], None]) -> None:
 
 
 def _make_venv(wanted: Wanted, root: Path, log: Callable[[str], None]) -> Path:
-    """Make a bare environment; returns its folder of packages."""
+    """Make an empty virtual environment; returns its folder of packages."""
     options = ("--quiet", "--relocatable", "--allow-existing", "--no-project", "--python", sys.executable)
     outcome = uv.run(["venv", *options, str(root)], root, log)
     if not outcome.succeeded:
@@ -50,13 +50,13 @@ def _make_venv(wanted: Wanted, root: Path, log: Callable[[str], None]) -> Path:
 
 
 def _write_constraints(root: Path, needs: Sequence[str]) -> None:
-    """Forbid what a Space may install later to break the farm's code, where that shares its packages."""
+    """Constrain packages that a Space installs later to versions that the farm's code works with, if it shares them."""
     wanted = [Requirement(need) for need in needs]
     (root / CONSTRAINTS).write_text("".join(f"{need.name}{need.specifier}\n" for need in wanted))
 
 
 def _withdraw_unfit(packages: Path, farm: Farm) -> set[str]:
-    """Take back the claims to packages of the farm that need another version than the Space has; returns those."""
+    """Remove the claims of farm packages that need other versions than the Space has; returns their names."""
     unfit = farm.unfit(_versions(packages))
     for name, claim in _claims(packages).items():
         if name in unfit:
@@ -65,9 +65,9 @@ def _withdraw_unfit(packages: Path, farm: Farm) -> set[str]:
 
 
 def _lend(root: Path, packages: Path, farm: Farm, *, alone: bool) -> None:
-    """Link what is found before the Space's own packages, and what is found after them.
+    """Link the packages that are searched before the Space's own, and those that are searched after them.
 
-    `alone`: the farm's own code cannot do with the versions of the Space, so its own come before them.
+    `alone`: the farm's own code does not work with the Space's versions, so the farm's versions are searched first.
     """
     first, last = root / "ours", root / "farm"
     for folder in (first, last):

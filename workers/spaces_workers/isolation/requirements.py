@@ -1,4 +1,4 @@
-"""What a Space asks pip for: `pre-requirements.txt`, then `requirements.txt`, with the files that they name."""
+"""Reads a Space's requirements: `pre-requirements.txt`, then `requirements.txt`, and the files that they include."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from spaces.source import Source
 
 FILES = ("pre-requirements.txt", "requirements.txt")
 
-#: The options that uv takes from a file of requirements. pip knows a few more, none of which says what to install.
+#: The options that uv accepts in a requirements file. pip has a few more, none of which selects packages.
 _KNOWN_OPTIONS = {
     "-e", "--editable", "-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--no-index",
     "--no-binary", "--only-binary", "--hash",
@@ -27,7 +27,7 @@ _LOCAL = re.compile(r"\s*(-e|--editable|\.|/|file:)|.*@\s*file:")
 
 @dataclass(frozen=True, slots=True)
 class Requirements:
-    """The lines of all files, those of `-r` in their place."""
+    """The lines of all files, with those of `-r` files in place."""
 
     lines: tuple[str, ...] = ()
     constraints: tuple[str, ...] = ()  #: the lines of `-c` files
@@ -36,11 +36,11 @@ class Requirements:
 
     @property
     def names_local_files(self) -> bool:
-        """Whether something is installed from the Space's own folder."""
+        """Whether a requirement is installed from the Space's own folder."""
         return any(_LOCAL.match(line) for line in self.lines)
 
     def named(self) -> Iterator[Requirement]:
-        """The requirements that can be read as such; local files, addresses and options cannot."""
+        """The requirements with a package name; not local files, URLs and options."""
         for line in self.lines:
             try:
                 yield Requirement(line.partition(" #")[0].partition(" --")[0].rstrip("\\ \t"))
@@ -48,7 +48,7 @@ class Requirements:
                 continue
 
     def specifier(self, distribution: str) -> SpecifierSet | None:
-        """The versions of a distribution that are asked for, on this platform; None if it is not asked for."""
+        """The requested versions of a distribution on this platform; None if it is not requested."""
         wanted = canonicalize_name(distribution)
         found = None
         for each in self.named():
@@ -58,7 +58,7 @@ class Requirements:
 
 
 def requirements_of(source: Source) -> Requirements:
-    """What a Space asks for. A script that is the whole Space asks for nothing: no file beside it is its own."""
+    """The requirements of a Space. A Space that is a single script has none: the files beside it are not its own."""
     reading = _Reading()
     if not source.alone:
         for name in FILES:

@@ -1,4 +1,4 @@
-"""A Space's environment as those see it who start processes in it."""
+"""A Space's environment: the interpreter and the variables that its processes are started with."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-#: Written last, so that a folder which has it is whole: what the author should know of this environment.
+#: The file of the author's notes. It is written last, so a folder that has it is complete.
 NOTES = "notes.json"
 
-#: What pip and uv must not break when a Space runs them while it is imported.
+#: Constraints that pip and uv must keep when a Space runs them while it is imported.
 CONSTRAINTS = "constraints.txt"
 
-#: How Python runs a module of ours. With -m alone, a `spaces.py` where the operator happens to be is first.
+#: How Python runs a module of ours. With -m alone, a `spaces.py` in the operator's current folder would be found first.
 MODULE = ("-P", "-m")
 
 
 @dataclass(frozen=True, slots=True)
 class SpaceEnvironment:
-    """What runs the processes of a Space."""
+    """The environment in which the processes of a Space run."""
 
     python: Path
-    variables: dict[str, str]  #: beside those that every process of a Space is given
-    notes: tuple[str, ...]  #: what the author should know: packages that are not those asked for, or missing
+    variables: dict[str, str]  #: in addition to those of every Space's process
+    notes: tuple[str, ...]  #: for the author: packages that are missing, or not the requested version
 
 
 def variables_of(python: Path) -> dict[str, str]:
-    """What the processes run by this interpreter need in their environment; nothing for the farm's own.
+    """The variables that this interpreter's processes need; none for the farm's own interpreter.
 
-    They confine to the environment what a Space installs with pip, or uv, while it is imported.
+    They confine packages that a Space installs with pip or uv while it is imported to the environment.
     """
     root = python.parent.parent
     if not (root / NOTES).is_file():
@@ -44,6 +44,6 @@ def variables_of(python: Path) -> dict[str, str]:
         "PIP_REQUIRE_VIRTUALENV": "1",
         "PIP_USER": "0",
         "PYTHONNOUSERSITE": "1",
-        "PYTHONPATH": "",  # the operator's would be found before the Space's own packages
+        "PYTHONPATH": "",  # the operator's would be searched before the Space's own packages
         "UV_CONSTRAINT": constraints,
     }

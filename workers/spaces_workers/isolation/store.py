@@ -1,4 +1,4 @@
-"""Where environments are kept: each in a folder named by its key, whole or not there at all."""
+"""Keeps environments, each in a folder named after its key; a folder is complete or absent."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LIFETIME = 30 * 24 * 3600.0
 
 
 def kept(folder: Path, key: str, make: Callable[[Path], None], log: Callable[[str], None]) -> Path:
-    """The environment of a key. `make` lays it into an empty folder where there is none; its errors are raised."""
+    """Return the folder of a key's environment. If missing, `make` fills an empty folder; its errors propagate."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     root = folder / key
     with _lock(folder / f".{key}.lock", log):
@@ -32,12 +32,12 @@ def kept(folder: Path, key: str, make: Callable[[Path], None], log: Callable[[st
 
 
 def notes_of(root: Path) -> tuple[str, ...]:
-    """What was found out when an environment was made."""
+    """The notes that were written when an environment was made."""
     return tuple(json.loads((root / NOTES).read_text()))
 
 
 def prune(folder: Path, keep: str = "", lifetime: float = LIFETIME, now: Callable[[], float] = time.time) -> None:
-    """Remove what nobody has used for a lifetime and no process runs in, and what was left half-made."""
+    """Remove environments that are unused for `lifetime` seconds and run no process, and incomplete ones."""
     for root in folder.iterdir():
         if not root.is_dir() or root.name == keep:
             continue
@@ -61,12 +61,12 @@ def _make(root: Path, make: Callable[[Path], None]) -> None:
 
 
 def _is_whole(root: Path) -> bool:
-    # An interpreter that was removed leaves a link to nothing.
+    # A removed interpreter leaves a dangling link.
     return (root / NOTES).is_file() and (root / "bin" / "python").exists() and _has_ours(root)
 
 
 def _has_ours(root: Path) -> bool:
-    """Whether `import spaces` finds the farm's in there: a link, to nothing where the farm was moved."""
+    """Whether its link to the farm's `spaces` still leads there; it dangles after the farm was moved."""
     ours = root / "ours"
     return not ours.exists() or (ours / "spaces" / "__init__.py").is_file()
 
@@ -80,7 +80,7 @@ def _is_forgotten(root: Path, before: float) -> bool:
 
 
 def _remove(root: Path) -> None:
-    """Out of sight first: a removal that is cut short leaves nothing that looks whole."""
+    """Rename before removing, so that an interrupted removal leaves no folder that looks complete."""
     if root.exists():
         gone = root if root.name.startswith(".") else root.with_name(f".{root.name}~gone-{os.getpid()}")
         root.rename(gone)
@@ -100,7 +100,7 @@ def _lock(path: Path, log: Callable[[str], None]) -> Iterator[None]:
 
 @contextmanager
 def _at_once(path: Path) -> Iterator[bool]:
-    """Whether the lock could be had without waiting; held within."""
+    """Try to take the lock without waiting; yields whether that succeeded."""
     with _opened(path) as fd:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

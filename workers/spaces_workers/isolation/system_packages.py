@@ -1,4 +1,4 @@
-"""`packages.txt`: the Debian packages that a Space asks for. A farm installs none; it says which are missing."""
+"""Reads `packages.txt`, the Debian packages that a Space needs. A farm installs none; it reports the missing ones."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def asked_for(source: Source) -> tuple[str, ...]:
 
 
 def notes_on(packages: Sequence[str]) -> Iterator[str]:
-    """What is missing here, and how it is had."""
+    """The missing packages, and the command that installs them."""
     if shutil.which("dpkg-query") is None:
         missing = list(packages)
     else:
         missing = [package for package in packages if not _installed(package)]
     if missing:
-        yield f"packages.txt asks for what this machine seems to lack: apt-get install {' '.join(missing)}"
+        yield f"packages.txt asks for packages that this machine seems to lack: apt-get install {' '.join(missing)}"
 
 
 def _installed(package: str) -> bool:

@@ -1,4 +1,4 @@
-"""uv, which resolves and installs."""
+"""Runs uv, which resolves and installs packages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from spaces.config import without_secrets
 from spaces_workers.isolation.errors import IsolationError
 from spaces_workers.link.lifeline import tied
 
-#: Where pip's settings are given and uv's are not, uv obeys pip's.
+#: If a setting of pip is given and uv's is not, uv uses pip's.
 _AS_PIP = {
     "UV_DEFAULT_INDEX": "PIP_INDEX_URL",
     "UV_INDEX": "PIP_EXTRA_INDEX_URL",
@@ -25,30 +25,30 @@ _ERRORS = ("error:", "  cause:", "hint:", "     ")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one run."""
+    """The outcome of one run."""
 
     succeeded: bool
     lines: tuple[str, ...]  #: of its output
 
     @property
     def reason(self) -> str:
-        """The last words of a run that failed."""
+        """The error message of a failed run."""
         starts = [number for number, line in enumerate(self.lines) if line.startswith("error:")]
         return "\n".join(self.lines[starts[-1] if starts else -20 :])
 
     @property
     def unsolvable(self) -> bool:
-        """Whether the requirements contradict each other, or name what no index has."""
+        """Whether the requirements contradict each other, or name a package that no index has."""
         return "No solution found" in self.reason
 
     @property
     def failed_to_build(self) -> bool:
-        """Whether a package's own build failed, as it will the next time."""
+        """Whether a package failed to build, which would fail again."""
         return "Failed to build" in self.reason or "build backend" in self.reason.lower()
 
 
 def run(arguments: Sequence[str], folder: Path, log: Callable[[str], None], **settings: str) -> Outcome:
-    """Run uv in a folder; what it says goes to `log` line by line, except why it failed."""
+    """Run uv in a folder; its output goes to `log` line by line, except the error message."""
     process = subprocess.Popen(
         tied([_executable(), *arguments]),
         cwd=folder,
@@ -77,7 +77,7 @@ def _environment(settings: Mapping[str, str]) -> dict[str, str]:
     for unwanted in ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "UV_PYTHON", "UV_CONSTRAINT"):
         given.pop(unwanted, None)
     defaults = {
-        "UV_INDEX_STRATEGY": "unsafe-best-match",  # requirements are written for pip, which looks at all indexes alike
+        "UV_INDEX_STRATEGY": "unsafe-best-match",  # as pip, for which requirements are written, treats all indexes
         **settings,
         **{ours: _listed(ours, given[pips]) for ours, pips in _AS_PIP.items() if pips in given},
     }

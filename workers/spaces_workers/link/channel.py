@@ -1,4 +1,4 @@
-"""Messages, and descriptors with them, over a local stream socket: four bytes of length, then the packed message."""
+"""Sends messages and file descriptors over a local stream socket: four bytes of length, then the packed message."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class Channel:
 
     @classmethod
     def from_fd(cls, fd: int) -> Channel:
-        """The end that a starter left open in this process, or that came with a message."""
+        """The end with this descriptor, inherited from the parent process or received with a message."""
         return cls(socket.socket(fileno=fd))
 
     def fileno(self) -> int:
         return self._socket.fileno()
 
     def send(self, message: object, fd: int | None = None) -> None:
-        """Send a message, and a descriptor with it. Raises ChannelClosed when nobody can receive it."""
+        """Send a message, with a descriptor if given. Raises ChannelClosed if the other side is gone."""
         data = wire.pack(message)
         header = _LENGTH.pack(len(data))
         try:
@@ -60,7 +60,7 @@ class Channel:
         return self.receive_with_fd(timeout)[0]
 
     def receive_with_fd(self, timeout: float | None = None) -> tuple[Any, int | None]:
-        """The next message and the descriptor that came with it, which is now the caller's to close."""
+        """The next message and the descriptor that came with it; the caller must close that."""
         if timeout is not None and not select.select([self._socket], [], [], timeout)[0]:
             raise TimeoutError
         try:
@@ -97,7 +97,7 @@ class Channel:
 
 
 class Bell:
-    """Wakes a thread that waits in `select`: something was put where it looks."""
+    """Wakes a thread that waits in `select`, after something was put into its queue."""
 
     def __init__(self) -> None:
         self._fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)

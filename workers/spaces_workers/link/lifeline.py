@@ -1,9 +1,8 @@
 """Run a command that dies with the process that started it: `python lifeline.py PARENT COMMAND...`.
 
-Linux sends the command SIGTERM when the *thread* that started it ends, however it ends; so start it from a thread
-that lives as long as the command shall. This runs as a script before the command, in place of a `preexec_fn`, which
-would run Python in a fork of a process with threads. It imports nothing of ours and costs about 10 ms. Elsewhere
-than on Linux the command runs without the tie.
+Linux sends the command SIGTERM when the *thread* that started it ends; so start it from a thread that lives as long
+as the command must. This script runs before the command, instead of a `preexec_fn`, which would run Python in a fork
+of a process with threads. It imports nothing of ours and costs about 10 ms. On other systems the command runs untied.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ PR_SET_PDEATHSIG = 1  # from <linux/prctl.h>
 
 
 def tied(command: Sequence[str]) -> list[str]:
-    """Return the command line that runs `command` tied to the life of this process's calling thread."""
+    """Return the command line that runs `command` tied to the life of the thread that starts it."""
     return [sys.executable, "-I", "-S", __file__, str(os.getpid()), *command]
 
 
@@ -26,7 +25,7 @@ def main(parent: int, command: list[str]) -> None:
     """Tie this process to its parent and become `command`."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        # The parent may have died before the tie was made: then nobody would ever send the signal.
+        # The parent may have died before the tie was made; the signal would never come.
         if os.getppid() != parent:
             sys.exit(f"process {parent} ended before {command[0]} could start")
     os.execv(command[0], command)

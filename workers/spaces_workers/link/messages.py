@@ -1,4 +1,4 @@
-"""What the processes of one host say to each other. Events of a task (`spaces.farm.events`) travel here unchanged.
+"""The messages between the processes of one host. Events of a task (`spaces.farm.events`) travel here unchanged.
 
 worker  -> nursery   Prepare, Connect            nursery -> worker   Connected (with a socket), Unmade
 nursery -> zygote    Adopt (with a socket)       zygote  -> nursery  ZygoteReady, ZygoteFailed
@@ -20,20 +20,20 @@ from spaces.farm.wire import message
 @message
 @dataclass(frozen=True, slots=True)
 class ZygoteSpec:
-    """What makes one zygote different from another."""
+    """The facts that define a zygote; different specs need different zygotes."""
 
     space: str
     revision: str
     app_file: str
     python: str
     key: bytes  #: the Space's key; the farm's own never leaves the worker
-    calls: tuple[ImportCall, ...] = ()  #: what came of the calls that the script makes before its launch
+    calls: tuple[ImportCall, ...] = ()  #: recorded results of the calls that the script makes before its launch
 
 
 @message
 @dataclass(frozen=True, slots=True)
 class Prepare:
-    """Make a zygote if there is memory for it; nobody waits."""
+    """Make a zygote if there is memory for it; no answer is sent."""
 
     zygote: ZygoteSpec
 
@@ -41,7 +41,7 @@ class Prepare:
 @message
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """Give me a socket to this Space's zygote, making it first if need be."""
+    """Ask for a socket to this Space's zygote, which is made first if it does not exist."""
 
     zygote: ZygoteSpec
 
@@ -58,7 +58,7 @@ class Connected:
 @message
 @dataclass(frozen=True, slots=True)
 class Unmade:
-    """There is no zygote: the Space's script failed. The text is the script's traceback."""
+    """No zygote could be made: the Space's script failed. The text is the script's traceback."""
 
     traceback: str
 
@@ -72,9 +72,9 @@ class Adopt:
 @message
 @dataclass(frozen=True, slots=True)
 class ZygoteReady:
-    """The script has run up to its launch."""
+    """The script has run as far as its launch."""
 
-    weights_bytes: int  #: of everything that it put on emulated cuda
+    weights_bytes: int  #: of all tensors that it put on emulated cuda
 
 
 @message
@@ -97,13 +97,13 @@ class Fork:
 @message
 @dataclass(frozen=True, slots=True)
 class Tie:
-    """First word to a child: die when the other end of the socket that comes with this closes."""
+    """The first message to a child: die when the other end of the socket that comes with this closes."""
 
 
 @message
 @dataclass(frozen=True, slots=True)
 class Forked:
-    """A child exists; it says for itself when it is ready."""
+    """A child exists; it sends ChildReady itself."""
 
     pid: int
 
@@ -111,7 +111,7 @@ class Forked:
 @message
 @dataclass(frozen=True, slots=True)
 class Exited:
-    """A child is gone. `status` as `os.waitstatus_to_exitcode` gives it: negative is a signal."""
+    """A child has ended. `status` is that of `os.waitstatus_to_exitcode`: negative for a signal."""
 
     pid: int
     status: int
@@ -121,10 +121,10 @@ class Exited:
 @message
 @dataclass(frozen=True, slots=True)
 class MemoryUse:
-    """What a child holds of its device."""
+    """The device memory that a child holds."""
 
     held_bytes: int
-    peak_bytes: int | None  #: the most that the last task needed at one time; None where nobody can tell
+    peak_bytes: int | None  #: the most that the last task needed at one time; None if unknown
 
 
 @message
@@ -139,7 +139,7 @@ class ChildReady:
 @message
 @dataclass(frozen=True, slots=True)
 class Unfit:
-    """The child could not take its device, and ends. The text says why, in the words of what failed."""
+    """The child could not take its device, and ends. The text is the error that it got."""
 
     reason: str
     out_of_memory: bool
@@ -154,13 +154,13 @@ class RunTask:
     label: str
     function: FunctionName
     arguments: Payload
-    far: bool  #: the caller has another disk: files travel with values
+    far: bool  #: the caller is on another host: files travel as bytes
 
 
 @message
 @dataclass(frozen=True, slots=True)
 class Close:
-    """Close the running generator at its next yield: nobody reads on."""
+    """Close the running generator at its next yield, because its reader has stopped."""
 
 
 @message
@@ -172,7 +172,7 @@ class TimeUp:
 @message
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """The child can take the next task, unless a thread of the last one still runs."""
+    """The child can take the next task, unless a thread of the last task still runs."""
 
     clean: bool
     memory: MemoryUse
@@ -181,12 +181,12 @@ class Idle:
 @message
 @dataclass(frozen=True, slots=True)
 class Trim:
-    """Give back the device's memory that is only kept for later: another Space needs it."""
+    """Free the device memory that is only cached: another Space needs it."""
 
 
 @message
 @dataclass(frozen=True, slots=True)
 class Trimmed:
-    """What the child holds after that."""
+    """The answer to Trim: the memory that the child still holds."""
 
     memory: MemoryUse

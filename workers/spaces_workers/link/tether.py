@@ -1,7 +1,7 @@
-"""A worker must not outlive the supervisor that started it, even while a task of it runs.
+"""Ends a worker whose supervisor has died, even while it runs a task.
 
-The kernel sends SIGTERM when the supervisor dies, and a worker takes that as word to finish what it does. Nobody is
-there any more to end its patience, so it does so itself.
+The kernel sends SIGTERM when the supervisor dies, and a worker then finishes its task, however long that takes. No
+supervisor is left to kill it after a grace period, so the worker does so itself.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import signal
 import threading
 import time
 
-#: Seconds that a worker has for its end after its starter has died.
+#: Seconds that a worker may live after its supervisor has died.
 GRACE = 3.0
 
 
 def leave_with_parent(grace: float = GRACE) -> None:
-    """Have this process killed `grace` seconds after the process that started it has died."""
+    """Have this process killed `grace` seconds after its parent process has died."""
     parent = os.pidfd_open(os.getppid())
     threading.Thread(target=_watch, args=(parent, grace), name="tether", daemon=True).start()
 

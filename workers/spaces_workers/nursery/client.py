@@ -1,4 +1,4 @@
-"""The nursery as workers see it: they start their farm's on this host unless it runs, and ask it for zygotes.
+"""The workers' side of the nursery: they start it unless it runs on this host, and ask it for zygotes.
 
 `worker/zygote_links.py` calls this; `nursery/server.py` answers, over a socket in the run directory.
 """
@@ -27,18 +27,17 @@ START_PATIENCE = 15.0
 
 
 def socket_path(run_dir: Path, log_dir: Path) -> Path:
-    """Where the nursery of a farm on this host listens.
+    """The socket at which a farm's nursery on this host listens.
 
-    Farms of one user share the run directory, but not their keys and their logs. Containers may share it too, but the
-    children that a nursery's zygotes make can be killed only where their process ids mean something: each process
-    namespace has a nursery of its own.
+    Farms of one user share the run directory, but not their keys and logs. Containers may share it too, but processes
+    can only be killed within their own process namespace, so each namespace has its own nursery.
     """
     theirs = f"{os.readlink('/proc/self/ns/pid')} {log_dir.resolve()}"
-    return run_dir / f"nursery-{sha256(theirs.encode()).hexdigest()[:10]}.sock"  # a socket's path may not be long
+    return run_dir / f"nursery-{sha256(theirs.encode()).hexdigest()[:10]}.sock"  # a socket's path must be short
 
 
 def ensure(run_dir: Path, log_dir: Path) -> subprocess.Popen[bytes] | None:
-    """Start the farm's nursery unless there is one. The one who gets a process owns it: it dies with its starter."""
+    """Start the farm's nursery unless it runs. A caller that gets a process owns it: it dies with the caller."""
     listening = socket_path(run_dir, log_dir)
     if _answers(listening):
         return None
@@ -54,7 +53,7 @@ def ensure(run_dir: Path, log_dir: Path) -> subprocess.Popen[bytes] | None:
 
 
 def connect(nursery_socket: Path, zygote: ZygoteSpec) -> tuple[Channel, int]:
-    """A channel to a Space's zygote, which is made first if need be (seconds), and the bytes of its weights.
+    """Return a channel to a Space's zygote, and the bytes of its weights; makes the zygote if missing (seconds).
 
     Raises ScriptFailed, ChannelClosed.
     """

@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 #: Share of the memory available at the start that prepared zygotes may take together.
 MEMORY_SHARE = 0.5
 
-#: Seconds that a zygote has to leave.
+#: Seconds that a zygote has to end after TERM.
 BURIAL_PATIENCE = 3.0
 
 
@@ -72,14 +72,14 @@ class Nursery:
     def __init__(self, run_dir: Path, log_dir: Path) -> None:
         self._log_dir = log_dir
         self._zygotes: dict[tuple[str, str], _Zygote] = {}
-        self._prepared: deque[ZygoteSpec] = deque()  #: to be made when there is nothing else to make
+        self._prepared: deque[ZygoteSpec] = deque()  #: to be made when no worker waits for another
         self._budget_bytes = int(psutil.virtual_memory().available * MEMORY_SHARE)
         self._selector = selectors.DefaultSelector()
         self._listener = _listen(socket_path(run_dir, log_dir))
         self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
 
     def serve(self) -> None:
-        """Answer for ever; the process ends by a signal, or with whoever started it."""
+        """Serve for ever; the process ends by a signal, or when its parent dies."""
         while True:
             for key, _ in self._selector.select():
                 key.data(key.fileobj)
@@ -118,7 +118,7 @@ class Nursery:
             zygote.waiting.append(worker)
 
     def _prepare(self, spec: ZygoteSpec) -> None:
-        """One at a time, because an import keeps a core busy for seconds and somebody may be waiting for a page."""
+        """Queue the zygote: one is made at a time, because an import occupies a core for seconds and visitors wait."""
         self._prepared.append(spec)
         self._make_next()
 
@@ -133,7 +133,7 @@ class Nursery:
         used = sum(zygote.resident_bytes for zygote in self._zygotes.values())
         if used > self._budget_bytes:
             logger.warning(
-                "%s is not made ahead: zygotes hold %.1f of %.1f GB", spec.space, used / 1e9, self._budget_bytes / 1e9
+                "%s is not made early: zygotes hold %.1f of %.1f GB", spec.space, used / 1e9, self._budget_bytes / 1e9
             )
             return False
         self._make(spec)
@@ -155,7 +155,7 @@ class Nursery:
                 start_new_session=True,
             )
         theirs.close()
-        with suppress(ChannelClosed):  # it died at once, which its socket says too
+        with suppress(ChannelClosed):  # it died at once; its socket reports that too
             ours.send(spec)
         zygote = self._zygotes[spec.space, spec.revision] = _Zygote(spec, process, ours)
         self._selector.register(ours, selectors.EVENT_READ, lambda _: self._hear_zygote(zygote))
@@ -163,17 +163,17 @@ class Nursery:
         return zygote
 
     def _retire_other_revisions(self, spec: ZygoteSpec) -> None:
-        """A changed Space: the old zygote goes; its children finish what they do."""
+        """End the zygotes of a Space's earlier revisions; their children finish their tasks."""
         for zygote in [each for each in self._zygotes.values() if each.spec.space == spec.space and each.ready]:
             self._bury(zygote)
 
     def _hear_zygote(self, zygote: _Zygote) -> None:
         if self._zygotes.get((zygote.spec.space, zygote.spec.revision)) is not zygote:
-            return  # buried by what came before it in the same round
+            return  # removed by an earlier event of the same round
         try:
             message = zygote.channel.receive()
         except ChannelClosed:
-            message = ZygoteFailed(f"it died without a word; see {self._log_dir / zygote.spec.space}.log")
+            message = ZygoteFailed(f"it died without a message; see {self._log_dir / zygote.spec.space}.log")
         match message:
             case ZygoteReady(weights_bytes):
                 zygote.ready, zygote.weights_bytes = True, weights_bytes
@@ -195,7 +195,7 @@ class Nursery:
             zygote.channel.send(Adopt(), fd=with_zygote)
             worker.send(Connected(zygote.process.pid, zygote.weights_bytes), fd=with_worker)
         except ChannelClosed:
-            pass  # whichever of them is gone is noticed by its own socket
+            pass  # the socket of the one that is gone reports it
         finally:
             ours.close()
             theirs.close()
@@ -228,7 +228,7 @@ def _listen(path: Path) -> socket.socket:
 
 
 def main() -> None:
-    """`python -m spaces_workers.nursery.server RUN_DIR LOG_DIR`; leaves quietly where this host has a nursery."""
+    """`python -m spaces_workers.nursery.server RUN_DIR LOG_DIR`; exits quietly if this host has a nursery."""
     run_dir, log_dir = Path(sys.argv[1]), Path(sys.argv[2])
     for folder in (run_dir, log_dir):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """A zygote: a process that has executed a Space's script once, without touching CUDA, and forks children on request.
 
-Started by the nursery as `python -m spaces_workers.nursery.zygote FD`. It stays quiet and single-threaded from the
-script's launch on, because a fork copies only the forking thread: a lock that another thread held stays held for ever.
+The nursery starts it as `python -m spaces_workers.nursery.zygote FD`. From the script's launch on it stays idle and
+single-threaded, because a fork copies only the forking thread: a lock that another thread held stays held for ever.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from spaces_workers.link.messages import Adopt, Exited, Fork, Forked, ZygoteFail
 
 
 class Zygote:
-    """The fork server that a Space's script becomes when it launches."""
+    """The fork server that a Space's process becomes when its script launches."""
 
     def __init__(self, nursery: Channel) -> None:
         self._nursery = nursery
@@ -33,10 +33,10 @@ class Zygote:
         self._weights_bytes = 0
 
     def serve(self) -> NoReturn:
-        """Announce readiness and fork on request, until the nursery is gone."""
+        """Send ZygoteReady and fork on request, until the nursery is gone."""
         self._selector.register(self._nursery, selectors.EVENT_READ, self._hear_nursery)
         space_globals()  # before the forks, which all need it
-        self._weights_bytes = emulation.weights_bytes()  # looks for every tensor; a frozen collector shows none
+        self._weights_bytes = emulation.weights_bytes()  # needs the unfrozen garbage collector
         gc.collect()
         gc.freeze()
         self._nursery.send(ZygoteReady(self._weights_bytes))
@@ -80,7 +80,7 @@ class Zygote:
         self._tell(worker, Forked(pid))
 
     def _become_child(self, request: Fork, fd: int) -> NoReturn:
-        """What the fork inherited from the zygote is undone here; the rest is `child/main.py`'s."""
+        """Undo the state that the fork inherited from the zygote; `child/main.py` undoes the rest."""
         for key in list(self._selector.get_map().values()):
             os.close(key.fd)
         self._selector.close()
@@ -88,7 +88,7 @@ class Zygote:
         child.live(Channel.from_fd(fd), request, self._weights_bytes)
 
     def _lose(self, worker: Channel) -> None:
-        """A worker is gone: so are its children, even one that holds the interpreter's lock and hears nothing."""
+        """Kill the children of a worker that is gone; one that holds the interpreter's lock would not notice."""
         self._selector.unregister(worker)
         worker.close()
         for pid, owner in self._children.items():
@@ -108,7 +108,7 @@ class Zygote:
             pass  # its socket reads as closed too: `_lose` follows
 
     def _leave(self) -> NoReturn:
-        """The nursery is gone or wants us gone. Children live on for their workers: the next zygote makes the next."""
+        """Exit, because the nursery is gone or asks for it. Children live on; another zygote forks the next ones."""
         os._exit(0)
 
 
@@ -117,13 +117,13 @@ def _kill(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
     except ProcessLookupError:
         try:
-            os.kill(pid, signal.SIGKILL)  # it had not become the leader of its group yet
+            os.kill(pid, signal.SIGKILL)  # it has not become the leader of its group yet
         except ProcessLookupError:
             pass
 
 
 def main() -> NoReturn:
-    """Run the script; where it launches, or ends without, become its fork server."""
+    """Run the script; when it launches, or ends without a launch, become its fork server."""
     nursery = Channel.from_fd(int(sys.argv[1]))
     os.set_inheritable(nursery.fileno(), False)
     zygote = Zygote(nursery)
@@ -135,7 +135,7 @@ def main() -> NoReturn:
     except BaseException as error:  # SystemExit too: a script that leaves has no function to run
         text = traceback.format_exc()
         print(text, file=sys.stderr, flush=True)
-        nursery.send(ZygoteFailed(text if not isinstance(error, SystemExit) else f"the script left by {error!r}"))
+        nursery.send(ZygoteFailed(text if not isinstance(error, SystemExit) else f"the script exited by {error!r}"))
         os._exit(1)
     zygote.serve()
 

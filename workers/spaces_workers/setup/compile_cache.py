@@ -1,4 +1,4 @@
-"""Where compilers keep what they made for Spaces, so that it outlives the child that they ran in."""
+"""Places the caches of compilers in the farm's state directory, so that compiled code outlives its child process."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from spaces_workers.setup import state_dir
 
 
 def of_compilers(farm_state: Path) -> dict[str, str]:
-    """The variables that tell `torch.compile`, Triton and `spaces.aoti` to keep their caches with the farm's state.
+    """The variables that place the caches of `torch.compile`, Triton and `spaces.aoti` in the farm's state directory.
 
-    They are defaults: what the operator has set wins.
+    They are defaults: the operator's own values win.
     """
     compiled = farm_state / "compiled"
     return {

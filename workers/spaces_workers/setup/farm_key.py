@@ -1,4 +1,4 @@
-"""The farm's key, from which the key of each Space is derived: the operator's, or one made once and kept."""
+"""The farm's key, from which each Space's key is derived: the operator's, or one that is generated once and kept."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class KeyFault(SpacesError):
 
 
 def farm_key(state_dir: Path, environment: Mapping[str, str] = os.environ) -> bytes:
-    """`$ZEROFARM_KEY` (hexadecimal) if it is set, else the key in `state_dir/farm.key`, which is made if need be."""
+    """`$ZEROFARM_KEY` (hexadecimal) if it is set, else the key in `state_dir/farm.key`, generated if missing."""
     if given := environment.get(config.FARM_KEY):
         return _key(given, f"${config.FARM_KEY}")
     path = state_dir / "farm.key"
@@ -34,7 +34,7 @@ def _make(path: Path) -> None:
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(secrets.token_hex(BYTES))
-    # A link, not a rename: of two who make one at the same time the first wins and both read the same.
+    # A link, not a rename: if two processes write one at the same time, the first wins and both read the same.
     with suppress(FileExistsError):
         os.link(draft, path)
     draft.unlink()

@@ -1,4 +1,4 @@
-"""Which ports the pages of a farm take."""
+"""Chooses the ports of a farm's pages."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ HIGHEST = 65535
 
 
 class PortError(SpacesError):
-    """A port that was asked for cannot be had, or a host name means no address of this machine."""
+    """A requested port is not available, or a host name is no address of this machine."""
 
 
 class Ports:
-    """Gives out ports of one host that are free, none of them twice."""
+    """Hands out free ports of one host, each only once."""
 
     def __init__(self, host: str) -> None:
         self._host = host
@@ -43,7 +43,7 @@ class Ports:
         if port in self._given:
             return None
         number = self._bound(port)
-        while number in self._given:  # the system may give out again what was closed a moment ago
+        while number in self._given:  # the system may return a port again right after it was closed
             number = self._bound(port)
         if number is not None:
             self._given.add(number)
@@ -55,7 +55,7 @@ class Ports:
         except OSError as error:
             raise PortError(f"--host {self._host} is no address of this machine: {error}") from None
         with contextlib.closing(socket.socket(family, kind, protocol)) as probe:
-            # As servers do: a port whose last connections are still in TIME_WAIT is free.
+            # As servers do: a port whose last connections are in TIME_WAIT counts as free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(address)

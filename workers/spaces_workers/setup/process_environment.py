@@ -1,4 +1,4 @@
-"""What a process of the farm is given of the operator's environment: all of it, less the farm's own secrets."""
+"""The environment variables of the farm's processes: the operator's, without the farm's secrets."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from spaces_workers.setup.state_dir import default_state_dir
 
 #: Defaults for every process that runs a Space's script; the operator's own values win.
 _DEFAULTS = {
-    "SPACES_ZERO_GPU": "true",  # what Spaces ask for to know where they are
+    "SPACES_ZERO_GPU": "true",  # Spaces check it to detect ZeroGPU
     "GRADIO_ANALYTICS_ENABLED": "False",
     "TOKENIZERS_PARALLELISM": "false",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "PYTHONUNBUFFERED": "1",
-    # As on ZeroGPU: an example is computed when somebody asks for it, not twenty of them at every start.
+    # As on ZeroGPU: an example is computed when a visitor asks for it, not twenty of them at every start.
     "GRADIO_CACHE_EXAMPLES": "true",
     "GRADIO_CACHE_MODE": "lazy",
 }
 
-#: Stands for the author in a Space's address. It is nobody's name on the Hub, so no Space takes itself for the one that
-#: its author shares with everybody, where many hold features back.
+#: The author's name in a Space's id. It is no account on the Hub, so no Space takes itself for its author's public
+#: instance, in which many Spaces restrict features.
 _OWNER = "zerofarm"
 
 
-#: A fork copies page tables: 40 ms for each GB of weights in small pages, 1 ms in huge ones. glibc knows no other way
-#: to ask for them (https://sourceware.org/glibc/manual/2.36/html_node/Memory-Allocation-Tunables.html).
+#: A fork copies page tables: 40 ms for each GB of weights in small pages, 1 ms in huge pages. glibc has no other
+#: setting for huge pages (https://sourceware.org/glibc/manual/2.36/html_node/Memory-Allocation-Tunables.html).
 _HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 
 
 def of_zygote(spec: ZygoteSpec) -> dict[str, str]:
-    """For a zygote and, by inheritance, for its children: the Space's own key, and no broker."""
+    """For a zygote and, by inheritance, its children: the Space's own key, and no broker."""
     return (
         _DEFAULTS
         | _HUGE_PAGES
@@ -53,7 +53,7 @@ def of_zygote(spec: ZygoteSpec) -> dict[str, str]:
 
 
 def of_web(space: str, url: str, key: bytes, address: tuple[str, int]) -> dict[str, str]:
-    """For the web process of a Space: its own key, the broker, and the address that it shall answer at."""
+    """For the web process of a Space: the Space's key, the broker, and the address to listen at."""
     host, port = address
     return (
         _DEFAULTS
@@ -75,5 +75,5 @@ def of_web(space: str, url: str, key: bytes, address: tuple[str, int]) -> dict[s
 
 
 def _address(space: str) -> dict[str, str]:
-    """Where Spaces look for their own name, and whether they are on the Hub at all."""
+    """The variables from which Spaces read their own name, and whether they run on the Hub."""
     return {"SPACE_ID": f"{_OWNER}/{space}", "SPACE_AUTHOR_NAME": _OWNER, "SPACE_REPO_NAME": space}

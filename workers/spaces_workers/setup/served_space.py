@@ -1,4 +1,4 @@
-"""A Space as it is named on the command line: a folder or a script, and what its README says of it."""
+"""A Space named on the command line: a folder or a script, with the settings in its README."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from spaces_workers.isolation import MODULE
 
 
 class SpaceFault(SpacesError):
-    """What was given is no Space."""
+    """The given path is no Space."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +29,14 @@ class ServedSpace:
 
     @property
     def asks_for_packages(self) -> bool:
-        """Whether the Space says what it must be run with."""
+        """Whether the Space lists packages, or a version of Gradio, that it needs."""
         source = source_at(self.app_file)
         files = ("requirements.txt", "packages.txt")
         named = any((source.root / name).is_file() for name in files) or "sdk_version" in front_matter(source.root)
         return named and not source.alone
 
     def command(self, state_dir: Path, *, isolate: bool) -> list[str]:
-        """What runs its web process, after the interpreter: with packages of its own if it asks for any."""
+        """Arguments for the interpreter that run its web process, in its own environment if it asks for packages."""
         if isolate and self.asks_for_packages:
             own = ["--state-dir", str(state_dir), "--name", self.name]
             return [*MODULE, "spaces_workers.isolation", *own, str(self.app_file)]
@@ -53,7 +53,7 @@ def served_space(path: Path) -> ServedSpace:
 
 
 def served_spaces(paths: Iterable[Path]) -> list[ServedSpace]:
-    """Several Spaces, each under a name of its own: a second `demo` becomes `demo-2`."""
+    """Several Spaces with distinct names: a second `demo` becomes `demo-2`."""
     spaces: list[ServedSpace] = []
     for space in map(served_space, paths):
         spaces.append(replace(space, name=_distinct(space.name, spaces)))

@@ -1,4 +1,4 @@
-"""The state directory of a farm: its key, its broker's data, its logs, and the lock of the one farm that uses it."""
+"""The state directory of a farm: its key, its broker's data, its logs, and a lock that admits one farm at a time."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class StateDirFault(SpacesError):
 
 
 def default_state_dir() -> Path:
-    """`$ZEROFARM_STATE_DIR`, else `zerofarm` among this user's state."""
+    """`$ZEROFARM_STATE_DIR`, else `zerofarm` in the user's state folder (`$XDG_STATE_HOME`)."""
     if given := os.environ.get(VARIABLE):
         return Path(given)
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "zerofarm"
 
 
 def usable(folder: Path, option: str = "--state-dir") -> Path:
-    """The folder as an absolute path, made if need be. Raises StateDirFault."""
+    """Make the folder if it is missing; returns its absolute path. Raises StateDirFault."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -37,14 +37,14 @@ def usable(folder: Path, option: str = "--state-dir") -> Path:
 
 
 def shared(folder: Path) -> Path:
-    """The folder as `usable` has it, and the one that processes started by this one find in their environment."""
+    """Like `usable`, and sets `$ZEROFARM_RUN_DIR` to it for the processes that this one starts."""
     os.environ[VARIABLE] = str(usable(folder))
     return usable(folder)
 
 
 @contextmanager
 def only_farm(state_dir: Path) -> Iterator[None]:
-    """Hold the state directory: one farm uses it at a time. Raises StateDirFault where another one does."""
+    """Lock the state directory for one farm. Raises StateDirFault if another farm uses it."""
     lock = os.open(state_dir / "farm.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
