@@ -1,10 +1,13 @@
-"""Reading and writing a task's stream: in order, each event once, through outages, and no faster than it is read."""
+"""Reading and writing the events of tasks: in order, each once, through outages, and no faster than they are read."""
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import cast
 
 import pytest
 from redis import Redis
@@ -13,13 +16,15 @@ from spaces.errors import FarmUnavailable, TaskLost
 from spaces.farm.connection import connect
 from spaces.farm.events import Cancelled, Event, Said, Started, Succeeded, Yielded
 from spaces.farm.payloads.payload import Payload
+from spaces.farm.queue import inbox as inbox_module
+from spaces.farm.queue.delivery import Delivery
+from spaces.farm.queue.inbox import Inbox
 from spaces.farm.queue.keys import YIELDS_PER_CREDIT
 from spaces.farm.queue.queue import LeaseLost, Queue
-from spaces.farm.queue.stream import EventReader
 from spaces.farm.queue.writer import WINDOW, EventWriter
 from spaces.farm.task import Lease
 
-from .support import Server, claimed, expire_worker, in_thread, pushed, said, wait_until
+from .support import MESSAGE, Server, claimed, expire_worker, in_thread, make_task, pushed, said, wait_until
 
 RESULT = Succeeded(Payload(b"result"))
 
@@ -40,22 +45,62 @@ def other(broker_url: str) -> Iterator[Redis]:
         yield redis
 
 
-def test_a_reader_sees_every_event_in_order_and_stops_at_the_end(queue: Queue) -> None:
-    lease = running(queue)
+@pytest.fixture
+def inbox(broker_url: str) -> Iterator[Inbox]:
+    """The inbox of a process that reads."""
+    made = Inbox(lambda: connect(broker_url))
+    yield made
+    made.close()
+
+
+def read_to_the_end(delivery: Delivery) -> list[Event]:
+    events = []
+    while (event := delivery.next_event(10.0)) is not None:
+        events.append(event)
+    return events
+
+
+def subscribers(queue: Queue, inbox: Inbox) -> int:
+    [(_, count)] = cast(list[tuple[bytes, int]], queue.redis.pubsub_numsub(queue.keys.inbox(inbox.name)))
+    return count
+
+
+def followed(queue: Queue, inbox: Inbox) -> tuple[Delivery, Lease]:
+    """A running task whose events are published to an inbox that listens."""
+    task = replace(make_task(), reader=inbox.name)
+    delivery = inbox.follow(task.id)
+    wait_until(lambda: subscribers(queue, inbox) == 1)
+    queue.push(task, MESSAGE)
+    return delivery, claimed(queue).lease
+
+
+def test_a_reader_sees_every_event_in_order_and_stops_at_the_end(queue: Queue, inbox: Inbox) -> None:
+    delivery, lease = followed(queue, inbox)
     events: list[Event] = [Started("w1", "cpu"), Said("hello"), *(yielded(number) for number in range(250))]
     queue.append(lease, events)
     queue.end(lease, RESULT)
-    reader = EventReader(queue.redis, lease.task.id)
-    assert list(reader) == [*events, RESULT]
-    assert reader.next_event(10.0) is None
+    assert read_to_the_end(delivery) == [*events, RESULT]
+    assert delivery.next_event(10.0) is None
 
 
-def test_a_reader_is_woken_by_an_event(queue: Queue, other: Redis) -> None:
+def test_a_task_that_was_pushed_before_is_read_from_its_first_event_on(queue: Queue, inbox: Inbox) -> None:
     lease = running(queue)
-    reader = EventReader(other, lease.task.id)
+    queue.append(lease, [Started("w1", "cpu"), *(yielded(number) for number in range(250))])
+    delivery = inbox.join(lease.task.id)
+    queue.append(lease, [Said("late")])
+    queue.end(lease, RESULT)
+    assert read_to_the_end(delivery) == [
+        Started("w1", "cpu"),
+        *(yielded(number) for number in range(250)),
+        Said("late"),
+        RESULT,
+    ]
+
+
+def test_a_reader_is_woken_by_an_event(queue: Queue, inbox: Inbox) -> None:
+    delivery, lease = followed(queue, inbox)
     seen: list[Event | None] = []
-    thread = in_thread(lambda: seen.append(reader.next_event(10.0)))
-    wait_until(lambda: queue.redis.info("clients")["blocked_clients"] == 1)
+    thread = in_thread(lambda: seen.append(delivery.next_event(10.0)))
     began = time.monotonic()
     queue.append(lease, [Said("now")])
     thread.join()
@@ -63,31 +108,80 @@ def test_a_reader_is_woken_by_an_event(queue: Queue, other: Redis) -> None:
     assert time.monotonic() - began < 0.5
 
 
-def test_a_reader_that_hears_nothing_says_so_in_time(queue: Queue) -> None:
-    task = pushed(queue)
+def test_a_coroutine_is_woken_by_an_event(queue: Queue, inbox: Inbox) -> None:
+    delivery, lease = followed(queue, inbox)
+
+    async def read() -> Event | None:
+        waiting = asyncio.create_task(delivery.next_event_async())
+        await asyncio.sleep(0)
+        await asyncio.to_thread(queue.append, lease, [Said("now")])
+        return await asyncio.wait_for(waiting, 10.0)
+
+    assert asyncio.run(read()) == Said("now")
+
+
+def test_a_thousand_waiting_tasks_need_one_thread_and_few_connections(queue: Queue, inbox: Inbox) -> None:
+    deliveries = []
+    for _ in range(1000):
+        task = replace(make_task(), reader=inbox.name)
+        deliveries.append(inbox.follow(task.id))
+        queue.push(task, MESSAGE)
+    wait_until(lambda: subscribers(queue, inbox) == 1)
+    assert sum(thread.name == "zerofarm-inbox" and thread.is_alive() for thread in threading.enumerate()) == 1
+    assert len(queue.redis.client_list()) < 8
+    while (found := queue.claim("w1", ["large"])) is not None:
+        queue.end(found.lease, RESULT)
+    assert [delivery.next_event(10.0) for delivery in deliveries] == [RESULT] * 1000
+
+
+def test_a_reader_that_hears_nothing_says_so_in_time(queue: Queue, inbox: Inbox) -> None:
+    delivery, _ = followed(queue, inbox)
     began = time.monotonic()
-    assert EventReader(queue.redis, task.id).next_event(0.05) is None
+    assert delivery.next_event(0.05) is None
     assert 0.04 < time.monotonic() - began < 1.0
 
 
-def test_a_reader_that_is_not_to_wait_does_not(queue: Queue) -> None:
-    assert EventReader(queue.redis, pushed(queue).id).next_event(0.0) is None
+def test_a_reader_that_is_not_to_wait_does_not(queue: Queue, inbox: Inbox) -> None:
+    assert followed(queue, inbox)[0].next_event(0.0) is None
 
 
-def test_a_reader_of_a_task_that_is_cancelled_in_the_queue_sees_its_end(queue: Queue) -> None:
+def test_a_reader_of_a_task_that_is_cancelled_in_the_queue_sees_its_end(queue: Queue, inbox: Inbox) -> None:
     task = pushed(queue)
+    delivery = inbox.join(task.id)
     queue.cancel(task.id, "the visitor left")
-    assert list(EventReader(queue.redis, task.id)) == [Cancelled("the visitor left")]
+    assert read_to_the_end(delivery) == [Cancelled("the visitor left")]
 
 
-def test_a_reader_of_a_task_that_the_broker_forgot_is_told(queue: Queue) -> None:
-    task = pushed(queue)
+def test_a_reader_of_a_task_that_the_broker_forgot_is_told(
+    queue: Queue, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox_module, "SILENCE", 0.0)
+    delivery, lease = followed(queue, inbox)
     queue.redis.flushall()
-    with pytest.raises(TaskLost, match=task.id):
-        EventReader(queue.redis, task.id).next_event(0.01)
+    with pytest.raises(TaskLost, match=lease.task.id):
+        delivery.next_event(10.0)
 
 
-def test_what_a_dead_attempt_said_is_left_out_by_who_had_not_read_it(queue: Queue) -> None:
+def test_events_that_nobody_published_are_found(queue: Queue, inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker of an earlier version writes the stream alone; so does one whose word is lost with a connection."""
+    monkeypatch.setattr(inbox_module, "SILENCE", 0.0)
+    delivery, lease = followed(queue, inbox)
+    queue.redis.hset(queue.keys.task(lease.task.id), "reader", "")
+    queue.append(lease, [Said("unheard")])
+    assert delivery.next_event(10.0) == Said("unheard")
+
+
+def test_a_subscription_that_breaks_loses_nothing_and_repeats_nothing(queue: Queue, inbox: Inbox) -> None:
+    delivery, lease = followed(queue, inbox)
+    for number in range(300):
+        if number % 50 == 0:
+            queue.redis.client_kill_filter(_type="pubsub")
+        queue.append(lease, [yielded(number)])
+    queue.end(lease, RESULT)
+    assert read_to_the_end(delivery) == [*(yielded(number) for number in range(300)), RESULT]
+
+
+def test_what_a_dead_attempt_said_is_left_out_by_who_had_not_read_it(queue: Queue, inbox: Inbox) -> None:
     lease = running(queue, "w1")
     queue.append(lease, [Started("w1", "cpu"), yielded(1)])
     expire_worker(queue, "w1")
@@ -95,37 +189,39 @@ def test_what_a_dead_attempt_said_is_left_out_by_who_had_not_read_it(queue: Queu
     second = claimed(queue, "w2").lease
     queue.append(second, [Started("w2", "cpu"), yielded(2)])
     queue.end(second, RESULT)
-    assert list(EventReader(queue.redis, lease.task.id)) == [Started("w2", "cpu"), yielded(2), RESULT]
+    delivery = inbox.join(lease.task.id)
+    wait_until(lambda: not delivery.is_behind)
+    assert read_to_the_end(delivery) == [Started("w2", "cpu"), yielded(2), RESULT]
 
 
-def test_who_had_read_it_is_told_that_it_is_void(queue: Queue) -> None:
+def test_who_had_read_it_is_told_that_it_is_void(queue: Queue, inbox: Inbox) -> None:
     lease = running(queue, "w1")
-    reader = EventReader(queue.redis, lease.task.id)
+    delivery = inbox.join(lease.task.id)
     queue.append(lease, [Started("w1", "cpu")])
-    assert reader.next_event(1.0) == Started("w1", "cpu")
-    queue.append(lease, [yielded(1)])
+    assert delivery.next_event(10.0) == Started("w1", "cpu")
     queue.leases.leave("w1")
     queue.append(claimed(queue, "w2").lease, [Started("w2", "cpu")])
-    assert reader.next_event(1.0) == Started("w2", "cpu")
+    assert delivery.next_event(10.0) == Started("w2", "cpu")
 
 
-def test_a_reader_gives_one_credit_for_every_so_many_yields(queue: Queue) -> None:
-    lease = running(queue)
+def test_a_reader_gives_one_credit_for_every_so_many_yields(queue: Queue, inbox: Inbox) -> None:
+    delivery, lease = followed(queue, inbox)
     queue.append(lease, [yielded(number) for number in range(3 * YIELDS_PER_CREDIT)])
-    reader, credit = EventReader(queue.redis, lease.task.id), queue.keys.credit(lease.task.id)
+    credit = queue.keys.credit(lease.task.id)
     for _ in range(YIELDS_PER_CREDIT - 1):
-        reader.next_event(1.0)
+        delivery.next_event(10.0)
     assert queue.redis.llen(credit) == 0
-    reader.next_event(1.0)
-    assert queue.redis.llen(credit) == 1
+    delivery.next_event(10.0)
+    wait_until(lambda: queue.redis.llen(credit) == 1)
     assert queue.redis.ttl(credit) > 0
     for _ in range(2 * YIELDS_PER_CREDIT):
-        reader.next_event(1.0)
+        delivery.next_event(10.0)
+    wait_until(lambda: queue.redis.llen(credit) == 3)
     assert queue.append(lease, [Said("x")]) == 3
 
 
-def test_a_writer_stays_within_its_window_until_it_is_given_credit(queue: Queue, other: Redis) -> None:
-    lease = running(queue)
+def test_a_writer_stays_within_its_window_until_it_is_given_credit(queue: Queue, other: Redis, inbox: Inbox) -> None:
+    delivery, lease = followed(queue, inbox)
     total = 3 * WINDOW
     writer = EventWriter(Queue(other), lease)
     written: list[int] = []
@@ -139,8 +235,7 @@ def test_a_writer_stays_within_its_window_until_it_is_given_credit(queue: Queue,
     wait_until(lambda: len(said(queue, lease.task.id)) == WINDOW)
     wait_until(lambda: queue.redis.info("clients")["blocked_clients"] == 1)
     assert len(written) == WINDOW - 1
-    reader = EventReader(queue.redis, lease.task.id)
-    read = [reader.next_event(10.0) for _ in range(total)]
+    read = [delivery.next_event(10.0) for _ in range(total)]
     thread.join()
     assert read == [yielded(number) for number in range(total)]
 
@@ -182,20 +277,22 @@ def test_a_writer_that_waits_for_credit_does_not_wait_for_ever(queue: Queue, oth
 
 
 def test_reader_and_writer_go_on_where_they_were_when_the_broker_was_killed(server: Server) -> None:
-    with connect(server.url) as first, connect(server.url) as second:
-        queue = Queue(first)
-        lease = running(queue)
-        writer, reader = EventWriter(queue, lease), EventReader(second, lease.task.id)
+    inbox = Inbox(lambda: connect(server.url))
+    with connect(server.url) as redis:
+        queue = Queue(redis)
+        delivery, lease = followed(queue, inbox)
+        writer = EventWriter(queue, lease)
         writer.write([Started("w1", "cpu"), yielded(0)])
-        assert [reader.next_event(5.0), reader.next_event(5.0)] == [Started("w1", "cpu"), yielded(0)]
+        assert [delivery.next_event(5.0), delivery.next_event(5.0)] == [Started("w1", "cpu"), yielded(0)]
         seen: list[Event] = []
         server.kill()
-        reading = in_thread(lambda: seen.extend(reader))
+        reading = in_thread(lambda: seen.extend(read_to_the_end(delivery)))
         writing = in_thread(lambda: write_and_end(writer))
         server.start()
         reading.join(20.0)
         writing.join(20.0)
         assert seen == [yielded(1), RESULT]
+    inbox.close()
 
 
 def write_and_end(writer: EventWriter) -> None:
@@ -204,12 +301,13 @@ def write_and_end(writer: EventWriter) -> None:
 
 
 def test_a_reader_whose_broker_stays_away_gives_up(server: Server) -> None:
+    inbox = Inbox(lambda: connect(server.url), patience=0.3)
     with connect(server.url) as redis:
-        task = pushed(Queue(redis))
-        reader = EventReader(redis, task.id, patience=0.3)
+        delivery, lease = followed(Queue(redis), inbox)
         server.kill()
-        with pytest.raises(FarmUnavailable, match=f"has been away for .* while task {task.id} was waited for$"):
-            list(reader)
+        with pytest.raises(FarmUnavailable, match=f"has been away for .* while task {lease.task.id} was waited for$"):
+            delivery.next_event(20.0)
+    inbox.close()
 
 
 def test_a_stopped_writer_writes_nothing(queue: Queue) -> None:
@@ -221,9 +319,9 @@ def test_a_stopped_writer_writes_nothing(queue: Queue) -> None:
     assert writer.end(Cancelled("stopped"))
 
 
-def test_a_thousand_frames_take_less_than_a_second(queue: Queue, other: Redis) -> None:
-    lease = running(queue)
-    writer, reader = EventWriter(Queue(other), lease), EventReader(queue.redis, lease.task.id)
+def test_a_thousand_frames_take_less_than_a_second(queue: Queue, other: Redis, inbox: Inbox) -> None:
+    delivery, lease = followed(queue, inbox)
+    writer = EventWriter(Queue(other), lease)
     done = threading.Event()
 
     def write() -> None:
@@ -234,7 +332,7 @@ def test_a_thousand_frames_take_less_than_a_second(queue: Queue, other: Redis) -
 
     began = time.monotonic()
     thread = in_thread(write)
-    assert len(list(reader)) == 1001
+    assert len(read_to_the_end(delivery)) == 1001
     thread.join()
     assert done.is_set()
     assert time.monotonic() - began < 5.0

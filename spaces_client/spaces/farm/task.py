@@ -68,6 +68,7 @@ class Task:
     host: str = ""  #: the host whose shared memory holds the arguments and may hold the result
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     visitor: str = ""  #: whose quota it counts for, see `spaces.web.identity`; empty: nobody's
+    reader: str = ""  #: the inbox that its events are delivered to; empty: none
 
     @property
     def label(self) -> str:

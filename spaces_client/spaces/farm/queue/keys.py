@@ -29,15 +29,16 @@
 | `space:{name}`               | STRING | the latest record of a Space                  | set by the registry          |
 | `revision:{name}:{revision}` | STRING | the record of one revision of a Space         | set by the registry          |
 | `archive:{digest}`           | STRING | a Space's files                               | set by the registry          |
+| `inbox:{reader}`             | PUBSUB | events of the tasks that an inbox reads       |                              |
 | `registrations`              | PUBSUB | the name of a Space that registers            |                              |
 | `spaces`                     | SET    | names of Spaces                               | permanent                    |
 
 Fields of a task: `task` (packed) and `message` (Celery's), both until the end; `label`, `space`, `size`, `client`,
 `score`, `estimate`, `time_limit`, `state`, `enqueued_at`, `started_at`, `ended_at`, `worker`, `attempt` (claims so far;
 with `worker` it fences every write), `lost` (workers that died with it), `batch` (the last batch of events, so that one
-sent twice is written once), and once its cancellation is asked for `reason` and `cancelled`, the packed event. Where
-quotas are on also `visitor`, `rate` (seconds charged for each second held), `half_life`, `reserved` until it ends, and
-then `charged`.
+sent twice is written once), `reader` (the inbox that its events are published to), and once its cancellation is asked
+for `reason` and `cancelled`, the packed event. Where quotas are on also `visitor`, `rate` (seconds charged for each
+second held), `half_life`, `reserved` until it ends, and then `charged`.
 
 Fields of a usage: `used` since `since`, when the day began, and `decayed` at `at`, what counts in the rank.
 
@@ -182,6 +183,10 @@ class Keys:
     def cancellations(self, worker: str) -> str:
         """Pub/sub channel on which a worker hears at once which of its tasks to stop; no key."""
         return f"{self.prefix}:cancellations:{worker}"
+
+    def inbox(self, reader: str) -> str:
+        """Pub/sub channel on which a process hears the events of its tasks; no key."""
+        return f"{self.prefix}:inbox:{reader}"
 
     def blob(self, name: str) -> str:
         """STRING, a large payload; its writer sets the lifetime."""

@@ -225,6 +225,7 @@ class Queue:
             _kind(task),
             quota.terms(self.rules.quota, task),
             self._rules_packed,
+            task.reader,
         ]
 
     @cached_property

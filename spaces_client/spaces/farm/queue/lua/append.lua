@@ -5,10 +5,11 @@
 -- Returns the credits that the reader gave since the last time; -1 if the lease is lost
 
 local id, attempt, batch = ARGV[1], ARGV[3], tonumber(ARGV[4])
-if not holds(id, ARGV[2], attempt) then return -1 end
+local held, reader = holds(id, ARGV[2], attempt)
+if not held then return -1 end
 
 if batch == 0 or batch > tonumber(redis.call('HGET', KEYS[1], 'batch')) then
-  for number = 5, #ARGV do write(id, ARGV[number], attempt) end
+  for number = 5, #ARGV do write(id, ARGV[number], attempt, reader) end
   redis.call('EXPIRE', keys.events(id), WAITING)
   if batch > 0 then redis.call('HSET', KEYS[1], 'batch', batch) end
 end

@@ -102,13 +102,13 @@ end
 
 local function take(id)
   local name = keys.task(id)
-  local task = redis.call('HMGET', name, 'size', 'message', 'task', 'space')
+  local task = redis.call('HMGET', name, 'size', 'message', 'task', 'space', 'reader')
   local attempt = redis.call('HINCRBY', name, 'attempt', 1)
   dequeue(id, task[1], task[4])
   redis.call('HSET', name, 'state', 'running', 'worker', worker, 'started_at', now, 'batch', 0)
   redis.call('SADD', keys.held(worker), id)
   redis.call('DEL', keys.credit(id))
-  if ARGV[8] ~= '' then write(id, ARGV[8], attempt) end
+  if ARGV[8] ~= '' then write(id, ARGV[8], attempt, task[5]) end
   for _, key in ipairs({ name, keys.events(id), keys.held(worker) }) do redis.call('EXPIRE', key, WAITING) end
   return { id, task[1], task[2], task[3], attempt }
 end

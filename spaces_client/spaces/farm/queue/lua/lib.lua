@@ -39,24 +39,27 @@ local function stop_serving(worker)
   for _, size in ipairs(SIZES) do redis.call('SREM', keys.serving(size), worker) end
 end
 
--- Whether this claim is still the one that counts: nothing is written once a lease is lost.
+-- Whether this claim is still the one that counts: nothing is written once a lease is lost. Also the task's reader.
 local function holds(id, worker, attempt)
-  local task = redis.call('HMGET', keys.task(id), 'state', 'worker', 'attempt')
-  return task[1] == 'running' and task[2] == worker and task[3] == attempt
+  local task = redis.call('HMGET', keys.task(id), 'state', 'worker', 'attempt', 'reader')
+  return task[1] == 'running' and task[2] == worker and task[3] == attempt, task[4]
 end
 
-local function write(id, event, attempt)
-  redis.call('XADD', keys.events(id), 'MAXLEN', '~', EVENTS_KEPT, '*', 'e', event, 'n', attempt)
+-- An event goes into the task's stream, and at once to the inbox of its reader, if it has one.
+local function write(id, event, attempt, reader)
+  local entry = redis.call('XADD', keys.events(id), 'MAXLEN', '~', EVENTS_KEPT, '*', 'e', event, 'n', attempt)
+  if (reader or '') == '' then return end
+  redis.call('PUBLISH', keys.inbox(reader), id .. ' ' .. entry .. ' ' .. attempt .. ' ' .. event)
 end
 
 -- The one way in which a task ends, wherever it is; its visitor is charged for what it held, or not.
 local function finish(id, state, event, charged)
   local name = keys.task(id)
-  local task = redis.call('HMGET', name, 'state', 'size', 'space', 'client', 'worker', 'attempt')
+  local task = redis.call('HMGET', name, 'state', 'size', 'space', 'client', 'worker', 'attempt', 'reader')
   if task[1] == 'queued' then dequeue(id, task[2], task[3]) end
   if (task[4] or '') ~= '' then redis.call('SREM', keys.client(task[4]), id) end
   if task[5] then redis.call('SREM', keys.held(task[5]), id) end
-  write(id, event, task[6])
+  write(id, event, task[6], task[7])
   local now = server_time()
   redis.call('HSET', name, 'state', state, 'ended_at', now)
   settle(id, charged, now)

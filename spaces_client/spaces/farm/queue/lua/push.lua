@@ -8,6 +8,7 @@
 --       13 what is the same for every task, msgpack map: `weight`, `floor` and `cap` of an estimate and the `doubt` of
 --       what was learned, in runs; `space_queue`, `farm_queue` and `payload_bytes`, the most that may be; `client_lease`
 --       of one that has not beaten yet
+--       14 the inbox that reads its events; '' for none
 -- Returns 1 if the task is new, else 0; of a task that is refused 'size' and the sizes that live workers serve, or the
 -- limit that it is over, its value, and what it may be, or 'quota' and what `over_quota` in quota.lua says
 
@@ -79,7 +80,7 @@ end
 local score = now + handicap() + handicap_of_usage
 redis.call('HSET', KEYS[1], 'task', ARGV[2], 'message', ARGV[3], 'label', ARGV[4], 'space', space, 'size', size,
   'estimate', estimate, 'time_limit', ARGV[9], 'score', score, 'state', 'queued', 'enqueued_at', now, 'attempt', 0,
-  'client', client)
+  'client', client, 'reader', ARGV[14])
 redis.call('EXPIRE', KEYS[1], WAITING)
 if client ~= '' then
   redis.call('SADD', keys.client(client), id)

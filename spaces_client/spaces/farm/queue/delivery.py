@@ -1,0 +1,115 @@
+"""The events of one task on their way from the inbox's thread to the reader of the task, in order and each once.
+
+The reader is a thread or a coroutine. Waiting costs a coroutine no thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from spaces.farm.events import Event, Started, Yielded, is_end
+from spaces.farm.queue.keys import YIELDS_PER_CREDIT
+
+#: An id of a stream's entry: milliseconds and a number within them. Entries of one stream only grow.
+Entry = tuple[int, int]
+
+BEFORE_ALL: Entry = (0, 0)
+
+
+class Delivery:
+    """One task's events. The inbox puts them in; one reader at a time takes them out.
+
+    A worker that dies leaves events of its attempt behind. `Started` of the next attempt follows them; of the older
+    attempt, events that were not yet read are dropped.
+    """
+
+    def __init__(self, task: str, pay: Callable[[int], None]) -> None:
+        self.task = task
+        self.last = BEFORE_ALL  #: the newest entry that was put in
+        self.is_behind = False  #: the stream has events that were not put in; they come from there, not by message
+        self.heard_at = time.monotonic()  #: when there was last word of the task
+        self._pay = pay
+        self._lock = threading.Lock()
+        self._pending: deque[tuple[int, Event | Exception]] = deque()
+        self._wake: Callable[[], object] | None = None
+        self._attempt = 0
+        self._unpaid = 0
+        self._ended = False
+
+    # --- the inbox's thread
+
+    def put(self, entry: Entry, attempt: int, event: Event) -> bool:
+        """Add an event, unless it was added before. Returns whether the task has ended with it."""
+        if entry <= self.last:
+            return False
+        self.last, self.heard_at = entry, time.monotonic()
+        with self._lock:
+            if isinstance(event, Started):
+                self._pending = deque(each for each in self._pending if each[0] >= attempt)
+            self._pending.append((attempt, event))
+        self._ring()
+        return is_end(event)
+
+    def fail(self, error: Exception) -> None:
+        """Raise an error in the reader, after everything that was put in before."""
+        with self._lock:
+            self._pending.append((self._attempt, error))
+        self._ring()
+
+    def _ring(self) -> None:
+        wake, self._wake = self._wake, None
+        if wake is not None:
+            wake()
+
+    # --- the reader
+
+    def next_event(self, timeout: float | None) -> Event | None:
+        """The next event; None after `timeout` seconds without one, and after the end.
+
+        Raises FarmUnavailable when the broker stays away, and TaskLost when it no longer knows the task.
+        """
+        arrived = threading.Event()
+        if not self._awaits(arrived.set):
+            return self._taken()
+        return self._taken() if arrived.wait(timeout) else None
+
+    async def next_event_async(self) -> Event | None:
+        """The next event, or None after the end. Raises the same errors."""
+        loop = asyncio.get_running_loop()
+        arrived = asyncio.Event()
+        if self._awaits(lambda: loop.call_soon_threadsafe(arrived.set)):
+            await arrived.wait()
+        return self._taken()
+
+    def _awaits(self, wake: Callable[[], object]) -> bool:
+        """Whether there is something to wait for; then `wake` is called once, when it has come."""
+        with self._lock:
+            if self._pending or self._ended:
+                return False
+            self._wake = wake
+            return True
+
+    def _taken(self) -> Event | None:
+        with self._lock:
+            if not self._pending:
+                return None
+            attempt, event = self._pending.popleft()
+        if isinstance(event, Exception):
+            raise event
+        if attempt > self._attempt:
+            self._attempt, self._unpaid = attempt, 0
+        if isinstance(event, Yielded):
+            self._count_yield()
+        self._ended = is_end(event)
+        return event
+
+    def _count_yield(self) -> None:
+        """Give the writer one credit for every so many yields."""
+        self._unpaid += 1
+        if self._unpaid == YIELDS_PER_CREDIT:
+            self._unpaid = 0
+            self._pay(1)

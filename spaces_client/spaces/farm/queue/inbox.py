@@ -1,0 +1,248 @@
+"""Reads the events of all tasks of a process, over one connection and on one thread, however many callers wait.
+
+The broker publishes each event to the inbox that the task names as its reader, and keeps it in the task's stream. The
+inbox reads streams only where it may have missed something: after a reconnect, and of tasks that are silent for long.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
+from typing import Any, cast
+
+from redis import Redis, RedisError
+from redis.client import PubSub
+
+from spaces.errors import FarmUnavailable, TaskLost
+from spaces.farm import wire
+from spaces.farm.queue.delivery import Delivery, Entry
+from spaces.farm.queue.keys import ENDED, Keys
+from spaces.farm.queue.scripts import Scripts
+
+logger = logging.getLogger(__name__)
+
+#: Seconds of silence after which the inbox asks the broker whether it missed something of a task.
+SILENCE = 5.0
+
+#: Longest single wait for a message; then the inbox looks after silent tasks.
+SLICE = 1.0
+
+#: Entries of a stream that are fetched at once, and tasks that are asked about at once.
+FETCH, BATCH = 100, 200
+
+#: Seconds between two tries to reach a broker that is away.
+RETRY_INTERVAL = 0.2
+
+#: Seconds that a broker may be away before callers are told.
+PATIENCE = 60.0
+
+
+class Inbox:
+    """Delivers the events of the tasks that name it as their reader.
+
+    inbox = Inbox(lambda: connect(url))
+    delivery = inbox.follow(task.id)        # before the task is pushed with reader=inbox.name
+    delivery.next_event(timeout=10.0)
+    """
+
+    def __init__(self, connect: Callable[[], Redis], keys: Keys | None = None, patience: float = PATIENCE) -> None:
+        self.name = uuid.uuid4().hex
+        self._connect = connect
+        self._keys = keys or Keys()
+        self._patience = patience
+        self._lock = threading.Lock()
+        self._deliveries: dict[str, Delivery] = {}
+        self._away_since: float | None = None
+        self._closing = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._replies = ThreadPoolExecutor(max_workers=1, thread_name_prefix="zerofarm-credit")
+
+    def follow(self, task: str) -> Delivery:
+        """Deliver the events of a task that is about to be pushed."""
+        delivery = Delivery(task, partial(self._pay, task))
+        with self._lock:
+            self._deliveries[task] = delivery
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="zerofarm-inbox", daemon=True)
+                self._thread.start()
+        return delivery
+
+    def join(self, task: str) -> Delivery:
+        """Deliver the events of a task that was pushed before, from its first one on. Raises redis's errors."""
+        delivery = self.follow(task)
+        delivery.is_behind = True
+        self._scripts.run("follow", self._keys.task(task), self.name)
+        self._redis.publish(self._keys.inbox(self.name), b"")
+        return delivery
+
+    def forget(self, task: str) -> None:
+        """Deliver nothing more of a task."""
+        with self._lock:
+            self._deliveries.pop(task, None)
+
+    def close(self) -> None:
+        """Stop reading. Tasks go on."""
+        self._closing.set()
+        self._replies.shutdown(wait=False, cancel_futures=True)
+
+    @cached_property
+    def _redis(self) -> Redis:
+        """For everything but the subscription."""
+        return self._connect()
+
+    @cached_property
+    def _scripts(self) -> Scripts:
+        return Scripts(self._redis, self._keys)
+
+    # --- the thread of the inbox
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            try:
+                with self._connect() as redis, PubSub(redis.connection_pool) as subscription:
+                    subscription.subscribe(self._keys.inbox(self.name))
+                    self._listen(subscription)
+            except (RedisError, OSError) as error:
+                self._bear(error)
+            except Exception:
+                logger.exception("the inbox could not read what the broker sent; it subscribes again")
+                self._closing.wait(RETRY_INTERVAL)
+
+    def _listen(self, subscription: PubSub) -> None:
+        looked_at = time.monotonic()
+        while not self._closing.is_set():
+            response = _next_word(subscription)
+            match response:
+                case [b"subscribe", *_]:
+                    self._catch_up_with_all()
+                case [b"message", _, bytes() as data]:
+                    self._receive(data)
+            if time.monotonic() - looked_at >= SLICE:
+                looked_at = time.monotonic()
+                if self._has_missed():
+                    return  # the subscription may be dead without having said so
+
+    def _receive(self, data: bytes) -> None:
+        """An event as `write` in lib.lua publishes it: task, entry, attempt, the packed event."""
+        if not data:
+            self._catch_up([each for each in self._current() if each.is_behind])
+            return
+        task, entry, attempt, packed = data.split(b" ", 3)
+        delivery = self._deliveries.get(task.decode())
+        if delivery is None:
+            return
+        if delivery.is_behind:
+            self._catch_up([delivery])
+        elif delivery.put(_entry(entry), int(attempt), wire.unpack(packed)):
+            self.forget(delivery.task)
+
+    def _catch_up_with_all(self) -> None:
+        if self._away_since is not None:
+            logger.warning("the broker answers again")
+            self._away_since = None
+        self._catch_up(self._current())
+
+    def _catch_up(self, deliveries: Sequence[Delivery]) -> None:
+        """Read the streams of tasks from where their deliveries are."""
+        for batch in _batches(deliveries):
+            for delivery in batch:
+                delivery.is_behind = True
+            self._read(batch)
+
+    def _read(self, batch: Iterable[Delivery]) -> None:
+        behind = list(batch)
+        while behind:
+            with self._redis.pipeline(transaction=False) as pipe:
+                for delivery in behind:
+                    after = f"({delivery.last[0]}-{delivery.last[1]}"
+                    pipe.xrange(self._keys.events(delivery.task), min=after, count=FETCH)
+                found = cast("list[list[tuple[bytes, dict[bytes, bytes]]]]", pipe.execute())
+            for delivery, entries in zip(behind, found, strict=True):
+                for entry, fields in entries:
+                    if delivery.put(_entry(entry), int(fields[b"n"]), wire.unpack(fields[b"e"])):
+                        self.forget(delivery.task)
+                delivery.is_behind = len(entries) == FETCH
+            behind = [delivery for delivery in behind if delivery.is_behind]
+
+    def _has_missed(self) -> bool:
+        """Look after the tasks that have been silent for long. Whether an event of one was not delivered."""
+        now = time.monotonic()
+        silent = {each.task: each for each in self._current() if now - each.heard_at >= SILENCE}
+        missed = False
+        for batch in _batches(list(silent.values())):
+            known = [text for each in batch for text in (each.task, f"{each.last[0]}-{each.last[1]}")]
+            behind, unknown = self._scripts.run("missed", self._keys.workers(), *known)
+            for task in unknown:
+                self._lose(task.decode())
+            self._catch_up([silent[task.decode()] for task in behind])
+            missed = missed or bool(behind)
+            for delivery in batch:
+                delivery.heard_at = now
+        return missed
+
+    def _lose(self, task: str) -> None:
+        delivery = self._deliveries.get(task)
+        self.forget(task)
+        if delivery is not None:
+            text = f"task {task} is unknown to the broker: it was lost, or ended more than {ENDED} s ago"
+            delivery.fail(TaskLost(text))
+
+    def _bear(self, error: Exception) -> None:
+        """Wait out an absence of the broker. Callers are told when it lasts longer than they should wait."""
+        now = time.monotonic()
+        if self._away_since is None:
+            self._away_since = now
+            logger.warning("the broker does not answer; events are awaited: %s", error)
+        away = now - self._away_since
+        if away > self._patience:
+            for delivery in self._current():
+                # Visitors read it. The broker's address, which the error has, is for the log alone.
+                told = FarmUnavailable(
+                    f"the broker has been away for {away:.0f} s while task {delivery.task} was waited for"
+                )
+                told.__cause__ = error
+                delivery.fail(told)
+            self._away_since = now
+        self._closing.wait(min(RETRY_INTERVAL, self._patience))
+
+    def _current(self) -> list[Delivery]:
+        with self._lock:
+            return list(self._deliveries.values())
+
+    # --- credit for the writers of streams
+
+    def _pay(self, task: str, tokens: int) -> None:
+        self._replies.submit(self._send_credit, task, tokens)
+
+    def _send_credit(self, task: str, tokens: int) -> None:
+        key = self._keys.credit(task)
+        while not self._closing.is_set():
+            try:
+                with self._redis.pipeline() as pipe:
+                    pipe.lpush(key, *[b"1"] * tokens)
+                    pipe.expire(key, ENDED)
+                    pipe.execute()
+                return
+            except RedisError as error:
+                logger.debug("the writer of task %s is given its credit later: %s", task, error)
+                self._closing.wait(RETRY_INTERVAL)
+
+
+def _next_word(subscription: PubSub) -> Any:  # Any: what redis-py answers
+    """The next message as the broker sent it: redis-py's `get_message` costs a stream of frames twice the time."""
+    return subscription.parse_response(block=False, timeout=SLICE)  # type: ignore[no-untyped-call]
+
+
+def _entry(text: bytes) -> Entry:
+    milliseconds, _, number = text.partition(b"-")
+    return int(milliseconds), int(number)
+
+
+def _batches(deliveries: Sequence[Delivery]) -> Iterator[Sequence[Delivery]]:
+    for start in range(0, len(deliveries), BATCH):
+        yield deliveries[start : start + BATCH]
