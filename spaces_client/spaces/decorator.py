@@ -111,6 +111,7 @@ def _wrap(function: GPUFunction) -> Callable[..., Any]:
     faces = _INLINE if config.current().role is Role.WORKER else _FACES
     wrapper: Any = functools.update_wrapper(faces[function.kind](function), function.function)
     wrapper.__annotations__ = getattr(function.function, "__annotations__", {})  # a partial has none: ours are not its
+    wrapper._gpu_function = function
     wrapper.zerogpu = None  # Gradio removes this name from the configuration of its events
     wrapper.submit = lambda *args, **kwargs: _submit(function, args, kwargs)
     return wrapper  # type: ignore[no-any-return] # it is the face
@@ -216,6 +217,9 @@ _FACES: Faces = {
     Kind.ASYNC_GENERATOR: _async_generator_face,
 }
 
+#: The same for Gradio's queue, whose coroutines may wait without a thread.
+_WAITING: Faces = {Kind.PLAIN: _coroutine_face, Kind.GENERATOR: _async_generator_face}
+
 #: In a worker the GPU is here already: a call, nested ones too, is a call.
 _INLINE: Faces = {
     Kind.PLAIN: _inline_plain,
@@ -230,6 +234,17 @@ _auto_wrap = os.environ.get("SPACES_GRADIO_AUTO_WRAP", "").lower() in ("1", "t",
 def gradio_auto_wrap(function: Any) -> Any:
     """Decorate a Gradio event's function where `enable_gradio_auto_wrap` asked for it; Gradio itself calls this."""
     return GPU(function) if _auto_wrap and callable(function) else function
+
+
+def without_thread(function: Any) -> Any:
+    """The same function for Gradio's queue, where a call of a GPU function waits as a coroutine and holds no thread.
+
+    Any other function is returned as it is.
+    """
+    registered = getattr(function, "_gpu_function", None)
+    if not isinstance(registered, GPUFunction) or registered.kind not in _WAITING:
+        return function
+    return functools.update_wrapper(_WAITING[registered.kind](registered), function)
 
 
 def enable_gradio_auto_wrap() -> None:

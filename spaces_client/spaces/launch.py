@@ -38,6 +38,7 @@ def prepare() -> None:
     emulation.install()
     if config.current().role is Role.WEB:
         _tell_visitors_apart()
+        _let_visitors_wait()
     when_imported("gradio.blocks", _watch_gradio)
     when_imported("gradio.http_server", _try_ports_by_ipv4)
     when_imported("gradio.utils", _forget_zero_gpu)
@@ -51,6 +52,15 @@ def _tell_visitors_apart() -> None:
     from spaces.web import identity
 
     identity.prepare(settings.current().quota)
+
+
+def _let_visitors_wait() -> None:
+    from spaces.decorator import without_thread
+    from spaces.web import gradio_queue
+
+    when_imported("gradio.blocks", lambda blocks: gradio_queue.watch_functions(blocks, without_thread))
+    when_imported("gradio.blocks", gradio_queue.watch_limiter)
+    when_imported("gradio.queueing", gradio_queue.watch_queue)
 
 
 def take_over_at_launch(serve: Serve) -> None:

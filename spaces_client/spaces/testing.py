@@ -11,6 +11,7 @@ a worker fails here too. Time limits are noted in `tasks` and not enforced: a th
 
 from __future__ import annotations
 
+import asyncio
 import queue
 import secrets
 import threading
@@ -98,9 +99,9 @@ class InMemoryFarm:
     def state(self, task: Task) -> State:
         return self._runs[task.id].state
 
-    def place(self, task: Task) -> Place | None:
+    def places(self, tasks: Sequence[Task]) -> list[Place | None]:
         waiting = [run.task.id for run in self._runs.values() if run.state is State.QUEUED]
-        return Place(waiting.index(task.id), len(waiting), None) if task.id in waiting else None
+        return [Place(waiting.index(task.id), len(waiting), None) if task.id in waiting else None for task in tasks]
 
     def value(self, payload: Payload) -> Any:
         return self._packer.take(payload)
@@ -127,12 +128,16 @@ class _Run:
         self.thread = threading.Thread(target=self._run, name=task.label, daemon=True)
         self.thread.start()
 
-    def next_event(self, timeout: float) -> Event | None:
+    def next_event(self, timeout: float | None) -> Event | None:
         """The next event, or None after `timeout` seconds without one."""
         try:
             return self._events.get(timeout=timeout)
         except queue.Empty:
             return None
+
+    async def next_event_async(self) -> Event | None:
+        """The next event, for a coroutine."""
+        return await asyncio.to_thread(self._events.get)
 
     def _run(self) -> None:
         with self._turn:

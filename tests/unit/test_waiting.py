@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import pytest
 
 from spaces.farm.events import Progressed, Said
 from spaces.farm.queue.outlook import Place
 from spaces.farm.units import bytes_in_words, ordinal, seconds_in_words
-from spaces.web.waiting import ACQUIRED, FIRST_LOOK, LOOK_INTERVAL, WAITING, Wait, in_words
+from spaces.web.waiting import ACQUIRED, WAITING, Rolls, Wait, in_words
 
 
 class Page:
     """A visitor who writes down what is told."""
 
-    gone = False
+    def is_gone(self, rolls: Rolls) -> bool:
+        return False
 
     def __init__(self, listens: bool = True) -> None:
         self.listens = listens
@@ -34,51 +33,30 @@ def _text(progress: Progressed) -> str | None:
     return progress.bars[0].description if progress.bars else None
 
 
-def wait_of(page: Page, places: Iterable[Place | None]) -> Wait:
-    left = iter(places)
-    return Wait(page, lambda: next(left))
-
-
 def test_a_task_that_begins_at_once_shows_nothing() -> None:
     page = Page()
-    wait = wait_of(page, [])
+    wait = Wait(page)
     wait.over()
-    wait.look()
+    wait.show(Place(0, 1, 5.0))
     assert page.told == []
 
 
 def test_the_place_and_the_seconds_are_shown_as_they_change() -> None:
     page = Page()
-    wait = wait_of(page, [Place(2, 7, 40.0), Place(2, 7, 39.0), Place(0, 9, 12.0), None])
-    for _ in range(4):
-        wait.look()
+    wait = Wait(page)
+    for place in (Place(2, 7, 40.0), Place(2, 7, 39.0), Place(0, 9, 12.0), None):
+        wait.show(place)
     assert page.texts == [WAITING.text, "Queue: 3rd of 7, about 40 s", "Queue: 1st of 9, about 10 s"]
     wait.over()
     assert page.told[-2:] == [Progressed(()), ACQUIRED]
 
 
-def test_the_first_look_comes_sooner_than_the_others() -> None:
-    wait = wait_of(Page(), [Place(0, 1, 5.0)])
-    assert wait.patience == FIRST_LOOK
-    wait.look()
-    assert wait.patience == LOOK_INTERVAL
-    wait.over()
-    assert wait.patience == LOOK_INTERVAL
-
-
 def test_the_bar_is_as_full_as_the_wait_is_over() -> None:
     page = Page()
-    wait_of(page, [Place(0, 1, 1e-9)]).look()
-    wait_of(page, [Place(0, 1, 1e9)]).look()
-    wait_of(page, [Place(0, 1, None)]).look()
+    for seconds in (1e-9, 1e9, None):
+        Wait(page).show(Place(0, 1, seconds))
     bars = [each.bars[0].fraction for each in page.told if isinstance(each, Progressed)]
     assert bars == pytest.approx([1.0, 0.0, 0.0], abs=1e-3)
-
-
-def test_nobody_asks_for_a_place_that_nobody_would_see() -> None:
-    wait = wait_of(Page(listens=False), [])
-    wait.look()
-    assert wait.patience == LOOK_INTERVAL
 
 
 def test_without_a_worker_the_visitor_is_told_so() -> None:

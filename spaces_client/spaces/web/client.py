@@ -8,6 +8,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -29,10 +30,10 @@ from spaces.web.summary import summary
 
 if TYPE_CHECKING:
     from spaces.farm.payloads.payload import Payload
+    from spaces.farm.queue.delivery import Delivery
     from spaces.farm.queue.outlook import Place
     from spaces.farm.queue.quota import Quota
     from spaces.farm.queue.registry import SpaceRecord
-    from spaces.farm.queue.stream import EventReader
     from spaces.farm.values.codec import Codec
     from spaces.functions.function import GPUFunction
     from spaces.state.outgoing import Outgoing
@@ -48,11 +49,14 @@ class FarmConnection:
         from spaces.farm.payloads.nearest import NearestStore
         from spaces.farm.payloads.packer import Packer
         from spaces.farm.payloads.shared_memory import SharedMemoryStore
+        from spaces.farm.queue.inbox import Inbox
         from spaces.farm.queue.keys import WAITING
         from spaces.farm.queue.queue import Queue
         from spaces.farm.queue.registry import Registry
 
         self.redis = connect(here.url)
+        self._inbox = Inbox(lambda: connect(here.url))
+        self._deliveries: dict[str, Delivery] = {}  #: of tasks that were submitted and have no handle yet
         self.queue = Queue(self.redis)
         self.registry = Registry(self.redis)
         self._celery = make_celery(here.url)
@@ -65,10 +69,12 @@ class FarmConnection:
         """Queue a task. Raises FarmUnavailable, RefusedError; then nothing was queued."""
         from spaces.farm.celery.celery_app import submit
 
+        self._deliveries[task.id] = self._inbox.follow(task.id)
         try:
-            submit(self._celery, task)
+            submit(self._celery, replace(task, reader=self._inbox.name))
         except BaseException:
             self.packer.discard(task.arguments)
+            self._inbox.forget(self._deliveries.pop(task.id).task)
             raise
 
     def submitting(self, label: str) -> AbstractContextManager[None]:
@@ -77,10 +83,8 @@ class FarmConnection:
 
         return submitting(self._celery, label)
 
-    def events(self, task: Task) -> EventReader:
-        from spaces.farm.queue.stream import EventReader
-
-        return EventReader(self.redis, task.id)
+    def events(self, task: Task) -> Delivery:
+        return self._deliveries.pop(task.id)
 
     def cancel(self, task: Task, reason: str) -> None:
         self.queue.cancel(task.id, reason)
@@ -91,13 +95,13 @@ class FarmConnection:
             raise RefusedError(f"the farm does not know task {task.id}; what has ended is forgotten after an hour")
         return state.state
 
-    def place(self, task: Task) -> Place | None:
+    def places(self, tasks: Sequence[Task]) -> list[Place | None]:
         from spaces.farm.queue.scripts import AWAY
 
         try:
-            return self.queue.outlook.place(task.id)
-        except AWAY:  # it is only told to people, and the stream is read on
-            return None
+            return self.queue.outlook.places([task.id for task in tasks])
+        except AWAY:  # it is only told to people, and the events are read on
+            return [None] * len(tasks)
 
     def value(self, payload: Payload) -> Any:
         return self.packer.take(payload)
@@ -115,6 +119,7 @@ class FarmConnection:
 
     def close(self) -> None:
         """Close the connections; tasks that were submitted go on."""
+        self._inbox.close()
         self._celery.close()
         self.redis.close()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -14,6 +14,7 @@ from spaces.errors import WaitTimeout
 from spaces.farm.events import ChangedGlobals, End, Event, Progressed, Said, Started, Yielded, is_end
 from spaces.state.stale import warn_of_missed
 from spaces.web.waiting import Visitor, Wait
+from spaces.web.waiting_room import room
 
 if TYPE_CHECKING:
     from spaces.farm.payloads.payload import Payload
@@ -24,8 +25,11 @@ if TYPE_CHECKING:
 class Events(Protocol):
     """The stream of one task, as its reader sees it."""
 
-    def next_event(self, timeout: float) -> Event | None:
+    def next_event(self, timeout: float | None) -> Event | None:
         """The next event, or None after `timeout` seconds without one."""
+
+    async def next_event_async(self) -> Event | None:
+        """The next event, for a coroutine."""
 
 
 class Backend(Protocol):
@@ -34,8 +38,8 @@ class Backend(Protocol):
     def events(self, task: Task) -> Events: ...
     def cancel(self, task: Task, reason: str) -> None: ...
     def state(self, task: Task) -> State: ...
-    def place(self, task: Task) -> Place | None:
-        """Where the task stands; None if it does not wait, or nobody can tell."""
+    def places(self, tasks: Sequence[Task]) -> list[Place | None]:
+        """Where tasks stand, asked for at once; None for each that does not wait, or where nobody can tell."""
 
     def value(self, payload: Payload) -> Any: ...
     def discard(self, payload: Payload) -> None: ...
@@ -59,8 +63,10 @@ class TaskHandle:
         self._visitor = visitor
         self._events = backend.events(task)
         self._reading = threading.Lock()
-        self._wait = Wait(visitor, lambda: backend.place(task))
+        self._wait = Wait(visitor)
         self._end: End | None = None
+        if visitor.listens:
+            room.enter(self._wait, task, backend)
 
     def __repr__(self) -> str:
         return f"<TaskHandle {self.task.label} {self.id}>"
@@ -83,14 +89,12 @@ class TaskHandle:
     @property
     def position(self) -> int | None:
         """How many tasks are ahead of this one in its queue; None when it does not wait."""
-        place = self._backend.place(self.task)
-        return None if place is None else place.ahead
+        return None if (place := self._place) is None else place.ahead
 
     @property
     def eta(self) -> float | None:
         """Expected seconds until the task begins; None when it does not wait, or no live worker could run it."""
-        place = self._backend.place(self.task)
-        return None if place is None else place.seconds
+        return None if (place := self._place) is None else place.seconds
 
     def result(self, timeout: float | None = None) -> Any:
         """The value that the function returned; of a generator, its return value, passing over what it yields.
@@ -103,6 +107,10 @@ class TaskHandle:
                 self._backend.discard(passed_over.value)
         return self._outcome
 
+    @property
+    def _place(self) -> Place | None:
+        return self._backend.places([self.task])[0]
+
     def cancel(self, reason: str = "cancelled by its caller") -> None:
         """Stop the task: taken out of the queue, or its generator closed, or its process killed."""
         self._backend.cancel(self.task, reason)
@@ -113,10 +121,10 @@ class TaskHandle:
         self.result()
 
     def __await__(self) -> Generator[Any, None, Any]:
-        return asyncio.to_thread(self.result).__await__()
+        return self._result_async().__await__()
 
     async def __aiter__(self) -> AsyncIterator[Any]:
-        while (event := await asyncio.to_thread(self._next_value, None)) is not None:
+        while (event := await self._next_value_async()) is not None:
             yield await asyncio.to_thread(self._backend.value, event.value)
         await self
 
@@ -126,6 +134,7 @@ class TaskHandle:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        room.leave(self._wait)
         if self._end is None:
             self.cancel("its caller left")
 
@@ -135,6 +144,7 @@ class TaskHandle:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        room.leave(self._wait)
         if self._end is None:
             await asyncio.to_thread(self.cancel, "its caller left")
 
@@ -144,32 +154,43 @@ class TaskHandle:
             raise ValueError(f"{self.task.label} has not ended")
         return self._backend.outcome(self.task, self._end)
 
+    async def _result_async(self) -> Any:
+        while self._end is None:
+            if (passed_over := await self._next_value_async()) is not None:
+                await asyncio.to_thread(self._backend.discard, passed_over.value)
+        return await asyncio.to_thread(lambda: self._outcome)
+
     def _next_value(self, deadline: float | None) -> Yielded | None:
         """The next yield, or None at the end; everything else is passed on to the visitor on the way."""
         with self._reading:
             while self._end is None:
-                event = self._events.next_event(self._patience(deadline))
-                match event:
-                    case Yielded():
-                        return event
-                    case Progressed() | Said():
-                        self._visitor.tell(event)
-                    case ChangedGlobals():
-                        warn_of_missed(self.task, event)
-                    case Started():
-                        self._wait.over()
-                    case None if self._visitor.gone:
-                        self.cancel("the visitor left")
-                    case None:
-                        self._wait.look()
-                    case _ if is_end(event):
-                        self._end = event
+                event = self._events.next_event(None if deadline is None else max(0.0, deadline - time.monotonic()))
+                if event is None:
+                    raise WaitTimeout(
+                        f"{self.task.label} has not ended in time; it goes on, ask its handle again or cancel it"
+                    )
+                if (value := self._passed_on(event)) is not None:
+                    return value
             return None
 
-    def _patience(self, deadline: float | None) -> float:
-        if deadline is None:
-            return self._wait.patience
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise WaitTimeout(f"{self.task.label} has not ended in time; it goes on, ask its handle again or cancel it")
-        return min(left, self._wait.patience)
+    async def _next_value_async(self) -> Yielded | None:
+        while self._end is None:
+            event = await self._events.next_event_async()
+            if event is not None and (value := self._passed_on(event)) is not None:
+                return value
+        return None
+
+    def _passed_on(self, event: Event) -> Yielded | None:
+        match event:
+            case Yielded():
+                return event
+            case Progressed() | Said():
+                self._visitor.tell(event)
+            case ChangedGlobals():
+                warn_of_missed(self.task, event)
+            case Started():
+                self._wait.over()
+            case _ if is_end(event):
+                self._end = event
+                room.leave(self._wait)
+        return None

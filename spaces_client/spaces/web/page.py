@@ -15,13 +15,17 @@ from typing import Any
 from spaces.errors import RemoteError, SpacesError, TaskError
 from spaces.farm.events import Bar, Progressed, Said
 from spaces.functions.gradio_relay import local_context
+from spaces.web.waiting import Rolls
 
 
 class NoVisitor:
     """A script, an API route or a plain thread: it hears of the result alone."""
 
-    gone = False
     listens = False
+
+    def is_gone(self, rolls: Rolls) -> bool:
+        """Nobody can tell."""
+        return False
 
     def tell(self, event: Progressed | Said) -> None:
         """Nobody to tell."""
@@ -36,10 +40,12 @@ class GradioVisitor:
         self._queue = queue
         self._event_id = event_id
 
-    @property
-    def gone(self) -> bool:
+    def is_gone(self, rolls: Rolls) -> bool:
         """Whether the page was closed or the event cancelled; Gradio marks the event, it does not stop the function."""
-        return not any(event.alive for event in self._running() if event._id == self._event_id)
+        roll = rolls.get(id(self._queue))
+        if roll is None:
+            roll = rolls[id(self._queue)] = {event._id for event in self._running() if event.alive}
+        return self._event_id not in roll
 
     def tell(self, event: Progressed | Said) -> None:
         """Show progress or a toast on the page."""

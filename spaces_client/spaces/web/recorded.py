@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from spaces.errors import WaitTimeout
 from spaces.farm.events import Failed, Succeeded
 from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue.registry import ImportCall
@@ -29,13 +29,12 @@ class RecordedHandle(TaskHandle):
         self._yields: list[Payload] = []
         self._recorded = False
 
-    def result(self, timeout: float | None = None) -> Any:
+    @cached_property
+    def _outcome(self) -> Any:
         from spaces.farm.values.failure import describe
 
         try:
-            value = super().result(timeout)
-        except WaitTimeout:
-            raise
+            value = super()._outcome
         except Exception as error:
             self._note(describe(error, self._codec))
             raise

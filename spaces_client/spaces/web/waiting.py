@@ -1,12 +1,12 @@
 """What a visitor sees while a task waits: its place and the expected seconds, as progress and toasts of the page.
 
-A call that begins at once shows nothing of this, and nobody is asked for its place who would not see it.
+A call that begins at once shows nothing of this. `waiting_room.py` asks for the places.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Container
 from typing import TYPE_CHECKING, Protocol
 
 from spaces.farm.events import Bar, Progressed, Said
@@ -15,63 +15,53 @@ from spaces.farm.units import ordinal, seconds_in_words
 if TYPE_CHECKING:
     from spaces.farm.queue.outlook import Place
 
-#: Seconds without a word after which a call counts as waiting, and its visitor is told so.
-FIRST_LOOK = 0.5
-
-#: Seconds between two looks at the place, and at whether the visitor is still there; the stream is not polled.
-LOOK_INTERVAL = 1.0
-
 #: As ZeroGPU says it.
 TITLE = "ZeroGPU queue"
 WAITING = Said("Waiting for a GPU to become available", "info", TITLE)
 ACQUIRED = Said("Successfully acquired a GPU", "success", TITLE)
 
 
+#: For one look at many visitors: of each page's queue, by its id, the events that are still wanted.
+Rolls = dict[int, Container[str]]
+
+
 class Visitor(Protocol):
     """Whoever waits for a task, as far as they can be told something."""
-
-    @property
-    def gone(self) -> bool:
-        """Whether nobody waits any more."""
 
     @property
     def listens(self) -> bool:
         """Whether `tell` reaches anybody."""
 
+    def is_gone(self, rolls: Rolls) -> bool:
+        """Whether nobody waits any more. `rolls` serves one look at many visitors."""
+
     def tell(self, event: Progressed | Said) -> None: ...
 
 
 class Wait:
-    """One task's wait, as its visitor sees it. `place` says where the task stands, None if it does not wait."""
+    """One task's wait, as its visitor sees it."""
 
-    def __init__(self, visitor: Visitor, place: Callable[[], Place | None]) -> None:
-        self._visitor = visitor
-        self._place = place
+    def __init__(self, visitor: Visitor) -> None:
+        self.visitor = visitor
+        self.is_over = False
         self._since = time.monotonic()
-        self._over = not visitor.listens
         self._shown = ""
 
-    @property
-    def patience(self) -> float:
-        """Seconds to wait for a word of the task before the next look."""
-        return LOOK_INTERVAL if self._over or self._shown else FIRST_LOOK
-
-    def look(self) -> None:
-        """Nothing was heard of the task for a while: show where it stands, if that has changed."""
-        place = None if self._over else self._place()
-        if place is None or (text := in_words(place)) == self._shown:
+    def show(self, place: Place | None) -> None:
+        """Show where the task stands, if that has changed; None: it does not wait, or nobody can tell."""
+        if self.is_over or place is None or (text := in_words(place)) == self._shown:
             return
         if not self._shown:
-            self._visitor.tell(WAITING)
+            self.visitor.tell(WAITING)
         self._shown = text
-        self._visitor.tell(Progressed((Bar(None, None, text, None, self._fraction(place)),)))
+        self.visitor.tell(Progressed((Bar(None, None, text, None, self._fraction(place)),)))
 
     def over(self) -> None:
         """The task has begun."""
+        self.is_over = True
         if self._shown:
-            self._visitor.tell(Progressed(()))
-            self._visitor.tell(ACQUIRED)
-        self._over, self._shown = True, ""
+            self.visitor.tell(Progressed(()))
+            self.visitor.tell(ACQUIRED)
 
     def _fraction(self, place: Place) -> float:
         """The part of the wait that is over; Gradio shows the words of a bar only where there is one."""

@@ -59,7 +59,7 @@ def of_web(space: str, url: str, key: bytes, address: tuple[str, int]) -> dict[s
         _DEFAULTS
         | _address(space)
         | of_compilers(default_state_dir())
-        | {"GRADIO_DEFAULT_CONCURRENCY_LIMIT": "64"}  # visitors wait in the farm's queue, not in the page's
+        | {"GRADIO_DEFAULT_CONCURRENCY_LIMIT": "none"}  # visitors wait in the farm's queue, not in the page's
         | without_secrets()
         | {
             config.ROLE: Role.WEB,

@@ -1,0 +1,32 @@
+"""A Space that many visitors press at once: by a GPU function itself, and by a handler that calls one."""
+
+import gradio as gr
+import spaces
+
+
+@spaces.GPU
+def shout(text):
+    return text.upper()
+
+
+@spaces.GPU
+def spell(text):
+    yield from text
+
+
+def aloud(text):
+    return shout(text) + "!"
+
+
+def gather(texts):
+    return [[f"{text} of {len(texts)}" for text in texts]]
+
+
+with gr.Blocks() as demo:
+    text, out = gr.Textbox(), gr.Textbox(label="out")
+    gr.Button("Shout").click(shout, text, out, api_name="shout")
+    gr.Button("Aloud").click(aloud, text, out, api_name="aloud")
+    gr.Button("Spell").click(spell, text, out, api_name="spell")
+    gr.Button("Gather").click(spaces.GPU(gather), text, out, api_name="gather", batch=True, max_batch_size=4)
+
+demo.launch()
