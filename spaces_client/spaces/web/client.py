@@ -199,8 +199,9 @@ class FarmClient:
         with farm.submitting(f"{space_name()}.{function.name}"):
             task = self._task(function, args, kwargs, time_limit)
             farm.submit(task)
-        handle = TaskHandle(task, farm, current_visitor())
-        return handle if self._launched else RecordedHandle(handle, space_codec(), self._calls.append)
+        if self._launched:
+            return TaskHandle(task, farm, current_visitor())
+        return RecordedHandle(task, farm, current_visitor(), space_codec(), self._calls.append)
 
     def _task(self, function: GPUFunction, args: Sequence[Any], kwargs: Mapping[str, Any], time_limit: float) -> Task:
         more: list[object] = [self._globals.packed()] if self._globals else []

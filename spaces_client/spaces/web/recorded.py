@@ -13,17 +13,21 @@ from typing import TYPE_CHECKING, Any
 from spaces.farm.events import Failed, Succeeded
 from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue.registry import ImportCall
-from spaces.web.handle import TaskHandle
+from spaces.web.handle import Backend, TaskHandle
 
 if TYPE_CHECKING:
+    from spaces.farm.task import Task
     from spaces.farm.values.codec import Codec
+    from spaces.web.waiting import Visitor
 
 
 class RecordedHandle(TaskHandle):
     """The handle of a call before the launch; tells `record` what came of it, once."""
 
-    def __init__(self, handle: TaskHandle, codec: Codec, record: Callable[[ImportCall], None]) -> None:
-        super().__init__(handle.task, handle._backend, handle._visitor)
+    def __init__(
+        self, task: Task, backend: Backend, visitor: Visitor, codec: Codec, record: Callable[[ImportCall], None]
+    ) -> None:
+        super().__init__(task, backend, visitor)
         self._codec = codec
         self._record = record
         self._yields: list[Payload] = []
