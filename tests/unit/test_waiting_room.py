@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from spaces.farm.events import Progressed, Said
-from spaces.farm.payload import Payload
+from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue.outlook import Place
 from spaces.farm.task import FunctionName, Task
 from spaces.web import waiting_room
