@@ -226,7 +226,8 @@ def _is_importable(name: str) -> bool:
         for module in (base.with_suffix(".py"), base / "__init__.py"):
             if module.is_file():
                 rest = parts[depth : depth + 1]
-                return not rest or re.search(rf"\b{rest[0]}", module.read_text()) is not None
+                end = "" if name.endswith("_") else r"\b"  # `spaces.aoti_…` are several
+                return not rest or re.search(rf"\b{rest[0]}{end}", module.read_text()) is not None
         if base.is_dir():
             return depth == len(parts)
     return False

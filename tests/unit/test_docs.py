@@ -37,6 +37,7 @@ SENTENCES = [
     ("`tests/unit`, `tests/nowhere/`", "tests/nowhere/: there is none"),
     ("`spaces.GPU`, `spaces.errors.QuotaExceeded`, `python -m benchmarks.latency`", ""),
     ("`spaces.nothing`", "spaces.nothing: neither"),
+    ("`spaces.aoti_…`, `spaces.GP`", "spaces.GP: neither"),
     ("`zerofarm up ./my-space --gpus 0,1`", ""),
     ("`zerofarm start`", "zerofarm start: no such command"),
     ("`zerofarm status --gpus 0`", "zerofarm status --gpus: no such option"),
