@@ -18,8 +18,7 @@ from spaces_workers.commands.app import app
 ROOT = Path(__file__).parents[2]
 
 _FOLDERS = ("app", "benchmarks", "deploy", "docs", "spaces_client", "tests", "workers")
-_SOURCES = ("spaces_client", "workers", "app")
-_PACKAGES = {"spaces": "spaces_client", "spaces_workers": "workers", "spaces_app": "app", "benchmarks": "", "tests": ""}
+_PACKAGES = {"spaces": "spaces_client", "spaces_workers": "workers", "spaces_app": "app", "benchmarks": ""}
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
 _SPAN = re.compile(r"`([^`\n]+)`")
