@@ -16,6 +16,7 @@ from spaces import config
 from spaces.config import Role
 from spaces.errors import DefinitionError, RefusedError
 from spaces.farm.task import Size
+from spaces.farm.values.glance import glance
 from spaces.functions import replay
 from spaces.functions.duration import (
     DEFAULT_DURATION,
@@ -84,7 +85,7 @@ def _decorator(duration: Duration, size: str, gpus: int, options: dict[str, Any]
 
     def decorate(function: F) -> F:
         if not callable(function):
-            raise DefinitionError(f"@spaces.GPU decorates functions, got {function!r}")
+            raise DefinitionError(f"@spaces.GPU decorates functions, got {glance(function)}")
         if getattr(function, "__name__", "") == "__init__":
             return function  # every process makes its own object, on emulated CUDA: sent away, it would stay empty
         known = _wrappers.get(id(function))

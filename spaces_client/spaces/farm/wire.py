@@ -18,6 +18,8 @@ T = TypeVar("T")
 
 _CLASSES: dict[str, type] = {}
 _MESSAGE = 1
+#: Names of files, and so the texts of errors, hold lone surrogates where bytes were no UTF-8.
+_ERRORS = "surrogatepass"
 
 
 def message(cls: type[T]) -> type[T]:
@@ -31,20 +33,20 @@ def message(cls: type[T]) -> type[T]:
 
 def pack(value: object) -> bytes:
     """A message as bytes. Raises TypeError for anything that is no message and no plain data."""
-    packed: bytes = msgpack.packb(value, default=_flatten)
+    packed: bytes = msgpack.packb(value, default=_flatten, unicode_errors=_ERRORS)
     return packed
 
 
 def unpack(data: bytes | memoryview) -> Any:  # Any: the caller matches on the class
     """The message that `pack` was given. Raises ValueError for bytes that are none."""
-    return msgpack.unpackb(data, ext_hook=_rebuild, use_list=False, strict_map_key=False)
+    return msgpack.unpackb(data, ext_hook=_rebuild, use_list=False, strict_map_key=False, unicode_errors=_ERRORS)
 
 
 def _flatten(value: object) -> msgpack.ExtType:
     name = type(value).__name__
     if _CLASSES.get(name) is not type(value):
         raise TypeError(f"{name} is not a message")
-    return msgpack.ExtType(_MESSAGE, msgpack.packb(_parts(name)(value), default=_flatten))
+    return msgpack.ExtType(_MESSAGE, msgpack.packb(_parts(name)(value), default=_flatten, unicode_errors=_ERRORS))
 
 
 @cache

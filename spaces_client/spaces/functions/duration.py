@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from numbers import Real
 from typing import Any
 
 from spaces.errors import DefinitionError
 from spaces.farm.task import Size
+from spaces.farm.values.glance import glance
 
 #: Seconds a function gets that names no duration, as on ZeroGPU.
 DEFAULT_DURATION = 60.0
@@ -25,11 +27,14 @@ def seconds(value: Seconds | None) -> float:
     """
     if value is None:
         return DEFAULT_DURATION
-    if isinstance(value, bool) or not isinstance(value, int | float | timedelta):
+    if type(value) is bool or not issubclass(type(value), (Real, timedelta)):
         raise DefinitionError(
-            f"duration must be a number of seconds, a timedelta or a callable that returns one, got {value!r}"
+            f"duration must be a number of seconds, a timedelta or a callable that returns one, got {glance(value)}"
         )
-    number = value.total_seconds() if isinstance(value, timedelta) else float(value)
+    try:
+        number = value.total_seconds() if isinstance(value, timedelta) else float(value)
+    except OverflowError:
+        number = math.inf
     if not (number > 0 and math.isfinite(number)):
         raise DefinitionError(f"duration must be positive, got {number:g}")
     return number
@@ -58,5 +63,5 @@ def check_gpus(gpus: int) -> None:
     """Refuse what no worker can give. Raises DefinitionError."""
     if isinstance(gpus, bool) or gpus != 1:
         raise DefinitionError(
-            f"gpus must be 1, got {gpus!r}: a task runs on one GPU so far. size='xlarge' asks for a whole one"
+            f"gpus must be 1, got {glance(gpus)}: a task runs on one GPU so far. size='xlarge' asks for a whole one"
         )

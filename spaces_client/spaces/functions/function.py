@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections import Counter
 from collections.abc import Callable
@@ -85,9 +86,9 @@ def kind_of(function: Callable[..., Any]) -> Kind:
 
     Not through wrappers: one may collect what a generator yields, or run a coroutine to its end.
     """
-    target: Any = getattr(function, "func", function)
-    if not inspect.isroutine(target) and callable(target):
-        target = target.__call__
+    target: Any = function.func if type(function) is functools.partial else function
+    if not inspect.isroutine(target):
+        target = type(target).__call__
     if inspect.isasyncgenfunction(target):
         return Kind.ASYNC_GENERATOR
     if inspect.iscoroutinefunction(target):

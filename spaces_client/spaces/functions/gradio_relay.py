@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from spaces.farm.events import Bar, Progressed, Said
+from spaces.farm.values.glance import is_a
 
 
 def relay(tell: Callable[[Progressed | Said], None], arguments: Iterable[object]) -> None:
@@ -64,7 +65,7 @@ def local_context() -> Any:  # Any: gradio.context.LocalContext
 def _tracks_tqdm(argument: object) -> bool:
     helpers = sys.modules.get("gradio.helpers")
     progress = getattr(helpers, "Progress", None)
-    return progress is not None and isinstance(argument, progress) and bool(getattr(argument, "track_tqdm", False))
+    return progress is not None and is_a(argument, progress) and bool(getattr(argument, "track_tqdm", False))
 
 
 def _bar(tracked: Any) -> Bar:  # Any: gradio.helpers.TrackedIterable

@@ -13,6 +13,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import CodeType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+from spaces.farm.values.glance import is_a
 
 #: Containers with more items than this hold data, not functions.
 MOST_ITEMS = 256
@@ -113,26 +116,26 @@ class SpaceCode:
         scope = self._scope(piece)
         for name in piece.names:
             found = scope.get(name)
-            imported = found.__name__ if isinstance(found, ModuleType) else name
+            imported = found.__name__ if is_a(found, ModuleType) else name
             if imported in self._modules:
                 yield imported
 
-    def _behind(self, value: object, *, inside: bool = False) -> Iterator[Piece]:
+    def _behind(self, value: Any, *, inside: bool = False) -> Iterator[Piece]:  # Any: told by its exact type
         """The own code that may run when `value` is used."""
-        match value:
-            case functools.partial():
-                yield from self._behind(value.func)
-            case MethodType():
-                yield from self._behind(value.__func__)
-            case list() | tuple() | dict() if not inside and len(value) <= MOST_ITEMS:
-                for item in list(value.values() if isinstance(value, dict) else value):
-                    yield from self._behind(item, inside=True)
-            case FunctionType() if (function := _unwrapped(value)).__globals__.get("__name__") in self._modules:
-                yield self._piece_of(Piece(str(function.__globals__["__name__"]), function.__code__))
-                for cell in function.__closure__ or ():
-                    yield from self._behind(_content(cell), inside=True)
-            case _:
-                yield from self._class_behind(value if isinstance(value, type) else type(value))
+        cls = type(value)
+        if cls is functools.partial:
+            yield from self._behind(value.func)
+        elif cls is MethodType:
+            yield from self._behind(value.__func__)
+        elif cls in (list, tuple, dict) and not inside and len(value) <= MOST_ITEMS:
+            for item in list(value.values() if cls is dict else value):
+                yield from self._behind(item, inside=True)
+        elif cls is FunctionType and (function := _unwrapped(value)).__globals__.get("__name__") in self._modules:
+            yield self._piece_of(Piece(str(function.__globals__["__name__"]), function.__code__))
+            for cell in function.__closure__ or ():
+                yield from self._behind(_content(cell), inside=True)
+        else:
+            yield from self._class_behind(value if issubclass(cls, type) else cls)
 
     def _piece_of(self, live: Piece) -> Piece:
         """The same piece as it was read, for code that runs may differ from it in a flag."""

@@ -16,6 +16,7 @@ from typing import Any
 
 from spaces.errors import EncodingError
 from spaces.farm.events import ChangedGlobal, ChangedGlobals
+from spaces.farm.values.arrays import is_array
 from spaces.farm.values.codec import Codec
 from spaces.farm.wire import unpack
 from spaces.state.changes import Change, Changes
@@ -76,7 +77,7 @@ class Incoming:
             return
         now = place.get(change.name)
         if applied is None:
-            content = copy.copy(now) if change.inside else now
+            content = _copied(now) if change.inside else now
             self._applied[change.slot] = applied = _Applied(place, change.name, now, content)
         applied.version = change.version
         if not (change.inside and _refilled(now, value)):
@@ -100,6 +101,9 @@ class Incoming:
         return ChangedGlobal(str(slot), self._space.web_reader(slot))
 
 
+_REFILLED = (dict, set, list, deque, bytearray)
+
+
 @dataclass(slots=True)
 class _Applied:
     """A global that was taken over, and how it was before."""
@@ -116,24 +120,32 @@ class _Applied:
         self.place.put(self.name, self.before)
 
 
+def _copied(value: Any) -> Any:  # Any: containers of any items
+    """A container's content, for the day when the container gets it back."""
+    if not issubclass(type(value), _REFILLED) and not is_array(type(value)):
+        return value
+    try:
+        return copy.copy(value)
+    except Exception:  # someone's own `__copy__`
+        return value
+
+
 def _refilled(target: Any, source: Any) -> bool:  # Any: containers of any items
     """Give a container the content of another one of its type, so that whoever holds it sees that; False: neither."""
     if type(target) is not type(source):
         return False
-    match target:
-        case dict() | set():
-            target.clear()
-            target.update(source)
-        case list() | deque() | bytearray():
-            target.clear()
-            target.extend(source)
-        case _:
-            return _refilled_array(target, source)
+    if not issubclass(type(target), _REFILLED):
+        return _refilled_array(target, source)
+    target.clear()
+    if issubclass(type(target), (dict, set)):
+        target.update(source)
+    else:
+        target.extend(source)
     return True
 
 
 def _refilled_array(target: Any, source: Any) -> bool:  # Any: numpy arrays, or anything else
-    if type(target).__module__ != "numpy" or type(target).__name__ != "ndarray":
+    if not is_array(type(target)):
         return False
     if target.shape != source.shape or target.dtype != source.dtype or not target.flags.writeable:
         return False

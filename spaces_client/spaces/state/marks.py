@@ -54,13 +54,19 @@ class Marks:
         self._large: set[int] = set()  # ids of values that were found to be: no second try
 
     def of(self, value: object) -> Mark:
-        """The mark of a value."""
+        """The mark of a value; its identity alone, where its own code fails when its content is asked for."""
+        try:
+            return self._by_content(value)
+        except Exception:  # `__len__` and `__iter__` of someone's container
+            return self.identity(value)
+
+    def _by_content(self, value: Any) -> Mark:  # Any: told by its type
         cls = type(value)
         if cls in _ATOMS:
             return value
         if not self._counts_by_content(value):
             return self.identity(value)
-        if isinstance(value, _CONTAINERS) and (len(value) > MOST_ITEMS or id(value) in self._large):
+        if issubclass(cls, _CONTAINERS) and (len(value) > MOST_ITEMS or id(value) in self._large):
             return self._rough(value)
         return _flat(value) or self._written(value)
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from abc import ABC
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from types import ModuleType
-from typing import Final, Generic, Protocol
+from typing import Any, Final, Generic, Protocol
 
+from spaces.farm.values.glance import is_a, own_attributes
 from spaces.state.code import MOST_ITEMS, Piece, SpaceCode
 from spaces.state.marks import Marks
 
@@ -62,7 +63,7 @@ class Namespace:
 
     def items(self) -> Iterator[tuple[str, object]]:
         """The names that matter, and what each stands for now."""
-        held = _held(self.owner)
+        held = own_attributes(self.owner)
         if self.names is None:
             return ((name, value) for name, value in list(held.items()) if not name.startswith("__"))
         if self.root:  # the names of all attributes that the code knows: few are of this object
@@ -75,16 +76,16 @@ class Namespace:
 
     def get(self, name: str) -> object:
         """What a name stands for now."""
-        return _held(self.owner).get(name, MISSING)
+        return own_attributes(self.owner).get(name, MISSING)
 
     def put(self, name: str, value: object) -> None:
         """Let a name stand for `value`, or for nothing when that is MISSING."""
-        if isinstance(self.owner, type):
+        if is_a(self.owner, type):
             type.__delattr__(self.owner, name) if value is MISSING else type.__setattr__(self.owner, name, value)
         elif value is MISSING:
-            _dict_of(self.owner).pop(name, None)
+            own_attributes(self.owner).pop(name, None)
         else:
-            _dict_of(self.owner)[name] = value
+            own_attributes(self.owner)[name] = value
 
 
 class SpaceGlobals:
@@ -147,12 +148,12 @@ class SpaceGlobals:
         """Remember an own object, and those that it or a container holds."""
         if id(place.owner) in found:
             return
-        if isinstance(place.owner, type):
+        if is_a(place.owner, type):
             if self._is_own(place.owner):
                 found[id(place.owner)] = place
         elif self._is_own(type(place.owner)):
             found[id(place.owner)] = place
-            for name, value in list(_held(place.owner).items()) if steps else ():
+            for name, value in list(own_attributes(place.owner).items()) if steps else ():
                 self._look_below(replace(place, path=f"{place.path}.{name}", owner=value), steps - 1, found)
         elif steps:
             for key, value in _items(place.owner):
@@ -194,21 +195,8 @@ def _root(slot: Slot) -> str:
     return slot.path.partition(".")[0].partition("[")[0] or slot.name
 
 
-def _held(owner: object) -> Mapping[str, object]:
-    return vars(owner) if isinstance(owner, type) else _dict_of(owner)
-
-
-def _dict_of(owner: object) -> dict[str, object]:
-    """An object's own attributes, read without running any of its code."""
-    try:
-        held: dict[str, object] = object.__getattribute__(owner, "__dict__")
-    except AttributeError:
-        return {}
-    return held
-
-
-def _items(value: object) -> Iterator[tuple[object, object]]:
-    if type(value) not in (list, tuple, dict) or not isinstance(value, (list, tuple, dict)) or len(value) > MOST_ITEMS:
+def _items(value: Any) -> Iterator[tuple[object, object]]:  # Any: told by its exact type, for a proxy lies about it
+    if type(value) not in (list, tuple, dict) or len(value) > MOST_ITEMS:
         return iter(())
-    items = list(value.items()) if isinstance(value, dict) else list(enumerate(value))
+    items = list(value.items()) if type(value) is dict else list(enumerate(value))
     return ((key, item) for key, item in items if type(key) in (str, int))

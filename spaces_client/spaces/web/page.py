@@ -14,6 +14,7 @@ from typing import Any
 
 from spaces.errors import RemoteError, SpacesError, TaskError
 from spaces.farm.events import Bar, Progressed, Said
+from spaces.farm.values.glance import text_of
 from spaces.functions.gradio_relay import local_context
 from spaces.web.waiting import Rolls
 
@@ -112,7 +113,7 @@ def _concerns_visitor(error: Exception) -> bool:
 def _is_of_memory(error: Exception) -> bool:
     """Python's own, NumPy's or torch's, which is not imported here."""
     if type(error) is RuntimeError:  # torch has no class for it on the CPU
-        return "DefaultCPUAllocator: can't allocate memory" in str(error)
+        return "DefaultCPUAllocator: can't allocate memory" in text_of(error)
     return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
 
 
@@ -120,7 +121,7 @@ def _as_gradio_error(error: Exception) -> BaseException | None:
     gradio_error = getattr(sys.modules.get("gradio.exceptions"), "Error", None)
     if gradio_error is None or isinstance(error, gradio_error):
         return None
-    text, title = str(error), getattr(error, "title", TaskError.title)
+    text, title = text_of(error), getattr(error, "title", TaskError.title)
     if _is_of_memory(error):
         text = f"Out of memory: {text}" if text else "Out of memory"
     own = {"__init__": gradio_error.__init__, "__str__": lambda _: text}

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+from spaces.farm.values.glance import glance
 
 #: Characters that are shown of all arguments together.
 LENGTH = 120
 
-_PLAIN = (bool, int, float, str, type(None))
-
 
 def summary(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
-    """Plain values shortened, everything else by its type."""
-    parts = [_glance(value) for value in args] + [f"{name}={_glance(value)}" for name, value in kwargs.items()]
-    text = ", ".join(parts)
-    return text if len(text) <= LENGTH else f"{text[: LENGTH - 1]}…"
+    """Plain values shortened, everything else by its type; no argument's own code runs."""
+    text = ""
+    for part in _parts(args, kwargs):
+        text += f", {part}" if text else part
+        if len(text) > LENGTH:
+            text = f"{text[: LENGTH - 1]}…"
+            break
+    return text.encode(errors="backslashreplace").decode()
 
 
-def _glance(value: Any) -> str:
-    if isinstance(value, _PLAIN):
-        return reprlib.repr(value)
-    shape = getattr(value, "shape", None) or getattr(value, "size", None)
-    return f"<{type(value).__name__}{f' {tuple(shape)}' if isinstance(shape, tuple | list) else ''}>"
+def _parts(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[str]:
+    yield from map(glance, args)
+    for name, value in kwargs.items():
+        yield f"{name}={glance(value)}"

@@ -9,6 +9,10 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+from spaces.farm.values.glance import is_a
 
 #: Seconds that a caller has for reading a file whose owner it holds a copy of.
 LIFETIME = 60.0
@@ -45,10 +49,10 @@ def _mortal(value: object, depth: int) -> Iterator[object]:
             yield from _mortal(inner, depth - 1)
 
 
-def _items(value: object) -> list[object]:
-    match value:
-        case list() | tuple() if len(value) <= _MOST_ITEMS:
+def _items(value: Any) -> list[object]:  # Any: told by its type, for a proxy lies to `match`
+    with suppress(Exception):  # `__len__` and `__iter__` of someone's container
+        if is_a(value, (list, tuple)) and len(value) <= _MOST_ITEMS:
             return list(value)
-        case dict() if len(value) <= _MOST_ITEMS:
+        if is_a(value, dict) and len(value) <= _MOST_ITEMS:
             return list(value.values())
     return []

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -151,16 +152,22 @@ def _texts(value: object) -> Iterator[str]:
     waiting, count = [value], 0
     while waiting and count < _MOST_ITEMS:
         count += 1
-        match waiting.pop():
-            case str() as text if len(text) <= _LONGEST_TEXT:
-                yield text
-                if not os.path.isabs(text) or not os.path.exists(text):
-                    yield from _PATH_IN_TEXT.findall(text)
-            case os.PathLike() as path:
-                yield str(path)
-            case dict() as table:
-                waiting += table.values()
-            case list() | tuple() | set() | frozenset() as items:
-                waiting += items
-            case other if isinstance(named := getattr(other, "path", None), str):
-                yield named  # gradio's FileData, and what looks like it
+        with suppress(Exception):  # a value's own code may raise anything when it is asked for what it holds
+            yield from _texts_of(waiting.pop(), waiting)
+
+
+def _texts_of(value: object, waiting: list[object]) -> Iterator[str]:
+    """The texts of one value; the values that it holds are put to those that wait."""
+    match value:
+        case str() as text if len(text) <= _LONGEST_TEXT:
+            yield text
+            if not os.path.isabs(text) or not os.path.exists(text):
+                yield from _PATH_IN_TEXT.findall(text)
+        case os.PathLike() as path:
+            yield str(path)
+        case dict() as table:
+            waiting += table.values()
+        case list() | tuple() | set() | frozenset() as items:
+            waiting += items
+        case other if isinstance(named := getattr(other, "path", None), str):
+            yield named  # gradio's FileData, and what looks like it

@@ -10,6 +10,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
+from spaces.farm.values.glance import is_a
 from spaces.farm.values.raw_bytes import Raw, writable
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def rebuild_parameter(*fields: Any) -> Any:  # any: the fields of a tensor; a pa
 def is_module(value: object) -> bool:
     """Whether `value` is a torch module."""
     module = _of("torch.nn", "Module")
-    return module is not None and isinstance(value, module)
+    return module is not None and is_a(value, module)
 
 
 def is_torch_dtype(cls: type) -> bool:

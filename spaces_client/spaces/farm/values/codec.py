@@ -17,6 +17,7 @@ import msgpack
 from spaces.errors import EncodingError
 from spaces.farm.values import explain, pickling, signing
 from spaces.farm.values.extensions import Extension, Kind, extension_of, read
+from spaces.farm.values.glance import a, name_of, qualname_of, reason_of, text_of
 from spaces.farm.values.raw_bytes import SHORT_BYTES, Raw
 from spaces.farm.values.references import Reference, References
 
@@ -88,7 +89,7 @@ class Codec:
         except EncodingError:
             raise
         except Exception as error:  # bytes from the network reach numpy, torch, PIL and classes of the Space
-            raise EncodingError(f"a message cannot be read: {type(error).__name__}: {error}") from error
+            raise EncodingError(f"a message cannot be read: {qualname_of(type(error))}: {text_of(error)}") from error
 
     def encode_call(
         self,
@@ -126,9 +127,7 @@ class Codec:
         try:
             body = msgpack.packb(tree, default=encoding.plain, unicode_errors="surrogatepass")
         except ValueError as error:
-            raise EncodingError(
-                f"{pickling.a(pickling.name_of(value))} is too large for one message: {error}"
-            ) from error
+            raise EncodingError(f"{a(name_of(value))} is too large for one message: {error}") from error
         return Encoded(body, tuple(encoding.buffers))
 
 
@@ -161,7 +160,7 @@ class _Encoding:
         """A signed pickle."""
         if not self._key:
             raise pickling.Unsendable(
-                pickling.a(pickling.name_of(value)),
+                a(name_of(value)),
                 "it needs the Space's key",
                 "Send plain data, arrays, images or files instead",
             )
@@ -170,15 +169,14 @@ class _Encoding:
         parts = [self._raw(part) for part in (memoryview(pickle), *buffers)]
         return [_MARKS[Kind.PICKLE], signature, *parts]
 
-    def _inside(self, value: object) -> object:
-        match value:
-            case Raw(view=view):
-                return self._raw(view)
-            case list() if type(value) is list:
-                return value if _ATOMS.issuperset(map(type, value)) else [self.plain(item) for item in value]
-            case dict() if type(value) is dict and _ATOMS.issuperset(map(type, value)):
-                return {key: self.plain(item) for key, item in list(value.items())}
+    def _inside(self, value: Any) -> object:  # any: told by its exact type, for a proxy lies to `match`
         cls: type = type(value)
+        if cls is Raw:
+            return self._raw(value.view)
+        if cls is list:
+            return value if _ATOMS.issuperset(map(type, value)) else [self.plain(item) for item in value]
+        if cls is dict and _ATOMS.issuperset(map(type, value)):
+            return {key: self.plain(item) for key, item in list(value.items())}
         extension = extension_of(cls)
         fields = _fields(extension, value) if extension else None
         if extension is None or fields is None:
@@ -232,7 +230,7 @@ def _fields(extension: Extension, value: object) -> list[Any] | None:  # any: wh
     try:
         return extension.write(value)
     except Exception as error:  # a file that was cut off, a GPU that failed: what PIL and torch raise is no fixed set
-        raise pickling.Unsendable(pickling.a(pickling.name_of(value)), str(error) or type(error).__name__) from error
+        raise pickling.Unsendable(a(name_of(value)), reason_of(error)) from error
 
 
 def _kind(code: int, _data: bytes) -> Kind:

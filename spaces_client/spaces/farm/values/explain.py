@@ -9,11 +9,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from types import AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType, MethodType, ModuleType
+from typing import Any
 
 from spaces.errors import EncodingError
-from spaces.farm.values.pickling import Unsendable, a, name_of
+from spaces.farm.values.glance import a, glance, is_a, name_of, own_attributes, qualname_of
+from spaces.farm.values.pickling import Unsendable
 
 #: A search for the culprit ends here; what it has found by then is named.
 DEEPEST = 12
@@ -94,7 +97,7 @@ def find_culprit(value: object, error: EncodingError, refusal: Refusal) -> Culpr
     for _depth in range(DEEPEST):
         if culprit.found:
             break
-        for step, inner in _parts(culprit.value):
+        for step, inner in _steps(culprit.value):
             if time.monotonic() > give_up:
                 return culprit
             if id(inner) in seen:
@@ -110,31 +113,36 @@ def find_culprit(value: object, error: EncodingError, refusal: Refusal) -> Culpr
 
 def _what(value: object) -> str:
     for what, types in _KNOWN:
-        if isinstance(value, types):
+        if is_a(value, types):
             return what
-    if isinstance(value, FunctionType) and "<lambda>" in value.__qualname__:
+    if type(value) is FunctionType and "<lambda>" in name_of(value):
         return "a lambda"
-    if isinstance(value, FunctionType) and "<locals>" in value.__qualname__:
+    if type(value) is FunctionType and "<locals>" in name_of(value):
         return "a function defined inside another function"
-    if "<locals>" in type(value).__qualname__:
+    if "<locals>" in qualname_of(type(value)):
         return "an object of a class defined inside a function"
     return ""
 
 
-def _parts(value: object) -> Iterator[tuple[str, object]]:
+def _steps(value: object) -> Iterator[tuple[str, object]]:
+    """The parts of a value, as far as it lets us look: its own code may raise anything, here too."""
+    with suppress(Exception):
+        yield from _parts(value)
+
+
+def _parts(value: Any) -> Iterator[tuple[str, object]]:  # Any: told by its type, for a proxy lies to `match`
     """What a value is made of, with the step that leads there."""
-    match value:
-        case list() | tuple() | set() | frozenset():
-            yield from ((f"[{index}]", item) for index, item in enumerate(value))
-        case dict():
-            yield from ((f"[{key!r}]", item) for key, item in list(value.items()))
-            yield from ((f" key {key!r}", key) for key in list(value))
-        case functools.partial():
-            yield from ((".func", value.func), (".args", value.args), (".keywords", value.keywords))
-        case MethodType():
-            yield ".__self__", value.__self__
-    if not isinstance(value, type | FunctionType | MethodType | functools.partial):
-        yield from ((f".{name}", item) for name, item in list(getattr(value, "__dict__", {}).items()))
+    if is_a(value, (list, tuple, set, frozenset)):
+        yield from ((f"[{index}]", item) for index, item in enumerate(value))
+    elif is_a(value, dict):
+        yield from ((f"[{glance(key)}]", item) for key, item in list(dict.items(value)))
+        yield from ((f" key {glance(key)}", key) for key in list(dict.keys(value)))
+    elif is_a(value, functools.partial):
+        yield from ((".func", value.func), (".args", value.args), (".keywords", value.keywords))
+    elif is_a(value, MethodType):
+        yield ".__self__", value.__self__
+    if not is_a(value, (type, FunctionType, MethodType, functools.partial)):
+        yield from ((f".{name}", item) for name, item in list(own_attributes(value).items()))
 
 
 def _arguments(

@@ -18,6 +18,7 @@ from spaces.errors import EncodingError, RemoteError, RemoteTraceback, ScriptFai
 from spaces.farm.events import Failed
 from spaces.farm.payloads.payload import INLINE_BYTES, Payload
 from spaces.farm.values.codec import Codec, Encoded
+from spaces.farm.values.glance import LONGEST_TEXT, module_of, own_attributes, qualname_of, text_of
 
 #: Exceptions of these modules are rebuilt from their arguments alone, which needs no pickle.
 _BY_ARGUMENTS = {"builtins": builtins, "spaces.errors": spaces.errors}
@@ -47,9 +48,13 @@ def rebuild(failed: Failed, codec: Codec) -> BaseException:
 
 def format_traceback(error: BaseException) -> str:
     """The traceback as the author of a Space wants it: the first frame is one of theirs."""
-    report = traceback.TracebackException.from_exception(error)
-    _strip(report)
-    return "".join(report.format())
+    try:
+        report = traceback.TracebackException.from_exception(error)
+        _strip(report)
+        text = "".join(report.format())
+    except Exception:  # attributes and notes of an exception may be anything, and are read by the traceback module
+        text = f"{''.join(traceback.format_tb(error.__traceback__))}{_type_name(error)}: {text_of(error)}"
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
 
 
 def _script_failed(text: str) -> ScriptFailed:
@@ -166,19 +171,24 @@ def _type_name(error: BaseException) -> str:
 
 
 def _type_of(cls: type[BaseException]) -> str:
-    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+    return qualname_of(cls) if module_of(cls) == "builtins" else f"{module_of(cls)}.{qualname_of(cls)}"
 
 
 def _text(error: BaseException) -> str:
-    message = getattr(error, "message", None) if isinstance(error, _gradio_error() or ()) else None
-    try:
-        return str(error) if message is None else str(message)
-    except Exception:  # the author's own __str__
-        return "(its text cannot be read: __str__ raised)"
+    message = _field(error, "message") if isinstance(error, _gradio_error() or ()) else None
+    return message if type(message) is str else text_of(error)
 
 
 def _notes(error: BaseException) -> list[str]:
-    return [str(note) for note in getattr(error, "__notes__", ())]
+    notes = own_attributes(error).get("__notes__")
+    return [note for note in notes if type(note) is str] if type(notes) is list else []
+
+
+def _field(error: BaseException, name: str) -> object:
+    try:
+        return getattr(error, name, None)
+    except Exception:  # a property of the author's
+        return None
 
 
 def _gradio_error() -> type[BaseException] | None:

@@ -10,12 +10,12 @@ import io
 import pickle
 import sys
 from collections.abc import Callable, Sequence
-from types import FunctionType
 from typing import Any
 
 from spaces.errors import EncodingError
 from spaces.farm.values import arrays
 from spaces.farm.values.extensions import Extension, Kind, extension_of, read
+from spaces.farm.values.glance import a, is_a, name_of, reason_of
 from spaces.farm.values.raw_bytes import Raw, writable
 from spaces.farm.values.references import Reference
 
@@ -52,24 +52,12 @@ def dump(value: object, find: Find) -> tuple[bytes, list[memoryview]]:
     except RecursionError:
         raise Unsendable(a(name_of(value)), "it is nested too deeply") from None
     except Exception as error:  # a value's own __reduce__ and __getstate__ may raise anything
-        raise Unsendable(a(name_of(value)), str(error) or type(error).__name__) from error
+        raise Unsendable(a(name_of(value)), reason_of(error)) from error
 
 
 def load(pickled: bytes, buffers: Sequence[bytes | memoryview], resolve: Callable[[Reference], object]) -> object:
     """The value. Only for pickles that the Space's key has signed."""
     return _Unpickler(io.BytesIO(pickled), [writable(buffer) for buffer in buffers], resolve).load()
-
-
-def name_of(value: object) -> str:
-    """What people call a value's type, or a function: `str`, `app.Agent`, `make.<locals>.step`."""
-    named = value if isinstance(value, FunctionType) else type(value)
-    module = "" if named.__module__ in ("builtins", "__main__") else f"{named.__module__}."
-    return f"{module}{named.__qualname__}"
-
-
-def a(noun: str) -> str:
-    """The noun with its article."""
-    return f"{'an' if noun[0] in 'aeiouAEIOU' else 'a'} {noun}"
 
 
 class _Pickler(pickle.Pickler):
@@ -134,7 +122,7 @@ def _reduced(reader: Callable[..., Any], fields: list[Any] | None) -> Any:  # an
 
 def _is_gradio_event(value: object) -> bool:
     event_data = getattr(sys.modules.get("gradio.events"), "EventData", None)
-    return event_data is not None and isinstance(value, event_data)
+    return event_data is not None and is_a(value, event_data)
 
 
 def _refuse_large_module(value: Any) -> None:  # any: a torch module, or anything else

@@ -17,6 +17,7 @@ from typing import Any
 
 from spaces.errors import EncodingError
 from spaces.farm.values.extensions import extension_of
+from spaces.farm.values.glance import module_of, own_attributes, qualname_of
 
 #: How far below a module's global an object may be: `MODELS["small"].tokenizer` is two steps down.
 STEPS = 2
@@ -145,18 +146,18 @@ def _is_below(prefix: str, module: object) -> bool:
     return isinstance(file, str) and file.startswith(prefix) and "/site-packages/" not in file
 
 
-def may_be_referred_to(value: object) -> bool:
+def may_be_referred_to(value: Any) -> bool:  # any: told by its type
     """Whether `value` goes by name if it lives at module level: it is no data, and pickle does not name it anyway."""
-    cls: type = type(value)
-    if isinstance(value, _BY_VALUE + _BY_NAME) or extension_of(cls) is not None:
+    cls: Any = type(value)  # any: mypy finds no hash in `type[Any]`
+    if issubclass(cls, _BY_VALUE + _BY_NAME) or extension_of(cls) is not None:
         return False
-    return not (isinstance(value, FunctionType) and _is_importable(value))
+    return not (issubclass(cls, FunctionType) and _is_importable(value))
 
 
 def _is_importable(function: FunctionType) -> bool:
     found: object = sys.modules.get(function.__module__)
     for name in function.__qualname__.split("."):
-        found = vars(found).get(name) if hasattr(found, "__dict__") else None
+        found = own_attributes(found).get(name)
     return found is function
 
 
@@ -170,25 +171,20 @@ def within(value: object, steps: tuple[Step, ...] = ()) -> Iterator[tuple[tuple[
             yield from within(inner, (*steps, step))
 
 
-def _held_by(value: object) -> Iterable[tuple[Step, object]]:
-    match value:
-        case FunctionType():
-            return []
-        case list() | tuple() | dict() if len(value) > MOST_ITEMS:
-            return []
-        case list() | tuple():
-            return [(("item", index), item) for index, item in enumerate(value)]
-        case dict():
-            return [(("item", key), item) for key, item in list(value.items()) if type(key) in (str, int)]
+def _held_by(value: Any) -> Iterable[tuple[Step, object]]:  # any: told by its exact type, for a proxy lies to `match`
+    cls = type(value)
+    if cls is FunctionType or (cls in (list, tuple, dict) and len(value) > MOST_ITEMS):
+        return []
+    if cls in (list, tuple):
+        return [(("item", index), item) for index, item in enumerate(value)]
+    if cls is dict:
+        return [(("item", key), item) for key, item in list(value.items()) if type(key) in (str, int)]
     return [(("attribute", name), item) for name, item in _attributes(value).items()]
 
 
 def _attributes(value: object) -> dict[str, object]:
     """The instance's own attributes and, of a torch module, its submodules: read without running any of its code."""
-    try:
-        own: dict[str, object] = object.__getattribute__(value, "__dict__")
-    except AttributeError:
-        return {}
+    own = own_attributes(value)
     submodules = own.get("_modules")
     return {**own, **submodules} if type(submodules) is dict else dict(own)
 
@@ -206,4 +202,4 @@ def _follow(module: ModuleType, reference: Reference) -> object:
 
 
 def _type_name(value: object) -> str:
-    return f"{type(value).__module__}.{type(value).__qualname__}"
+    return f"{module_of(type(value))}.{qualname_of(type(value))}"

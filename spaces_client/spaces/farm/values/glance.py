@@ -1,0 +1,103 @@
+"""Values in a few words, for messages, logs and labels. No word about a value may fail the call that it is part of.
+
+A value's own code (`__repr__`, `__getattr__`, `__class__`) may raise anything, so none of it runs here: a value that is
+no plain data is told by its type. Only an exception's text is its own, and it is caught and cut.
+"""
+
+from __future__ import annotations
+
+import reprlib
+import sys
+from types import FunctionType
+from typing import Any, TypeGuard, TypeVar
+
+T = TypeVar("T")
+
+#: Characters of an exception's text that are kept.
+LONGEST_TEXT = 200_000
+
+#: Bits of the largest integer that is written out; Python itself refuses those of 4300 digits.
+_MOST_BITS = 256
+
+_ATOMS = (bool, float, str, bytes, type(None))
+
+#: Libraries whose values have a size that is read without surprises, and where it is.
+_SIZES = {"numpy": "shape", "torch": "shape", "PIL": "size", "pandas": "shape", "polars": "shape"}
+
+_type_qualname = type.__dict__["__qualname__"].__get__
+_type_module = type.__dict__["__module__"].__get__
+
+
+def is_a(value: object, types: type[T] | tuple[type[T], ...]) -> TypeGuard[T]:
+    """As `isinstance`, which asks the value itself for its class: a proxy answers that by code of its own."""
+    return issubclass(type(value), types)
+
+
+def glance(value: object) -> str:
+    """Plain values shortened, everything else by its type: `'a cat'`, `<ndarray (3, 4)>`."""
+    cls = type(value)
+    if cls in _ATOMS or (cls is int and int.bit_length(value) <= _MOST_BITS):  # type: ignore[arg-type] # it is an int
+        return reprlib.repr(value)
+    size = _size(value)
+    return f"<{qualname_of(cls).rpartition('.')[2]}{f' {size}' if size else ''}>"
+
+
+def own_attributes(value: object) -> dict[str, object]:
+    """What an object's `__dict__` holds, read without running any of its code."""
+    try:
+        held: dict[str, object] = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        return {}
+    return held
+
+
+def qualname_of(cls: type) -> str:
+    """A class's qualified name, whatever its metaclass says."""
+    return str(_type_qualname(cls))
+
+
+def module_of(cls: type) -> str:
+    """The module that a class says it is from; empty if it says something else."""
+    try:
+        module = _type_module(cls)
+    except AttributeError:
+        return ""
+    return module if type(module) is str else ""
+
+
+def name_of(value: object) -> str:
+    """A value's type, or a function, as people call it: `str`, `app.Agent`, `make.<locals>.step`."""
+    if type(value) is FunctionType:
+        module, qualname = str(value.__module__), value.__qualname__
+    else:
+        module, qualname = module_of(type(value)), qualname_of(type(value))
+    return qualname if module in ("builtins", "__main__", "") else f"{module}.{qualname}"
+
+
+def a(noun: str) -> str:
+    """The noun with its article."""
+    return f"{'an' if noun[:1] in 'aeiouAEIOU' else 'a'} {noun}"
+
+
+def text_of(error: BaseException) -> str:
+    """What an exception says, as far as its own `__str__` lets it."""
+    try:
+        text = "".join((str(error),))  # of no subclass of str
+    except BaseException:  # whatever it raises, the exception that it is about is the one to tell
+        return "(its text cannot be read: __str__ raised)"
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
+
+
+def reason_of(error: BaseException) -> str:
+    """Why something failed, for the middle of a sentence: its text, or its type."""
+    return text_of(error) or qualname_of(type(error))
+
+
+def _size(value: Any) -> str:  # Any: of a class of some library
+    library = module_of(type(value)).partition(".")[0]
+    if library not in _SIZES or library not in sys.modules:
+        return ""
+    try:
+        return str(tuple(map(int, getattr(value, _SIZES[library]))))
+    except Exception:  # a file that was closed, a frame that is computed later
+        return ""
