@@ -6,7 +6,7 @@ from types import ModuleType
 
 import torch
 
-from spaces.emulation.dispatch import handlers, threads
+from spaces.emulation.dispatch import handlers, subclasses, threads
 from spaces.emulation.dispatch.mode import leave_thread
 from spaces.emulation.emulated_device import EmulatedDevice
 from spaces.emulation.patching import becoming_real
@@ -47,6 +47,7 @@ def install(device: EmulatedDevice) -> None:
         return
     patches = _in_force = Patches()
     handlers.install()
+    subclasses.install(patches)
     streams.install(patches)
     device_properties.install(patches, device)
     current_device.install(patches)

@@ -7,6 +7,7 @@ from typing import Any  # torch is not typed here
 
 import torch
 
+from spaces.emulation.dispatch import subclasses
 from spaces.emulation.dispatch.mode import HANDLERS, Emulation, Handler, names_cuda, reentered
 from spaces.emulation.errors import weights_are_gone
 from spaces.emulation.tensors.marks import (
@@ -20,6 +21,7 @@ from spaces.emulation.tensors.marks import (
     owns_its_memory,
     place,
 )
+from spaces.emulation.tensors.wrappers import dispatches
 
 Function = Callable[..., Any]
 Tensor = torch.Tensor
@@ -87,12 +89,14 @@ def _settle(mode: Emulation, source: Any, result: Any, where: int) -> Any:
 
     A move between devices copies, because both tensors may be changed afterwards. But a tensor fresh from a file,
     or a Parameter whose module moves, leaves no old self behind: there the mark alone changes, nothing is copied,
-    and weights that are mapped from a file stay mapped.
+    and weights that are mapped from a file stay mapped. A subclass with a dispatch of its own moves itself.
     """
     if result is not source and where:
         mark_result(result, (source,))
     if place(result) == where:
         return result
+    if dispatches(type(result)):
+        return subclasses.moved(result, where)
     moves_with_module = mode.moving_modules and isinstance(source, torch.nn.Parameter)
     if not (mode.reading_files or (moves_with_module and owns_its_memory(result))):
         result = result.clone()
@@ -191,6 +195,12 @@ def _first_result_only(_mode: Emulation, func: Function, args: tuple[Any, ...], 
     if place(args[0]):
         mark(result[0])
     return result
+
+
+@handles(Tensor.as_subclass)
+def _as_subclass(_mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    subclasses.see_cuda(args[1] if len(args) > 1 else kwargs["cls"])
+    return func(*args, **kwargs)
 
 
 def _plain(_mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -15,10 +15,12 @@ from collections.abc import Callable, Iterator
 from typing import Any  # torch is not typed here, and any call can pass through
 
 import torch
+from torch._C import _is_torch_function_enabled
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack, _pop_mode, _push_mode
 
 from spaces.emulation.errors import weights_are_gone
 from spaces.emulation.tensors.marks import CPU, CPU_DEVICE, CUDA, DROPPED, highest, mark_result
+from spaces.emulation.tensors.wrappers import is_called_with_one
 
 Handler = Callable[["Emulation", Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
 
@@ -37,10 +39,12 @@ class Emulation(TorchFunctionMode):  # type: ignore[misc]  # torch is untyped he
     def __torch_function__(
         self,
         func: Callable[..., Any],
-        types: object,
+        types: tuple[Any, ...],
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
+        if types and types != (torch.Tensor,) and _is_torch_function_enabled():
+            return _ask_operands(func, types, args, kwargs or {})
         handler = HANDLERS.get(func)
         if handler is not None:
             return handler(self, func, args, kwargs or {})
@@ -69,6 +73,22 @@ def names_cuda(device: object) -> bool:
     return isinstance(device, int) and not isinstance(device, bool)
 
 
+def _ask_operands(
+    func: Callable[..., Any], types: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Let operands with a `__torch_function__` of their own answer, as torch does.
+
+    Their code runs with the mode in force, for on a GPU it would see CUDA. What it leaves to torch comes back here with
+    subclasses disabled.
+    """
+    for kind in types:
+        with reentered():
+            result = kind.__torch_function__(func, types, args, kwargs)
+        if result is not NotImplemented:
+            return result
+    return func(*args, **kwargs)  # which raises torch's own error
+
+
 def _with_device(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A call that names its device, which then alone decides where the result is."""
     device = kwargs.get("device")
@@ -76,6 +96,8 @@ def _with_device(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[s
     if where == DROPPED and not func.__name__.endswith("_like"):
         raise weights_are_gone(func.__name__)
     kwargs = kwargs | ({"pin_memory": False} if "pin_memory" in kwargs else {})
+    if is_called_with_one(func, args):
+        return func(*args, **kwargs)
     if device is not None:
         where = CUDA if names_cuda(device) else CPU
         kwargs["device"] = CPU_DEVICE if where else device
@@ -85,21 +107,27 @@ def _with_device(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[s
     return result
 
 
-_this_thread = threading.local()
+class _ThisThread(threading.local):
+    mode: Emulation | None = None
+    tells_the_truth = False  #: while the mode is taken out on purpose
+
+
+_this_thread = _ThisThread()
 
 
 def current() -> Emulation:
     """The mode of this thread, entered now if the thread began before torch was imported."""
-    mode: Emulation | None = getattr(_this_thread, "mode", None)
-    if mode is None:
-        mode = _this_thread.mode = Emulation()
-        _push_mode(mode)
-    return mode
+    _this_thread.tells_the_truth = False
+    if _this_thread.mode is None:
+        _this_thread.mode = Emulation()
+        _push_mode(_this_thread.mode)
+    return _this_thread.mode
 
 
 def leave_thread() -> None:
     """Take the mode out of this thread's stack, wherever in the stack it is."""
     _this_thread.mode = None
+    _this_thread.tells_the_truth = True
     modes = [_pop_mode() for _ in _get_current_function_mode_stack()]
     for mode in reversed(modes):
         if not isinstance(mode, Emulation):
@@ -109,6 +137,7 @@ def leave_thread() -> None:
 @contextlib.contextmanager
 def paused() -> Iterator[None]:
     """Tell the plain truth in this thread: tensors are on the CPU."""
+    before, _this_thread.tells_the_truth = _this_thread.tells_the_truth, True
     modes = [_pop_mode() for _ in _get_current_function_mode_stack()]
     for mode in reversed(modes):
         if not isinstance(mode, Emulation):
@@ -116,6 +145,7 @@ def paused() -> Iterator[None]:
     try:
         yield
     finally:
+        _this_thread.tells_the_truth = before
         for _ in _get_current_function_mode_stack():
             _pop_mode()
         for mode in reversed(modes):
@@ -125,8 +155,9 @@ def paused() -> Iterator[None]:
 @contextlib.contextmanager
 def reentered() -> Iterator[None]:
     """Have the mode in force although torch has set it aside to run a function that calls user code back."""
-    if any(isinstance(mode, Emulation) for mode in _get_current_function_mode_stack()):
+    stack = _get_current_function_mode_stack()
+    if _this_thread.tells_the_truth or any(isinstance(mode, Emulation) for mode in stack):
         yield
         return
-    with getattr(_this_thread, "mode", None) or Emulation():
+    with _this_thread.mode or Emulation():
         yield

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 import torch
+from torch._C import DisableTorchFunction
 
 CPU: Final = 0
 CUDA: Final = 1
@@ -111,7 +112,7 @@ def tracked() -> list[torch.Tensor]:
     """
     if gc.get_freeze_count() and not _known:
         gc.unfreeze()
-    with torch._C.DisableTorchFunction():
+    with DisableTorchFunction():
         for tensor in _tensors_known_to_gc():
             if place(tensor) != CPU:
                 _known[id(tensor)] = tensor

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any  # a storage of torch, untyped here
 
 import torch
+from torch._C import DisableTorchFunction
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from spaces.emulation.tensors.marks import DROPPED, forget, mark, tracked
@@ -19,7 +20,7 @@ Move = Callable[[list[Storage]], list[Storage]]
 
 def relocate(move: Move, tensors: list[torch.Tensor], where: int) -> None:
     """Give every storage the memory that `move` returns for it, at `where`; the tensors stay the same objects."""
-    with torch._C.DisableTorchFunction(), torch.no_grad():
+    with DisableTorchFunction(), torch.no_grad():
         groups = _by_storage(tensors)
         storages = [storage for storage, _ in groups]
         for (_, sharing), new in zip(groups, move(storages), strict=True):
@@ -64,9 +65,10 @@ def repoint(tensor: torch.Tensor, storage: Storage) -> None:
 
 
 def size_bytes(tensors: list[torch.Tensor]) -> int:
-    """Bytes of their storages, and of those that have none of their own."""
-    with torch._C.DisableTorchFunction():
-        alone = sum(tensor.numel() * tensor.element_size() for tensor in filter(_stands_alone, tensors))
+    """Bytes of their storages, and of those that have none of their own; a wrapper is what it wraps."""
+    with DisableTorchFunction():
+        single = [each for each in tensors if _stands_alone(each) and not is_traceable_wrapper_subclass(each)]
+        alone = sum(tensor.numel() * tensor.element_size() for tensor in single)
         return int(alone + sum(storage.nbytes() for storage, _ in _by_storage(tensors)))
 
 
@@ -77,7 +79,7 @@ def drop_weights() -> None:
     process after launch, where no function that needs weights will ever run.
     """
     gc.collect()
-    with torch._C.DisableTorchFunction(), torch.no_grad():
+    with DisableTorchFunction(), torch.no_grad():
         tensors = tracked()
         for tensor in filter(_stands_alone, tensors):
             mark(tensor, DROPPED)
