@@ -16,12 +16,12 @@ from spaces.errors import FarmUnavailable, TaskLost
 from spaces.farm.connection import connect
 from spaces.farm.events import Cancelled, Event, Said, Started, Succeeded, Yielded
 from spaces.farm.payloads.payload import Payload
-from spaces.farm.queue import inbox as inbox_module
-from spaces.farm.queue.delivery import Delivery
-from spaces.farm.queue.inbox import Inbox
 from spaces.farm.queue.keys import YIELDS_PER_CREDIT
 from spaces.farm.queue.queue import LeaseLost, Queue
-from spaces.farm.queue.writer import WINDOW, EventWriter
+from spaces.farm.stream import inbox as inbox_module
+from spaces.farm.stream.delivery import Delivery
+from spaces.farm.stream.inbox import Inbox
+from spaces.farm.stream.writer import WINDOW, EventWriter
 from spaces.farm.task import Lease
 
 from .support import MESSAGE, Server, claimed, expire_worker, in_thread, make_task, pushed, said, wait_until

@@ -30,10 +30,10 @@ from spaces.web.summary import summary
 
 if TYPE_CHECKING:
     from spaces.farm.payloads.payload import Payload
-    from spaces.farm.queue.delivery import Delivery
     from spaces.farm.queue.outlook import Place
     from spaces.farm.queue.quota import Quota
     from spaces.farm.queue.registry import SpaceRecord
+    from spaces.farm.stream.delivery import Delivery
     from spaces.farm.values.codec import Codec
     from spaces.functions.function import GPUFunction
     from spaces.state.outgoing import Outgoing
@@ -49,10 +49,10 @@ class FarmConnection:
         from spaces.farm.payloads.nearest import NearestStore
         from spaces.farm.payloads.packer import Packer
         from spaces.farm.payloads.shared_memory import SharedMemoryStore
-        from spaces.farm.queue.inbox import Inbox
         from spaces.farm.queue.keys import WAITING
         from spaces.farm.queue.queue import Queue
         from spaces.farm.queue.registry import Registry
+        from spaces.farm.stream.inbox import Inbox
 
         self.redis = connect(here.url)
         self._inbox = Inbox(lambda: connect(here.url))
@@ -138,8 +138,8 @@ class FarmClient:
     @cached_property
     def _farm(self) -> FarmConnection:
         from spaces.farm.connection import connect
-        from spaces.farm.queue.client_lease import ClientLease
         from spaces.farm.queue.queue import Queue
+        from spaces.web.client_lease import ClientLease
 
         farm = FarmConnection(self._settings, space_codec())
         ClientLease(lambda: Queue(connect(self._settings.url)), self._client).start()

@@ -16,7 +16,7 @@ from spaces.farm.payloads.shared_memory import SharedMemoryStore
 from spaces.farm.queue.keys import WAITING
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.registry import Registry, SpaceRecord
-from spaces.farm.queue.writer import EventWriter
+from spaces.farm.stream.writer import EventWriter
 from spaces.farm.task import Lease, Task
 from spaces.farm.values.signing import derive_space_key
 from spaces.source import Source, unpack

@@ -1,7 +1,7 @@
 """Who is alive. Workers and web processes beat; whoever stops beating loses what they hold, and others take it over.
 
 A worker's tasks go back to their old places in the queue, a web process's tasks are cancelled. The beats are sent by
-`spaces_workers.worker.heartbeat` and `spaces.farm.queue.client_lease`, each on a thread and a connection of its own.
+`spaces_workers.worker.heartbeat` and `spaces.web.client_lease`, each on a thread and a connection of its own.
 """
 
 from __future__ import annotations

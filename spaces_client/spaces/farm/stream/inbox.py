@@ -20,9 +20,9 @@ from redis.client import PubSub
 
 from spaces.errors import FarmUnavailable, TaskLost
 from spaces.farm import wire
-from spaces.farm.queue.delivery import Delivery, Entry
 from spaces.farm.queue.keys import ENDED, Keys
 from spaces.farm.queue.scripts import Scripts
+from spaces.farm.stream.delivery import Delivery, Entry
 
 logger = logging.getLogger(__name__)
 
