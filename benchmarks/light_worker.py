@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from spaces.farm.broker_errors import AWAY
 from spaces.farm.connection import connect
 from spaces.farm.events import Succeeded
 from spaces.farm.payloads.payload import Payload
@@ -14,7 +15,6 @@ from spaces.farm.queue import claiming
 from spaces.farm.queue.claiming import Claimed, moment
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.rules import Rules
-from spaces.farm.queue.scripts import AWAY
 from spaces.farm.queue.warmth import Warmth
 from spaces.farm.task import Lease
 

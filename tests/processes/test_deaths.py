@@ -170,3 +170,23 @@ def test_a_worker_that_loses_its_gpu_leaves_its_task_to_others(own_farm: Farm) -
         own_farm.start_worker("sound")
         assert handle.result(timeout=60)[0] == 2
     assert "it has fallen off the bus. This worker leaves" in (own_farm.folder / "broken.log").read_text()
+
+
+def test_a_worker_goes_on_after_its_broker_was_read_only(own_farm: Farm) -> None:
+    """As after a failover. The worker left at the first claim that was refused, and killed the task that it ran."""
+    worker = own_farm.start_worker()
+    log = own_farm.folder / "cpu0.log"
+    with own_farm.client() as client:
+        running_child = client.submit("faults", "pid").result(timeout=30)
+        nap = client.submit("faults", "nap", 2.0)
+        wait_until(lambda: running(own_farm, nap.id))
+        own_farm.redis.replicaof("127.0.0.1", 1)
+        wait_until(lambda: "heartbeat of worker" in log.read_text())
+        own_farm.redis.replicaof("NO", "ONE")
+        nap.result(timeout=60)
+        own_farm.redis.replicaof("127.0.0.1", 1)
+        wait_until(lambda: "the broker gives no tasks now" in log.read_text())
+        own_farm.redis.replicaof("NO", "ONE")
+        assert client.submit("faults", "pid").result(timeout=60) == running_child
+    assert worker.poll() is None
+    assert log.read_text().count("the broker gives no tasks now") == 1

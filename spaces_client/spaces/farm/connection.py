@@ -41,11 +41,14 @@ def connect(
     from redis.backoff import ExponentialWithJitterBackoff
     from redis.retry import Retry
 
+    from spaces.farm.broker_errors import Parser
+
     settings: dict[str, Any] = {  # any: options of several types
         "decode_responses": False,
         "socket_connect_timeout": CONNECT_TIMEOUT,
         "socket_timeout": READ_TIMEOUT,
         "health_check_interval": HEALTH_CHECK_INTERVAL,
+        "parser_class": Parser,
         "retry": Retry(
             ExponentialWithJitterBackoff(base=0.05, cap=0.5),
             RETRIES,

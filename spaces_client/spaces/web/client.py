@@ -96,7 +96,7 @@ class FarmConnection:
         return state.state
 
     def places(self, tasks: Sequence[Task]) -> list[Place | None]:
-        from spaces.farm.queue.scripts import AWAY
+        from spaces.farm.broker_errors import AWAY
 
         try:
             return self.queue.outlook.places([task.id for task in tasks])

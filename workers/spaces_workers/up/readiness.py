@@ -12,9 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from redis import RedisError
+
 from spaces import config
 from spaces.farm.queue.leases import Leases
-from spaces.farm.queue.scripts import AWAY
 
 Probe: TypeAlias = Callable[[], Awaitable[bool]]
 
@@ -71,7 +72,7 @@ def lease(leases: Leases, pid: int) -> Probe:
 async def workers(leases: Leases) -> list[dict[str, Any]]:  # Any: what workers tell of themselves
     """Return the workers of this host that hold a lease, once the broker answers."""
     while True:
-        with suppress(*AWAY):
+        with suppress(RedisError):
             told = (await asyncio.to_thread(leases.workers)).values()
             return [info for info in told if info.get("host") == config.current().host]
         await asyncio.sleep(INTERVAL)

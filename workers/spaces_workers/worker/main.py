@@ -73,7 +73,7 @@ def run_worker(options: WorkerOptions) -> int:
         memory_fraction=options.memory_fraction,
     )
     app = _application(options, workplace)
-    preloader = Preloader(options.url, workplace)
+    preloader = Preloader(lambda: Queue(connect(options.url)), workplace)
     heartbeat = Heartbeat(
         lambda: Queue(connect(options.url)),
         worker,

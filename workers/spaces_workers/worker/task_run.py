@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from spaces.errors import SpacesError
+from spaces.farm.broker_errors import AWAY
 from spaces.farm.events import (
     Cancelled,
     Crashed,
@@ -25,7 +26,6 @@ from spaces.farm.events import (
     state_after,
 )
 from spaces.farm.queue.queue import LeaseLost
-from spaces.farm.queue.scripts import AWAY
 from spaces.farm.task import Lease
 from spaces_workers.link.channel import ChannelClosed
 from spaces_workers.link.messages import Close, Idle, RunTask

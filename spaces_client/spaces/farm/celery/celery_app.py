@@ -16,11 +16,11 @@ from kombu import Queue
 from kombu.exceptions import OperationalError
 
 from spaces.errors import FarmUnavailable
+from spaces.farm.broker_errors import AWAY
 from spaces.farm.celery import transport
 from spaces.farm.celery.ranked import RANKED
 from spaces.farm.celery.sending import outgoing
 from spaces.farm.connection import redacted
-from spaces.farm.queue.scripts import AWAY
 from spaces.farm.task import Size, Task
 
 logger = logging.getLogger(__name__)
@@ -54,6 +54,8 @@ SETTINGS: dict[str, Any] = {  # Any: settings of several types
     "worker_hijack_root_logger": False,
     "broker_connection_retry_on_startup": True,
     "broker_connection_max_retries": None,
+    # A broker that refuses to write, because it is full for example, must not end a worker.
+    "broker_channel_error_retry": True,
     "broker_transport_options": {"socket_timeout": SOCKET_TIMEOUT, "socket_connect_timeout": 5.0},
     "task_publish_retry_policy": {"max_retries": 4, "interval_start": 0.0, "interval_step": 0.2, "interval_max": 0.5},
 }

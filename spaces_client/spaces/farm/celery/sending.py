@@ -16,9 +16,9 @@ from kombu.transport import redis as kombu_redis
 from kombu.utils.json import JSONEncoder
 from redis import Redis
 
+from spaces.farm.broker_errors import AWAY, Parser
 from spaces.farm.celery.ranked import RANKED, is_ranked
 from spaces.farm.queue.queue import Queue
-from spaces.farm.queue.scripts import AWAY
 from spaces.farm.task import Task
 
 #: What `kombu.utils.json.dumps` does with an encoder that it makes anew for each message.
@@ -41,6 +41,9 @@ class SendingChannel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no
     """kombu's channel, which pushes a task instead of a message where a queue is ranked."""
 
     _pool_client: Any = None  # Any: a client as kombu makes it
+
+    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:  # Any: options of several types
+        return dict(super()._connparams(asynchronous), parser_class=Parser)
 
     def _create_client(self, asynchronous: bool = False) -> Any:  # Any: a client as kombu makes it
         """kombu makes one for each message, which takes longer than to send it; here each pool has one."""

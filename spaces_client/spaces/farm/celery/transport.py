@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,6 +24,7 @@ from kombu.utils.json import loads
 from redis import ConnectionPool, Redis
 from redis.exceptions import NoScriptError
 
+from spaces.farm.broker_errors import REFUSES
 from spaces.farm.celery.ranked import RANKED, is_ranked
 from spaces.farm.celery.sending import SendingChannel
 from spaces.farm.events import Cancelled, End, Failed
@@ -34,6 +36,9 @@ from spaces.farm.queue.warmth import Warmth
 from spaces.farm.task import Lease, Size
 
 logger = get_logger(__name__)
+
+#: Seconds from a claim that the broker refused to the next one.
+PAUSE = 0.5
 
 REVOKED = Cancelled("revoked")
 REFUSED = Failed("Reject", "the worker could not read its message; do client and worker run the same version?", "")
@@ -128,6 +133,9 @@ class Channel(SendingChannel):
     #: What the connection that consumes is waiting for: the answer to a claim, a bell, or, as kombu has it, a list.
     _awaited = "list"
 
+    #: Until when the broker, which refused a claim, is not asked again; 0 if it did not refuse.
+    _paused_until = 0.0
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: kombu's own
         super().__init__(*args, **kwargs)
         self._parameters = self._connparams()
@@ -145,6 +153,8 @@ class Channel(SendingChannel):
     # Receiving: claim; if there is nothing, wait for the bell; when it rings, claim again.
 
     def _brpop_start(self, timeout: float | None = None) -> None:
+        if monotonic() < self._paused_until:
+            return  # kombu calls this again, once a second at least
         if any(map(is_ranked, self.active_queues)):
             self._send_claim()
         else:
@@ -166,11 +176,21 @@ class Channel(SendingChannel):
         except NoScriptError:
             self._send_claim("EVAL")
             raise Empty from None
+        except REFUSES as error:
+            self._pause(error)
+            raise Empty from None
         except self.connection_errors:
             connection.disconnect()
             raise
 
+    def _pause(self, error: Exception) -> None:
+        """The broker refuses to give tasks for now: ask again later, not at once."""
+        level = logging.DEBUG if self._paused_until else logging.WARNING
+        logger.log(level, "the broker gives no tasks now, and is asked again: %s", error)
+        self._paused_until = monotonic() + PAUSE
+
     def _on_claimed(self, reply: Any) -> bool:  # Any: the answer of claim.lua
+        self._paused_until = 0.0
         claimed = self.ranked_queue.claimed(_here.worker, reply)
         if claimed is not None:
             self._deliver(claimed)

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from redis.client import PubSub
-
 from spaces.errors import RefusedError
 from spaces.farm import wire
 from spaces.farm.events import Failed, Succeeded
@@ -21,6 +19,7 @@ from spaces.source import Source
 
 if TYPE_CHECKING:
     from redis import Redis
+    from redis.client import PubSub
 
 #: Seconds that a Space is remembered after its web process was last seen.
 LIFETIME = 7 * 24 * 3600
@@ -108,6 +107,8 @@ class Registry:
     @contextmanager
     def announcements(self) -> Iterator[Announcements]:
         """Hear of every Space that registers from now on."""
+        from redis.client import PubSub
+
         with PubSub(self._redis.connection_pool, ignore_subscribe_messages=True) as subscription:
             subscription.subscribe(self._keys.registrations())
             yield Announcements(subscription)

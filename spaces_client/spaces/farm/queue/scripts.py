@@ -7,17 +7,11 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from redis import ConnectionError as BrokerGone
 from redis import Redis
-from redis import TimeoutError as BrokerSilent
 from redis.commands.core import Script
 from redis.exceptions import NoScriptError
 
 from spaces.farm.queue.keys import CONSTANTS_IN_LUA, Keys
-
-#: What a command raises when the broker is away. It may or may not have been executed.
-AWAY = (BrokerGone, BrokerSilent)
-
 
 #: What every script may use, in this order.
 _SHARED = ("quota", "lib")

@@ -10,10 +10,10 @@ import logging
 import threading
 from collections.abc import Sequence
 
+from spaces.farm.broker_errors import AWAY
 from spaces.farm.events import End, Event, Yielded
 from spaces.farm.queue.keys import YIELDS_PER_CREDIT
 from spaces.farm.queue.queue import Queue
-from spaces.farm.queue.scripts import AWAY
 from spaces.farm.task import Lease
 
 logger = logging.getLogger(__name__)

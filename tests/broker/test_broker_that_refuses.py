@@ -1,0 +1,148 @@
+"""A broker that is there and refuses to write (read only, full, without its replicas): everyone goes on afterwards."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import TypeAlias
+
+import pytest
+from redis import Redis
+
+from spaces.errors import FarmUnavailable
+from spaces.farm.broker_errors import AWAY, Parser
+from spaces.farm.celery.celery_app import make_celery, submit
+from spaces.farm.connection import connect
+from spaces.farm.events import Succeeded
+from spaces.farm.payloads.payload import Payload
+from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.rules import Rules
+from spaces.farm.stream.writer import EventWriter
+from spaces.web.client_lease import ClientLease
+from spaces_workers.worker.heartbeat import Heartbeat
+
+from .support import Server, claimed, in_thread, make_task, pushed, said, wait_until
+
+QUICK = Rules(worker_beat=0.05, worker_lease=0.5, client_beat=0.05, client_lease=0.5)
+
+#: Each way to refuse: what makes a broker do so, and what ends it.
+REFUSALS: Mapping[str, tuple[str, str]] = {
+    "read only": ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE"),
+    "full": ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0"),
+    "without replicas": ("CONFIG SET min-replicas-to-write 1", "CONFIG SET min-replicas-to-write 0"),
+}
+
+Refusing: TypeAlias = Callable[[], AbstractContextManager[None]]
+
+
+@pytest.fixture
+def redis(server: Server) -> Iterator[Redis]:
+    with connect(server.url) as redis:
+        yield redis
+
+
+@pytest.fixture(params=REFUSALS)
+def refusing(request: pytest.FixtureRequest, redis: Redis) -> Refusing:
+    """Within it, the broker refuses to write."""
+    begin, end = REFUSALS[request.param]
+
+    @contextmanager
+    def refusing() -> Iterator[None]:
+        _command(redis, begin)
+        try:
+            yield
+        finally:
+            _command(redis, end)
+
+    return refusing
+
+
+def _command(redis: Redis, line: str) -> None:
+    redis.execute_command(*line.split())  # type: ignore[no-untyped-call] # redis-py's own
+
+
+def warnings(caplog: pytest.LogCaptureFixture, of: str) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING and of in record.name]
+
+
+def test_a_client_whose_broker_refuses_keeps_its_lease_afterwards_and_says_so_once(
+    server: Server, redis: Redis, refusing: Refusing, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The thread ended: from then on every long call of the page was cancelled, until somebody restarted it."""
+    lease = ClientLease(lambda: Queue(connect(server.url), rules=QUICK), "web-1")
+    lease.start()
+    queue = Queue(redis)
+    wait_until(lambda: queue.leases.has_client("web-1"))
+    with refusing():
+        wait_until(lambda: warnings(caplog, "broker_thread"))
+        wait_until(lambda: not queue.leases.has_client("web-1"))
+    wait_until(lambda: queue.leases.has_client("web-1"))
+    assert len(warnings(caplog, "broker_thread")) == 1
+    lease.stop()
+
+
+def test_a_worker_whose_broker_refuses_keeps_its_lease_afterwards_and_says_so_once(
+    server: Server, redis: Redis, refusing: Refusing, caplog: pytest.LogCaptureFixture
+) -> None:
+    heartbeat = Heartbeat(
+        lambda: Queue(connect(server.url), rules=QUICK), "w1", dict, lambda *_: None, on_lease_lost=lambda: None
+    )
+    heartbeat.start()
+    queue = Queue(redis)
+
+    def expiry() -> float:
+        return queue.redis.zscore(queue.keys.workers(), "w1") or 0.0
+
+    wait_until(expiry)
+    with refusing():
+        wait_until(lambda: warnings(caplog, "broker_thread"))
+        before = expiry()
+    wait_until(lambda: expiry() > before + 0.2)
+    assert len(warnings(caplog, "broker_thread")) == 1
+    heartbeat.stop()
+
+
+def test_what_a_task_says_to_a_broker_that_refuses_arrives_afterwards(redis: Redis, refusing: Refusing) -> None:
+    queue = Queue(redis)
+    task = pushed(queue)
+    writer = EventWriter(queue, claimed(queue).lease)
+    end = Succeeded(Payload(b"value"), 1.0)
+    with refusing():
+        writing = in_thread(lambda: writer.end(end))
+        writing.join(0.3)  # a full broker takes an end, for it makes room
+    writing.join(10.0)
+    assert end in said(queue, task.id)
+
+
+def test_a_call_that_a_broker_refuses_is_answered_so(server: Server, redis: Redis, refusing: Refusing) -> None:
+    app = make_celery(server.url)
+    with refusing(), pytest.raises(FarmUnavailable, match="the broker takes no tasks now"):
+        submit(app, make_task())
+    submit(app, make_task())
+    app.close()
+
+
+def test_a_thread_goes_on_after_an_error_of_our_own(server: Server, redis: Redis) -> None:
+    told = iter([ValueError("a worker that cannot say what it holds")])
+
+    def info() -> dict[str, str]:
+        for error in told:
+            raise error
+        return {"device": "cpu"}
+
+    heartbeat = Heartbeat(
+        lambda: Queue(connect(server.url), rules=QUICK), "w1", info, lambda *_: None, on_lease_lost=lambda: None
+    )
+    heartbeat.start()
+    wait_until(lambda: Queue(redis).leases.workers() == {"w1": {"device": "cpu"}})
+    heartbeat.stop()
+
+
+@pytest.mark.parametrize("word", ["BUSY", "MISCONF", "NOREPLICAS", "UNBLOCKED", "OOM", "READONLY", "MASTERDOWN"])
+def test_every_refusal_of_a_broker_is_one_that_passes(word: str) -> None:
+    assert isinstance(Parser.parse_error(f"{word} it is told why"), AWAY)
+
+
+def test_an_error_that_does_not_pass_is_no_refusal() -> None:
+    assert not isinstance(Parser.parse_error("WRONGTYPE Operation against a key"), AWAY)
