@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,9 @@ from spaces_workers.up.reports import JsonLines, Note, Reporter, Words
 from spaces_workers.up.supervisor import Supervisor
 
 HOME_PORT, FLOWER_PORT = 7860, 5555
+
+#: Entry points of this group return the folders of Spaces that are served where none is named.
+DEMOS = "zerofarm.demos"
 
 
 def up(
@@ -68,7 +72,7 @@ def up(
 ) -> None:
     """Start a farm: broker, workers, Spaces, home page and Flower. Ctrl-C stops it."""
     reporter: Reporter = JsonLines() if json else Words()
-    served = served_spaces(spaces or _bundled_demos())
+    served = served_spaces(spaces or bundled_demos())
     plan = plan_workers(gpus, workers, workers_per_gpu)
     if plan.note:
         reporter(Note(plan.note))
@@ -109,11 +113,11 @@ def _flower_port(wanted: int | None, port: int) -> int:
         return ports.exactly(0, "--flower-port")
 
 
-def _bundled_demos() -> list[Path]:
+def bundled_demos() -> list[Path]:
+    """The demos of every installed distribution that has some; ours come with the home page."""
     try:
-        from spaces_app.demos import default_demos
+        return [folder for each in entry_points(group=DEMOS) for folder in each.load()()]
     except ImportError as error:
         raise SpacesError(
             f'the bundled demos are not here ({error}). Name Spaces to serve, or pip install "zerofarm[worker,app]"'
         ) from error
-    return default_demos()
