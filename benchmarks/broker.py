@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from statistics import median
 
-from benchmarks.brokers import celery_message, cpu_seconds, make_task, volatile_broker
+from benchmarks.scale.brokers import celery_message, cpu_seconds, make_task, volatile_broker
 from spaces.farm.events import Said, Succeeded, Yielded
 from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue.queue import Queue

@@ -9,8 +9,8 @@ from __future__ import annotations
 from contextlib import ExitStack
 from statistics import median
 
-from benchmarks.brokers import volatile_broker
-from benchmarks.filling import FilledQueue
+from benchmarks.scale.brokers import volatile_broker
+from benchmarks.scale.filling import FilledQueue
 from spaces.farm.queue.limits import NO_LIMITS
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.rules import Rules

@@ -10,9 +10,9 @@ from math import inf
 from random import Random
 from statistics import median
 
-from benchmarks.policies import Aged
-from benchmarks.simulator import Farm
-from benchmarks.traces import LOADS, Request, make_trace
+from benchmarks.order.policies import Aged
+from benchmarks.order.simulator import Farm
+from benchmarks.order.traces import LOADS, Request, make_trace
 from spaces.farm.queue.forecast import InHand, Line, Server, Waiting, forecast
 
 GPUS, COUNT, SEEDS = 4, 6000, (1, 2, 3)

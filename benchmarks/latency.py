@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.farms import celery_prefork, interleaved, our_farm, report
+from benchmarks.calls.farms import celery_prefork, interleaved, our_farm, report
 
 ROUNDS = 300
 BUDGET = 1.0
@@ -11,7 +11,7 @@ BUDGET = 1.0
 def main() -> None:
     """Round trips of both, in turns, each with the events that Flower shows."""
     with our_farm() as farm, farm.client("no-op") as client, celery_prefork() as celery:
-        echo = celery.tasks["benchmarks.peer.echo"]
+        echo = celery.tasks["benchmarks.calls.peer.echo"]
         seconds = interleaved(
             {
                 "ours": lambda: client.submit("no-op", "echo", 1).result(),

@@ -7,7 +7,7 @@ import base64
 import numpy
 from numpy.typing import NDArray
 
-from benchmarks.farms import celery_prefork, interleaved, our_farm, report
+from benchmarks.calls.farms import celery_prefork, interleaved, our_farm, report
 
 ROUNDS = 7
 SIZE_BYTES = 16 * 1024 * 1024
@@ -17,7 +17,7 @@ def main() -> None:
     """An array of 16 MB, echoed: by shared memory, by the broker as between hosts, and as base64 in Celery's JSON."""
     array = numpy.random.default_rng(0).integers(0, 256, SIZE_BYTES, dtype=numpy.uint8)
     with our_farm() as farm, celery_prefork() as celery:
-        echo = celery.tasks["benchmarks.peer.echo"]
+        echo = celery.tasks["benchmarks.calls.peer.echo"]
         one_host, two_hosts = farm.client("no-op", near=True), farm.client("no-op")
         seconds = interleaved(
             {

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from benchmarks import inversions, real_queue
-from benchmarks.policies import CELERY_4, CELERY_10, Aged, Buckets, Declared, Estimates, FirstCome, ShortestFirst
-from benchmarks.simulator import Policy, Rank, waits_of
-from benchmarks.traces import LOADS, Request, make_trace
+from benchmarks.order import inversions, real_queue
+from benchmarks.order.policies import CELERY_4, CELERY_10, Aged, Buckets, Declared, Estimates, FirstCome, ShortestFirst
+from benchmarks.order.simulator import Policy, Rank, waits_of
+from benchmarks.order.traces import LOADS, Request, make_trace
 from spaces.farm.connection import connect
 from spaces_workers.broker.find import find_broker
 

@@ -11,10 +11,10 @@ from functools import cached_property
 from itertools import product
 from statistics import fmean, median
 
-from benchmarks.estimators import Quantile, RealMeans, RealSeconds, SummedMean
-from benchmarks.policies import Aged, Declared, Estimates, FirstCome, ShortestFirst
-from benchmarks.simulator import Policy, waits_of
-from benchmarks.traces import LOADS, Request, make_trace
+from benchmarks.order.estimators import Quantile, RealMeans, RealSeconds, SummedMean
+from benchmarks.order.policies import Aged, Declared, Estimates, FirstCome, ShortestFirst
+from benchmarks.order.simulator import Policy, waits_of
+from benchmarks.order.traces import LOADS, Request, make_trace
 from spaces.farm.queue.estimates import DEFAULT, EstimateRules
 
 GPUS = 4

@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 
-from benchmarks.fleet import Fleet
-from benchmarks.load import Load, Outcome
-from benchmarks.stock_recovery import seconds_to_recover
+from benchmarks.scale.fleet import Fleet
+from benchmarks.scale.load import Load, Outcome
+from benchmarks.scale.stock_recovery import seconds_to_recover
 from tests.broker.support import Server
 
 WORKERS = 4

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from statistics import median
 
-from benchmarks.brokers import url_of, volatile_broker
-from benchmarks.messaging import Messaging, Ours, Stock
+from benchmarks.scale.brokers import url_of, volatile_broker
+from benchmarks.scale.messaging import Messaging, Ours, Stock
 
 ROUNDS, TASKS = 30, 300
 LEAST_RATIO = 1.0

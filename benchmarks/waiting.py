@@ -15,8 +15,8 @@ from statistics import median
 
 from redis import Redis
 
-from benchmarks.brokers import volatile_broker
-from benchmarks.traces import LOADS, Request, make_trace
+from benchmarks.order.traces import LOADS, Request, make_trace
+from benchmarks.scale.brokers import volatile_broker
 from spaces.farm.events import Succeeded
 from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue.claiming import Claimed

@@ -8,8 +8,8 @@ from __future__ import annotations
 import random
 import time
 
-from benchmarks.brokers import make_task, url_of, volatile_broker
-from benchmarks.slots import TASK_SECONDS, SlotWorker
+from benchmarks.scale.brokers import make_task, url_of, volatile_broker
+from benchmarks.scale.slots import TASK_SECONDS, SlotWorker
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.rules import Rules
 from spaces.farm.queue.warmth import INDIFFERENT, Warmth

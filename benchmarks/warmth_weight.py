@@ -11,9 +11,9 @@ from heapq import heappush
 from itertools import product
 from statistics import mean
 
-from benchmarks.policies import Aged
-from benchmarks.simulator import Farm, Rank
-from benchmarks.traces import LOADS, Request, make_trace
+from benchmarks.order.policies import Aged
+from benchmarks.order.simulator import Farm, Rank
+from benchmarks.order.traces import LOADS, Request, make_trace
 
 GPUS, WARM, COUNT, SEEDS = 4, 4, 6000, (1, 2, 3)
 SPACES_PER_FUNCTION = 175 / 282

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.inversions import inverted_pairs
-from benchmarks.policies import CELERY_4, CELERY_10, Aged, Buckets, Estimates, FirstCome, ShortestFirst, bucket
-from benchmarks.simulator import Rank, waits_of
-from benchmarks.traces import CALLABLES, CONSTANTS, UNDECLARED, Request, make_functions, make_trace
+from benchmarks.order.inversions import inverted_pairs
+from benchmarks.order.policies import CELERY_4, CELERY_10, Aged, Buckets, Estimates, FirstCome, ShortestFirst, bucket
+from benchmarks.order.simulator import Rank, waits_of
+from benchmarks.order.traces import CALLABLES, CONSTANTS, UNDECLARED, Request, make_functions, make_trace
 from spaces.farm.queue.estimates import EstimateRules
 
 

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
-from benchmarks.brokers import make_task
-from benchmarks.fleet import Entry, Fleet
-from benchmarks.light_worker import persistent
+from benchmarks.scale.brokers import make_task
+from benchmarks.scale.fleet import Entry, Fleet
+from benchmarks.scale.light_worker import persistent
 from spaces.farm import wire
 from spaces.farm.connection import connect
 from spaces.farm.events import is_end

@@ -1,4 +1,4 @@
-"""Celery as it comes, for comparison: `celery -A benchmarks.peer worker`."""
+"""Celery as it comes, for comparison: `celery -A benchmarks.calls.peer worker`."""
 
 from __future__ import annotations
 

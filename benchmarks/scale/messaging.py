@@ -10,7 +10,7 @@ from typing import Any
 from kombu import Connection, Consumer, Exchange, Queue
 from kombu.transport import redis as kombu_redis
 
-from benchmarks.brokers import make_task
+from benchmarks.scale.brokers import make_task
 from spaces.farm.celery import transport
 from spaces.farm.celery.sending import outgoing
 from spaces.farm.task import Task

@@ -12,8 +12,8 @@ from math import inf
 
 from redis import Redis
 
-from benchmarks.policies import CELERY_4, CELERY_10, Estimates, bucket
-from benchmarks.traces import Request
+from benchmarks.order.policies import CELERY_4, CELERY_10, Estimates, bucket
+from benchmarks.order.traces import Request
 from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue.estimates import EstimateRules
 from spaces.farm.queue.keys import Keys

@@ -6,7 +6,7 @@ import threading
 import time
 from typing import cast
 
-from benchmarks.light_worker import LightWorker
+from benchmarks.scale.light_worker import LightWorker
 from spaces.farm.queue.rules import Rules
 from spaces.farm.task import Lease
 from spaces_workers.gpu.devices import standin

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.light_worker import LightWorker
+from benchmarks.scale.light_worker import LightWorker
 from spaces.farm.connection import connect
 from spaces.farm.queue.queue import Queue
 from spaces.farm.task import Lease
@@ -70,12 +70,19 @@ class Fleet:
     def _start(self) -> tuple[str, subprocess.Popen[bytes]]:
         self._started += 1
         name = f"w{self._started}"
-        command = [sys.executable, "-m", "benchmarks.fleet", self._url, name, str(self._folder / f"{name}.journal")]
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.scale.fleet",
+            self._url,
+            name,
+            str(self._folder / f"{name}.journal"),
+        ]
         return name, subprocess.Popen(command)
 
 
 def main() -> None:
-    """`python -m benchmarks.fleet URL NAME JOURNAL`: one worker, until SIGTERM."""
+    """`python -m benchmarks.scale.fleet URL NAME JOURNAL`: one worker, until SIGTERM."""
     url, name, path = sys.argv[1:]
     journal = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
 

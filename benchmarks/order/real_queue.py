@@ -15,9 +15,9 @@ from statistics import fmean
 
 from redis import Redis
 
-from benchmarks.policies import Aged, Estimates
-from benchmarks.simulator import waits_of
-from benchmarks.traces import Request
+from benchmarks.order.policies import Aged, Estimates
+from benchmarks.order.simulator import waits_of
+from benchmarks.order.traces import Request
 from spaces.farm.events import Succeeded
 from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue.claiming import Claimed

@@ -49,10 +49,10 @@ def our_farm() -> Iterator[Farm]:
 def celery_prefork() -> Iterator[Celery]:
     """Celery as it comes: prefork, Redis transport and backend, JSON; with the events that Flower needs."""
     with tempfile.TemporaryDirectory() as folder, find_broker(Path(folder)) as broker:
-        command = [sys.executable, "-m", "celery", "-A", "benchmarks.peer", "worker", "-c1", "-E", "-l", "ERROR"]
+        command = [sys.executable, "-m", "celery", "-A", "benchmarks.calls.peer", "worker", "-c1", "-E", "-l", "ERROR"]
         worker = subprocess.Popen(command, env=os.environ | {"PEER_URL": broker.url}, stderr=subprocess.DEVNULL)
         os.environ["PEER_URL"] = broker.url
-        from benchmarks.peer import app
+        from benchmarks.calls.peer import app
 
         while not app.control.ping(timeout=1):
             pass

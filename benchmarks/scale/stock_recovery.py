@@ -1,6 +1,6 @@
 """How long does a task wait whose worker was killed, where Celery uses kombu's own transport for Redis?
 
-Also the application of those workers: `celery -A benchmarks.stock_recovery worker`.
+Also the application of those workers: `celery -A benchmarks.scale.stock_recovery worker`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from celery import Celery
 from redis import Redis
 
-from benchmarks.brokers import url_of, volatile_broker
+from benchmarks.scale.brokers import url_of, volatile_broker
 from spaces.farm.connection import connect
 
 #: Seconds without an acknowledgement after which a message counts as abandoned. A longer task would run twice.
@@ -61,7 +61,18 @@ def _next_run(redis: Redis) -> int:
 
 @contextmanager
 def _worker(url: str) -> Iterator[None]:
-    command = [sys.executable, "-m", "celery", "-A", "benchmarks.stock_recovery", "worker", "-P", "solo", "-l", "ERROR"]
+    command = [
+        sys.executable,
+        "-m",
+        "celery",
+        "-A",
+        "benchmarks.scale.stock_recovery",
+        "worker",
+        "-P",
+        "solo",
+        "-l",
+        "ERROR",
+    ]
     name = f"-nstock{time.monotonic_ns()}"
     worker = subprocess.Popen(
         [*command, name], env=os.environ | {"PEER_URL": url}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -10,8 +10,8 @@ from typing import Self
 
 from kombu.transport.redis import PRIORITY_STEPS
 
-from benchmarks.simulator import Rank
-from benchmarks.traces import Request
+from benchmarks.order.simulator import Rank
+from benchmarks.order.traces import Request
 from spaces.farm.queue.estimates import NOTHING, EstimateRules, Learned, estimate, handicap, step, update
 
 #: The steps of kombu's Redis transport as it comes, and the most that it can have: it cuts priorities at 9.

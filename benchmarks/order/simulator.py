@@ -10,7 +10,7 @@ from heapq import heappop, heappush
 from math import inf
 from typing import Protocol
 
-from benchmarks.traces import Request
+from benchmarks.order.traces import Request
 
 #: Where a task stands, lowest first; equal ones in the order of their arrival.
 Rank = tuple[float, ...]

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 
-from benchmarks.brokers import celery_message, cpu_seconds, make_task
+from benchmarks.scale.brokers import celery_message, cpu_seconds, make_task
 from spaces.farm.queue.keys import CONSTANTS_IN_LUA
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.warmth import Warmth

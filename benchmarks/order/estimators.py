@@ -6,8 +6,8 @@ import math
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable
 
-from benchmarks.policies import Estimates
-from benchmarks.traces import Request
+from benchmarks.order.policies import Estimates
+from benchmarks.order.traces import Request
 from spaces.farm.queue.estimates import step
 
 #: Runs that a quantile is taken of.
