@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import os
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from spaces import config
-from spaces.config import Role
+from spaces.config import Config, Role
 from spaces.errors import DefinitionError, RefusedError
 from spaces.farm.task import Size
 from spaces.farm.values.glance import glance
@@ -229,7 +228,7 @@ _INLINE: Faces = {
     Kind.ASYNC_GENERATOR: _inline_async_generator,
 }
 
-_auto_wrap = os.environ.get("SPACES_GRADIO_AUTO_WRAP", "").lower() in ("1", "t", "true")
+_auto_wrap = Config.gradio_auto_wrap
 
 
 def gradio_auto_wrap(function: Any) -> Any:

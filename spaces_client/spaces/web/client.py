@@ -1,4 +1,4 @@
-"""The web process's way into the farm: makes tasks of calls, and values of what comes back.
+"""The web process as a client of the farm: registers its Space, and makes tasks of its calls.
 
 One client for each process, made at its first call. Its lease tells the farm that somebody still waits.
 """
@@ -7,121 +7,30 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
+from contextlib import contextmanager
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from spaces import config, emulation
 from spaces.config import Config, Role
 from spaces.errors import RefusedError, SpacesError
-from spaces.farm.events import End
 from spaces.farm.queue.registry import ImportCall
-from spaces.farm.task import State, Task
+from spaces.farm.task import Task
 from spaces.functions.carried import Carried
 from spaces.functions.function import complete, functions
-from spaces.space import space_codec, space_files, space_name, space_source
+from spaces.space import space_codec, space_name, space_source
+from spaces.web.farm_connection import FarmConnection
 from spaces.web.handle import TaskHandle
 from spaces.web.identity import current_identity
-from spaces.web.outcome import outcome
 from spaces.web.page import current_visitor
 from spaces.web.recorded import RecordedHandle
 from spaces.web.summary import summary
 
 if TYPE_CHECKING:
-    from spaces.farm.payloads.payload import Payload
-    from spaces.farm.queue.outlook import Place
     from spaces.farm.queue.quota import Quota
     from spaces.farm.queue.registry import SpaceRecord
-    from spaces.farm.stream.delivery import Delivery
-    from spaces.farm.values.codec import Codec
     from spaces.functions.function import GPUFunction
     from spaces.state.outgoing import Outgoing
-
-
-class FarmConnection:
-    """A connection to one farm: submits tasks, follows and stops them. `Farm` and `FarmClient` each have one."""
-
-    def __init__(self, here: Config, codec: Codec) -> None:
-        from spaces.farm.celery.celery_app import make_celery
-        from spaces.farm.connection import connect
-        from spaces.farm.payloads.broker_store import BrokerStore
-        from spaces.farm.payloads.nearest import NearestStore
-        from spaces.farm.payloads.packer import Packer
-        from spaces.farm.payloads.shared_memory import SharedMemoryStore
-        from spaces.farm.queue.keys import WAITING
-        from spaces.farm.queue.queue import Queue
-        from spaces.farm.queue.registry import Registry
-        from spaces.farm.stream.inbox import Inbox
-
-        self.redis = connect(here.url)
-        self._inbox = Inbox(lambda: connect(here.url))
-        self._deliveries: dict[str, Delivery] = {}  #: of tasks that were submitted and have no handle yet
-        self.queue = Queue(self.redis)
-        self.registry = Registry(self.redis)
-        self._celery = make_celery(here.url)
-        memory = SharedMemoryStore(here.run_dir, here.host)
-        broker = BrokerStore(self.redis, WAITING, self.queue.keys.blob)
-        store = NearestStore(here.host, memory, broker, self._hosts)
-        self.packer = Packer(codec, store, files=space_files(), far=lambda: not store.near)
-
-    def submit(self, task: Task) -> None:
-        """Queue a task. Raises FarmUnavailable, RefusedError; then nothing was queued."""
-        from spaces.farm.celery.celery_app import submit
-
-        self._deliveries[task.id] = self._inbox.follow(task.id)
-        try:
-            submit(self._celery, replace(task, reader=self._inbox.name))
-        except BaseException:
-            self.packer.discard(task.arguments)
-            self._inbox.forget(self._deliveries.pop(task.id).task)
-            raise
-
-    def submitting(self, label: str) -> AbstractContextManager[None]:
-        """Within this, a broker that does not answer whatever must be asked of it first is a FarmUnavailable."""
-        from spaces.farm.celery.celery_app import submitting
-
-        return submitting(self._celery, label)
-
-    def events(self, task: Task) -> Delivery:
-        return self._deliveries.pop(task.id)
-
-    def cancel(self, task: Task, reason: str) -> None:
-        self.queue.cancel(task.id, reason)
-
-    def state(self, task: Task) -> State:
-        state = self.queue.state(task.id)
-        if state is None:
-            raise RefusedError(f"the farm does not know task {task.id}; what has ended is forgotten after an hour")
-        return state.state
-
-    def places(self, tasks: Sequence[Task]) -> list[Place | None]:
-        from spaces.farm.broker_errors import AWAY
-
-        try:
-            return self.queue.outlook.places([task.id for task in tasks])
-        except AWAY:  # it is only told to people, and the events are read on
-            return [None] * len(tasks)
-
-    def value(self, payload: Payload) -> Any:
-        return self.packer.take(payload)
-
-    def discard(self, payload: Payload) -> None:
-        self.packer.discard(payload)
-
-    def outcome(self, task: Task, end: End) -> Any:
-        self.packer.discard(task.arguments)
-        return outcome(task, end, self.packer)
-
-    def _hosts(self) -> set[str]:
-        """Where the live workers are."""
-        return {info["host"] for info in self.queue.leases.workers().values()}
-
-    def close(self) -> None:
-        """Close the connections; tasks that were submitted go on."""
-        self._inbox.close()
-        self._celery.close()
-        self.redis.close()
 
 
 class FarmClient:
@@ -209,19 +118,14 @@ class FarmClient:
             more.append(Carried.of(function.function))
         visitor = self._visitor  # before the arguments are written anywhere: it may fail
         record = self._record if self._launched and self._record else self._register()
-        return Task(
-            space=record.name,
-            function=function.name,
-            arguments=self._farm.packer.pack_call(str(function.name), function.signature, args, kwargs, *more),
-            revision=record.revision,
-            yields=function.yields,
-            size=function.size,
-            estimate=time_limit,
+        return self._farm.task(
+            record,
+            function,
+            self._farm.packer.pack_call(str(function.name), function.signature, args, kwargs, *more),
             time_limit=time_limit,
             summary=summary(args, kwargs),
-            client=self._client,
-            host=self._settings.host,
             visitor=visitor,
+            client=self._client,
         )
 
 

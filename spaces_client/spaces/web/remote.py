@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from spaces import config
 from spaces.farm.task import Task
 from spaces.functions.duration import DEFAULT_DURATION, Seconds, seconds
-from spaces.web.client import FarmConnection
+from spaces.web.farm_connection import FarmConnection
 from spaces.web.handle import TaskHandle
 from spaces.web.identity import current_identity
 from spaces.web.page import current_visitor
@@ -34,7 +34,6 @@ class Farm:
         from spaces.farm.values.codec import Codec
 
         here = config.current()
-        self._host = here.host
         self._farm = FarmConnection(replace(here, url=url or here.url), Codec(bytes.fromhex(space_key)))
 
     def submit(
@@ -61,17 +60,12 @@ class Farm:
     ) -> Task:
         wanted = record.function(function)
         time_limit = seconds(duration if duration is not None else wanted.duration or DEFAULT_DURATION)
-        return Task(
-            space=record.name,
-            function=wanted.name,
-            arguments=self._farm.packer.pack_call(function, None, args, kwargs),
-            revision=record.revision,
-            yields=wanted.yields,
-            size=wanted.size,
-            estimate=time_limit,
+        return self._farm.task(
+            record,
+            wanted,
+            self._farm.packer.pack_call(function, None, args, kwargs),
             time_limit=time_limit,
             summary=summary(args, kwargs),
-            host=self._host,
             visitor=current_identity(self._farm.queue.rules.quota),
         )
 

@@ -1,0 +1,136 @@
+"""The way into a farm for whoever submits tasks: a page of a Space, or a program that holds no copy of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from spaces.config import Config
+from spaces.errors import RefusedError
+from spaces.farm.events import End
+from spaces.farm.task import State, Task
+from spaces.space import space_files
+from spaces.web.outcome import outcome
+
+if TYPE_CHECKING:
+    from spaces.farm.payloads.payload import Payload
+    from spaces.farm.queue.outlook import Place
+    from spaces.farm.queue.registry import FunctionRecord, SpaceRecord
+    from spaces.farm.stream.delivery import Delivery
+    from spaces.farm.values.codec import Codec
+    from spaces.functions.function import GPUFunction
+
+
+class FarmConnection:
+    """A connection to one farm: submits tasks, follows and stops them. `Farm` and `FarmClient` each have one."""
+
+    def __init__(self, here: Config, codec: Codec) -> None:
+        from spaces.farm.celery.celery_app import make_celery
+        from spaces.farm.connection import connect
+        from spaces.farm.payloads.broker_store import BrokerStore
+        from spaces.farm.payloads.nearest import NearestStore
+        from spaces.farm.payloads.packer import Packer
+        from spaces.farm.payloads.shared_memory import SharedMemoryStore
+        from spaces.farm.queue.keys import WAITING
+        from spaces.farm.queue.queue import Queue
+        from spaces.farm.queue.registry import Registry
+        from spaces.farm.stream.inbox import Inbox
+
+        self._host = here.host
+        self.redis = connect(here.url)
+        self._inbox = Inbox(lambda: connect(here.url))
+        self._deliveries: dict[str, Delivery] = {}  #: of tasks that were submitted and have no handle yet
+        self.queue = Queue(self.redis)
+        self.registry = Registry(self.redis)
+        self._celery = make_celery(here.url)
+        memory = SharedMemoryStore(here.run_dir, here.host)
+        broker = BrokerStore(self.redis, WAITING, self.queue.keys.blob)
+        store = NearestStore(here.host, memory, broker, self._hosts)
+        self.packer = Packer(codec, store, files=space_files(), far=lambda: not store.near)
+
+    def task(
+        self,
+        record: SpaceRecord,
+        function: GPUFunction | FunctionRecord,
+        arguments: Payload,
+        *,
+        time_limit: float,
+        summary: str,
+        visitor: str,
+        client: str = "",
+    ) -> Task:
+        """A call of a Space's function, ready to be submitted. Its client is the process that must live for it."""
+        return Task(
+            space=record.name,
+            function=function.name,
+            arguments=arguments,
+            revision=record.revision,
+            yields=function.yields,
+            size=function.size,
+            estimate=time_limit,
+            time_limit=time_limit,
+            summary=summary,
+            client=client,
+            host=self._host,
+            visitor=visitor,
+        )
+
+    def submit(self, task: Task) -> None:
+        """Queue a task. Raises FarmUnavailable, RefusedError; then nothing was queued."""
+        from spaces.farm.celery.celery_app import submit
+
+        self._deliveries[task.id] = self._inbox.follow(task.id)
+        try:
+            submit(self._celery, replace(task, reader=self._inbox.name))
+        except BaseException:
+            self.packer.discard(task.arguments)
+            self._inbox.forget(self._deliveries.pop(task.id).task)
+            raise
+
+    def submitting(self, label: str) -> AbstractContextManager[None]:
+        """Within this, a broker that does not answer whatever must be asked of it first is a FarmUnavailable."""
+        from spaces.farm.celery.celery_app import submitting
+
+        return submitting(self._celery, label)
+
+    def events(self, task: Task) -> Delivery:
+        return self._deliveries.pop(task.id)
+
+    def cancel(self, task: Task, reason: str) -> None:
+        self.queue.cancel(task.id, reason)
+
+    def state(self, task: Task) -> State:
+        state = self.queue.state(task.id)
+        if state is None:
+            raise RefusedError(f"the farm does not know task {task.id}; what has ended is forgotten after an hour")
+        return state.state
+
+    def places(self, tasks: Sequence[Task]) -> list[Place | None]:
+        from spaces.farm.broker_errors import AWAY
+
+        try:
+            return self.queue.outlook.places([task.id for task in tasks])
+        except AWAY:  # it is only told to people, and the events are read on
+            return [None] * len(tasks)
+
+    def value(self, payload: Payload) -> Any:
+        return self.packer.take(payload)
+
+    def discard(self, payload: Payload) -> None:
+        self.packer.discard(payload)
+
+    def outcome(self, task: Task, end: End) -> Any:
+        self.packer.discard(task.arguments)
+        return outcome(task, end, self.packer)
+
+    def _hosts(self) -> set[str]:
+        """Where the live workers are."""
+        return {info["host"] for info in self.queue.leases.workers().values()}
+
+    def close(self) -> None:
+        """Close the connections; tasks that were submitted go on."""
+        self._inbox.close()
+        self._celery.close()
+        self.redis.close()
