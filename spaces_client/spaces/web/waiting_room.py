@@ -83,14 +83,17 @@ class WaitingRoom:
         self._show_places([guest for guest in guests if self._is_due(guest)])
 
     def _run(self) -> None:
+        level = logging.WARNING
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._guests)
             time.sleep(self._interval)
             try:
                 self.look()
+                level = logging.WARNING
             except Exception as error:  # of the broker, or of Gradio: the next look comes soon
-                logger.warning("visitors could not be shown their places: %s", error)
+                logger.log(level, "visitors could not be shown their places: %s", error)
+                level = logging.DEBUG  # an outage is said once
 
     def _is_due(self, guest: Guest) -> bool:
         return guest.wait in self._guests and not guest.wait.is_over and guest.due_at <= time.monotonic()
