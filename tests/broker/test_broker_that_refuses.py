@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from typing import TypeAlias
+from pathlib import Path
+from typing import Any, TypeAlias, cast
 
 import pytest
 from redis import Redis
@@ -17,10 +18,13 @@ from spaces.farm.connection import connect
 from spaces.farm.events import Succeeded
 from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.registry import Registry, SpaceRecord, record_of
 from spaces.farm.queue.rules import Rules
 from spaces.farm.stream.writer import EventWriter
+from spaces.source import Source
 from spaces.web.client_lease import ClientLease
 from spaces_workers.worker.heartbeat import Heartbeat
+from spaces_workers.worker.preload import Preloader
 
 from .support import Server, claimed, in_thread, make_task, pushed, said, wait_until
 
@@ -146,3 +150,34 @@ def test_every_refusal_of_a_broker_is_one_that_passes(word: str) -> None:
 
 def test_an_error_that_does_not_pass_is_no_refusal() -> None:
     assert not isinstance(Parser.parse_error("WRONGTYPE Operation against a key"), AWAY)
+
+
+class Workplace:
+    """Notes of which Spaces a zygote is asked for; that of one cannot be made."""
+
+    def __init__(self) -> None:
+        self.prepared: list[str] = []
+        self.zygotes = self
+
+    def spec_of(self, record: SpaceRecord) -> str:
+        if record.name == "broken":
+            raise OSError("no space left on device")
+        return record.name
+
+    def prepare(self, spec: str) -> None:
+        self.prepared.append(spec)
+
+
+def test_a_space_that_cannot_be_made_ahead_keeps_no_other_from_it(server: Server, redis: Redis, tmp_path: Path) -> None:
+    """The preloader's thread ended: no later Space was made ahead."""
+    workplace = Workplace()
+    registry = Registry(redis)
+    (tmp_path / "app.py").touch()
+    source = Source(tmp_path / "app.py")
+    registry.register(record_of("broken", source, "1", "here", []), None)
+    preloader = Preloader(lambda: Queue(connect(server.url)), cast(Any, workplace))  # Any: what it needs of a Workplace
+    preloader.start()
+    wait_until(lambda: redis.pubsub_numsub(Queue(redis).keys.registrations())[0][1] == 1)
+    registry.register(record_of("chat", source, "1", "here", []), None)
+    wait_until(lambda: workplace.prepared == ["chat"])
+    preloader.stop()
