@@ -94,7 +94,7 @@ def space(folder: Path, name: str = "app.py", readme: str = "") -> Path:
         (("up", "{here}/space", "--gpus", "none", "--run-dir", "/proc/here"), "Give another --run-dir"),
         (("up", "{here}/space", "--gpus", "none", "--run-dir", "{here}/text.txt"), "text.txt is a file. Give another"),
         (("up", "{here}/space", "--gpus", "none", "--host", "192.0.2.1"), "this machine has no address 192.0.2.1"),
-        (("status",), "no farm runs in {state}: start one by `zerofarm up`, or name its broker by --redis-url"),
+        (("status",), "no farm runs in {state}: start one with `zerofarm up`, or give its broker by --redis-url"),
         (("cancel", "00ff"), "no farm runs in {state}"),
         (("status", "--redis-url", "http://here"), "broker URL must begin with one of"),
         (("status", "--redis-url", "redis://:secret@127.0.0.1:{free}/0"), "redis://:***@127.0.0.1:{free}/0 does not"),

@@ -1,4 +1,4 @@
-"""`zerofarm`: the command line of a farm. Where `spaces` is not ours, which no command can do without, it says that."""
+"""`zerofarm`: the command line of a farm. It reports if another package named `spaces` breaks every command."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def main() -> None:
     """The console script."""
     try:
         from spaces_workers.commands.app import run
-    except Exception as error:  # whatever another package of our name raises
+    except Exception as error:  # another package of our name may raise anything
         found = installed()
         if found.status == "ok":
             raise

@@ -1,1 +1,1 @@
-"""The home page of a farm: a gallery of its Spaces, and what its workers do at this moment."""
+"""The home page of a farm: a gallery of its Spaces, and the current work of its workers."""

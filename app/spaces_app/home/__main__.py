@@ -1,4 +1,4 @@
-"""`python -m spaces_app.home`: serves the home page; the broker is the one in the environment."""
+"""`python -m spaces_app.home`: serves the home page; `$ZEROFARM_URL` names the broker."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from spaces import config
 from spaces_app.home.app import make_app
 from spaces_app.home.snapshots import Snapshots
 
-#: Seconds that pages which are being answered have left when the server is told to stop.
+#: Seconds for open requests to finish when the server is told to stop.
 SHUTDOWN_GRACE = 1
 
 
@@ -33,7 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m spaces_app.home", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=7860)
-    parser.add_argument("--pages", type=Path, required=True, help="where the farm's starter writes its pages")
+    parser.add_argument("--pages", type=Path, required=True, help="the file in which `zerofarm up` lists the pages")
     parser.add_argument("--link", action="append", default=[], metavar="NAME=URL", help="the page of a Space")
     return parser
 

@@ -1,4 +1,4 @@
-"""The home page's server: one static page, and the status that it asks for while somebody looks."""
+"""The home page's server: one static page, and the status that the page requests while it is visible."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from spaces_app.home.snapshots import Snapshots
 
 STATIC = Path(__file__).parent / "static"
 
-#: Nothing of the page comes from elsewhere, and it is in nobody's frame.
+#: The page loads nothing from other hosts, and no other page may frame it.
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -24,7 +24,7 @@ HEADERS = {
 
 
 def make_app(snapshots: Snapshots) -> FastAPI:
-    """The application, on a source of snapshots."""
+    """Make the application on a source of snapshots."""
     app = FastAPI(title="ZeroFarm", docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.get("/")
@@ -37,7 +37,7 @@ def make_app(snapshots: Snapshots) -> FastAPI:
 
     @app.get("/healthz")
     def health() -> dict[str, str]:
-        """That this server lives; of the broker, `/api/status` tells."""
+        """Report that this server is alive; `/api/status` reports on the broker."""
         return {"status": "ok"}
 
     @app.exception_handler(FarmUnavailable)

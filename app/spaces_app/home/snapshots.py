@@ -1,4 +1,4 @@
-"""What the home page shows, read from the broker at most once a second however many look."""
+"""The status for the home page, read from the broker at most once a second, for all viewers together."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from spaces.farm.pages import Page, Pages, read_pages
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.status import FarmStatus, StatusReader
 
-#: Seconds for which a look at the broker serves everybody.
+#: Seconds for which one reading of the broker is reused.
 FRESH = 1.0
 
 
 class Snapshots:
-    """The status of a farm, a second old at most. Safe to use from several threads."""
+    """The status of a farm, at most a second old. Safe to use from several threads."""
 
     def __init__(
         self, url: str, pages: Path, links: Mapping[str, str], clock: Callable[[], float] = time.monotonic
@@ -36,7 +36,7 @@ class Snapshots:
         self._read_at = 0.0
 
     def latest(self) -> FarmStatus:
-        """The farm now, or a moment ago. Raises FarmUnavailable."""
+        """The status of the farm, at most a second old. Raises FarmUnavailable."""
         with self._lock:
             if self._latest is None or self._clock() - self._read_at >= FRESH:
                 self._latest = self._read()

@@ -66,7 +66,7 @@ def handwriting() -> tuple[Tensor, Tensor]:
 
 
 def jittered(images: Tensor) -> Tensor:
-    """The same digits a little turned, stretched and moved, so that the model cannot learn them by heart."""
+    """The digits slightly rotated, scaled and shifted, so that the model cannot memorize them."""
     count = len(images)
     angle = (torch.rand(count) - 0.5) * 0.35
     stretch = 1 + (torch.rand(count, 2) - 0.5) * 0.2
@@ -78,7 +78,7 @@ def jittered(images: Tensor) -> Tensor:
 
 
 def denoising_loss(unet: Any, scheduler: Any, images: Tensor, labels: Tensor) -> Tensor:
-    """How badly `unet` tells ink from noise at random noise levels, with one label in ten withheld."""
+    """The error with which `unet` separates ink from noise at random noise levels, with one label in ten withheld."""
     noise = torch.randn_like(images)
     level = torch.randint(scheduler.config.num_train_timesteps, (len(images),))
     withheld = torch.rand(len(labels)) < 0.1
@@ -104,7 +104,7 @@ def new_unet() -> Any:
 
 
 def new_scheduler() -> Any:
-    """Noise on a cosine schedule; velocity prediction with trailing steps stays sound with few steps."""
+    """Noise on a cosine schedule; velocity prediction with trailing steps works even with few steps."""
     return DDIMScheduler(
         beta_schedule="squaredcos_cap_v2",
         prediction_type="v_prediction",

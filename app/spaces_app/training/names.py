@@ -40,7 +40,7 @@ IGNORED = -100
 
 @dataclass(frozen=True, slots=True)
 class NameList:
-    """All names of one kind as rows of padded tokens, and how often each shall be drawn."""
+    """All names of one kind as rows of padded tokens, and the probability of drawing each."""
 
     tokens: Tensor
     weights: Tensor
@@ -72,7 +72,7 @@ def train(archive: Path, seed: int = 0) -> None:
 def read_names(archive: Path, kind: str, tokenizer: Any) -> NameList:
     """One list of the archive. A line holds the name, its share in per cent and two figures not needed here.
 
-    The fourth root of the share keeps common names likelier without drowning the rare ones, which teach most.
+    The fourth root of the share keeps common names more likely, but leaves weight to rare names, which teach most.
     """
     with tarfile.open(archive) as content:
         path = next(name for name in content.getnames() if name.endswith(LISTS[kind]))
@@ -94,7 +94,7 @@ def draw_batch(lists: list[NameList]) -> Tensor:
 
 
 def new_tokenizer() -> Any:
-    """One token a letter. Case and accents are dropped, for the census has neither."""
+    """One token for each letter. Case and accents are dropped, because the census has neither."""
     vocabulary = {token: number for number, token in enumerate([*SPECIAL, *string.ascii_lowercase])}
     letters = Tokenizer(models.WordLevel(vocabulary, unk_token="<unknown>"))
     letters.normalizer = normalizers.Sequence([normalizers.NFD(), normalizers.StripAccents(), normalizers.Lowercase()])

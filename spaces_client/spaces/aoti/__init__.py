@@ -9,11 +9,11 @@
 
     spaces.aoti_apply(compile_transformer(), pipe.transformer)
 
-What is compiled is kept in a cache on disk (`cache`), keyed by its content (`recipe`), so it outlives children,
-restarts and kills. A compiled model travels between processes as a name; its weights are the module's own (`weights`).
-Where there is no GPU, in the web process and in a zygote, the module's own code runs in place of the compiled one.
+Compiled packages are kept in a cache on disk (`cache`), keyed by their content (`recipe`), so they survive the end of
+children, restarts and kills. A compiled model travels between processes as a name; it uses the module's own weights
+(`weights`). Without a GPU, in the web process and in a zygote, the module's own code runs instead of the compiled code.
 
-Here are only the names that Spaces call; torch is imported by the first call. They need torch 2.8 or later.
+This file has only the functions that Spaces call; the first call imports torch. They need torch 2.8 or later.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
     from spaces.aoti.capture import CapturedCall
     from spaces.aoti.model import CompiledModel, LazyModel
 
-    Loader = Callable[[torch.nn.Module, str], Any]  # Any: what a Space's loader returns is not looked at
+    Loader = Callable[[torch.nn.Module, str], Any]  # Any: the return value of a Space's loader is ignored
 
 OLDEST_TORCH = (2, 8)
 
 
 def aoti_capture(module: Any, call_method: str = "forward") -> AbstractContextManager[CapturedCall]:
-    """Stop the first call of `module` within the block, and keep its `args` and `kwargs` for `torch.export.export`.
+    """Capture `args` and `kwargs` of the first call of `module` within the block, for `torch.export.export`.
 
-    The rest of the block is skipped. Raises RuntimeError when the block ends without a call.
+    That call does not run, and the rest of the block is skipped. Raises RuntimeError if the block makes no call.
     """
     _require_torch()
     from spaces.aoti import capture, exporting, origin
@@ -51,11 +51,11 @@ def aoti_capture(module: Any, call_method: str = "forward") -> AbstractContextMa
 def aoti_compile(
     exported_program: torch.export.ExportedProgram, inductor_configs: dict[str, Any] | None = None
 ) -> CompiledModel:
-    """Compile an exported program for the GPU of this process, or take it from the cache.
+    """Compile an exported program for the GPU of this process, or load it from the cache.
 
-    `inductor_configs` are options of `torch._inductor.config`. What comes back is called like the module that was
-    exported, and can be returned from a GPU function. In a zygote, which has no GPU, nothing is compiled: the model
-    finds in the cache what a child has compiled.
+    `inductor_configs` are options of `torch._inductor.config`. The returned model is called like the exported module,
+    and can be returned from a GPU function. A zygote, which has no GPU, compiles nothing: its model uses the package
+    that a child has put into the cache.
     """
     _require_torch()
     from spaces.aoti import compiling
@@ -80,10 +80,10 @@ def aoti_compile_and_save(
 
 
 def aoti_apply(compiled: CompiledModel, module: torch.nn.Module, call_method: str = "forward") -> None:
-    """Have calls of `module` run the compiled model.
+    """Make calls of `module` run the compiled model.
 
-    The compiled code uses the module's own parameters, so nothing is held twice. Where the GPU function quantized the
-    model before it compiled it, the weights come along, and those of the module are freed.
+    The compiled code uses the module's own parameters, so no weights are held twice. If the GPU function quantized the
+    model before compiling it, the quantized weights come with the compiled model, and the module's are freed.
     """
     _require_torch()
     from spaces.aoti import applying
@@ -92,7 +92,7 @@ def aoti_apply(compiled: CompiledModel, module: torch.nn.Module, call_method: st
 
 
 def aoti_patch(module: torch.nn.Module, aoti_model: LazyModel, call_method: str = "forward") -> None:
-    """Have calls of `module` run a package that was compiled from a module like it, with the weights of this one."""
+    """Make calls of `module` run a package that was compiled from an equal module, with the weights of `module`."""
     _require_torch()
     from spaces.aoti import applying
 
@@ -102,7 +102,7 @@ def aoti_patch(module: torch.nn.Module, aoti_model: LazyModel, call_method: str 
 def aoti_load(
     module: torch.nn.Module, repo_id: str, revision: str | None = None, aoti_loader: Loader | None = None
 ) -> None:
-    """Load what `aoti_compile_and_save` wrote into the folder `package` of a repository on the Hub.
+    """Load the folder `package`, written by `aoti_compile_and_save`, of a repository on the Hub.
 
     `aoti_loader(module, package_dir)` replaces `aoti_load_from_package_dir`.
     """
@@ -115,7 +115,7 @@ def aoti_load(
 def aoti_load_call_source(
     module_expr: str, repo_id: str, revision: str | None = None, aoti_loader: Loader | None = None
 ) -> str:
-    """The Python source of an `aoti_load` call, with its loader, to paste into a Space that is to use the packages."""
+    """The Python source of an `aoti_load` call, with its loader, to paste into a Space that uses the packages."""
     _require_torch()
     from spaces.aoti import source
 
@@ -137,7 +137,7 @@ def aoti_blocks_load(module: torch.nn.Module, repo_id: str, variant: str | None 
     """Load compiled blocks from the Hub: `{Block}[.{variant}]/package.pt2` for each class in `module._repeated_blocks`.
 
     All blocks of a class share one compiled package and keep their own weights. A `config[.{variant}].json` may list
-    `kernels`, which are loaded first. Raises RuntimeError for a module that names no repeated blocks.
+    `kernels`, which are loaded first. Raises RuntimeError if the module has no `_repeated_blocks`.
     """
     _require_torch()
     from spaces.aoti import loading
@@ -153,5 +153,5 @@ def _require_torch() -> None:
         oldest = ".".join(map(str, OLDEST_TORCH))
         raise RuntimeError(
             f"ahead-of-time compilation needs torch {oldest} or later, got {torch.__version__}. "
-            f"Ask for torch>={oldest} in requirements.txt"
+            f"Put torch>={oldest} into requirements.txt"
         )

@@ -1,4 +1,4 @@
-"""Putting compiled code in place of a module's own."""
+"""Replaces a module's own code by compiled code."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def patch(module: torch.nn.Module, model: LazyModel, method: str) -> None:
 
 
 def _own(module: torch.nn.Module, method: str) -> Eager:
-    """The module's own code, also if it has been replaced before."""
+    """The module's own code, even if it has been replaced before."""
     there: Eager = getattr(module, method)
     return getattr(there, "own", there)
 
 
 def _in_place_of(own: Eager, compiled: CompiledModel, eager: Eager | None) -> Eager:
-    """A function with the signature of the module's own, which `torch.export` and pipelines look at."""
+    """A function with the signature of the module's own, which `torch.export` and pipelines inspect."""
 
     @functools.wraps(own)
     def call(*args: Any, **kwargs: Any) -> Any:  # Any: the module's own arguments

@@ -1,7 +1,7 @@
-"""Where compiled packages are kept: folders named by their content, complete or not there at all.
+"""The cache of compiled packages: folders named by their content, each complete or absent.
 
-Children that hold them are killed without notice and several processes may want the same one at once. So an entry is
-made in a draft folder, under a lock that the system takes back from the dead, and moved into place when it is complete.
+Children may be killed at any time, and several processes may want the same entry at once. So an entry is made in a
+draft folder, under a lock that the kernel releases when its process dies, and renamed into place when it is complete.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ _NAME = re.compile(r"[a-z]+-[0-9a-f]{64}")
 
 
 def cache_dir() -> Path:
-    """`$ZEROFARM_STATE_DIR/aoti`, else `zerofarm/aoti` in the user's cache."""
+    """`$ZEROFARM_STATE_DIR/aoti`, else `zerofarm/aoti` in the user's cache folder."""
     if given := os.environ.get(STATE_DIR):
         return Path(given) / "aoti"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "zerofarm" / "aoti"
 
 
 def find(name: str) -> Path | None:
-    """The folder of an entry; None if nobody has made it."""
+    """The folder of an entry; None if it does not exist."""
     folder = _folder(name)
     return folder if folder.is_dir() else None
 
 
 def keep(name: str, make: Callable[[Path], None]) -> Path:
-    """The folder of an entry. Whoever comes first fills it by `make(empty_folder)`; the others wait for that.
+    """The folder of an entry. The first caller fills it by `make(empty_folder)`; the others wait for that.
 
-    When `make` raises, or is killed, there is no entry, and the next who asks tries again.
+    If `make` raises, or is killed, no entry is left, and the next caller tries again.
     """
     folder = _folder(name)
     if folder.is_dir():
@@ -55,7 +55,7 @@ def keep(name: str, make: Callable[[Path], None]) -> Path:
 
 def _folder(name: str) -> Path:
     if not _NAME.fullmatch(name):
-        raise ValueError(f"a compiled package is named by what it is and a SHA-256, got {name!r}")
+        raise ValueError(f"the name of a compiled package must be a kind and a SHA-256, got {name!r}")
     return cache_dir() / name
 
 

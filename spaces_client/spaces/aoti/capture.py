@@ -1,4 +1,4 @@
-"""Catching the arguments that a pipeline calls its model with, without running the model."""
+"""Captures the arguments with which a pipeline calls its model, without running the model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class CapturedCall:
 
 
 class _Stopped(BaseException):
-    """Ends the block. No Exception, so that a pipeline which catches those cannot swallow it."""
+    """Ends the block. It is no Exception, so that a pipeline that catches exceptions does not swallow it."""
 
     def __init__(self, call: CapturedCall) -> None:
         self.call = call
@@ -46,7 +46,7 @@ def captured(module: Any, method: str) -> Iterator[CapturedCall]:
 
 @contextmanager
 def replaced(module: Any, method: str, replacement: Any) -> Iterator[None]:
-    """Within this, `module.method` is `replacement`; of the instance alone, not of its class."""
+    """Within this, `module.method` is `replacement`, on the instance alone, not on its class."""
     own = vars(module)
     there, before = method in own, own.get(method)
     setattr(module, method, replacement)

@@ -1,4 +1,4 @@
-"""What this process can compile for, and whether it should: on a GPU, on a CPU stand-in, or with no device at all."""
+"""The device that this process can compile for: a GPU, a CPU stand-in, or none."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def emulated() -> bool:
 
 
 def may_compile() -> bool:
-    """Whether this is the place to compile: a GPU, or a task on a CPU stand-in.
+    """Whether this process may compile: it has a GPU, or runs a task on a CPU stand-in.
 
     A Space's script runs in the main thread of the web process and of the zygote, which have no device; a task
     never runs in the main thread of its child.
@@ -30,12 +30,12 @@ def may_compile() -> bool:
 
 
 def device_for(kind: str) -> str:
-    """The device at hand for a program that was made for `kind`: "cuda", or "cpu" where cuda is emulated."""
+    """The device of this process for a program that was made for `kind`: "cuda", or "cpu" if cuda is emulated."""
     return "cpu" if emulated() else kind
 
 
 def capability(device: str) -> str:
-    """The kind of machine code that `device` runs, as part of a cache's key."""
+    """The kind of machine code that `device` runs; part of the cache's key."""
     if device == "cuda":
         return f"{torch.version.hip or torch.version.cuda} {torch.cuda.get_device_capability()}"
     return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
@@ -43,7 +43,7 @@ def capability(device: str) -> str:
 
 @contextmanager
 def without_emulation() -> Iterator[None]:
-    """Within this, tensors of this thread answer as the CPU tensors that they are: compilers must know."""
+    """Within this, tensors of this thread report that they are on the CPU, as they are: compilers need the truth."""
     if not emulated():
         yield
         return

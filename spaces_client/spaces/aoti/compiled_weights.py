@@ -1,7 +1,7 @@
-"""Weights that exist only where a module was compiled: a Space may quantize its model inside the GPU function.
+"""Weights that exist only in the process that compiled: a Space may quantize its model inside the GPU function.
 
-The module of the process that the compiled model is sent to has other weights then, so these go with it: as a file in
-the cache, named by its content. A zygote reads it once for all its children.
+The process that receives the compiled model then has a module with other weights, so the weights are sent too: as a
+file in the cache, named by its content. A zygote reads it once for all its children.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ logger = logging.getLogger(__name__)
 
 _VALUES, _SHAPES = "weights.pt", "shapes.json"
 
-#: Part of the names of tensors that were inside a quantized one.
+#: Part of the names of the tensors inside a quantized tensor.
 _UNWRAPPED = "parametrizations."
 
 
 class KeptWeights(Weights):
-    """Weights in a file. Get them by `kept`: models that share weights share this object."""
+    """Weights in a file. Made by `kept`, so that models that share weights share this object."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -37,16 +37,16 @@ class KeptWeights(Weights):
         self._read = self._load
 
     def are_those_of(self, module: torch.nn.Module) -> bool:
-        """Whether a module has such tensors itself, because it was quantized here as well."""
+        """Whether a module has these tensors itself, because it was quantized in this process as well."""
         folder = packages.find(self.name)
         if folder is None:
-            return True  # made on another host: what the module has is all there is
+            return True  # made on another host: only the module's own weights are available
         have = _shapes(tensors_in(structure_of(module)))
         wanted: dict[str, str] = json.loads((folder / _SHAPES).read_text())
         return wanted.items() <= have.items()
 
     def read_ahead(self) -> None:
-        """In a zygote: read them, so that its children need not."""
+        """In a zygote: read the weights, so that its children need not."""
         if compile_target.emulated() and config.current().role is Role.WORKER:
             _ = self.constants_map
 
@@ -54,7 +54,7 @@ class KeptWeights(Weights):
         folder = packages.find(self.name)
         if folder is None:
             raise RuntimeError(
-                "the weights of a compiled model, which the GPU function made that compiled it, are not on this host. "
+                "the weights of a compiled model are not on this host: the GPU function that compiled it made them. "
                 "Quantize the model at module level instead"
             )
         tensors: Tensors = torch.load(folder / _VALUES, mmap=True, weights_only=True)
@@ -68,7 +68,7 @@ def kept(name: str) -> KeptWeights:
 
 
 def keep(weights: Weights | None) -> str | None:
-    """Write weights that a module may not have elsewhere, and return their name; None if every process has them."""
+    """Write weights that other processes may lack, and return their name; None if every process has them."""
     if isinstance(weights, KeptWeights):
         return weights.name
     if weights is None or not any(_UNWRAPPED in name for name in weights.constants_map):
@@ -84,9 +84,9 @@ def _write(folder: Path, tensors: Tensors) -> None:
     torch.save(tensors, folder / _VALUES)
     (folder / _SHAPES).write_text(json.dumps(_shapes(tensors)))
     size = sum(tensor.nbytes for tensor in tensors.values())
-    logger.info("weights that were made while compiling, %.0f MB, are kept in %s", size / 2**20, folder.name)
+    logger.info("weights that the compiling function made, %.0f MB, are kept in %s", size / 2**20, folder.name)
 
 
 def _shapes(tensors: Tensors) -> dict[str, str]:
-    """Of what was inside quantized tensors: a module that has the same was quantized in the same way."""
+    """Shapes of the tensors inside quantized tensors: equal shapes mean that a module was quantized in the same way."""
     return {name: f"{tuple(tensor.shape)} {tensor.dtype}" for name, tensor in tensors.items() if _UNWRAPPED in name}

@@ -1,4 +1,4 @@
-"""Compiling exported programs by AOTInductor, each of them once."""
+"""Compiles exported programs by AOTInductor, each only once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 PACKAGE = "package.pt2"
 
-#: What makes a package that holds code and no weights, whatever else a Space asks for.
+#: Options for a package that holds code and no weights; they override a Space's options.
 OVERRIDES: dict[str, Any] = {
     "aot_inductor.package": True,
     "aot_inductor.package_constants_in_so": False,
@@ -40,7 +40,7 @@ else:
 
 
 class Postponed:
-    """A program where there is no device to compile for: its package is what a child has compiled, or will."""
+    """A program in a process without a device to compile for: a child compiles its package, sooner or later."""
 
     def __init__(self, recipe: Recipe) -> None:
         self._recipe = recipe

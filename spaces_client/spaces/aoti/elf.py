@@ -1,6 +1,6 @@
-"""Shared libraries that ask for an executable stack, which glibc 2.41 and hardened kernels refuse to load.
+"""Repairs shared libraries that request an executable stack: glibc 2.41 and hardened kernels refuse to load them.
 
-The linker marks a library so when one of the objects in it, as those made from GPU kernels, says nothing of its stack.
+The linker marks a library so if an object in it does not declare its stack, as those made from GPU kernels.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""`torch.export.export` where CUDA is emulated.
+"""`torch.export.export` while CUDA is emulated.
 
-Torch sets every mode aside while it traces, the emulation too: a module that says `device="cuda"` would fail, and one
-that asks `x.is_cuda` would see the CPU. Here it sees a world in which all is on cuda, and traces one on the CPU.
+While torch traces it disables every mode, the emulation too: a module that passes `device="cuda"` would fail, and one
+that reads `x.is_cuda` would see the CPU. Here the module sees everything on cuda, while torch traces it on the CPU.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from spaces.aoti.capture import replaced
 
 _CPU, _CUDA = torch.device("cpu"), torch.device("cuda", 0)
 
-#: Properties of a tensor, and what they are in that world.
+#: Properties of a tensor, with the values that the traced code sees.
 _ANSWERS: dict[Callable[..., Any], Any] = {
     torch.Tensor.device.__get__: _CUDA,
     torch.Tensor.is_cuda.__get__: True,
@@ -28,7 +28,7 @@ _ANSWERS: dict[Callable[..., Any], Any] = {
 
 
 def prepare() -> None:
-    """Have exports from now on go through here while CUDA is emulated."""
+    """Route later exports through this module while CUDA is emulated."""
     original = torch.export.export
     if not compile_target.emulated() or hasattr(original, "emulated"):
         return
@@ -54,7 +54,7 @@ def _in_one_world(forward: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class OneWorld(TorchFunctionMode):  # type: ignore[misc] # torch is untyped here
-    """Everything is on cuda, as far as the traced code can tell."""
+    """Makes everything appear on cuda to the traced code."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -67,7 +67,7 @@ class OneWorld(TorchFunctionMode):  # type: ignore[misc] # torch is untyped here
 
 
 def _really(value: Any) -> Any:
-    """A device of that world as the one that there is."""
+    """Replace a cuda device by the CPU; other values are returned unchanged."""
     if isinstance(value, torch.device):
         return _CPU if value.type == "cuda" else value
     return "cpu" if isinstance(value, str) and value.split(":")[0] == "cuda" else value

@@ -1,4 +1,4 @@
-"""Packages that others have compiled: from a folder, or from the Hub."""
+"""Loads packages that were compiled elsewhere, from a folder or from the Hub."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def blocks_from_hub(module: torch.nn.Module, repo_id: str, variant: str | None) 
     names: Iterable[str] | None = getattr(module, "_repeated_blocks", None)
     if names is None:
         raise RuntimeError(
-            f"aoti_blocks_load needs a module that names its _repeated_blocks, {type(module).__name__} does not. "
-            "Load a package of the whole module by spaces.aoti_load"
+            f"aoti_blocks_load needs a module with _repeated_blocks, and {type(module).__name__} has none. "
+            "Load a package of the whole module with spaces.aoti_load"
         )
     _load_kernels(repo_id, variant)
     for name in names:
@@ -63,7 +63,7 @@ def _load(module: torch.nn.Module, package: Path) -> None:
 
 
 def _load_kernels(repo_id: str, variant: str | None) -> None:
-    """Operators of the Hub's `kernels`, which the compiled code calls."""
+    """Load the operators of the Hub's `kernels` that the compiled code calls."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError
 

@@ -1,4 +1,4 @@
-"""A compiled model: which package, which weights, and what to run where the package cannot."""
+"""A compiled model: its package, its weights, and the code to run if the package cannot run."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ _MISSING = (
 
 
 class Source(Protocol):
-    """Where a package comes from: a `Package` itself, or a program that another process compiles."""
+    """The source of a package: a `Package` itself, or a program that another process compiles."""
 
     def find(self) -> Package | None:
-        """The package, if it is there and fits the device at hand."""
+        """The package, if it exists and fits the device of this process."""
 
     def named(self) -> Package | None:
-        """The package to name to another process, whatever device this one has; None if nobody has made it."""
+        """The package to name to another process, regardless of this one's device; None if it does not exist."""
 
 
 class CompiledModel:
-    """What `aoti_compile` returns: called like the module that was exported.
+    """The result of `aoti_compile`, called like the exported module.
 
-    It is sent to other processes without its weights, but for those that were made while it was compiled. There it has
-    those of the module that it came from, if that is known, or is given a module's by `aoti_apply`. Where its package
-    is missing or does not fit, as in a process without a GPU, it runs `eager`, the uncompiled code.
+    It is sent to other processes without its weights, except those that the compiling function made. There it uses the
+    weights of the module that it came from, if known, or those of the module given to `aoti_apply`. If its package is
+    missing or does not fit, as in a process without a GPU, it runs `eager`, the uncompiled code.
     """
 
     def __init__(
@@ -71,12 +71,12 @@ class CompiledModel:
         return _arrived, (package, keep(self.weights), self._origin)
 
     def __deepcopy__(self, _memo: object) -> CompiledModel:
-        """Itself, as a copy of its module goes on to use it."""
+        """Return the same object: a copy of its module shares it."""
         return self
 
     @property
     def archive_file(self) -> io.BytesIO:
-        """The package as a `package.pt2`, for Spaces that keep it themselves."""
+        """The package as a `package.pt2`, for Spaces that store it themselves."""
         package = self._source.find()
         if package is None:
             raise RuntimeError(_MISSING)
@@ -87,14 +87,14 @@ class CompiledModel:
         return CompiledModel(self._source, weights, self._eager, self._origin)
 
     def run(self, eager: Eager | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Call the compiled code, or `eager` where that cannot run; to be exported or traced is one such case."""
+        """Call the compiled code, or `eager` if that cannot run, for example during an export or a trace."""
         if torch.compiler.is_compiling() and eager is not None:
             return eager(*args, **kwargs)
         self._package = package = self._package or self._source.find()
         if package is None:
             return self._uncompiled(eager)(*args, **kwargs)
         if self.weights is None:
-            raise RuntimeError("a compiled model came without weights: give it a module's, by spaces.aoti_apply")
+            raise RuntimeError("a compiled model has no weights here: give it a module's by spaces.aoti_apply")
         return package.run(self.weights, args, kwargs)
 
     def _uncompiled(self, eager: Eager | None) -> Eager:
@@ -110,18 +110,18 @@ class CompiledModel:
 
 
 class LazyModel:
-    """A package on disk, to be given to one module or to many alike by `aoti_patch`."""
+    """A package on disk, for one module or for several of the same structure, see `aoti_patch`."""
 
     def __init__(self, archive_file: Archive) -> None:
         self._package = Package.of_archive(archive_file)
 
     def with_weights(self, weights: Tensors | Weights) -> CompiledModel:
-        """The package for one module, whose state this is."""
+        """The package with the weights of one module."""
         return CompiledModel(self._package, weights if isinstance(weights, Weights) else Weights(weights))
 
 
 def _arrived(package: Package, weights: str | None, origin: Reference | None) -> CompiledModel:
-    """Named in pickles: the model in the process that it was sent to, with the weights that it has there."""
+    """Unpickle a model, with the weights that this process has. Pickles refer to this function."""
     module = module_at(origin)
     if weights is not None and not (module and kept(weights).are_those_of(module)):
         kept(weights).read_ahead()

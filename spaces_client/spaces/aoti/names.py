@@ -1,4 +1,4 @@
-"""The classes of ahead-of-time compilation under the names that Spaces import from inside the official package."""
+"""The classes of ahead-of-time compilation, under the names that Spaces import from the official package's modules."""
 
 from __future__ import annotations
 

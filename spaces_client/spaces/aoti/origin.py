@@ -1,7 +1,7 @@
-"""The module that a program was exported from, by name: how a compiled model finds its weights in another process.
+"""The name of the module that a program was exported from, by which a compiled model finds weights in other processes.
 
-Not every Space gives a compiled model to its module by `aoti_apply`: many put several, for several shapes, behind a
-`forward` of their own.
+Not every Space uses `aoti_apply`: many call several compiled models, for several shapes, from a `forward` of their
+own.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _captured: WeakSet[torch.nn.Module] = WeakSet()
 
 
 def note(module: Any) -> None:
-    """Remember a module whose call was captured: it is about to be exported."""
+    """Remember a module whose call was captured, because it is probably exported next."""
     if isinstance(module, torch.nn.Module):
         _captured.add(module)
 
 
 def place_of(program: torch.export.ExportedProgram) -> Reference | None:
-    """Where the Space keeps the captured module whose parameters the program has; None if that is not known."""
+    """The place in the Space of the captured module with the program's parameters; None if unknown."""
     if config.current().role is not Role.WORKER:
         return None
     module = next((module for module in _captured if _has_parameters_of(program, module)), None)
@@ -35,7 +35,7 @@ def place_of(program: torch.export.ExportedProgram) -> Reference | None:
 
 
 def module_at(place: Reference | None) -> torch.nn.Module | None:
-    """The module there in this process; None where there is none."""
+    """The module at this place in this process; None if there is none."""
     try:
         return None if place is None else _references().resolve(place)
     except EncodingError:

@@ -1,7 +1,7 @@
 """Compiled code on disk, and in this process once it runs.
 
-Torch loads a package by unpacking it under /tmp, and removes that at its own orderly end, which a killed child never
-has. Here a package is unpacked once, into the cache, and the library is loaded from there.
+Torch loads a package by unpacking it under /tmp and removes the files when the process exits normally, which a killed
+child does not. Here a package is unpacked once, into the cache, and the library is loaded from there.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from spaces.aoti.weights import Weights
 
 Archive = str | os.PathLike[str] | io.BytesIO
 
-#: In an entry of the cache, the folder of what is in a `package.pt2`: the files that torch compiled, and `CONSTANTS`.
+#: The folder, in an entry of the cache, of the unpacked `package.pt2`: the compiled files, and `CONSTANTS`.
 FILES = "model"
 
-#: The tensors that belong to the code and are in no module's state; packages of the official client lack this file.
+#: The tensors of the code that are in no module's state; packages of the official client lack this file.
 CONSTANTS = "constants.pt"
 
-#: Where the files of the one model are in a package of torch.
+#: The folder of the model's files in a package of torch.
 _INSIDE = "/data/aotinductor/model/"
 
 
 class Package:
-    """An entry of the cache; whether it is there is asked when it is needed."""
+    """An entry of the cache, which may not exist yet."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -61,11 +61,11 @@ class Package:
         return cls(name)
 
     def find(self) -> Package | None:
-        """Itself, if it is there and made for the device at hand."""
+        """Itself, if it exists and was made for the device of this process."""
         return self if cache.find(self.name) is not None and self._fits else None
 
     def named(self) -> Package:
-        """Itself: a web process passes on what a child has compiled for a GPU, and has none."""
+        """Itself, regardless of the device: a web process, which has no GPU, passes on packages for a GPU."""
         return self
 
     def archive(self) -> io.BytesIO:
@@ -76,7 +76,7 @@ class Package:
         return file
 
     def run(self, weights: Weights, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Call the compiled code with these weights; modules that share a package take turns."""
+        """Call the compiled code with these weights; modules that share a package run one at a time."""
         with self._turn:
             if self._loaded is None:
                 self._loaded = Loaded(self._folder, self._device)
@@ -107,7 +107,7 @@ class Package:
 
 
 class Loaded:
-    """A library in this process, and the weights that it works on now."""
+    """A library in this process, and the weights that it uses now."""
 
     def __init__(self, folder: Path, device: str) -> None:
         library = _library(folder)
@@ -133,25 +133,25 @@ class Loaded:
         return tree_unflatten(outputs, self._results)
 
     def _take(self, weights: Weights) -> None:
-        """Point the library to these tensors, which it does not copy: `weights` keeps them alive."""
+        """Make the library use these tensors. It does not copy them; `weights` keeps them alive."""
         if weights not in self._known:
             self._known[weights] = self._named(weights)
         self._runner.update_constant_buffer(self._known[weights], False, True, True)
         self._weights = weights
 
     def _named(self, weights: Weights) -> dict[str, torch.Tensor]:
-        """The tensors under the names that the library has for them."""
+        """The tensors under the library's names."""
         tensors = {**self._constants, **weights.constants_map}
         if missing := sorted(self._names.keys() - tensors.keys()):
             raise RuntimeError(
-                f"the compiled package needs {', '.join(missing)}, and the module has no such parameters: it was "
+                f"the compiled package needs {', '.join(missing)}, which are no parameters of the module: it was "
                 "compiled from a different module, or a different version of it"
             )
         return {name: tensors[fqn].detach() for fqn, name in self._names.items()}
 
 
 def take_files(files: list[str], folder: Path) -> None:
-    """Copy what the compiler wrote into an entry of the cache."""
+    """Copy the compiler's output into an entry of the cache."""
     folder.mkdir()
     for file in files:
         shutil.copyfile(file, folder / Path(file).name)
@@ -192,6 +192,6 @@ def _runner(library: Path, device: str) -> Any:  # Any: of torch's C++
 
 
 def _runs(made_for: int, here: tuple[int, int]) -> bool:
-    """GPU code runs within its major version, on the minor one that it was made for or a later one."""
+    """GPU code runs on GPUs of the same major version and the same or a later minor version."""
     major, minor = divmod(made_for, 10)
     return major == here[0] and minor <= here[1]

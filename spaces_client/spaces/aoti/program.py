@@ -1,4 +1,4 @@
-"""Programs that were exported where CUDA is emulated: their graphs say cpu, and their weights are on the GPU now."""
+"""Programs that were exported while CUDA was emulated: their graphs name the CPU, but their weights are on the GPU."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from spaces.aoti import compile_target
 
 
 def on_its_device(program: ExportedProgram) -> ExportedProgram:
-    """The program, changed to name the GPU throughout if that is where its tensors are."""
+    """The program, changed to name the GPU throughout if its tensors are there."""
     if compile_target.emulated() or not _moved(program):
         return program
     from torch.export.passes import move_to_device_pass
@@ -19,7 +19,7 @@ def on_its_device(program: ExportedProgram) -> ExportedProgram:
 
 
 def _moved(program: ExportedProgram) -> bool:
-    """Whether tensors are on the GPU that the graph has on the CPU."""
+    """Whether tensors that the graph places on the CPU are on the GPU."""
     values = [*tree_leaves(program.example_inputs), *program.state_dict.values()]
     on_gpu = any(isinstance(value, torch.Tensor) and value.device.type == "cuda" for value in values)
     inputs = [node.meta.get("val") for node in program.graph.nodes if node.op == "placeholder"]

@@ -1,7 +1,7 @@
-"""What a compiled package depends on, as the name under which the cache keeps it.
+"""The cache's name of a compiled package, computed from everything that the package depends on.
 
 The same program is exported twice: by a child on its GPU, and by the zygote with CUDA emulated on the CPU. Both must
-find the same package, so device names inside the graph do not count; where the inputs and weights are does.
+find the same package, so device names inside the graph are ignored; the devices of inputs and weights are not.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A program and the options to compile it with, but for the device."""
+    """A program and the options to compile it with, without the device."""
 
-    kind: str  #: "cuda" or "cpu": where the program's inputs and weights are, really or by emulation
+    kind: str  #: "cuda" or "cpu": the real or emulated device of the program's inputs and weights
     digest: str
 
     @classmethod
     def of(cls, program: torch.export.ExportedProgram, options: dict[str, Any]) -> Recipe:
-        """Read off everything that the compiled code depends on. The values of weights are not among it."""
+        """Collect everything that the compiled code depends on, which excludes the values of weights."""
         parts = [torch.__version__, _configuration(), repr(sorted(options.items()))]
         parts += [str(program.graph_signature), str(program.range_constraints), str(program.call_spec)]
         parts += [*_graphs(program), *_inputs(program), *_wrappers(program), *_constants(program)]
@@ -41,13 +41,13 @@ class Recipe:
 
     @property
     def name(self) -> str:
-        """The entry of the cache for the device at hand."""
+        """The name of the cache entry for the device of this process."""
         device = compile_target.device_for(self.kind)
         return f"program-{_sha256([self.digest, device, compile_target.capability(device)])}"
 
 
 def _configuration() -> str:
-    """What the Space has set in `torch._inductor.config`, less the one entry that the compiler notes its results in."""
+    """The Space's settings in `torch._inductor.config`, without the one in which the compiler records its results."""
     with inductor_config.patch({"aot_inductor.metadata": {}}):
         configuration: str = inductor_config.get_hash().hex()
     return configuration
@@ -59,7 +59,7 @@ def _graphs(program: torch.export.ExportedProgram) -> list[str]:
 
 
 def _inputs(program: torch.export.ExportedProgram) -> list[str]:
-    """Shape, type and layout of every input, weight and constant, and where the caller's own inputs are."""
+    """Shape, type and layout of every input, weight and constant, and the devices of the caller's inputs."""
     values = [(node.name, node.meta.get("val")) for node in program.graph.nodes if node.op == "placeholder"]
     described = [f"{name} {_shape(value) if isinstance(value, torch.Tensor) else value}" for name, value in values]
     return described + [tensor.device.type for tensor in _example_tensors(program)]
@@ -70,7 +70,7 @@ def _shape(value: torch.Tensor) -> str:
 
 
 def _wrappers(program: torch.export.ExportedProgram) -> list[str]:
-    """How quantized weights are made up, of which the graph says nothing."""
+    """The structure of quantized weights, which the graph does not contain."""
     return [f"{name} {_made_up(tensor)}" for name, tensor in program.state_dict.items() if not is_plain(tensor)]
 
 
@@ -83,7 +83,7 @@ def _made_up(tensor: torch.Tensor) -> str:
 
 
 def _constants(program: torch.export.ExportedProgram) -> list[str]:
-    """Tensors that the code itself made: the package brings their values along."""
+    """Tensors that the code itself made; the package contains their values."""
     values = sorted(program.constants.items())
     return [f"{name} {sha256(value)}" for name, value in values if isinstance(value, torch.Tensor)]
 

@@ -1,4 +1,4 @@
-"""Source code for a Space that is to load packages from the Hub."""
+"""Source code for a Space that loads packages from the Hub."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tensors that compiled code works on. They are never in a package: they are those of the module it runs for."""
+"""The tensors that compiled code uses. They are never in a package: they belong to the module that it runs for."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Tensors = Mapping[str, torch.Tensor]
 
 
 class Weights:
-    """Tensors by their names in the module's state; read when first needed, which is after they moved to the GPU.
+    """Tensors by their names in the module's state; read on first use, when they are on the GPU already.
 
-    `to_cuda` moves them: the official package's own way of sending weights, for Spaces that build these by hand.
+    `to_cuda` moves them, as in the official package, for Spaces that build these by hand.
     """
 
     def __init__(self, constants_map: Tensors | None = None, to_cuda: bool = False) -> None:
@@ -27,14 +27,14 @@ class Weights:
 
     @classmethod
     def of_module(cls, module: torch.nn.Module) -> Weights:
-        """Those that a module has now; a quantized one is unwrapped when the compiled code runs first."""
+        """The current weights of a module; quantized ones are unwrapped when the compiled code first runs."""
         weights, structure = cls(), structure_of(module)
         weights._read = lambda: tensors_in(structure)
         return weights
 
     @classmethod
     def of_program(cls, program: torch.export.ExportedProgram) -> Weights:
-        """Those of an exported program, which are the parameters of the module that was exported."""
+        """The weights of an exported program: the parameters of the exported module."""
         weights = cls()
         weights._read = lambda: tensors_of_program(program)
         return weights
@@ -54,9 +54,9 @@ def tensors_of_program(program: torch.export.ExportedProgram) -> Tensors:
 
 
 def tensors_in(structure: torch.nn.Module) -> Tensors:
-    """Parameters and buffers; a quantized one as the plain tensors inside it, under the names the compiler gives them.
+    """Parameters and buffers; a quantized tensor as the plain tensors inside it, under the compiler's names.
 
-    Unwrapping those changes the module, so this is for what `structure_of` made.
+    Unwrapping changes the module, so pass only a result of `structure_of`.
     """
     unwrap_tensor_subclass_parameters(structure)
     named: dict[str, torch.Tensor] = dict(structure.named_buffers(remove_duplicate=False))
@@ -76,9 +76,9 @@ def structure_of(module: torch.nn.Module) -> torch.nn.Module:
 
 
 def let_go(module: torch.nn.Module) -> None:
-    """Put empty parameters in place of a module's own, which are freed unless compiled code works on them.
+    """Replace a module's parameters by empty ones; the old ones are freed unless compiled code uses them.
 
-    Type and device still answer.
+    Their type and device remain.
     """
     for part in module.modules():
         for name, parameter in part._parameters.items():
@@ -88,7 +88,7 @@ def let_go(module: torch.nn.Module) -> None:
 
 
 def is_plain(tensor: torch.Tensor) -> bool:
-    """Whether a tensor is no wrapper around others, as a quantized one is."""
+    """Whether a tensor is no wrapper around other tensors, such as a quantized one."""
     return not is_traceable_wrapper_subclass(tensor)
 
 

@@ -1,7 +1,7 @@
-"""A connection to the broker from its URL: the same four forms for every part of the farm.
+"""Connects to the broker by its URL: every part of the farm accepts the same four forms.
 
-`redis://` and `rediss://` reach a broker over TCP, `unix://` and `redis+socket://` one on this host. The last
-is what Celery and kombu call a unix socket; redis-py does not know it, so it is translated here.
+`redis://` and `rediss://` reach a broker over TCP, `unix://` and `redis+socket://` a broker on this host. The last is
+Celery's and kombu's form for a unix socket; redis-py does not know it, so it is translated here.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ RETRIES = 4
 
 def connect(
     url: str,
-    **options: Any,  # any: whatever redis.Redis takes; it refuses what it does not know
+    **options: Any,  # any: the options of redis.Redis, which refuses unknown ones
 ) -> Redis:
     """Return a client of the broker at `url`. Nothing is sent before its first command.
 
-    Answers are bytes. A connection that broke is made again with growing pauses, for about a second; a command that
-    *timed out* is not repeated, for the broker may have executed it. A blocking read must ask for less than
+    Answers are bytes. A broken connection is remade with growing pauses, for about a second; a command that *timed
+    out* is not repeated, because the broker may have executed it. A blocking read must wait less than
     `READ_TIMEOUT`, or be given a longer `socket_timeout`. `options` are those of `redis.Redis`.
 
         broker = connect("redis+socket:///run/zerofarm/broker.sock")
         broker.ping()
 
-    Raises `FarmUnavailable` if the URL has none of the known forms.
+    Raises `FarmUnavailable` if the URL has no known form.
     """
     import redis
     from redis.backoff import ExponentialWithJitterBackoff
@@ -60,7 +60,7 @@ def connect(
 
 
 def as_redis_py(url: str) -> str:
-    """Return `url` in a form that redis-py reads: `redis+socket:///path?virtual_host=2` as `unix:///path?db=2`."""
+    """Return `url` in redis-py's form: `redis+socket:///path?virtual_host=2` as `unix:///path?db=2`."""
     if not url:
         raise FarmUnavailable("no broker is named: give its URL, as in redis://127.0.0.1:6379/0, or set $ZEROFARM_URL")
     parts = urlsplit(url)
@@ -75,7 +75,7 @@ def as_redis_py(url: str) -> str:
 
 
 def redacted(url: str) -> str:
-    """Return `url` with its password replaced, fit for messages and logs."""
+    """Return `url` with its password masked, for messages and logs."""
     parts = urlsplit(url)
     login, at, host = parts.netloc.rpartition("@")
     user, colon, _password = login.partition(":")

@@ -1,4 +1,4 @@
-"""What a task's stream tells, in order: started, then anything the function says, then exactly one end."""
+"""The events of a task's stream, in order: `Started`, then the function's own events, then exactly one end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from spaces.farm.wire import message
 @message
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A worker has taken the task. A second one means that the first worker died: what came before is void."""
+    """A worker has taken the task. A second one means that the first worker died: all earlier events are void."""
 
     worker: str
     device: str
@@ -50,7 +50,7 @@ class Progressed:
 @message
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A toast: `gr.Info`, `gr.Warning`, `gr.Success`, or a word of the farm itself."""
+    """A toast: `gr.Info`, `gr.Warning`, `gr.Success`, or a message of the farm."""
 
     text: str
     level: str = "info"  #: "info", "warning" or "success"
@@ -71,7 +71,7 @@ class ChangedGlobal:
 @message
 @dataclass(frozen=True, slots=True)
 class ChangedGlobals:
-    """The function changed globals that the web process reads, where they stay what they were."""
+    """The function changed globals that the web process reads; there they keep their old values."""
 
     changes: tuple[ChangedGlobal, ...]
 
@@ -93,14 +93,14 @@ class Failed:
     type_name: str  #: qualified name of the exception's class
     text: str  #: `str` of the exception
     traceback: str  #: as the log has it
-    error: Payload | None = None  #: the exception itself, where it can travel
+    error: Payload | None = None  #: the exception itself, if it can be sent
     seconds: float = 0.0
 
 
 @message
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """The end: someone stopped the task."""
+    """The end: the task was cancelled. `reason` says by whom."""
 
     reason: str
 
@@ -108,7 +108,7 @@ class Cancelled:
 @message
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """The end: no worker took the task for as long as a task may wait. `reason` is a sentence part that says so."""
+    """The end: no worker took the task within the longest allowed wait. `reason` is a clause that says so."""
 
     reason: str
 
@@ -116,7 +116,7 @@ class Expired:
 @message
 @dataclass(frozen=True, slots=True)
 class TimedOut:
-    """The end: the task ran longer than it was allowed to."""
+    """The end: the task ran past its time limit."""
 
     seconds: float
     time_limit: float
@@ -134,7 +134,7 @@ class Crashed:
 @message
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The end: the task was attempted as often as it may be, and each worker died."""
+    """The end: every worker that took the task died, and no attempt is left."""
 
     attempts: int
 
@@ -154,10 +154,10 @@ _STATES: dict[type, State] = {
 
 
 def is_end(event: Event) -> TypeGuard[End]:
-    """Whether nothing comes after this event."""
+    """Whether this event is the last of its task."""
     return type(event) in _STATES
 
 
 def state_after(end: End) -> State:
-    """The state of a task that ended so."""
+    """The state of a task with this end."""
     return _STATES[type(end)]

@@ -1,4 +1,4 @@
-"""Where the pages of a farm are: what its starter knows and its broker does not.
+"""The addresses of a farm's pages, which the launcher knows and the broker does not.
 
 Written by `zerofarm up` into the state directory, read by the home page and by `zerofarm status`.
 """
@@ -23,9 +23,9 @@ class Page:
     serving: Serving
     title: str = ""
     emoji: str = ""
-    colour_from: str = ""  #: of its card, by the names that Hugging Face uses
+    colour_from: str = ""  #: of its card, by Hugging Face's colour names
     colour_to: str = ""
-    problem: str = ""  #: why it does not serve, in one line
+    problem: str = ""  #: why it is not served, in one line
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +37,19 @@ class Pages:
     spaces: Mapping[str, Page] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
-        """Replace the file, never visible half-written."""
+        """Replace the file atomically."""
         draft = path.with_name(f"{path.name}.{os.getpid()}")
         draft.write_text(json.dumps(asdict(self), indent=2))
         draft.replace(path)
 
 
 def pages_path(state_dir: Path) -> Path:
-    """Where the farm of a state directory writes its pages."""
+    """The file in which the farm of a state directory writes its pages."""
     return state_dir / "pages.json"
 
 
 def read_pages(path: Path) -> Pages:
-    """The pages, or none where no farm has written any."""
+    """The pages, or none if no farm has written any."""
     try:
         known = json.loads(path.read_text())
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""A task, one request to run a function, and the states it goes through. Written once by its caller, never changed."""
+"""A task, one request to run a function, and its states. The caller writes it once; it never changes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Size(StrEnum):
 
 
 class State(StrEnum):
-    """Where a task is. Everything after RUNNING is final."""
+    """The state of a task. All states after RUNNING are final."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -38,11 +38,11 @@ class State(StrEnum):
 @message
 @dataclass(frozen=True, slots=True)
 class FunctionName:
-    """Names a decorated function alike in every process that runs the Space's script."""
+    """The name of a decorated function, equal in every process that runs the Space's script."""
 
     module: str
     qualname: str
-    ordinal: int = 0  #: the how-manieth decoration of this qualname, for functions made in loops
+    ordinal: int = 0  #: its ordinal among decorations of that qualified name, for functions made in loops
 
     def __str__(self) -> str:
         module = "" if self.module == "__main__" else f"{self.module}."
@@ -59,26 +59,26 @@ class Task:
     function: FunctionName
     arguments: Payload  #: `(args, kwargs)`, encoded
     revision: str = ""  #: of the Space's source; empty: the latest
-    yields: bool = False  #: a generator: closed at its next yield when it is cancelled, where others are killed
+    yields: bool = False  #: a generator: cancelled by closing it at its next yield, while other functions are killed
     size: str = Size.LARGE
-    estimate: float = 60.0  #: expected seconds; ranks the task until others of its kind taught better
+    estimate: float = 60.0  #: expected seconds; ranks the task until runs of its kind were learned from
     time_limit: float = 60.0  #: allowed seconds; kills the task
     summary: str = ""  #: the arguments in a few words, for people
     client: str = ""  #: the process that waits for the answer; when its lease ends the task is cancelled
     host: str = ""  #: the host whose shared memory holds the arguments and may hold the result
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
-    visitor: str = ""  #: whose quota it counts for, see `spaces.web.identity`; empty: nobody's
+    visitor: str = ""  #: whose quota it uses, see `spaces.web.identity`; empty: no quota
     reader: str = ""  #: the inbox that its events are delivered to; empty: none
 
     @property
     def label(self) -> str:
-        """How people read it: `digits.generate`."""
+        """Its name for people: `digits.generate`."""
         return f"{self.space}.{self.function}"
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A worker's claim on a task. Writes on behalf of it are refused once another claim exists."""
+    """A worker's claim on a task. Its writes are refused once another claim exists."""
 
     task: Task
     worker: str

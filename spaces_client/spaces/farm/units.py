@@ -1,4 +1,4 @@
-"""Numbers as people read them: seconds, bytes and places."""
+"""Formats seconds, bytes and places for people."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _MINUTE, _HOUR = 60.0, 3600.0
 
 
 def seconds_in_words(seconds: float) -> str:
-    """`40 s`, `3 min` or `1.5 h`: two figures or so, for nobody waits by the second for an hour."""
+    """`40 s`, `3 min` or `1.5 h`: about two digits, because longer waits need no seconds."""
     if seconds < 10:
         return f"{math.ceil(seconds)} s"
     if seconds < 2 * _MINUTE:

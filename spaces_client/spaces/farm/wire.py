@@ -1,7 +1,7 @@
-"""Dataclasses as bytes: what crosses the boundary between processes is one of a closed set of frozen dataclasses.
+"""Packs messages between processes into bytes: a closed set of frozen dataclasses.
 
 `pack` and `unpack` know exactly the classes marked with `@message`; nothing else can be built from bytes.
-Sequences arrive as tuples, so that what is frozen stays frozen.
+Sequences arrive as tuples, so that messages stay immutable.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ERRORS = "surrogatepass"
 
 
 def message(cls: type[T]) -> type[T]:
-    """Let a dataclass cross the wire under its own name, which must be unique."""
+    """Make a dataclass a message, packed under its own name, which must be unique."""
     other = _CLASSES.setdefault(cls.__name__, cls)
     if other is not cls and other.__module__ != cls.__module__:
         raise TypeError(f"two messages are named {cls.__name__}: {other.__module__} and {cls.__module__}")
@@ -32,13 +32,13 @@ def message(cls: type[T]) -> type[T]:
 
 
 def pack(value: object) -> bytes:
-    """A message as bytes. Raises TypeError for anything that is no message and no plain data."""
+    """Pack a message into bytes. Raises TypeError for a value that is neither a message nor plain data."""
     packed: bytes = msgpack.packb(value, default=_flatten, unicode_errors=_ERRORS)
     return packed
 
 
 def unpack(data: bytes | memoryview) -> Any:  # Any: the caller matches on the class
-    """The message that `pack` was given. Raises ValueError for bytes that are none."""
+    """Unpack a message. Raises ValueError for bytes that `pack` did not make."""
     return msgpack.unpackb(data, ext_hook=_rebuild, use_list=False, strict_map_key=False, unicode_errors=_ERRORS)
 
 
@@ -51,7 +51,7 @@ def _flatten(value: object) -> msgpack.ExtType:
 
 @cache
 def _parts(name: str) -> Callable[[object], tuple[Any, ...]]:
-    """How to take a message apart into the name of its class and its fields; `attrgetter` does it all in C."""
+    """A function that returns a message's class name and fields; `attrgetter` does it in C."""
     names = [field.name for field in fields(_CLASSES[name])]
     return attrgetter("__class__.__name__", *names) if names else lambda _: (name,)
 

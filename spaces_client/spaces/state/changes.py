@@ -1,4 +1,4 @@
-"""The globals that travel with a call, as the web process writes them and a child reads them."""
+"""The changed globals that are sent with a call, as the web process writes them and a child reads them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from spaces.state.space_globals import Slot
 @message
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a global has become in the web process since the script launched."""
+    """The change of a global in the web process since the script launched."""
 
     module: str
     path: str
     name: str
     version: int  #: counts the changes of this global
-    inside: bool  #: it is still the object that it was at the launch, with other content
+    inside: bool  #: it is still the same object as at the launch, with other content
     value: Payload | None  #: encoded; None: the name was deleted
 
     @property
@@ -30,7 +30,7 @@ class Change:
 @message
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """All of them, each time: a child may have seen none yet, and applies those whose version is new to it."""
+    """All changes, sent with every call: a child may have seen none yet, and applies those with a new version."""
 
-    web: str  #: the web process; another one's versions mean other things
+    web: str  #: the web process; versions of different web processes cannot be compared
     changes: tuple[Change, ...]

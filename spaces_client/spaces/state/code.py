@@ -1,6 +1,6 @@
-"""Which functions of a Space's scripts can run on the GPU, and which globals each of them uses: read off their code.
+"""Finds, by reading a Space's code, the functions that can run on the GPU and the globals that each of them uses.
 
-Nothing is run. Where it is open what a name stands for, more is taken as reached rather than less.
+Nothing is executed. If the meaning of a name is uncertain, everything that it could mean counts as reached.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from spaces.farm.values.glance import is_a
 #: Containers with more items than this hold data, not functions.
 MOST_ITEMS = 256
 
-#: What reads globals by names that only running it would tell.
+#: Functions that read globals by names that are known only at run time.
 _READ_ANYTHING = frozenset({"globals", "vars", "eval", "exec"})
 
 
@@ -33,33 +33,33 @@ class Piece:
 
     @property
     def is_function(self) -> bool:
-        """Whether it is no body of a class or a module."""
+        """Whether it is a function, not the body of a class or a module."""
         return bool(self.code.co_flags & inspect.CO_OPTIMIZED)
 
     @property
     def label(self) -> str:
-        """How people find it: `generate()`, `Agent.step()`, `a lambda in line 12`."""
+        """Its name in messages: `generate()`, `Agent.step()`, `a lambda in line 12`."""
         name = self.code.co_qualname.partition(".<")[0]
         return f"a lambda in line {self.code.co_firstlineno}" if name.startswith("<") else f"{name}()"
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every global and attribute that it names."""
+        """Every global and attribute that it mentions."""
         return self.code.co_names
 
     @property
     def read_names(self) -> frozenset[str]:
-        """Those that it does not only write."""
+        """The names that it reads."""
         return frozenset(self.names) - _only(self.code, _WRITES)
 
     @property
     def inner(self) -> Iterator[Piece]:
-        """What is defined directly inside."""
+        """The pieces that are defined directly inside it."""
         return (Piece(self.module, each) for each in self.code.co_consts if isinstance(each, CodeType))
 
     @property
     def methods(self) -> Iterator[Piece]:
-        """What a class's body defines; nothing for others."""
+        """The methods in a class's body; none for other pieces."""
         return iter(()) if self.is_function or self.code.co_name == "<module>" else self.inner
 
 
@@ -74,7 +74,7 @@ class SpaceCode:
         self._by_attribute = self._reachable_by_attribute()
 
     def reached_from(self, functions: Iterable[Callable[..., object]]) -> set[Piece]:
-        """What may run when one of the functions is called."""
+        """The pieces that may run when one of the functions is called."""
         reached: set[Piece] = set()
         open_ends = [piece for function in functions for piece in self._behind(function)]
         while open_ends:
@@ -93,7 +93,7 @@ class SpaceCode:
         return read | self._in_modules(piece, piece.read_names)
 
     def writes(self, piece: Piece) -> set[tuple[str, str]]:
-        """The globals that a piece gives another value, without reading them."""
+        """The globals that a piece assigns without reading them."""
         names = frozenset(piece.names) - piece.read_names
         written = {(piece.module, name) for name in names & _globals_in(piece.code)}
         return written | self._in_modules(piece, names)
@@ -109,7 +109,7 @@ class SpaceCode:
         return vars(self._modules[piece.module])
 
     def _in_modules(self, piece: Piece, names: frozenset[str]) -> set[tuple[str, str]]:
-        """Globals of own modules that a piece names: in `settings.STEPS` is one."""
+        """Globals of the Space's modules that a piece mentions, such as `settings.STEPS`."""
         return {(own, name) for own in self._modules_in(piece) for name in names & vars(self._modules[own]).keys()}
 
     def _modules_in(self, piece: Piece) -> Iterator[str]:
@@ -121,7 +121,7 @@ class SpaceCode:
                 yield imported
 
     def _behind(self, value: Any, *, inside: bool = False) -> Iterator[Piece]:  # Any: told by its exact type
-        """The own code that may run when `value` is used."""
+        """The Space's code that may run when `value` is used."""
         cls = type(value)
         if cls is functools.partial:
             yield from self._behind(value.func)
@@ -138,7 +138,7 @@ class SpaceCode:
             yield from self._class_behind(value if issubclass(cls, type) else cls)
 
     def _piece_of(self, live: Piece) -> Piece:
-        """The same piece as it was read, for code that runs may differ from it in a flag."""
+        """The piece as it was read from its file: the code of a live function may differ from it in a flag."""
         return self._read.get((live.module, live.code.co_qualname, live.code.co_firstlineno), live)
 
     def _class_behind(self, cls: type) -> Iterator[Piece]:
@@ -148,7 +148,7 @@ class SpaceCode:
                 yield piece
 
     def _reachable_by_attribute(self) -> dict[str, list[Piece]]:
-        """Methods of any class, and functions of any module but the script: `anything.name` may be each of them."""
+        """Methods of any class and functions of any module but the script: `anything.name` may mean any of them."""
         found: dict[str, list[Piece]] = defaultdict(list)
         for piece in self.pieces:
             is_module = piece.code.co_name == "<module>"
@@ -164,7 +164,7 @@ _WRITES = _GLOBAL_WRITES | {"STORE_ATTR", "DELETE_ATTR"}
 
 @functools.lru_cache(maxsize=4096)
 def _operations(code: CodeType) -> Mapping[str, frozenset[str]]:
-    """What the code does with each name, as names of instructions."""
+    """The instructions that the code applies to each name."""
     found: dict[str, set[str]] = {name: set() for name in code.co_names}
     for each in dis.get_instructions(code):
         if isinstance(each.argval, str) and each.argval in found and "FAST" not in each.opname:
@@ -173,7 +173,7 @@ def _operations(code: CodeType) -> Mapping[str, frozenset[str]]:
 
 
 def _globals_in(code: CodeType) -> frozenset[str]:
-    """Names that the code itself takes from, or puts into, its module."""
+    """Names that the code reads from, or writes to, its module."""
     return frozenset(name for name, operations in _operations(code).items() if operations & _GLOBALS)
 
 
@@ -189,7 +189,7 @@ def _all_of(piece: Piece | None) -> Iterator[Piece]:
 
 
 def _body(module: ModuleType) -> Piece | None:
-    """A module's code, from its cache or its file; None where there is none to read."""
+    """A module's code, from its cache or its file; None if neither can be read."""
     try:
         loader = getattr(module.__spec__, "loader", None)
         if loader is not None:

@@ -1,7 +1,7 @@
-"""A child's side of globals that change: it takes over what the web process changed, and tells what a task changed.
+"""A child's side of changing globals: it applies the web process's changes, and reports the changes of a task.
 
-A change is taken over when its version is new here, and only then: so a function may change a global itself and find
-its own value at the next call, until the web process changes it again.
+A change is applied only if its version is new here: so a function may change a global itself and find its own value at
+the next call, until the web process changes it again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 class Incoming:
-    """The globals of a Space in one child, through all of its tasks."""
+    """The globals of a Space in one child, for all of its tasks."""
 
     def __init__(self, space: SpaceGlobals, codec: Codec) -> None:
         self._space = space
@@ -39,9 +39,9 @@ class Incoming:
 
     @contextmanager
     def during(self, packed: bytes, tell: Callable[[ChangedGlobals], None]) -> Iterator[None]:
-        """Run a task in here: with the web process's globals, telling afterwards which of those it reads have changed.
+        """Run a task within this: it sees the web process's globals; `tell` gets those it changed and the page reads.
 
-        `packed` is what `Outgoing.packed` made; empty, for callers that are no web process, changes nothing.
+        `packed` comes from `Outgoing.packed`; it is empty, and changes nothing, for callers that are no web process.
         """
         if packed:
             self.apply(unpack(packed))
@@ -56,7 +56,7 @@ class Incoming:
                 tell(ChangedGlobals(tuple(self._described(place, name) for place, name in changed)))
 
     def apply(self, changes: Changes) -> None:
-        """Take over what is new. After a web process, another one's globals start from those of the launch."""
+        """Apply the new changes; those of another web process start from the globals of the launch."""
         if changes.web != self._web:
             self._forget()
             self._web = changes.web
@@ -68,7 +68,7 @@ class Incoming:
     def _take_over(self, change: Change, applied: _Applied | None) -> None:
         place = self._places.get((change.module, change.path))
         if place is None:
-            self._refuse(change, "there is nothing of that name in the GPU process")
+            self._refuse(change, "the GPU process has nothing of that name")
             return
         try:
             value = MISSING if change.value is None else self._codec.decode(change.value.body, change.value.buffers)
@@ -87,12 +87,12 @@ class Incoming:
         logger.warning("the global %r was changed in the web process, but not here: %s", str(change.slot), reason)
 
     def _forget(self) -> None:
-        for applied in reversed(self._applied.values()):  # two globals may be one object
+        for applied in reversed(self._applied.values()):  # in reverse, because two globals may be the same object
             applied.undo()
         self._applied.clear()
 
     def _missed(self) -> dict[tuple[Namespace, str], Mark]:
-        """What those globals are like whose change the web process would miss."""
+        """Marks of the globals whose change the web process would miss."""
         mark = self._space.marks.of
         return {(place, name): mark(value) for place in self._space.missed for name, value in place.items()}
 
@@ -106,12 +106,12 @@ _REFILLED = (dict, set, list, deque, bytearray)
 
 @dataclass(slots=True)
 class _Applied:
-    """A global that was taken over, and how it was before."""
+    """A global that was changed, and its state before."""
 
     place: Namespace
     name: str
     before: object
-    content: object  #: a copy of `before`, if it was filled anew
+    content: object  #: a copy of `before`, if its content was replaced
     version: int = 0
 
     def undo(self) -> None:
@@ -131,7 +131,8 @@ def _copied(value: Any) -> Any:  # Any: containers of any items
 
 
 def _refilled(target: Any, source: Any) -> bool:  # Any: containers of any items
-    """Give a container the content of another one of its type, so that whoever holds it sees that; False: neither."""
+    """Replace a container's content by that of another one of its type, so that all its holders see it; False if they
+    are no such containers."""
     if type(target) is not type(source):
         return False
     if not issubclass(type(target), _REFILLED):

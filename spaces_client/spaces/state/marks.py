@@ -1,7 +1,7 @@
-"""What a value was like, in a form that is cheap to make and to compare: how a process notices that a global changed.
+"""Fingerprints of values, cheap to make and to compare, by which a process notices that a global changed.
 
-Plain data counts by content, objects of the Space's own classes by their attributes, everything else (models, tensors,
-components, locks) by identity alone. Marks mean nothing outside of their process.
+Plain data is compared by content, objects of the Space's own classes by their attributes, everything else (models,
+tensors, components, locks) by identity alone. Marks mean nothing outside of their process.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
-#: Containers with more items are marked by their length and their two ends.
+#: Containers with more items are marked by their length, first and last item.
 MOST_ITEMS = 1000
-#: So are values that need more bytes than this, which is also where pickle writes its first frame.
+#: So are values that need more bytes than this, the size at which pickle writes its first frame.
 MOST_BYTES = 64 * 1024
 
 Mark = object
@@ -35,15 +35,15 @@ _DATA_TOO = (date, time, timedelta, tzinfo, Decimal, PurePath, UUID)
 
 
 def same(one: Mark, other: Mark) -> bool:
-    """Whether two marks of one place mean that nothing changed between them."""
+    """Whether two marks of one place are equal, so that nothing changed between them."""
     return one is other or (type(one) is type(other) and one == other)
 
 
 class Marks:
     """Makes the marks of one process.
 
-    `is_own` says of a class whether its objects count by their attributes; those in `placed`, by id, have attributes
-    that are watched one by one, so inside of other values they count by identity.
+    `is_own` says whether the objects of a class are compared by their attributes. `placed` has the ids of objects whose
+    attributes are watched one by one, so inside other values they are compared by identity.
     """
 
     def __init__(self, is_own: Callable[[type], bool], placed: Container[int] = ()) -> None:
@@ -51,7 +51,7 @@ class Marks:
         self._placed = placed
         self._numbers = _Numbers()
         self._kinds: dict[type, _Kind] = {}
-        self._large: set[int] = set()  # ids of values that were found to be: no second try
+        self._large: set[int] = set()  # ids of values that were found too large: no second try
 
     def of(self, value: object) -> Mark:
         """The mark of a value; its identity alone, where its own code fails when its content is asked for."""
@@ -71,11 +71,11 @@ class Marks:
         return _flat(value) or self._written(value)
 
     def identity(self, value: object) -> Mark:
-        """A mark that changes only when the place gets another object."""
+        """A mark that changes only if the place gets another object."""
         return _Identity(self._numbers.of(value))
 
     def reduced(self, value: Any) -> Any:  # Any: a reduce value has six forms
-        """How pickle shall write an object that is no plain data."""
+        """The reduce value by which pickle writes an object that is no plain data."""
         if value is _identified:
             return NotImplemented
         if not self._counts_by_content(value):
@@ -105,7 +105,7 @@ class Marks:
         except OverflowError:
             self._large.add(id(value))
             return self._rough(value)
-        except Exception:  # it changed meanwhile, or its `__reduce__` raises whatever it likes
+        except Exception:  # it changed meanwhile, or its `__reduce__` raises any exception
             return self._rough(value)
         return _Content(file.parts)
 
@@ -116,7 +116,7 @@ class Marks:
 
 
 class _Kind(Enum):
-    """What a class says of the marks of its objects."""
+    """How the objects of a class are marked."""
 
     DATA = auto()
     ARRAY = auto()
@@ -129,26 +129,25 @@ class _Identity(int):
 
 
 class _Flat(tuple[object, ...]):
-    """The items of a container that holds nothing but atoms, with their types, for 1 == True."""
+    """The items of a container that holds only atoms, with their types, because 1 == True."""
 
     __slots__ = ()
 
 
 class _Content(tuple[bytes, ...]):
-    """All that a value holds, as bytes."""
+    """The whole content of a value, as bytes."""
 
     __slots__ = ()
 
 
 class _Rough(tuple[object, ...]):
-    """What is known of a value that is too large to look through."""
+    """Rough facts about a value that is too large to compare."""
 
     __slots__ = ()
 
 
 class _Numbers:
-    """A number for each object: unlike an id, never given to a second one, as long as the object can be referred to
-    weakly."""
+    """A number for each object. Unlike an id it is never reused, as long as the object allows weak references."""
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[weakref.ref[object], int]] = {}
@@ -167,7 +166,7 @@ class _Numbers:
 
 
 class _Bounded:
-    """A file that refuses to grow large."""
+    """A file that refuses to grow beyond MOST_BYTES."""
 
     def __init__(self) -> None:
         self.parts: list[bytes] = []
@@ -191,7 +190,7 @@ class _Pickler(pickle.Pickler):
 
 
 def _flat(value: object) -> Mark | None:
-    """The short way for the most frequent containers; None: not one of them."""
+    """The fast path for the most frequent containers; None for other values."""
     cls = type(value)
     if not isinstance(value, (list, tuple, set, dict)) or cls not in _PLAIN:
         return None
@@ -204,7 +203,7 @@ def _flat(value: object) -> Mark | None:
 
 
 def _identified(what: object) -> object:
-    """Named in what is written instead of an object; never called, for nobody reads it back."""
+    """Stands for an object in pickled bytes; never called, because they are never unpickled."""
     return what
 
 

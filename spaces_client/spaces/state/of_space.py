@@ -11,5 +11,5 @@ from spaces.state.space_globals import SpaceGlobals
 
 @cache
 def space_globals() -> SpaceGlobals:
-    """The globals that the web process and the children of this Space share, as the script's launch left them."""
+    """The globals that the web process and the children of this Space share, as of the script's launch."""
     return SpaceGlobals(space.modules(), [each.function for each in functions.values()])

@@ -1,7 +1,8 @@
-"""The web process's side of globals that change: what its handlers changed goes along with every call.
+"""The web process's side of changing globals: changes by its handlers are sent with every call.
 
-What a GPU function may read, and a handler changed since the launch, is sent with each call in whole, because nobody
-knows which child runs it and what that one has seen. What cannot be sent is warned about, once.
+Every global that a GPU function may read, and that a handler changed since the launch, is sent whole with each call,
+because it is unknown which child runs the call and which changes it has seen. A global that cannot be sent causes one
+warning.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from spaces.state.marks import Mark, same
 from spaces.state.space_globals import MISSING, Namespace, SpaceGlobals
 from spaces.state.stale import warn_of_unsent
 
-#: What all changed globals together may weigh, for they weigh on every call.
+#: The most bytes that all changed globals may have together, because they are sent with every call.
 MOST_BYTES = 2**20
 
 
@@ -41,7 +42,7 @@ class Outgoing:
         self._new = space.marks.of(MISSING)
 
     def packed(self) -> bytes:
-        """What goes along with a call now. Takes a fraction of a millisecond while nothing changes."""
+        """The changes to send with a call now. Takes a fraction of a millisecond while nothing changes."""
         with self._lock:
             return pack(Changes(self._web, tuple(self._changes())))
 
@@ -64,7 +65,7 @@ class Outgoing:
                     self._warn(namespace, name, _TOO_LARGE)
 
     def _note(self, record: _Record, namespace: Namespace, name: str, value: object, mark: Mark) -> None:
-        """Remember what it has become; a value that changes while it is written is looked at again at the next call."""
+        """Record a change; a value that changes while it is encoded is checked again at the next call."""
         try:
             payload = None if value is MISSING else self._encoded(value)
         except EncodingError as error:
@@ -99,7 +100,7 @@ class Outgoing:
 
 @dataclass(slots=True)
 class _Record:
-    """One global: what it was like when it was last looked at, and what was made of it."""
+    """One global: its mark at the last check, and its encoded change."""
 
     mark: Mark
     first_id: int  #: of the object at the launch
@@ -111,7 +112,7 @@ class _Record:
         return id(value) == self.first_id
 
 
-_TOO_LARGE = f"changed globals go along with every call, which takes {MOST_BYTES // 2**20} MB of them in all"
+_TOO_LARGE = f"changed globals are sent with every call, and may have {MOST_BYTES // 2**20} MB in all"
 
 
 def _size(payload: Payload | None) -> int:

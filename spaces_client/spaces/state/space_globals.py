@@ -1,7 +1,7 @@
-"""The globals of a Space that more than one process has to do with: which there are, where they live, who reads them.
+"""The globals of a Space that concern more than one process: their places and the functions that read them.
 
-Made where the script launches, in the web process and in the zygote alike, so that both call the same things by the
-same names.
+Made when the script launches, in the web process and in the zygote, so that both use the same names for the same
+objects.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from spaces.farm.values.glance import is_a, own_attributes
 from spaces.state.code import MOST_ITEMS, Piece, SpaceCode
 from spaces.state.marks import Marks
 
-#: How far below a global an object of the Space may be for its attributes to be watched: `AGENTS["a"].tool` is two.
+#: The depth below a global down to which attributes of the Space's objects are watched: `AGENTS["a"].tool` is two.
 STEPS = 2
 
 
-#: Bases that keep nothing of their own in an object.
+#: Base classes that store nothing in an object.
 _NEUTRAL = frozenset({object, ABC, Generic, Protocol})
 
-#: What reads attributes by names that only running it would tell.
+#: Functions that read attributes by names that are known only at run time.
 _READ_ANY_ATTRIBUTE = frozenset({"vars", "getattr", "__dict__", "asdict", "astuple"})
 
 
 class Missing(Enum):
-    """What a name stands for that does not exist (yet)."""
+    """The value of a name that does not exist (yet)."""
 
     MISSING = "missing"
 
@@ -53,33 +53,33 @@ class Slot:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Namespace:
-    """What holds slots: a module, a class, or an object with attributes."""
+    """A holder of slots: a module, a class, or an object with attributes."""
 
     module: str
-    root: str  #: the global that it is, or hangs below; empty for a module
+    root: str  #: the global that it is, or that leads to it; empty for a module
     path: str
     owner: object
-    names: frozenset[str] | None  #: those that matter; None: all that are there
+    names: frozenset[str] | None  #: the watched names; None: all
 
     def items(self) -> Iterator[tuple[str, object]]:
-        """The names that matter, and what each stands for now."""
+        """The watched names with their current values."""
         held = own_attributes(self.owner)
         if self.names is None:
             return ((name, value) for name, value in list(held.items()) if not name.startswith("__"))
-        if self.root:  # the names of all attributes that the code knows: few are of this object
+        if self.root:  # `names` has all attributes that the code mentions; this object has few of them
             return ((name, value) for name, value in list(held.items()) if name in self.names)
         return ((name, held.get(name, MISSING)) for name in self.names)
 
     def slot(self, name: str) -> Slot:
-        """One of them, as other processes call it."""
+        """The slot of a name, as other processes refer to it."""
         return Slot(self.module, self.path, name)
 
     def get(self, name: str) -> object:
-        """What a name stands for now."""
+        """The current value of a name, or MISSING."""
         return own_attributes(self.owner).get(name, MISSING)
 
     def put(self, name: str, value: object) -> None:
-        """Let a name stand for `value`, or for nothing when that is MISSING."""
+        """Set a name to `value`, or delete it if that is MISSING."""
         if is_a(self.owner, type):
             type.__delattr__(self.owner, name) if value is MISSING else type.__setattr__(self.owner, name, value)
         elif value is MISSING:
@@ -89,11 +89,11 @@ class Namespace:
 
 
 class SpaceGlobals:
-    """What a Space's code says of its globals, and where they are in this process.
+    """A Space's globals in this process, classified by its code.
 
-    `sent` holds what GPU functions may read: globals that their code names, and attributes of the Space's own objects,
-    which reach them in many ways, where their code names the attribute. `missed` holds what functions of the web
-    process read and GPU functions may change.
+    `sent` has those that GPU functions may read: globals that their code mentions, and attributes of the Space's own
+    objects, which reach them in many ways, if their code mentions the attribute. `missed` has those that functions of
+    the web process read and GPU functions may change.
     """
 
     def __init__(self, modules: Sequence[ModuleType], functions: Iterable[Callable[..., object]]) -> None:
@@ -111,17 +111,17 @@ class SpaceGlobals:
         self.marks = Marks(self._is_own, placed)
 
     def gpu_reader(self, slot: Slot) -> str:
-        """A function that reads it on the GPU."""
+        """The label of a function that reads the slot on the GPU."""
         pieces = self._gpu_readers[slot.module, slot.name] if not slot.path else self._gpu
         return _label([piece for piece in pieces if slot.name in piece.read_names] or pieces)
 
     def web_reader(self, slot: Slot) -> str:
-        """A function that reads it in the web process."""
+        """The label of a function that reads the slot in the web process."""
         pieces = self._web_readers[slot.module, _root(slot)]
         return _label([piece for piece in pieces if slot.name in piece.read_names] or pieces)
 
     def _read_in_web(self) -> list[Namespace]:
-        """Globals that both sides name, and attributes that are named where the web process names their global."""
+        """Globals that both sides mention, and mentioned attributes below globals that the web process mentions."""
         found = self._of_modules((self._gpu_readers.keys() | self._gpu_writes) & self._web_readers.keys())
         for each in self.sent:
             pieces = self._web_readers.get((each.module, each.root), ())
@@ -136,7 +136,7 @@ class SpaceGlobals:
         return [Namespace(each, "", "", self._modules[each], frozenset(wanted[each])) for each in sorted(wanted)]
 
     def _objects(self) -> list[Namespace]:
-        """Everything at module level that the Space defined and that has attributes."""
+        """All objects with attributes at module level that the Space defined."""
         found: dict[int, Namespace] = {}
         for module in self._modules.values():
             for name, value in sorted(vars(module).items()):
@@ -145,7 +145,7 @@ class SpaceGlobals:
         return list(found.values())
 
     def _look_below(self, place: Namespace, steps: int, found: dict[int, Namespace]) -> None:
-        """Remember an own object, and those that it or a container holds."""
+        """Collect an object of the Space, and those that it or a container holds."""
         if id(place.owner) in found:
             return
         if is_a(place.owner, type):
@@ -160,14 +160,14 @@ class SpaceGlobals:
                 self._look_below(replace(place, path=f"{place.path}[{key!r}]", owner=value), steps - 1, found)
 
     def _is_own(self, cls: type) -> bool:
-        """Whether the Space defined a class, all of it: nothing is known of what a library keeps in its objects."""
+        """Whether the Space defined a class and all its bases: the content of a library's objects is unknown."""
         if cls.__module__ not in self._modules or issubclass(cls, Enum):
             return False
         return all(each.__module__ in self._modules or each in _NEUTRAL for each in type.mro(cls))
 
 
 def _in_order(pieces: Iterable[Piece]) -> dict[Piece, None]:
-    """A set that remembers the order of the scripts' lines."""
+    """The pieces as an ordered set, in the order of the scripts' lines."""
     return dict.fromkeys(sorted(pieces, key=lambda piece: (piece.module, piece.code.co_firstlineno)))
 
 
@@ -180,7 +180,7 @@ def _readers(code: SpaceCode, pieces: Iterable[Piece]) -> dict[tuple[str, str], 
 
 
 def _attributes(pieces: Iterable[Piece]) -> frozenset[str] | None:
-    """Attributes that code may read or change; None: any."""
+    """Attributes that the code may read or change; None: any."""
     names = frozenset(name for piece in pieces for name in piece.names)
     return None if names & _READ_ANY_ATTRIBUTE else names
 
@@ -191,7 +191,7 @@ def _label(pieces: Iterable[Piece]) -> str:
 
 
 def _root(slot: Slot) -> str:
-    """The global that a slot hangs below."""
+    """The global that leads to a slot."""
     return slot.path.partition(".")[0].partition("[")[0] or slot.name
 
 

@@ -1,4 +1,4 @@
-"""Tells the author of a Space, in its log, once for each global, that a process does not see what another changed."""
+"""Warns in a Space's log, once for each global, that a process does not see the change of another process."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _warned: set[tuple[str, str]] = set()
 
 
 def warn_of_unsent(name: str, reader: str, reason: str) -> None:
-    """A handler changed a global that a GPU function reads, and it cannot travel."""
+    """Warn of a global that a handler changed, that a GPU function reads, and that cannot be sent."""
     if _first("unsent", name):
         logger.warning(
-            "the global %r was changed in the web process; %s, which reads it on the GPU, still sees what it was: %s. "
+            "the global %r was changed in the web process; %s, which reads it on the GPU, sees the old value: %s. "
             "Pass it as an argument, or create it where it is used",
             name,
             reader,
@@ -25,7 +25,7 @@ def warn_of_unsent(name: str, reader: str, reason: str) -> None:
 
 
 def warn_of_missed(task: Task, event: ChangedGlobals) -> None:
-    """A GPU function changed globals that functions of the web process read. Callers from elsewhere read none."""
+    """Warn of globals that a GPU function changed and functions of the web process read. Other callers read none."""
     for change in event.changes if task.client else ():
         if _first("missed", change.name):
             logger.warning(

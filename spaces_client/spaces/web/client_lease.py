@@ -1,4 +1,4 @@
-"""A web process's lease: while it stands, its tasks are worth running. Ends with the process, however that dies."""
+"""A web process's lease: its tasks run only while it lasts. It expires when the process dies."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ClientLease(BrokerThread):
 
     def _round(self, queue: Queue) -> None:
         queue.leases.client_beat(self._client)
-        queue.expire()  # as the workers do, of whom there may be none
+        queue.expire()  # workers do it too, but none may be alive
         self._answered()
         self._stopping.wait(queue.rules.client_beat)
 

@@ -1,1 +1,1 @@
-"""The commands of `zerofarm`, each a thin face over the module that does the work."""
+"""The commands of `zerofarm`; each calls the module that does the work."""

@@ -1,4 +1,4 @@
-"""All commands of `zerofarm`. A fault that a person can mend is one line, not a traceback."""
+"""All commands of `zerofarm`. Errors that a user can fix are printed in one line, without a traceback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a command becomes the process that it starts: signals, output and exit code are then that process's own."""
+"""Replaces a command's process by the process that it starts, which then handles signals, output and exit code."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from spaces.config import Role, without_secrets
 
 
 def become(arguments: list[str], environment: dict[str, str]) -> NoReturn:
-    """Replace this process by Python with these arguments."""
+    """Replace this process by Python with these arguments (exec)."""
     os.execve(sys.executable, [sys.executable, *arguments], environment)
 
 
 def own_environment(url: str) -> dict[str, str]:
-    """The environment of a process of our own: the broker, and nothing that would make it a part of a Space."""
+    """The environment of the farm's own processes: the broker's URL, and no variable of a Space."""
     return without_secrets() | {config.ROLE: Role.NONE, config.URL: url}

@@ -1,4 +1,4 @@
-"""How the commands tell that the broker does not answer."""
+"""The error of commands whose broker does not answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from spaces.farm.connection import redacted
 
 @contextmanager
 def naming_broker(url: str) -> Iterator[None]:
-    """Within this, a broker that does not answer is a FarmUnavailable that names it."""
+    """Within this, errors of a broker that does not answer become a FarmUnavailable that names it."""
     try:
         yield
     except RedisError as error:

@@ -17,11 +17,13 @@ REASON = "cancelled by the operator"
 
 
 def cancel(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="A task's id, or how it begins; see `zerofarm status`.")],
+    task: Annotated[
+        str, typer.Argument(metavar="TASK", help="A task's id, or its first characters; see `zerofarm status`.")
+    ],
     redis_url: options.RedisUrl = None,
     state_dir: options.StateDir = options.STATE_DIR,
 ) -> None:
-    """Stop a task, whether it waits or runs."""
+    """Stop a waiting or running task."""
     url = options.broker_url(redis_url, state_dir)
     with connect(url) as redis, naming_broker(url):
         queue = Queue(redis)
@@ -42,5 +44,5 @@ def _only(beginning: str, ids: list[str]) -> str:
     if len(ids) == 1:
         return ids[0]
     if not ids:
-        raise SpacesError(f"the farm knows no task {beginning!r}: `zerofarm status` names those that it knows")
+        raise SpacesError(f"the farm knows no task {beginning!r}: see `zerofarm status` for its tasks")
     raise SpacesError(f"{len(ids)} tasks begin with {beginning!r}: give more of the id")

@@ -1,4 +1,4 @@
-"""`zerofarm doctor`: find out what is wrong."""
+"""`zerofarm doctor`: find problems of a machine or a Space."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def doctor(
     state_dir: options.StateDir = options.STATE_DIR,
     json: options.Json = False,
 ) -> None:
-    """Check what a farm needs of this machine; exit code 1 if something is wrong."""
+    """Check that this machine has everything that a farm needs; exit code 1 if there is a problem."""
     url = redis_url or options.named_in_environment() or options.running_broker(state_dir)
     findings = machine.examine(url)
     for space in served_spaces(spaces or []):

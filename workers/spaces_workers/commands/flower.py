@@ -1,4 +1,4 @@
-"""`zerofarm flower`: Flower alone, for containers and further hosts."""
+"""`zerofarm flower`: Flower alone, for containers and additional hosts."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from spaces_workers.up.composition import FLOWER_HOST
 
 def flower(
     redis_url: options.RedisUrl = None,
-    address: Annotated[str, typer.Option("--address", help="Who opens Flower may stop tasks.")] = FLOWER_HOST,
+    address: Annotated[
+        str, typer.Option("--address", help="The address to listen at. Users of Flower can stop tasks.")
+    ] = FLOWER_HOST,
     port: options.Port = 5555,
     state_dir: options.StateDir = options.STATE_DIR,
 ) -> None:
-    """Serve Flower, with the login in $FLOWER_BASIC_AUTH (user:password), or one that is made and printed."""
+    """Serve Flower, with the login in $FLOWER_BASIC_AUTH (user:password), or one that is generated and printed."""
     url = options.broker_url(redis_url, state_dir)
     port = Ports(address).exactly(port, "--port")
     login = {name: os.environ[name] for name in ("FLOWER_BASIC_AUTH",) if name in os.environ}

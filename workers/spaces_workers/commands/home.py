@@ -1,4 +1,4 @@
-"""`zerofarm home`: the home page alone, for containers and further hosts."""
+"""`zerofarm home`: the home page alone, for containers and additional hosts."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ def home(
     link: Annotated[
         list[str] | None,
         typer.Option(
-            "--link", metavar="NAME=URL", help="Where the page of a Space is; `:7861` is on the home page's host."
+            "--link",
+            metavar="NAME=URL",
+            help="The URL of a Space's page; `:7861` means a port of the home page's host.",
         ),
     ] = None,
     state_dir: options.StateDir = options.STATE_DIR,
 ) -> None:
-    """Serve the home page: a gallery of the Spaces, and what the farm does."""
+    """Serve the home page: a gallery of the Spaces, and the farm's status."""
     url = options.broker_url(redis_url, state_dir)
     port = Ports(host).exactly(port, "--port")
     links = [argument for each in link or [] for argument in ("--link", _checked(each))]

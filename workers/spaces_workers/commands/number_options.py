@@ -1,4 +1,4 @@
-"""Numbers on the command line, refused in one line that names the option, the value and what it may be."""
+"""Numbers on the command line, refused in one line that names the option, the value and the allowed values."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from spaces_workers.setup.ports import HIGHEST
 
 
 class NumberFault(SpacesError):
-    """An option has no number, or none that it may have."""
+    """The value of an option is no number, or not an allowed one."""
 
 
 def whole_number(option: str, least: int, most: int | None = None) -> Callable[[str | int], int]:
-    """A reader of whole numbers from `least` to `most` for typer's `parser`."""
+    """Make a parser of whole numbers from `least` to `most`, for typer."""
     allowed = f"of at least {least}" if most is None else f"between {least} and {most}"
 
     def read(given: str | int) -> int:
@@ -29,5 +29,5 @@ def whole_number(option: str, least: int, most: int | None = None) -> Callable[[
 
 
 def port(option: str) -> Callable[[str | int], int]:
-    """A reader of ports; 0 stands for any that is free."""
+    """Make a parser of ports; 0 means any free port."""
     return whole_number(option, 0, HIGHEST)

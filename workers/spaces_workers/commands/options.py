@@ -1,4 +1,4 @@
-"""The options that several commands share, with one meaning everywhere."""
+"""The options that several commands share."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ RedisUrl: TypeAlias = Annotated[
     typer.Option("--redis-url", metavar="URL", help="The broker: redis://, rediss://, unix:// or redis+socket://."),
 ]
 StateDir: TypeAlias = Annotated[
-    Path, typer.Option("--state-dir", help="Keeps the farm's key, its broker's data and its logs.")
+    Path, typer.Option("--state-dir", help="The folder of the farm's key, its broker's data and its logs.")
 ]
 RunDir: TypeAlias = Annotated[
-    Path, typer.Option("--run-dir", help="Shared memory of this host: payloads, sockets, claims.")
+    Path, typer.Option("--run-dir", help="A folder in this host's shared memory: payloads, sockets, claims.")
 ]
 Gpus: TypeAlias = Annotated[
     str,
     typer.Option(
-        "--gpus", metavar="auto|none|LIST", help="Numbers or UUIDs of GPUs, `0,1`; `none` computes on the CPU."
+        "--gpus", metavar="auto|none|LIST", help="GPUs by number or UUID, such as `0,1`; `none` computes on the CPU."
     ),
 ]
 WorkersPerGpu: TypeAlias = Annotated[
@@ -40,16 +40,19 @@ WorkersPerGpu: TypeAlias = Annotated[
         "--workers-per-gpu",
         metavar="N",
         parser=number_options.whole_number("--workers-per-gpu", 1),
-        help="Workers that share one GPU, its memory in equal parts.",
+        help="Number of workers that share one GPU, each with an equal part of its memory.",
     ),
 ]
-Host: TypeAlias = Annotated[str, typer.Option("--host", help="The address that pages answer at; 0.0.0.0 for all.")]
+Host: TypeAlias = Annotated[str, typer.Option("--host", help="The address to listen at; 0.0.0.0 for all interfaces.")]
 Port: TypeAlias = Annotated[
-    int, typer.Option("--port", metavar="P", parser=number_options.port("--port"), help="0 takes a free one.")
+    int,
+    typer.Option(
+        "--port", metavar="P", parser=number_options.port("--port"), help="The port to listen at; 0 takes a free one."
+    ),
 ]
 NoIsolate: TypeAlias = Annotated[
     bool,
-    typer.Option("--no-isolate", help="Spaces share the farm's packages, whatever their requirements.txt says."),
+    typer.Option("--no-isolate", help="Run Spaces with the farm's packages and ignore their requirements.txt."),
 ]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
@@ -58,22 +61,22 @@ RUN_DIR = config.current().run_dir
 
 
 class NoBroker(SpacesError):
-    """No broker was named and none runs."""
+    """No broker is given and no farm runs."""
 
 
 def broker_url(given: str | None, state_dir: Path) -> str:
-    """The broker that was named: by the option, `$ZEROFARM_URL` or `$REDIS_URL`; else the one that runs in `state_dir`.
+    """The broker given by the option, `$ZEROFARM_URL` or `$REDIS_URL`; else the one that runs in `state_dir`.
 
     Raises NoBroker.
     """
     found = given or named_in_environment() or running_broker(state_dir)
     if not found:
-        raise NoBroker(f"no farm runs in {state_dir}: start one by `zerofarm up`, or name its broker by --redis-url")
+        raise NoBroker(f"no farm runs in {state_dir}: start one with `zerofarm up`, or give its broker by --redis-url")
     return found
 
 
 def named_in_environment() -> str | None:
-    """The operator's broker."""
+    """The operator's broker, from the environment."""
     return os.environ.get(config.URL) or os.environ.get("REDIS_URL") or None
 
 
@@ -86,7 +89,7 @@ def running_broker(state_dir: Path) -> str | None:
 
 
 def _is_held(lock_path: Path) -> bool:
-    """Whether the broker of this lock lives: one that was killed leaves its URL behind, but not its lock."""
+    """Whether the broker of this lock is alive: a killed broker leaves its URL file, but not its lock."""
     try:
         with lock_path.open() as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -99,7 +102,7 @@ def _is_held(lock_path: Path) -> bool:
 
 @contextmanager
 def using(run_dir: Path) -> Iterator[Path]:
-    """Have this process, and those that it starts, use this run directory; yields it as an absolute path."""
+    """Within this, this process and those that it starts use the run directory; yields its absolute path."""
     absolute = usable(run_dir, "--run-dir")
     os.environ[config.RUN_DIR] = str(absolute)
     host = os.environ.get(config.HOST) or config.default_host(absolute)

@@ -1,4 +1,4 @@
-"""`zerofarm quota`: what visitors have used of the GPUs, and what is left to them."""
+"""`zerofarm quota`: the visitors' used and remaining GPU seconds."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def quota(
         str | None,
         typer.Argument(
             metavar="[VISITOR]",
-            help="A login, `token:HASH`, `address:IP` or `space:NAME`; left out: all who were here.",
+            help="A login, `token:HASH`, `address:IP` or `space:NAME`; all visitors if not given.",
         ),
     ] = None,
     redis_url: options.RedisUrl = None,
     state_dir: options.StateDir = options.STATE_DIR,
     json: options.Json = False,
 ) -> None:
-    """Show what visitors have used of their quotas, and what is left to them."""
+    """Show the used and the remaining quota of visitors."""
     settings.share(state_dir)
     url = options.broker_url(redis_url, state_dir)
     with connect(url) as redis, naming_broker(url):
@@ -50,7 +50,7 @@ def quota(
 
 
 def _table(standings: list[Standing]) -> Table:
-    table = Table(title="Quotas (seconds of a GPU)", title_justify="left", box=None, header_style="dim")
+    table = Table(title="Quotas (GPU seconds)", title_justify="left", box=None, header_style="dim")
     for column in _COLUMNS:
         table.add_column(column)
     for each in standings:

@@ -1,4 +1,4 @@
-"""`zerofarm status`: see what a farm does."""
+"""`zerofarm status`: show the status of a farm."""
 
 from __future__ import annotations
 

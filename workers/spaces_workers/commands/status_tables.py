@@ -16,7 +16,7 @@ _COLOURS = {"running": "cyan", "queued": "yellow", "succeeded": "green"}
 
 
 def tables(status: FarmStatus) -> Iterator[Table]:
-    """Workers, Spaces with their queues, tasks, and what was refused if anything was."""
+    """Tables of workers, Spaces with their queues, tasks, and refused tasks if there are any."""
     yield _workers(status)
     yield _spaces(status)
     yield _tasks(status)
@@ -66,7 +66,7 @@ def _tasks(status: FarmStatus) -> Table:
     table = _table("Tasks", "task", "what", "state", "worker", "for")
     for task in status.tasks:
         colour = _COLOURS.get(task.state, "red")
-        place = f" ({task.position} before it)" if task.position else ""
+        place = f" ({task.position} ahead)" if task.position else ""
         table.add_row(
             task.id[:12],
             escape(task.label),
@@ -78,7 +78,7 @@ def _tasks(status: FarmStatus) -> Table:
 
 
 def _duration(task: TaskStatus, now: float) -> str:
-    """How long it has been in its state; of one that has ended, how long it ran."""
+    """How long the task has been in its state, or how long it ran if it has ended."""
     if task.ended_at is not None:
         return f"{task.ended_at - (task.started_at or task.ended_at):.1f} s"
     return f"{max(0.0, now - task.changed_at):.1f} s"

@@ -1,4 +1,4 @@
-"""`zerofarm up`: a whole farm on this host, by one command."""
+"""`zerofarm up`: starts a whole farm on this host."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DEMOS = "zerofarm.demos"
 def up(
     spaces: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[SPACE]...", help="Folders with app.py, or .py files; none means the bundled demos."),
+        typer.Argument(metavar="[SPACE]...", help="Folders with app.py, or .py files; the bundled demos if not given."),
     ] = None,
     gpus: options.Gpus = "auto",
     workers_per_gpu: options.WorkersPerGpu = 1,
@@ -41,7 +41,7 @@ def up(
             "--workers",
             metavar="N",
             parser=number_options.whole_number("--workers", 1),
-            help="Workers in all; of stand-ins, 1 if not given.",
+            help="Number of workers in all; 1 on the CPU if not given.",
         ),
     ] = None,
     host: options.Host = "127.0.0.1",
@@ -51,7 +51,7 @@ def up(
             "--port",
             metavar="P",
             parser=number_options.port("--port"),
-            help="The home page's; Spaces take the free ones after it. 0 takes any that are free.",
+            help="The port of the home page; Spaces take the next free ports. 0 takes any free ports.",
         ),
     ] = HOME_PORT,
     redis_url: options.RedisUrl = None,
@@ -61,7 +61,7 @@ def up(
             "--flower-port",
             metavar="P",
             parser=number_options.port("--flower-port"),
-            help=f"Flower's, on {FLOWER_HOST}; {FLOWER_PORT} if that is free.",
+            help=f"The port of Flower, on {FLOWER_HOST}; {FLOWER_PORT}, or any free port, if not given.",
         ),
     ] = None,
     no_isolate: options.NoIsolate = False,
@@ -92,7 +92,7 @@ def up(
             state_dir=state_dir,
             run_dir=run_dir,
             farm_key=farm_key(state_dir),
-            isolate=bool(spaces) and not no_isolate,  # what the demos need came with the farm
+            isolate=bool(spaces) and not no_isolate,  # the farm's environment has the demos' packages
         )
         asyncio.run(Supervisor(farm, reporter).run())
 
@@ -119,5 +119,5 @@ def bundled_demos() -> list[Path]:
         return [folder for each in entry_points(group=DEMOS) for folder in each.load()()]
     except ImportError as error:
         raise SpacesError(
-            f'the bundled demos are not here ({error}). Name Spaces to serve, or pip install "zerofarm[worker,app]"'
+            f'the bundled demos are not installed ({error}). Name a Space, or pip install "zerofarm[worker,app]"'
         ) from error

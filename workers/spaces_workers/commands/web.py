@@ -1,4 +1,4 @@
-"""`zerofarm web`: the page of one Space alone, for containers and further hosts."""
+"""`zerofarm web`: the page of one Space alone, for containers and additional hosts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def web(
     redis_url: options.RedisUrl = None,
     host: options.Host = "127.0.0.1",
     port: options.Port = 7860,
-    name: Annotated[str, typer.Option("--name", help="Of the Space; of its folder if not given.")] = "",
+    name: Annotated[str, typer.Option("--name", help="The name of the Space; its folder's name if not given.")] = "",
     no_isolate: options.NoIsolate = False,
     state_dir: options.StateDir = options.STATE_DIR,
     run_dir: options.RunDir = options.RUN_DIR,

@@ -1,4 +1,4 @@
-"""`zerofarm worker`: one worker alone, for containers and further hosts."""
+"""`zerofarm worker`: one worker alone, for containers and additional hosts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def worker(
     gpus: options.Gpus = "auto",
     workers_per_gpu: options.WorkersPerGpu = 1,
     name: Annotated[
-        str, typer.Option("--name", help="Of its node in Celery and Flower; of its GPU if not given.")
+        str, typer.Option("--name", help="The worker's name in Celery and Flower; derived from its GPU if not given.")
     ] = "",
     state_dir: options.StateDir = options.STATE_DIR,
     run_dir: options.RunDir = options.RUN_DIR,

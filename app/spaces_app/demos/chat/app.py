@@ -15,13 +15,13 @@ model = AutoModelForCausalLM.from_pretrained(MODEL, dtype=torch.bfloat16).to(dev
 
 
 def seconds(message, history, system, longest, temperature):
-    """At thirty tokens a second, which is slow for this model, the longest answer still fits."""
+    """Seconds for the longest answer at thirty tokens a second, which is slow for this model."""
     return 10 + longest / 30
 
 
 @spaces.GPU(duration=seconds)
 def chat(message, history, system, longest, temperature):
-    """Answer `message`; yields all that is said so far."""
+    """Answer `message`; yields the answer so far."""
     turns = [{"role": turn["role"], "content": spoken(turn["content"])} for turn in history]
     conversation = [
         {"role": "system", "content": system},
@@ -45,7 +45,7 @@ def chat(message, history, system, longest, temperature):
 
 
 def spoken(content):
-    """The text of a turn, which Gradio hands over as a string or as a list of parts."""
+    """The text of a turn, which Gradio passes as a string or as a list of parts."""
     if isinstance(content, str):
         return content
     return "".join(part["text"] for part in content if part["type"] == "text")

@@ -18,7 +18,7 @@ pipe = DigitPipeline.from_pretrained(MODEL).to(device)
 
 
 def seconds(digit, count, steps, *args, **kwargs):
-    """Ask for the GPU for as long as the steps need, even on a slow one."""
+    """The seconds that the steps take on a slow GPU."""
     return 5 + 0.05 * count * steps
 
 
@@ -38,7 +38,7 @@ def generate(digit, count, steps, guidance, seed, randomize, progress=gr.Progres
 
 
 def on_paper(drawing):
-    """Give a drawing of 16 x 16 pixels a margin, enlarge it and put it down in ink."""
+    """Give a drawing of 16 x 16 pixels a margin, enlarge it and colour it as ink on paper."""
     enlarged = ImageOps.expand(drawing, border=2).resize((256, 256), Image.Resampling.BICUBIC)
     return ImageOps.colorize(enlarged, black=PAPER, white=INK, blackpoint=48, whitepoint=208)
 

@@ -8,8 +8,8 @@ from diffusers.utils.torch_utils import randn_tensor
 class DigitPipeline(DiffusionPipeline):
     """Draws digits: `DigitPipeline.from_pretrained("model")([3, 7])` is a list of two PIL images.
 
-    The UNet knows one class more than there are digits: the last one means "any digit". The difference
-    between the two predictions is what makes a 3 a 3, and `guidance` says by how much to stress it.
+    The UNet has one class more than there are digits: the last one means "any digit". Classifier-free guidance
+    multiplies the difference between the two predictions by `guidance`.
     """
 
     def __init__(self, unet: UNet2DModel, scheduler: DDIMScheduler):

@@ -18,7 +18,7 @@ model = AutoModelForCausalLM.from_pretrained(MODEL, dtype=torch.float32).to(devi
 
 
 class LetterStreamer(TextIteratorStreamer):
-    """Hands on every letter at once; the streamer that it extends waits for the end of a word."""
+    """Passes on each letter at once; its base class waits for the end of a word."""
 
     def put(self, value):
         if self.next_tokens_are_prompt:
@@ -29,7 +29,7 @@ class LetterStreamer(TextIteratorStreamer):
 
 @spaces.GPU(duration=30)
 def generate(kind, beginning, count, temperature):
-    """Write `count` names of one kind, one below the other; yields all that is written so far."""
+    """Write `count` names of one kind, one per line; yields the text so far."""
     beginning = beginning.strip().lower()
     if not re.fullmatch(f"[a-z]{{0,{LONGEST_BEGINNING}}}", beginning):
         raise gr.Error(f"A name begins with up to {LONGEST_BEGINNING} letters from A to Z.")
@@ -44,7 +44,7 @@ def generate(kind, beginning, count, temperature):
 
 
 def letters_after(prompt, temperature):
-    """Letters as the model writes them, which it does in a thread of its own."""
+    """Yields letters as the model writes them, in its own thread."""
     inputs = tokenizer(prompt, return_tensors="pt").to(device)
     streamer = LetterStreamer(tokenizer, timeout=30)
     options = {"do_sample": True, "temperature": temperature, "top_p": 0.95, "max_length": model.config.n_positions}

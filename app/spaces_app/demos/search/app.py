@@ -1,4 +1,4 @@
-"""Find the passages that mean what was asked, whatever words they use."""
+"""Find the passages that are nearest to a question in meaning, even if they share no word with it."""
 
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,7 @@ CORPUS = Path(__file__).parent / "corpus.txt"
 
 
 def read_corpus():
-    """(topic, passage) pairs: a line that begins with `# ` opens a topic, every other line is a passage."""
+    """Read (topic, passage) pairs: a line that begins with `# ` starts a topic, every other line is a passage."""
     topic, passages = "", []
     for line in filter(None, CORPUS.read_text(encoding="utf-8").splitlines()):
         if line.startswith("# "):
@@ -32,7 +32,7 @@ topics = list(dict.fromkeys(topic for topic, _ in passages))
 
 @cache
 def embedded_passages():
-    """The passages as unit vectors; worked out on the first search and kept as long as the GPU stays ours."""
+    """The passages as unit vectors; computed by the first search and kept as long as the process lives."""
     return model.encode([text for _, text in passages], normalize_embeddings=True, convert_to_tensor=True)
 
 

@@ -1,4 +1,4 @@
-// Asks the server how the farm is while somebody looks, and brings the page in line with the answer.
+// Requests the farm's status from the server while the page is visible, and updates the page.
 
 const INTERVAL_MS = 1500;
 const COLOURS = {
@@ -8,7 +8,7 @@ const COLOURS = {
 
 const one = (id) => document.getElementById(id);
 
-// --- lists that keep their elements, so that hover and focus outlive an update
+// --- lists that keep their elements, so that hover and focus survive an update
 
 function show(list, name, items, key, fill) {
   const before = new Map([...list.children].map((element) => [element.dataset.key, element]));
@@ -33,7 +33,7 @@ function write(element, part, text) {
   return target;
 }
 
-// --- what each element says
+// --- the content of each element
 
 function fillSpace(element, space) {
   const page = space.page;
@@ -74,7 +74,7 @@ function withoutProcess(text) {
   return text.replace(/ \(pid .*\)$/, "");
 }
 
-// The farm names its pages as this host sees them; a visitor from elsewhere reaches them where the home page was found.
+// The farm lists pages by their local addresses; a visitor from another host reaches them at the home page's host.
 function reachable(url) {
   if (url.startsWith(":")) return `${location.protocol}//${location.hostname}${url}`;
   const address = new URL(url, location.href);

@@ -1,6 +1,6 @@
-"""The Celery application of a farm: one task for all Spaces, shown to people under the name of what it runs.
+"""The Celery application of a farm: one Celery task for all Spaces, displayed under the name of the function.
 
-Web processes `submit` to it; workers, Flower and the CLI are given the same app by `make_celery`.
+Web processes `submit` to it; workers, Flower and the CLI get the same app from `make_celery`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from spaces.farm.task import Size, Task
 
 logger = logging.getLogger(__name__)
 
-#: The name of the one task. What people read is its `shadow`, the task's label.
+#: The name of the one Celery task. Flower and logs display its `shadow`, the label of our task.
 RUN = "zerofarm.run"
 
 #: Seconds after which a broker that does not answer counts as gone.
@@ -39,17 +39,17 @@ SETTINGS: dict[str, Any] = {  # Any: settings of several types
     "accept_content": ["json"],
     "task_acks_late": True,
     "task_acks_on_failure_or_timeout": True,
-    # A crash of a Space's code must not be tried again; the death of a worker is the lease's affair.
+    # A crash of a Space's code must not be retried; the lease handles the death of a worker.
     "task_reject_on_worker_lost": False,
     "task_track_started": True,
     "task_send_sent_event": True,
     "worker_send_task_events": True,
     "worker_concurrency": 1,
     "worker_prefetch_multiplier": 1,
-    # Counts the tasks that the pool still runs after a reconnect, where the prefetch count of a channel starts anew.
+    # After a reconnect a channel's prefetch count starts anew; this counts the tasks that the pool still runs.
     "worker_disable_prefetch": True,
     "worker_enable_prefetch_count_reduction": False,
-    # A running task outlives the connection: its lease is kept by the heartbeat, its events by the writer.
+    # A running task outlives the connection: the heartbeat keeps its lease, the writer its events.
     "worker_cancel_long_running_tasks_on_connection_loss": False,
     "worker_hijack_root_logger": False,
     "broker_connection_retry_on_startup": True,
@@ -62,7 +62,7 @@ SETTINGS: dict[str, Any] = {  # Any: settings of several types
 
 
 class ReadableNames(AMQP):  # type: ignore[misc]  # celery has no types
-    """Celery shows a task's `shadow` in every event except `task-sent`, the only one that a waiting task has."""
+    """Adds a task's `shadow` to `task-sent`, the only event of a waiting task; Celery puts it into all others."""
 
     def as_task_v2(self, *args: Any, **kwargs: Any) -> Any:  # Any: celery's own
         message = super().as_task_v2(*args, **kwargs)
@@ -72,7 +72,7 @@ class ReadableNames(AMQP):  # type: ignore[misc]  # celery has no types
 
 
 def make_celery(url: str) -> Celery:
-    """The app on the broker at `url`; registers the transport for the whole process."""
+    """Make the app for the broker at `url`; registers the transport for the whole process."""
     transport.register()
     app = Celery("zerofarm", broker=url, amqp=ReadableNames, set_as_current=False)
     app.conf.update(SETTINGS)
@@ -93,15 +93,15 @@ def submit(app: Celery, task: Task) -> None:
             kwargsrepr="",
             time_limit=task.time_limit,
             ignore_result=True,
-            declare=[],  # a ranked queue is always there
+            declare=[],  # a ranked queue always exists
         )
 
 
 @contextmanager
 def submitting(app: Celery, label: str) -> Iterator[None]:
-    """Within this, a broker that does not answer is a FarmUnavailable.
+    """Within this, errors of a broker that does not answer become FarmUnavailable.
 
-    Visitors read that; where the broker is, and what it is about, is the operators' to know, from the log.
+    Visitors read its message; the broker's address and the error go to the log, for operators.
     """
     try:
         yield

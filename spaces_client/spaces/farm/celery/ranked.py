@@ -1,4 +1,4 @@
-"""The ranked queues as Celery names them."""
+"""Celery's names of the ranked queues."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ RANKED = {f"zerofarm.{size}": size for size in Size}
 
 
 def is_ranked(queue: str) -> bool:
-    """Whether a queue of Celery's is kept by rank."""
+    """Whether the Celery queue of this name is ranked."""
     return queue in RANKED

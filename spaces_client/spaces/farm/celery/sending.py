@@ -1,6 +1,6 @@
-"""The half of a channel that a caller needs: a message of Celery's becomes a task in a ranked queue.
+"""The sending half of our Celery channel, which callers use: turns a Celery message into a task in a ranked queue.
 
-A caller wraps its `send_task` in `outgoing`. `transport.py` adds what a worker needs, and has the rest of the story.
+A caller wraps its `send_task` in `outgoing`. `transport.py` adds the receiving half, for workers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from spaces.farm.celery.ranked import RANKED, is_ranked
 from spaces.farm.queue.queue import Queue
 from spaces.farm.task import Task
 
-#: What `kombu.utils.json.dumps` does with an encoder that it makes anew for each message.
+#: Like `kombu.utils.json.dumps`, which makes a new encoder for each message.
 _dumps = JSONEncoder().encode
 
 _outgoing: ContextVar[Task] = ContextVar("outgoing")
@@ -29,7 +29,7 @@ _outgoing: ContextVar[Task] = ContextVar("outgoing")
 
 @contextmanager
 def outgoing(task: Task) -> Iterator[None]:
-    """Within this, a message that is sent to a ranked queue is the message of this task."""
+    """Within this, a message that is sent to a ranked queue belongs to this task."""
     token = _outgoing.set(task)
     try:
         yield
@@ -38,7 +38,7 @@ def outgoing(task: Task) -> Iterator[None]:
 
 
 class SendingChannel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types
-    """kombu's channel, which pushes a task instead of a message where a queue is ranked."""
+    """kombu's channel, but for a ranked queue it pushes a task instead of a message."""
 
     _pool_client: Any = None  # Any: a client as kombu makes it
 
@@ -46,7 +46,7 @@ class SendingChannel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no
         return dict(super()._connparams(asynchronous), parser_class=Parser)
 
     def _create_client(self, asynchronous: bool = False) -> Any:  # Any: a client as kombu makes it
-        """kombu makes one for each message, which takes longer than to send it; here each pool has one."""
+        """Reuse one client for each pool: kombu makes one for each message, which takes longer than sending it."""
         if asynchronous:
             return super()._create_client(asynchronous)
         if self._pool_client is None or self._pool_client.connection_pool is not self.pool:
@@ -66,7 +66,7 @@ class SendingChannel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no
             raise TypeError(f"{queue} takes tasks of Spaces only; send them with spaces.farm.celery.celery_app.submit")
         self._sender.connected_queue().push(task, _dumps(message).encode())
 
-    def _next_delivery_tag(self) -> str:  # by which `Transport` and Celery know a message: a task's is its id
+    def _next_delivery_tag(self) -> str:  # identifies a message to `Transport` and Celery; a task's tag is its id
         task = _outgoing.get(None)
         return str(super()._next_delivery_tag()) if task is None else task.id
 
@@ -87,10 +87,10 @@ class SendingChannel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no
 
 
 class Sender:
-    """Keeps the queue on one connection, that of the client that `connect` makes: at first, and again in a fork.
+    """Keeps the queue on one connection, of a client that `connect` makes: at first, and again after a fork.
 
-    A pool would lend a connection for each push, which is an eighth of the push's time. What it sees to before it lends
-    one is seen to here: that no fork speaks on it, and that it is open and has nothing to read.
+    A pool would lend a connection for each push, which takes an eighth of the push's time. The checks that it makes
+    before it lends one are made here: that no fork uses it, that it is open, and that it has nothing to read.
     """
 
     def __init__(self, connect: Callable[[], Redis]) -> None:
@@ -108,7 +108,7 @@ class Sender:
         return self._queue
 
     def _has_something_to_read(self) -> bool:
-        """The end of a connection that the broker has closed, or the answer to a command that was interrupted."""
+        """Whether the broker has closed the connection, or an interrupted command's answer is left on it."""
         try:
             return bool(self._connection.can_read())
         except (*AWAY, OSError):

@@ -1,9 +1,9 @@
 """Celery's transport: kombu's for Redis, with the queues `zerofarm.large` and `zerofarm.xlarge` kept by rank.
 
-`register()` puts it in the place of kombu's own, so URLs stay `redis://`, and everything that is no ranked queue
-(fanout, control, events, replies) is inherited. A caller needs `sending.py` alone; what a worker needs, which calls
-`identify` and `set_warmth` once, stands here. A message from a ranked queue carries its `Lease` in
-`properties["lease"]`, and its delivery tag is the id of the task.
+`register()` replaces kombu's own transport, so URLs stay `redis://`, and everything but the ranked queues (fanout,
+control, events, replies) is inherited. A caller needs only `sending.py`; this file adds the receiving half for workers,
+which call `identify` and `set_warmth` once. A message from a ranked queue carries its `Lease` in `properties["lease"]`,
+and its delivery tag is the id of the task.
 """
 
 from __future__ import annotations
@@ -41,47 +41,47 @@ logger = get_logger(__name__)
 PAUSE = 0.5
 
 REVOKED = Cancelled("revoked")
-REFUSED = Failed("Reject", "the worker could not read its message; do client and worker run the same version?", "")
+REFUSED = Failed("Reject", "the worker could not read its message. Run the same zerofarm on client and worker", "")
 
 
 @dataclass
 class Here:
-    """What this process, as a worker, tells the broker with each claim."""
+    """The facts that this process, as a worker, sends to the broker with each claim."""
 
     worker: str = ""
     device: str = ""
     warmth: Callable[[], Warmth] = Warmth
-    in_hand: set[str] = field(default_factory=set)  #: tasks that were delivered and not yet acknowledged
+    in_hand: set[str] = field(default_factory=set)  #: tasks that are delivered and not yet acknowledged
 
 
 _here = Here()
 
 
 def register() -> None:
-    """Let `redis://`, `rediss://` and `redis+socket://` mean this transport, for every connection made from now on."""
+    """Use this transport for `redis://`, `rediss://` and `redis+socket://` in every connection from now on."""
     for scheme in ("redis", "rediss"):
         kombu_transports.TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"
         kombu_transports._transport_cache.pop(scheme, None)
 
 
 def identify(worker: str, device: str = "") -> None:
-    """Name the worker that this process is, and the device on which, as its tasks are told, they have started.
+    """Set the name of the worker in this process, and the device that the event `Started` of its tasks names.
 
-    Its heartbeat must use the same name, and no two workers may share one. Without a device the tasks are told nothing.
+    Its heartbeat must use the same name, and no two workers may share one. Without a device no `Started` is written.
     """
     _here.worker, _here.device = worker, device
 
 
 def set_warmth(warmth: Callable[[], Warmth]) -> None:
-    """Say where to ask, at each claim, how many seconds this worker needs to begin a task of each Space."""
+    """Set the function that returns, at each claim, this worker's seconds to begin a task of each Space."""
     _here.warmth = warmth
 
 
 class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu has no types
-    """Acknowledges a ranked message by seeing to it that its task has ended; others as kombu does.
+    """Acknowledges a ranked message by making sure that its task has ended; others as kombu does.
 
-    Closing a channel takes no task from the pool: it goes on under its lease, which the heartbeat keeps, and is
-    acknowledged here afterwards. So leases are kept apart from what kombu gives back when a channel closes.
+    Closing a channel stops no task in the pool: it continues under its lease, which the heartbeat keeps, and is
+    acknowledged here afterwards. So leases are kept apart from the messages that kombu returns when a channel closes.
     """
 
     def __init__(self, channel: Channel, prefetch_count: int = 0) -> None:
@@ -97,7 +97,7 @@ class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu has no types
             virtual.QoS.append(self, message, delivery_tag)
 
     def ack(self, delivery_tag: str) -> None:
-        """The pool ends its tasks itself, so one that has not ended is one that Celery threw away."""
+        """Fail the task unless it has ended: the pool ends its tasks itself, so Celery has discarded this one."""
         if delivery_tag in self._leases:
             self._settle(delivery_tag, REVOKED)
         else:
@@ -126,11 +126,11 @@ class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu has no types
 
 
 class Channel(SendingChannel):
-    """The other half: where a queue is ranked, it asks `claim.lua` instead of a list."""
+    """Adds the receiving half: from a ranked queue it claims by `claim.lua` instead of popping a list."""
 
     QoS = QoS
 
-    #: What the connection that consumes is waiting for: the answer to a claim, a bell, or, as kombu has it, a list.
+    #: The answer that the consuming connection awaits: to a claim, a bell, or, as in kombu, a list.
     _awaited = "list"
 
     #: Until when the broker, which refused a claim, is not asked again; 0 if it did not refuse.
@@ -142,7 +142,7 @@ class Channel(SendingChannel):
 
     @cached_property
     def ranked_queue(self) -> Queue:
-        """The queue on a connection of its own, so that a task can be settled after its channel was lost."""
+        """The queue on its own connection, so that a task can be settled after its channel was lost."""
         return Queue(Redis(connection_pool=ConnectionPool(**self._parameters)))
 
     def basic_consume(self, queue: str, *args: Any, **kwargs: Any) -> Any:  # Any: kombu's own
@@ -150,7 +150,7 @@ class Channel(SendingChannel):
             raise RuntimeError(f"cannot take tasks from {queue}: this process is no worker, identify() was not called")
         return super().basic_consume(queue, *args, **kwargs)
 
-    # Receiving: claim; if there is nothing, wait for the bell; when it rings, claim again.
+    # Receiving: claim; if no task is found, wait for the bell; when it rings, claim again.
 
     def _brpop_start(self, timeout: float | None = None) -> None:
         if monotonic() < self._paused_until:
@@ -201,11 +201,11 @@ class Channel(SendingChannel):
 
     def _on_bell(self, reply: tuple[bytes, bytes] | None) -> bool:
         if reply is None:
-            raise Empty  # and kombu starts anew, with a claim
+            raise Empty  # kombu then starts again, with a claim
         name = reply[0].decode()
         if name in self._all_bells:
             if self._consumes_ranked:
-                self._send_claim()  # at once: whoever rang waits, and kombu's loop would see to other things first
+                self._send_claim()  # at once: a task waits, and kombu's loop would do other things first
             raise Empty
         self.connection._deliver(loads(reply[1].decode()), name.rsplit(self.sep, 1)[0])
         return True
@@ -263,7 +263,7 @@ class Channel(SendingChannel):
 
 
 class Transport(kombu_redis.Transport):  # type: ignore[misc]  # kombu has no types
-    """What `redis://` means after `register()`."""
+    """The transport of `redis://` after `register()`."""
 
     Channel = Channel
 

@@ -1,4 +1,4 @@
-"""What `claim.lua` is given and what it answers, for `Queue.claim` and for those who wait for the answer themselves."""
+"""The arguments and the answer of `claim.lua`, for `Queue.claim` and for the transport, which awaits the answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from spaces.farm.queue.rules import Rules
 from spaces.farm.queue.warmth import Warmth
 from spaces.farm.task import Lease
 
-#: Of `claim.lua`: a task with all that belongs to it, or when to claim again, or nothing.
+#: The answer of `claim.lua`: a task with its fields, or the seconds after which to claim again, or nothing.
 Reply: TypeAlias = "Sequence[bytes | int] | bytes | None"
 
 
@@ -25,7 +25,7 @@ class Claimed:
 
     lease: Lease
     message: bytes  #: Celery's message, as it was pushed
-    size: str  #: of the queue that it stood in
+    size: str  #: of the queue that it was in
 
 
 def arguments(
@@ -37,7 +37,7 @@ def arguments(
     hold: float,
     device: str = "",
 ) -> list[str | bytes | float]:
-    """The arguments of `claim.lua`, of which `Queue.claim` says what they mean."""
+    """The arguments of `claim.lua`; `Queue.claim` explains them."""
     in_hand_packed = b"" if in_hand is None else msgpack.packb(list(in_hand))
     sizes_packed = msgpack.packb(list(sizes))
     started = wire.pack(Started(worker, device)) if device else b""
@@ -45,5 +45,5 @@ def arguments(
 
 
 def moment(reply: Reply) -> float:
-    """After how many seconds to claim again, by the answer of `claim.lua`, if no bell rings before; may be infinite."""
+    """Seconds after which to claim again if no bell rings before, from the answer of `claim.lua`; may be infinite."""
     return max(0.001, float(reply)) if isinstance(reply, bytes) else math.inf

@@ -1,10 +1,10 @@
-"""How long a task will take: what its function declares, and more and more what its tasks really took.
+"""Estimates how long a task takes: from its function's declared duration, and increasingly from earlier runs.
 
-One `Learned` is kept for each function, revision aside, and each `step` of the duration that it declares: a callable
-duration knows the size of the job, so what it answers is part of the key. Whoever pushes a task asks for its estimate
-and for its handicap in the rank; whoever ends one updates what is known, but only by a run that succeeded or was
-stopped at its limit: how soon a function fails or is cancelled says nothing of how long it takes. `docs/ranking.md`
-has the measurements behind every default.
+One `Learned` is kept for each function, across revisions, and each `step` of its declared duration: a callable
+duration depends on the size of the job, so its result is part of the key. A push asks for the task's estimate and its
+handicap in the rank; an end updates the `Learned`, but only after a run that succeeded or was stopped at its limit,
+because the time until a failure or a cancellation does not show how long the function takes. `docs/ranking.md` has the
+measurements behind every default.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class EstimateRules:
-    """How fast the farm learns, and how much of an estimate counts in the rank."""
+    """How fast the farm learns, and how much an estimate counts in the rank."""
 
     weight: float = 120.0  #: seconds of rank for each second of estimate, on a farm of one GPU
-    doubt: float = 1.0  #: how many runs the declaration is worth
-    memory: int = 20  #: runs after which an old one hardly counts: functions change
-    floor: float = 1.0  #: seconds below which tasks rank alike, for then handing over costs as much as running
-    cap: float = 120.0  #: seconds above which tasks rank alike: bounds how long anything can be overtaken
+    doubt: float = 1.0  #: weight of the declaration, in runs
+    memory: int = 20  #: runs after which an old run hardly counts, because functions change
+    floor: float = 1.0  #: seconds below which tasks rank alike, because handing them over costs as much as running them
+    cap: float = 120.0  #: seconds above which tasks rank alike: limits how long a task can be overtaken
 
 
 DEFAULT = EstimateRules()
@@ -29,18 +29,18 @@ DEFAULT = EstimateRules()
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What the runs of one function, with one declared duration, took."""
+    """The durations of the runs of one function with one declared duration."""
 
-    count: int = 0  #: runs, up to the memory
-    mean: float = 0.0  #: seconds of those runs, the latest ones weighing most once there are many
+    count: int = 0  #: runs, at most `memory`
+    mean: float = 0.0  #: seconds of those runs; once there are many, later runs weigh more
 
     def pack(self) -> str:
-        """As text, for a field of a hash."""
+        """Encode as text, for a field of a hash."""
         return f"{self.count} {self.mean!r}"
 
     @classmethod
     def unpack(cls, text: str) -> Learned:
-        """From what `pack` made. Raises ValueError for anything else."""
+        """Decode the text of `pack`. Raises ValueError for any other text."""
         count, mean = text.split(" ")
         return cls(int(count), float(mean))
 
@@ -49,20 +49,20 @@ NOTHING = Learned()
 
 
 def step(declared: float) -> int:
-    """Which declared durations learn together: those within a fifth of each other.
+    """The class of a declared duration: durations within a fifth of each other learn together.
 
-    Else a callable that answers something new for every call would teach nothing, and fill the broker.
+    Otherwise a callable that returns a new value for every call would teach nothing, and fill the broker.
     """
     return round(4 * math.log2(declared))
 
 
 def update(learned: Learned, seconds: float, rules: EstimateRules = DEFAULT) -> Learned:
-    """What is known after one more run.
+    """The Learned after one more run.
 
-    The plain mean at first, and from the memory on a mean in which each run counts for 1/memory.
+    The plain mean of the first `memory` runs; later a running mean in which each new run counts 1/memory.
     """
     if not (seconds >= 0.0 and math.isfinite(seconds)):
-        raise ValueError(f"a run takes no less than 0 seconds and ends, got {seconds:g}")
+        raise ValueError(f"the seconds of a run must be finite and at least 0, got {seconds:g}")
     count = min(learned.count + 1, rules.memory)
     return Learned(count, learned.mean + (seconds - learned.mean) / count)
 
@@ -70,7 +70,7 @@ def update(learned: Learned, seconds: float, rules: EstimateRules = DEFAULT) -> 
 def estimate(learned: Learned, declared: float, rules: EstimateRules = DEFAULT) -> float:
     """Expected seconds: the declaration before the first run, near the mean soon after, never above the declaration.
 
-    The two are blended by their logarithms, because a declaration is wrong by a factor: one that says 60 s and takes
+    The logarithms of the two are averaged, because a declaration is wrong by a factor: one that says 60 s and takes
     2 s is expected to take 11 s after one run, 3.5 s after five and 2.4 s after twenty.
     """
     if not learned.count:
@@ -80,9 +80,9 @@ def estimate(learned: Learned, declared: float, rules: EstimateRules = DEFAULT) 
 
 
 def handicap(expected: float, gpus: int, rules: EstimateRules = DEFAULT) -> float:
-    """The seconds that an estimate adds to a task's time of arrival in the rank: for so long it may be overtaken.
+    """The seconds that an estimate adds to a task's time of arrival in the rank; later tasks may overtake it so long.
 
-    A second on one of n GPUs keeps the others waiting for 1/n of a second, so the weight is shared among the GPUs. The
-    full estimate, without floor and cap, is for telling people how long they wait.
+    A second on one of n GPUs delays the other tasks by 1/n of a second, so the weight is divided by the number of GPUs.
+    Floor and cap apply here only; expected waits use the full estimate.
     """
     return rules.weight / gpus * min(max(expected, rules.floor), rules.cap)

@@ -1,9 +1,9 @@
-"""When what waits will begin: the farm's next minutes, played through with what each task is expected to take.
+"""Forecasts when queued tasks will begin, by simulating the farm's next minutes with each task's estimate.
 
-The workers take what waits in the order of the rank, each only sizes that it serves. Of a long queue the head is known
-task by task and the rest by samples, each of which stands for its neighbours, so the cost does not grow with the queue.
-Tasks that are not pushed yet are left out, though some will overtake; that runs tend to end before their estimates
-about makes up for it (`benchmarks/waiting.py` has the error).
+The simulated workers take tasks in the order of the rank, each only of sizes that it serves. The head of a long queue
+is known task by task and the rest by samples, each of which represents its neighbours, so the cost does not grow with
+the queue. Tasks that are not pushed yet are ignored, though some will overtake; the error about cancels against runs
+that end before their estimates (`benchmarks/waiting.py` measures it).
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from operator import itemgetter
 
 from spaces.farm.wire import message
 
-#: The part of the time that a task has run already which it is taken to need still, once that is more than its
-#: estimate says: who has run for long will run for long. Source: least error in the simulator, of 0.2, 0.5 and 1.
+#: A task that has run longer than its estimate suggests is assumed to need this fraction of its past time in addition.
+#: Source: least error in the simulator, of 0.2, 0.5 and 1.
 OVERDUE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A waiting task of a survey; in a long queue also its neighbours."""
+    """A queued task of a survey; in a long queue it also represents its neighbours."""
 
     place: int  #: tasks ahead of it in its queue
     score: float
@@ -36,7 +36,7 @@ class Line:
 
     size: str
     depth: int
-    tasks: tuple[Waiting, ...]  #: by place; all of them, or samples
+    tasks: tuple[Waiting, ...]  #: by place; all tasks, or samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +68,12 @@ class LineForecast:
     """When the tasks of one queue begin."""
 
     size: str
-    workers: int  #: live ones that serve this size
-    places: tuple[float, ...]  #: from the first to the one after the last
+    workers: int  #: live workers that serve this size
+    places: tuple[float, ...]  #: from the first to one after the last
     seconds: tuple[float, ...]  #: from now until the task at that place begins
 
     def wait(self, place: int) -> float | None:
-        """Expected seconds until a task with so many ahead begins; None while no worker serves its size."""
+        """Expected seconds until a task with `place` tasks ahead begins; None while no worker serves its size."""
         if not self.workers:
             return None
         after = bisect_right(self.places, place)
@@ -86,17 +86,17 @@ class LineForecast:
 @message
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """When what waits begins, by size."""
+    """When queued tasks begin, by size."""
 
     lines: tuple[LineForecast, ...]
 
     def of(self, size: str) -> LineForecast:
-        """The queue of one size."""
+        """The forecast for the queue of one size."""
         return next(line for line in self.lines if line.size == size)
 
 
 def forecast(lines: Sequence[Line], servers: Sequence[Server]) -> Forecast:
-    """Play it through; `lines` has a queue for each size that a server serves, if only an empty one."""
+    """Simulate the farm; `lines` must have a queue, even if empty, for each size that a server serves."""
     play = _Play(lines, servers)
     free = [(sum(task.left for task in server.in_hand), number) for number, server in enumerate(servers)]
     heapq.heapify(free)
@@ -117,7 +117,7 @@ class _Play:
         self._ends: dict[str, float] = {}
 
     def taken(self, now: float, server: Server) -> float | None:
-        """The seconds of what a free worker takes; None if nothing is left for it."""
+        """The estimate of the task that a free worker takes; None if no task is left for it."""
         ready = [(head.score, size, head) for size in server.sizes if (head := self._heads[size]) is not None]
         for size in server.sizes:
             if self._heads[size] is None:
@@ -131,7 +131,7 @@ class _Play:
         return head.estimate
 
     def seen(self, line: Line) -> LineForecast:
-        """What came of one queue; whoever comes after its end begins when a worker first found it empty."""
+        """The forecast of one queue; a task behind its end begins when a worker first finds it empty."""
         known = [*self._begins[line.size], (float(line.depth), self._ends.get(line.size, 0.0))]
         places, seconds = zip(*known, strict=True)
         return LineForecast(line.size, self._workers[line.size], places, seconds)
@@ -141,13 +141,13 @@ class _Play:
 class _Part:
     """Tasks that one worker runs one after the other."""
 
-    place: float | None  #: of the first of its sample's; None for the other parts, which begin beside it
+    place: float | None  #: of its sample's first task; None for the sample's other parts, which begin beside it
     score: float
-    estimate: float  #: of all of them
+    estimate: float  #: of all its tasks together
 
 
 def _parts(line: Line, workers: int) -> Iterator[_Part]:
-    """The tasks of a queue in order; those that a sample stands for, in as many parts as workers can run at once."""
+    """The tasks of a queue in order; those that a sample represents, split into one part for each worker."""
     places = [task.place for task in line.tasks]
     for number, task in enumerate(line.tasks):
         first = 0 if number == 0 else (places[number - 1] + places[number] + 1) / 2

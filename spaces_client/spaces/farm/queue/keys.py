@@ -1,4 +1,4 @@
-"""The broker's keys: every name, its type and its lifetime stand here and nowhere else.
+"""The broker's keys: this file alone defines every name, type and lifetime.
 
 | key                          | type   | holds                                         | lifetime                     |
 |------------------------------|--------|-----------------------------------------------|------------------------------|
@@ -6,26 +6,26 @@
 | `queue:{size}:{space}`       | ZSET   | the same tasks, of one Space                  | WAITING after the last push  |
 | `bell:{size}`                | LIST   | a token per push; each wakes a worker         | WAITING after oldest token   |
 | `task:{id}`                  | HASH   | the task and where it is, see below           | WAITING, then ENDED          |
-| `events:{id}`                | STREAM | `e`: packed event, `n`: who said it (attempt) | WAITING, then ENDED          |
+| `events:{id}`                | STREAM | `e`: packed event, `n`: the attempt that sent | WAITING, then ENDED          |
 | `credit:{id}`                | LIST   | a token per YIELDS_PER_CREDIT yields read     | ENDED after the last token   |
 | `workers`                    | ZSET   | workers by the expiry of their lease          | WAITING after the last beat  |
-| `worker:{worker}`            | STRING | what a worker tells of itself, as JSON        | one lease                    |
+| `worker:{worker}`            | STRING | a worker's description of itself, as JSON     | one lease                    |
 | `held:{worker}`              | SET    | ids of the tasks that a worker has claimed    | WAITING after the last claim |
-| `idle:{size}`                | ZSET   | idle workers of a size by when that is stale  | IDLE after the last one      |
-| `warmth:{worker}`            | HASH   | Space: seconds to a ready child, of an idle   | IDLE, or until it claims     |
-| `call:{worker}`              | LIST   | a token; wakes this one worker                | IDLE, or until it claims     |
+| `idle:{size}`                | ZSET   | idle workers of a size by expiry of the entry | IDLE after the last one      |
+| `warmth:{worker}`            | HASH   | Space: an idle worker's seconds to a child    | IDLE, or until it claims     |
+| `call:{worker}`              | LIST   | a token; wakes this worker alone              | IDLE, or until it claims     |
 | `serving:{size}`             | SET    | live workers that serve a size                | WAITING after the last beat  |
 | `arrivals`                   | ZSET   | ids of all waiting tasks by their arrival     | WAITING after the last push  |
-| `learned:{space}`            | HASH   | function and step: what its runs took         | LEARNED after the last run   |
-| `forecast`                   | STRING | when what waits will begin, packed            | about a second               |
+| `learned:{space}`            | HASH   | function and step: the duration of its runs   | LEARNED after the last run   |
+| `forecast`                   | STRING | when queued tasks will begin, packed          | about a second               |
 | `refused`                    | HASH   | limit: tasks that it refused or ended         | REFUSED after the last one   |
-| `clients`                    | ZSET   | web processes by the expiry of theirs         | WAITING after the last beat  |
+| `clients`                    | ZSET   | web processes by the expiry of their lease    | WAITING after the last beat  |
 | `client:{client}`            | SET    | ids of the tasks that it waits for            | WAITING after the last push  |
 | `usage:{visitor}`            | HASH   | GPU seconds that a visitor has used           | a day and ten half-lives     |
 | `reserved:{visitor}`         | HASH   | their tasks that wait or run: seconds of each | WAITING after the last push  |
-| `last_beat`                  | STRING | when anyone last beat: shows our outages      | ENDED                        |
-| `cancellations:{worker}`     | PUBSUB | `{id} {reason}` of a task to be stopped       |                              |
-| `blob:{name}`                | STRING | a payload too large for a message             | set by whoever writes it     |
+| `last_beat`                  | STRING | time of any last beat: shows broker outages   | ENDED                        |
+| `cancellations:{worker}`     | PUBSUB | `{id} {reason}` of a task to stop             |                              |
+| `blob:{name}`                | STRING | a payload too large for a message             | set by its writer            |
 | `space:{name}`               | STRING | the latest record of a Space                  | set by the registry          |
 | `revision:{name}:{revision}` | STRING | the record of one revision of a Space         | set by the registry          |
 | `archive:{digest}`           | STRING | a Space's files                               | set by the registry          |
@@ -35,12 +35,12 @@
 
 Fields of a task: `task` (packed) and `message` (Celery's), both until the end; `label`, `space`, `size`, `client`,
 `score`, `estimate`, `time_limit`, `state`, `enqueued_at`, `started_at`, `ended_at`, `worker`, `attempt` (claims so far;
-with `worker` it fences every write), `lost` (workers that died with it), `batch` (the last batch of events, so that one
-sent twice is written once), `reader` (the inbox that its events are published to), and once its cancellation is asked
-for `reason` and `cancelled`, the packed event. Where quotas are on also `visitor`, `rate` (seconds charged for each
+with `worker` it fences every write), `lost` (workers that died with it), `batch` (number of the last batch of events,
+so that a batch sent twice is written once), `reader` (the inbox that its events are published to), and after a request
+to cancel it `reason` and `cancelled`, the packed event. With quotas also `visitor`, `rate` (seconds charged for each
 second held), `half_life`, `reserved` until it ends, and then `charged`.
 
-Fields of a usage: `used` since `since`, when the day began, and `decayed` at `at`, what counts in the rank.
+Fields of a usage: `used` since `since`, the start of the day, and `decayed` at `at`, the usage that counts in the rank.
 
 All keys share one hash tag, so one script may touch any of them, also in a cluster. Times are the broker's, in seconds.
 """
@@ -52,35 +52,35 @@ from dataclasses import dataclass
 
 from spaces.farm.task import Size
 
-#: Seconds that a task may wait or run; a forgotten one is gone after that.
+#: Seconds that a task may wait or run; a forgotten task is deleted after that.
 WAITING = 24 * 3600
 
 #: Seconds that the outcome of a task can be read after its end.
 ENDED = 3600
 
-#: Seconds after its first task that a visitor's day ends, and its quota is whole again.
+#: Seconds from a visitor's first task until the day ends and the full quota is available again.
 DAY = 24 * 3600
 
-#: Seconds that a worker counts as idle after it looked for a task in vain; while idle it looks again each second.
+#: Seconds that a worker counts as idle after a claim that found no task; an idle worker claims again each second.
 IDLE = 3
 
-#: Seconds for which it is remembered how long the tasks of a Space take, and how many tasks were refused.
+#: Seconds for which a Space's learned durations, and the counts of refused tasks, are kept.
 LEARNED = REFUSED = 30 * 24 * 3600
 
 #: About how many events a stream keeps.
 EVENTS_KEPT = 10_000
 
-#: Yields that the reader of a stream has consumed when it gives its writer one credit.
+#: Yields that a reader consumes for each credit that it gives to the writer.
 YIELDS_PER_CREDIT = 64
 
-#: The lifetimes and the sizes, for scripts.
+#: The lifetimes and the sizes, for the scripts.
 CONSTANTS_IN_LUA = f"""
 local WAITING, ENDED, DAY, IDLE, EVENTS_KEPT = {WAITING}, {ENDED}, {DAY}, {IDLE}, {EVENTS_KEPT}
 local LEARNED, REFUSED = {LEARNED}, {REFUSED}
 local SIZES = {{ {", ".join(repr(str(size)) for size in Size)} }}
 """
 
-#: A comment, or a key in a script: its method in `Keys`, the arguments, and its end unless they have brackets inside.
+#: Matches a comment, or a key in a script: its method in `Keys`, the arguments, and the end unless they have brackets.
 _USE = re.compile(r"--.*|\bkeys\.(\w+)\(([^()]*)(\)?)")
 
 _FOREIGN = ("_kombu.binding", "unacked")  # made by kombu for Celery's own traffic
@@ -97,11 +97,11 @@ class Keys:
         return f"{self.prefix}:queue:{size}"
 
     def waiting(self, size: str, space: str) -> str:
-        """ZSET, the part of `queue` that is of one Space; WAITING after the last push."""
+        """ZSET, the tasks of `queue` that belong to one Space; WAITING after the last push."""
         return f"{self.prefix}:queue:{size}:{space}"
 
     def bell(self, size: str) -> str:
-        """LIST of tokens that wake idle workers; WAITING after its oldest one, or until a claim finds nothing."""
+        """LIST of tokens that wake idle workers; WAITING after the oldest token, or until a claim finds nothing."""
         return f"{self.prefix}:bell:{size}"
 
     def task(self, task: str) -> str:
@@ -109,11 +109,11 @@ class Keys:
         return f"{self.prefix}:task:{task}"
 
     def events(self, task: str) -> str:
-        """STREAM of what a task says; WAITING from the last event, ENDED from the end."""
+        """STREAM of a task's events; WAITING from the last event, ENDED from the end."""
         return f"{self.prefix}:events:{task}"
 
     def credit(self, task: str) -> str:
-        """LIST of tokens from the reader of a stream to its writer; ENDED from the last one."""
+        """LIST of tokens from the reader of a stream to its writer; ENDED from the last token."""
         return f"{self.prefix}:credit:{task}"
 
     def workers(self) -> str:
@@ -121,7 +121,7 @@ class Keys:
         return f"{self.prefix}:workers"
 
     def worker(self, worker: str) -> str:
-        """STRING, JSON that a worker tells of itself; as long as its lease."""
+        """STRING, a worker's description of itself as JSON; as long as its lease."""
         return f"{self.prefix}:worker:{worker}"
 
     def held(self, worker: str) -> str:
@@ -129,15 +129,15 @@ class Keys:
         return f"{self.prefix}:held:{worker}"
 
     def idle(self, size: str) -> str:
-        """ZSET of the idle workers that serve a size, by when their word is stale; IDLE after the last one's."""
+        """ZSET of the idle workers that serve a size, by the expiry of each entry; IDLE after the last entry."""
         return f"{self.prefix}:idle:{size}"
 
     def warmth(self, worker: str) -> str:
-        """HASH of Spaces, each with an idle worker's seconds to a ready child; IDLE, or until it claims."""
+        """HASH of Spaces, each with the seconds in which an idle worker has a ready child; IDLE, or until it claims."""
         return f"{self.prefix}:warmth:{worker}"
 
     def call(self, worker: str) -> str:
-        """LIST of a token that wakes one idle worker, where `bell` wakes any; IDLE, or until it claims."""
+        """LIST of a token that wakes this idle worker, while `bell` wakes any; IDLE, or until it claims."""
         return f"{self.prefix}:call:{worker}"
 
     def serving(self, size: str) -> str:
@@ -145,19 +145,19 @@ class Keys:
         return f"{self.prefix}:serving:{size}"
 
     def arrivals(self) -> str:
-        """ZSET of all waiting tasks by when they were pushed; WAITING after the last push."""
+        """ZSET of all waiting tasks by the time of their push; WAITING after the last push."""
         return f"{self.prefix}:arrivals"
 
     def learned(self, space: str) -> str:
-        """HASH of what the runs of each function of a Space took; LEARNED after the last one."""
+        """HASH of the learned durations of a Space's functions; LEARNED after the last run."""
         return f"{self.prefix}:learned:{space}"
 
     def forecast(self) -> str:
-        """STRING, when what waits will begin; as long as a forecast counts as fresh."""
+        """STRING, when queued tasks will begin; as long as a forecast counts as fresh."""
         return f"{self.prefix}:forecast"
 
     def refused(self) -> str:
-        """HASH of how many tasks each limit refused or ended; REFUSED after the last one."""
+        """HASH of how many tasks each limit refused or ended; REFUSED after the last task."""
         return f"{self.prefix}:refused"
 
     def clients(self) -> str:
@@ -181,7 +181,7 @@ class Keys:
         return f"{self.prefix}:last_beat"
 
     def cancellations(self, worker: str) -> str:
-        """Pub/sub channel on which a worker hears at once which of its tasks to stop; no key."""
+        """Pub/sub channel that tells a worker at once which of its tasks to stop; no key."""
         return f"{self.prefix}:cancellations:{worker}"
 
     def inbox(self, reader: str) -> str:
@@ -201,11 +201,11 @@ class Keys:
         return f"{self.prefix}:revision:{name}:{revision}"
 
     def archive(self, digest: str) -> str:
-        """STRING, a Space's files as they were; the registry sets the lifetime."""
+        """STRING, a Space's files as an archive; the registry sets the lifetime."""
         return f"{self.prefix}:archive:{digest}"
 
     def registrations(self) -> str:
-        """Pub/sub channel on which workers hear of Spaces that register; no key."""
+        """Pub/sub channel that tells workers of Spaces that register; no key."""
         return f"{self.prefix}:registrations"
 
     def spaces(self) -> str:
@@ -213,14 +213,14 @@ class Keys:
         return f"{self.prefix}:spaces"
 
     def is_permanent(self, key: str) -> bool:
-        """Whether a key may be without a lifetime: the short list."""
+        """Whether a key may have no lifetime."""
         return key == self.spaces() or key.startswith(_FOREIGN)
 
     def in_lua(self, script: str) -> str:
-        """A script with its `keys.task(id)` written out as the name that each is.
+        """A script in which each `keys.task(id)` is replaced by the expression of its name.
 
-        As functions of Lua they would be made anew for each call of the script, and called. Raises ValueError for one
-        whose arguments are more than names and values.
+        As Lua functions they would be created anew for each run of the script. Raises ValueError if an argument is more
+        than a name or a value.
         """
         return _USE.sub(self._written_out, script)
 
@@ -229,7 +229,9 @@ class Keys:
         if method is None:
             return use[0]
         if not end:
-            raise ValueError(f"arguments of a key must be names or values, got {use[0]}(...). Make that a local first")
+            raise ValueError(
+                f"arguments of a key must be names or values, got {use[0]}(...). Assign it to a local first"
+            )
         arguments = [argument.strip() for argument in given.split(",") if argument]
         name = getattr(self, method)(*(f"' .. {argument} .. '" for argument in arguments))
         return f"('{name}')".replace(" .. '')", ")")

@@ -1,7 +1,7 @@
-"""Who is alive. Workers and web processes beat; whoever stops beating loses what they hold, and others take it over.
+"""The leases of workers and web processes. Both send beats; one that stops loses its lease, and others take over.
 
-A worker's tasks go back to their old places in the queue, a web process's tasks are cancelled. The beats are sent by
-`spaces_workers.worker.heartbeat` and `spaces.web.client_lease`, each on a thread and a connection of its own.
+The tasks of a dead worker return to their old places in the queue, those of a dead web process are cancelled.
+`spaces_workers.worker.heartbeat` and `spaces.web.client_lease` send the beats, each on its own thread and connection.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from spaces.farm.queue.scripts import Scripts
 if TYPE_CHECKING:
     from redis import Redis
 
-#: Why the tasks of a dead web process end.
+#: The reason for which the tasks of a dead web process end.
 CLIENT_GONE = "the process that waited for it is gone"
 
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """What the broker answered to a worker's beat."""
+    """The broker's answer to a worker's beat."""
 
-    had_lease: bool  #: False for the first beat, and after the worker was taken for dead
+    had_lease: bool  #: False for the first beat, and after the worker's lease had expired
     cancelled: dict[str, str]  #: the worker's own tasks that must stop, each with the reason
 
 
 class Leases:
-    """Extends leases and ends them."""
+    """Extends and ends leases."""
 
     def __init__(self, redis: Redis, scripts: Scripts, keys: Keys, rules: Rules) -> None:
         self._redis = redis
@@ -42,7 +42,7 @@ class Leases:
         self._rules = rules
 
     def beat(self, worker: str, info: Mapping[str, Any] | None = None) -> Beat:
-        """A worker is alive, and tells this of itself (plain data, for people). Also takes over from the dead."""
+        """Extend a worker's lease and store its description (plain data, for people); take over from dead workers."""
         rules = self._rules
         reply = self._scripts.run(
             "beat",
@@ -62,18 +62,18 @@ class Leases:
         return Beat(bool(had_lease), dict(zip(words[::2], words[1::2], strict=True)))
 
     def leave(self, worker: str) -> int:
-        """A worker stops: what it still holds goes back to the queue at once. Returns how many tasks that were."""
+        """End a worker's lease: its tasks return to the queue at once. Returns their number."""
         return int(self._scripts.run("leave", self._keys.workers(), worker))
 
     def client_beat(self, client: str) -> None:
-        """A web process is alive. Also takes over from dead workers, for no other may be alive to do so."""
+        """Extend a web process's lease. Also takes over from dead workers, because no other worker may be alive."""
         rules = self._rules
         leases = (rules.client_lease, rules.worker_lease, rules.away)
         lost = wire.pack(Lost(rules.attempts))
         self._scripts.run("client_beat", self._keys.clients(), client, *leases, rules.attempts, lost)
 
     def client_leave(self, client: str) -> int:
-        """A web process stops: its tasks are cancelled at once. Returns how many there were."""
+        """End a web process's lease: its tasks are cancelled at once. Returns their number."""
         event = wire.pack(Cancelled(CLIENT_GONE))
         return int(self._scripts.run("client_leave", self._keys.clients(), client, CLIENT_GONE, event))
 
@@ -83,7 +83,7 @@ class Leases:
         return expiry is not None and float(expiry) > self._now()
 
     def workers(self) -> dict[str, dict[str, Any]]:
-        """The live workers, each with what it tells of itself."""
+        """The live workers, each with its description of itself."""
         names = [name.decode() for name in cast(list[bytes], self._redis.zrange(self._keys.workers(), 0, -1))]
         if not names:
             return {}

@@ -1,4 +1,4 @@
-"""What a farm does not accept, and how it says so: every refusal names the value and what it may be."""
+"""The limits of a farm, and the messages of its refusals, which name the value and the allowed value."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from spaces.farm.units import bytes_in_words, seconds_in_words
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much may wait, how long, and how large it may be. `math.inf` is no limit."""
+    """Limits of queue lengths, waits and sizes. `math.inf` is no limit."""
 
     space_queue: float = 100_000  #: tasks of one Space that wait
-    farm_queue: float = 1_000_000  #: tasks that wait in all
+    farm_queue: float = 1_000_000  #: tasks of all Spaces that wait
     longest_wait: float = 12 * 3600.0  #: seconds that a task waits before it is ended
-    payload_bytes: float = 1024**3  #: of the arguments of one call, with the files that they name
+    payload_bytes: float = 1024**3  #: of the arguments of one call, including the files that they name
 
     @property
     def waited_too_long(self) -> str:
-        """Why a task ends that is over `longest_wait`."""
+        """The reason for which a task ends that has waited longer than `longest_wait`."""
         return f"it waited longer than {seconds_in_words(self.longest_wait)}, and no task may wait longer in this farm"
 
 
@@ -31,14 +31,14 @@ NO_LIMITS = Limits(math.inf, math.inf, math.inf, math.inf)
 
 
 def size_of(payload: Payload) -> int:
-    """Bytes of an encoded value, wherever they are, with the files that travel with it."""
+    """Bytes of an encoded value, in the message or in a blob, including the files that are sent with it."""
     inline = len(payload.body) + sum(map(len, payload.buffers))
     blob = payload.blob.size_bytes if payload.blob else 0
     return inline + blob + sum(size_of(copy.content) for copy in payload.files)
 
 
 def refusal(task: Task, limit: str, facts: Sequence[str]) -> RefusedError:
-    """The error for what `push.lua` refused: by which limit, and the facts that it gave."""
+    """The error for a task that `push.lua` refused, from the limit and the facts that it returned."""
     return RefusedError(f"{task.label} was not queued: {_reason(task, limit, facts)}")
 
 
@@ -55,4 +55,6 @@ def _reason(task: Task, limit: str, facts: Sequence[str]) -> str:
         case "farm_queue":
             return f"{facts[0]} tasks wait in this farm, and no more than {facts[1]} may. Try again later"
         case _:
-            raise ValueError(f"{limit!r} is no limit that this version knows; do client and farm run the same one?")
+            raise ValueError(
+                f"{limit!r} is no limit of this version. Run the same version of zerofarm on client and farm"
+            )

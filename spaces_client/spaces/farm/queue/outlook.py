@@ -1,7 +1,7 @@
-"""Where a task stands and how long it will wait, for whoever waits for it. One `Outlook` for each process.
+"""The place of a queued task and its expected wait. Each process has one `Outlook`.
 
-A place is exact and costs the broker O(log n). The forecast behind the seconds is made about once a second for the
-whole farm, by whoever asks first, and is kept in the broker for the others.
+A place is exact and costs the broker O(log n). The seconds come from a forecast for the whole farm. It is made about
+once a second by the first process that asks, and kept in the broker for the others.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from spaces.farm.queue.keys import Keys
     from spaces.farm.queue.scripts import Scripts
 
-#: Seconds for which a forecast serves everybody.
+#: Seconds for which a forecast is reused.
 FRESH = 1.0
 
-#: Tasks at the head of each queue that a forecast knows one by one, and samples of the rest. Together they cost the
-#: broker some 0.5 ms.
+#: Tasks at the head of each queue that a forecast reads one by one, and samples of the rest. Together they cost the
+#: broker about 0.5 ms.
 HEAD, SAMPLES = 64, 64
 
 #: Tasks whose places one call of a script looks up; each costs the broker some 2 us.
@@ -37,15 +37,15 @@ ASKED = 500
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a waiting task stands in the queue of its size."""
+    """The place of a waiting task in the queue of its size."""
 
     ahead: int  #: tasks before it; 0 for the next one
-    waiting: int  #: tasks in its queue, with itself
-    seconds: float | None  #: expected until it begins; None while no live worker can run it
+    waiting: int  #: tasks in its queue, including itself
+    seconds: float | None  #: expected wait; None while no live worker can run it
 
 
 class Outlook:
-    """Answers with what was forecast a moment ago. Safe to use from several threads; raises redis's errors."""
+    """Answers from the latest forecast. Safe to use from several threads; raises redis's errors."""
 
     def __init__(self, redis: Redis, scripts: Scripts, keys: Keys, fresh: float = FRESH) -> None:
         self._redis = redis
@@ -57,7 +57,7 @@ class Outlook:
         self._read_at = -fresh
 
     def place(self, task: str) -> Place | None:
-        """Where a task stands; None if it does not wait."""
+        """The place of a task; None if it does not wait."""
         return self.places([task])[0]
 
     def places(self, tasks: Sequence[str]) -> list[Place | None]:
@@ -71,7 +71,7 @@ class Outlook:
         return Place(ahead, waiting, self.forecast().of(size.decode()).wait(ahead))
 
     def forecast(self) -> Forecast:
-        """When what waits begins; a second or two old at most."""
+        """The latest forecast, at most two seconds old."""
         with self._lock:
             if time.monotonic() - self._read_at >= self._fresh:
                 self._latest = self._shared() or self._made()
@@ -82,7 +82,7 @@ class Outlook:
         packed = cast(bytes | None, self._redis.get(self._keys.forecast()))
         try:
             found = None if packed is None else wire.unpack(packed)
-        except (ValueError, TypeError):  # another version's
+        except (ValueError, TypeError):  # written by another version
             return None
         return found if isinstance(found, Forecast) else None
 

@@ -1,7 +1,7 @@
-"""The ranked queue: every move of a task, from its push to its end, is one method here and one script in the broker.
+"""The ranked queue: each state change of a task, from push to end, is one method here and one script in the broker.
 
-Web processes push and cancel, workers claim, append and end; whoever died is noticed in `leases.py`. A method either
-has happened or raises redis's ConnectionError or TimeoutError, and then may be called again without harm.
+Web processes push and cancel; workers claim, append and end; `leases.py` detects dead processes. A method takes full
+effect or raises redis's ConnectionError or TimeoutError; it can then be called again without harm.
 """
 
 from __future__ import annotations
@@ -38,22 +38,22 @@ class LeaseLost(SpacesError):
 
 
 class CancelOutcome(StrEnum):
-    """What `Queue.cancel` found."""
+    """The outcome of `Queue.cancel`."""
 
-    REMOVED = "removed"  #: it was waiting; it has ended as cancelled
-    TOLD = "told"  #: it runs; its worker was told to stop it
+    REMOVED = "removed"  #: it was waiting, and has ended as cancelled
+    TOLD = "told"  #: it runs, and its worker was told to stop it
     ENDED = "ended"  #: it had ended before
-    UNKNOWN = "unknown"  #: there is no such task, or its lifetime is over
+    UNKNOWN = "unknown"  #: no such task exists, or its lifetime is over
 
 
 @dataclass(frozen=True, slots=True)
 class TaskState:
-    """Where a task is. Times are the broker's, in seconds since the epoch."""
+    """The state of a task. Times are the broker's, in seconds since the epoch."""
 
     state: State
     position: int | None  #: tasks ahead of it, 0 for the next one; None when it does not wait
     attempt: int  #: workers that have taken it so far
-    worker: str  #: who runs it, or ended it
+    worker: str  #: the worker that runs it, or ended it
     enqueued_at: float
     started_at: float | None
     ended_at: float | None
@@ -70,23 +70,23 @@ class Queue:
 
     @cached_property
     def leases(self) -> Leases:
-        """Who is alive."""
+        """The leases of workers and web processes."""
         return Leases(self.redis, self.scripts, self.keys, self.rules)
 
     @cached_property
     def ledger(self) -> quota.Ledger:
-        """What visitors have used of their quotas."""
+        """The visitors' usage of their quotas."""
         return quota.Ledger(self.redis, self.keys, self.scripts, self.rules.quota)
 
     @cached_property
     def outlook(self) -> Outlook:
-        """Where tasks stand, and how long they will wait."""
+        """The places and expected waits of tasks."""
         return Outlook(self.redis, self.scripts, self.keys)
 
     def push(self, task: Task, message: bytes) -> bool:
-        """Accept a task, with the estimate that was learned from earlier ones of its kind, or else its own.
+        """Accept a task, ranked by the estimate learned from earlier runs of its kind, or else by its own.
 
-        False if it had been accepted before: a push may be repeated when its answer was lost. Raises RefusedError.
+        False if it had been accepted before: a push may be repeated if its answer was lost. Raises RefusedError.
         """
         reply = self.scripts.run("push", self.keys.task(task.id), *self._pushed(task, message))
         if isinstance(reply, int):
@@ -97,9 +97,9 @@ class Queue:
         raise refusal(task, limit, facts)
 
     def estimate(self, task: Task) -> float:
-        """The seconds that a task is expected to take, by what is known now; its own estimate where nothing is.
+        """The seconds that a task is expected to take, as learned so far; its own estimate if nothing was learned.
 
-        `push.lua` computes the same for itself, which saves each push a round trip.
+        `push.lua` computes the same itself, which saves each push a round trip.
         """
         known = cast(bytes | None, self.redis.hget(self.keys.learned(task.space), _kind(task)))
         if known is None:
@@ -117,19 +117,19 @@ class Queue:
     ) -> Claimed | None:
         """Take the best task of these sizes, or None.
 
-        `warmth` has the seconds that this worker needs to begin a task of each Space, which count like waiting.
-        `in_hand` has the ids of the tasks that the worker knows to hold; one that it holds without knowing, because
-        the answer to a claim was lost, is then handed over again. A worker that waits for its bells when it gets None
-        gives a `hold`: for so long it leaves a young task to an idle worker that would begin it sooner, and the other
-        way round. With the name of its `device`, the task says `Started` in the same step.
+        `warmth` has the seconds that this worker needs to begin a task of each Space; they count like waiting time.
+        `in_hand` has the ids of the tasks that the worker knows it holds; a task that it holds unknowingly, because
+        the answer to a claim was lost, is handed over again. `hold` is for a worker that waits for its bells after
+        None: for so many seconds a new task is left to an idle worker that would begin it sooner. If `device` is
+        given, the event `Started` is written to the task's stream in the same step.
         """
         arguments = claiming.arguments(self.rules, worker, sizes, warmth, in_hand, hold, device)
         return self.claimed(worker, self.scripts.run("claim", self.keys.workers(), *arguments))
 
     def append(self, lease: Lease, events: Sequence[Event], batch: int = 0) -> int:
-        """Write events to the task's stream. Returns the credits that its reader gave since the last call.
+        """Write events to the task's stream. Returns the credits that its reader has given since the last call.
 
-        A batch with a number is written once, however often it is sent; numbers count upwards from 1 in each lease.
+        A numbered batch is written once, however often it is sent; numbers count up from 1 in each lease.
         Raises LeaseLost.
         """
         packed = [wire.pack(event) for event in events]
@@ -139,32 +139,32 @@ class Queue:
         return tokens
 
     def end(self, lease: Lease, end: End) -> bool:
-        """End a running task, once, and learn from it. False if its lease is lost; True if this lease has ended it."""
+        """End a running task, once, and learn its duration. False if the lease is lost; True if this lease ended it."""
         return self._end(lease.task.id, lease.worker, lease.attempt, end, _kind(lease.task)) >= 0
 
     def release(self, lease: Lease) -> bool:
-        """Put a task back to its old place, not counted against it. False if the lease is lost."""
+        """Return a task to its old place, without counting an attempt. False if the lease is lost."""
         return bool(self.scripts.run("release", self.keys.task(lease.task.id), *_fence(lease)))
 
     def cancel(self, task: str, reason: str) -> CancelOutcome:
-        """Stop a task: a waiting one ends at once, of a running one the worker is told."""
+        """Stop a task: a waiting task ends at once; for a running task, its worker is told."""
         event = wire.pack(Cancelled(reason))
         return CancelOutcome(_text(self.scripts.run("cancel", self.keys.task(task), task, reason, event)))
 
     def expire(self) -> int:
-        """End what has waited longer than a task may. Returns how many there were; there may be more."""
+        """End tasks that have waited longer than the limit. Returns how many it ended; more may be left."""
         limits = self.rules.limits
         event = wire.pack(Expired(limits.waited_too_long))
         arguments = (limits.longest_wait, limits.waited_too_long, event)
         return int(self.scripts.run("expire", self.keys.arrivals(), *arguments))
 
     def refused(self) -> dict[str, int]:
-        """How many tasks each limit has refused or ended lately, by its name."""
+        """How many tasks each limit has refused or ended lately, by the limit's name."""
         counts = cast(dict[bytes, bytes], self.redis.hgetall(self.keys.refused()))
         return {_text(limit): int(count) for limit, count in sorted(counts.items())}
 
     def state(self, task: str) -> TaskState | None:
-        """Where a task is, or None if the broker does not know it (any more)."""
+        """The state of a task, or None if the broker does not know it (any more)."""
         reply = self.scripts.run("state", self.keys.task(task), task)
         return None if reply is None else _state(*reply)
 
@@ -187,14 +187,14 @@ class Queue:
         while ids := cast(list[bytes], self.redis.zrange(self.keys.queue(size), 0, 999)):
             outcomes = [self.cancel(_text(task), reason) for task in ids]
             count += outcomes.count(CancelOutcome.REMOVED)
-            if CancelOutcome.UNKNOWN in outcomes:  # outlived its lifetime: nothing is left but its place
+            if CancelOutcome.UNKNOWN in outcomes:  # its lifetime is over: only its place is left
                 self.redis.zrem(self.keys.queue(size), *ids)
         return count
 
     def claimed(self, worker: str, reply: Reply) -> Claimed | None:
-        """What `claim.lua` answered: None also if all that waits is left to others for `moment` seconds.
+        """Decode the answer of `claim.lua`; None also if all waiting tasks are left to others for `moment` seconds.
 
-        A task that this version cannot read ends as failed, and None is returned.
+        A task that this version cannot decode is ended as failed, and None is returned.
         """
         if reply is None or isinstance(reply, bytes):
             return None
@@ -230,7 +230,7 @@ class Queue:
 
     @cached_property
     def _rules_packed(self) -> bytes:
-        """What `push.lua` must know of the rules; one argument, for each costs the client as much as the broker."""
+        """The rules for `push.lua`, in one argument, because each argument costs time in client and broker."""
         rank, limits = self.rules.rank, self.rules.limits
         packed: bytes = msgpack.packb(
             {
@@ -248,12 +248,12 @@ class Queue:
 
 
 def _kind(task: Task) -> str:
-    """Which tasks of a Space learn together: those of one function that may take about as long."""
+    """The key under which tasks learn together: their function and the class of their declared duration."""
     return f"{task.function} {estimates.step(task.time_limit)}"
 
 
 def _lesson(end: End) -> str:
-    """The seconds from which the farm learns; nothing where a run was cut short by something else than its limit."""
+    """The seconds to learn from, as text; empty if the run was cut short by anything but its limit."""
     match end:
         case Succeeded(seconds=seconds) | TimedOut(seconds=seconds) if seconds > 0:
             return repr(seconds)

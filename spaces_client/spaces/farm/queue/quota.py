@@ -1,7 +1,7 @@
-"""Fair shares: what a push asks of its visitor's quota, why it is refused, what an end is charged, and what is left.
+"""Quotas of visitors: the terms of a push, the errors of a refusal, the charge of an end, and the remaining quota.
 
-`queue.py` sends a visitor's terms along with each push, where the broker reserves the expected seconds or refuses, and
-whether to charge along with each end, where it settles, in the script that ends the task. Seconds are those that a
+`queue.py` sends the visitor's terms with each push: the broker reserves the expected seconds, or refuses. With each end
+it sends whether to charge: the broker settles in the same script that ends the task. Charged are the seconds that a
 worker held a GPU for the task, from its claim to its end.
 """
 
@@ -33,7 +33,7 @@ _NO_MEMORY = ("OutOfMemoryError", "MemoryError")
 
 
 def terms(rules: QuotaRules, task: Task) -> bytes:
-    """What `push.lua` must know to admit a task; empty if it counts for nobody. -1 is no limit."""
+    """The terms by which `push.lua` admits a task; empty if it counts for no visitor. -1 is no limit."""
     if not rules.enabled or not task.visitor:
         return b""
     tier = rules.tier(task.visitor)
@@ -53,7 +53,7 @@ def terms(rules: QuotaRules, task: Task) -> bytes:
 
 
 def exceeded(rules: QuotaRules, task: Task, kind: str, facts: Sequence[str]) -> QuotaExceeded:
-    """The error for a task that was not admitted, in ZeroGPU's words, from what `over_quota` in `quota.lua` said."""
+    """The error for a task that was not admitted, in ZeroGPU's words, from the result of `over_quota` in quota.lua."""
     tier = rules.tier(task.visitor).name
     requested, allowed, wait = map(float, facts)
     vs = f"({math.ceil(requested)}s requested vs. {math.floor(allowed)}s left)"
@@ -80,7 +80,7 @@ def exceeded(rules: QuotaRules, task: Task, kind: str, facts: Sequence[str]) -> 
 
 
 def is_charged(end: End) -> bool:
-    """Whether a visitor pays for what the task held: not for the farm's failures, nor for lack of memory.
+    """Whether a visitor pays for the task: not for the farm's failures, nor for a lack of memory.
 
     A worker's own failures have no traceback, which what a function raised always has.
     """
@@ -99,18 +99,18 @@ def is_charged(end: End) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What a visitor has, at one moment. Seconds are those of a GPU; None is no limit."""
+    """A visitor's quota at one moment. Seconds are GPU seconds; None is no limit."""
 
     tier: str
     limit: float | None  #: seconds a day
-    used: float  #: seconds of the day that runs
-    left: float | None  #: seconds that a task may still take: neither used nor reserved by tasks that wait or run
-    resets_in: float  #: seconds until the day ends and nothing is used; 0 if none runs
+    used: float  #: seconds of the current day
+    left: float | None  #: seconds neither used nor reserved by tasks that wait or run
+    resets_in: float  #: seconds until the current day ends; 0 if no day has begun
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A visitor, as operators see them."""
+    """A visitor's usage, as operators see it."""
 
     visitor: str
     quota: Quota
@@ -120,7 +120,7 @@ class Standing:
 
 
 class Ledger:
-    """Reads what visitors have used. Raises redis's errors where the broker does not answer."""
+    """Reads the visitors' usage. Raises redis's errors if the broker does not answer."""
 
     def __init__(self, redis: Redis, keys: Keys, scripts: Scripts, rules: QuotaRules) -> None:
         self._redis = redis
@@ -129,7 +129,7 @@ class Ledger:
         self._rules = rules
 
     def standing(self, visitor: str) -> Standing:
-        """One visitor now, also one who was never here."""
+        """The current usage of a visitor, all zero for an unknown one."""
         reply = self._scripts.run("quota_read", self._keys.usage(visitor), visitor, self._rules.half_life)
         used, resets_in, reserved, tasks, usage = map(float, reply)
         tier = self._rules.tier(visitor)
@@ -137,13 +137,13 @@ class Ledger:
         return Standing(visitor, Quota(tier.name, tier.daily, used, left, resets_in), reserved, int(tasks), usage)
 
     def all(self) -> list[Standing]:
-        """Every visitor that the broker remembers, whoever used most first."""
+        """Every visitor that the broker remembers, by usage, the highest first."""
         prefix = len(self._keys.usage(""))
         names = {key.decode()[prefix:] for key in self._redis.scan_iter(match=self._keys.usage("*"), count=1000)}
         return sorted(map(self.standing, names), key=lambda each: (-each.quota.used, each.visitor))
 
 
 def clock(seconds: float) -> str:
-    """H:MM:SS, rounded up: at that time there really is more."""
+    """H:MM:SS, rounded up, so that the quota is really available by then."""
     minutes, rest = divmod(math.ceil(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"

@@ -1,4 +1,4 @@
-"""The Spaces that a farm knows, kept in its broker, so that a worker that never saw a Space can make its zygote."""
+"""The Spaces of a farm, kept in its broker, so that a worker that has never seen a Space can make its zygote."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 #: Seconds that a Space is remembered after its web process was last seen.
 LIFETIME = 7 * 24 * 3600
 
-#: Above this a Space's files do not travel through the broker.
+#: A larger Space's files are not sent through the broker.
 ARCHIVE_LIMIT_BYTES = 64 * 1024 * 1024
 
 
 @wire.message
 @dataclass(frozen=True, slots=True)
 class ImportCall:
-    """What came of one call before the launch."""
+    """The recorded result of one GPU call that a script made before its launch."""
 
     function: FunctionName
     yields: tuple[Payload, ...]
@@ -44,7 +44,7 @@ class FunctionRecord:
     """A decorated function, for callers that hold no copy of the Space."""
 
     name: FunctionName
-    duration: float | None  #: None: worked out from the arguments, by the Space itself
+    duration: float | None  #: None: the Space computes it from the arguments
     size: str
     yields: bool
 
@@ -52,7 +52,7 @@ class FunctionRecord:
 @wire.message
 @dataclass(frozen=True, slots=True)
 class SpaceRecord:
-    """What a worker must know to make a Space's zygote."""
+    """Everything that a worker needs to make a Space's zygote."""
 
     name: str
     revision: str
@@ -61,23 +61,23 @@ class SpaceRecord:
     alone: bool  #: the script is the whole Space
     host: str
     python: str  #: the interpreter that runs the Space
-    isolated: bool  #: that interpreter is of an environment made for the Space
+    isolated: bool  #: the interpreter belongs to an environment made for the Space
     functions: tuple[FunctionRecord, ...]
-    calls: tuple[ImportCall, ...] = ()  #: what came of the calls that the script made before its launch
-    client: str = ""  #: the web process that serves it; empty where somebody else has registered it
+    calls: tuple[ImportCall, ...] = ()  #: recorded results of the calls that the script made before its launch
+    client: str = ""  #: the web process that serves it; empty if no web process registered it
 
     @property
     def digest(self) -> str:
-        """Of the Space's files."""
+        """The digest of the Space's files."""
         return self.revision.partition(".")[0]
 
     @property
     def source(self) -> Source:
-        """The Space's files, where this host has them at the same path."""
+        """The Space's files, if this host has them at the same path."""
         return Source(Path(self.app_file), self.alone, Path(self.root))
 
     def function(self, name: str) -> FunctionRecord:
-        """The function of this name. Raises RefusedError, naming those that there are."""
+        """The function of this name. Raises RefusedError, which lists the functions."""
         for each in self.functions:
             if name in (str(each.name), each.name.qualname):
                 return each
@@ -93,7 +93,7 @@ class Registry:
         self._keys = keys or Keys()
 
     def register(self, record: SpaceRecord, archive: bytes | None) -> None:
-        """Make a Space known for LIFETIME seconds, as its latest revision. `archive`: its files, if they may travel."""
+        """Make a Space known for LIFETIME seconds, as its latest revision. `archive`: its files, if not too large."""
         packed = wire.pack(record)
         with self._redis.pipeline() as pipe:
             pipe.set(self._keys.space(record.name), packed, ex=LIFETIME)
@@ -106,7 +106,7 @@ class Registry:
 
     @contextmanager
     def announcements(self) -> Iterator[Announcements]:
-        """Hear of every Space that registers from now on."""
+        """Subscribe to the names of Spaces that register from now on."""
         from redis.client import PubSub
 
         with PubSub(self._redis.connection_pool, ignore_subscribe_messages=True) as subscription:
@@ -123,11 +123,11 @@ class Registry:
         return _record(packed)
 
     def archive(self, record: SpaceRecord) -> bytes | None:
-        """A Space's files, if they travel."""
+        """A Space's files, if the broker has them."""
         return self._redis.get(self._keys.archive(record.digest))  # type: ignore[return-value] # the client is synchronous
 
     def all(self) -> list[SpaceRecord]:
-        """The latest record of every Space; names whose record has expired are forgotten."""
+        """The latest record of every Space; removes names whose record has expired."""
         names = sorted(name.decode() for name in cast(set[bytes], self._redis.smembers(self._keys.spaces())))
         found = {name: self._redis.get(self._keys.space(name)) for name in names}
         gone = [name for name, packed in found.items() if packed is None]

@@ -1,4 +1,4 @@
-"""The numbers that decide how the farm ranks, refuses and recovers. Every process of a farm uses the same.
+"""The numbers by which the farm ranks, refuses and recovers. Every process of a farm must use the same.
 
 An operator changes those of `rank`, `limits` and `quota` in `farm.toml`: see `settings.py`.
 """
@@ -14,15 +14,15 @@ from spaces.farm.queue.tiers import QuotaRules
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How tasks are ranked and limited, and when whoever holds or wants them counts as dead."""
+    """How tasks are ranked and limited, and when a worker or web process counts as dead."""
 
     rank: EstimateRules = field(default_factory=EstimateRules)
     limits: Limits = field(default_factory=Limits)
     quota: QuotaRules = field(default_factory=QuotaRules)
     worker_lease: float = 5.0  #: seconds without a beat after which a worker's tasks go to others
-    client_lease: float = 15.0  #: the same for a web process, whose import of a model may hold up its threads
+    client_lease: float = 15.0  #: the same for a web process; importing a model may block its threads for long
     worker_beat: float = 1.0  #: seconds between two beats of a worker
     client_beat: float = 2.0  #: seconds between two beats of a web process
-    away: float = 2.5  #: seconds without any beat after which it was the broker that was away, not everyone else
-    attempts: int = 3  #: workers that may die with a task before it ends as lost
-    hold: float = 0.25  #: longest moment that an idle worker leaves a task to an idle one that would begin it sooner
+    away: float = 2.5  #: seconds without any beat after which the broker, not every process, must have been away
+    attempts: int = 3  #: workers that may die while they run a task before it ends as lost
+    hold: float = 0.25  #: most seconds for which an idle worker leaves a task to another that would begin it sooner

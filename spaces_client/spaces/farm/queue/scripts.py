@@ -1,4 +1,4 @@
-"""Loads the Lua scripts: each is its own file in `lua/`, below the lifetimes and what the scripts share."""
+"""Loads the Lua scripts from `lua/`; each is prefixed with the lifetimes and the shared functions that it uses."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from redis.exceptions import NoScriptError
 
 from spaces.farm.queue.keys import CONSTANTS_IN_LUA, Keys
 
-#: What every script may use, in this order.
+#: Files with shared functions, in the order in which they are prefixed.
 _SHARED = ("quota", "lib")
 
 
-#: Where a definition, or a comment above one, begins.
+#: The start of a definition, or of a comment above one.
 _BOUNDARY = re.compile(r"\n(?=local |--)")
 
-#: What a definition defines; the constants are a few, the functions one each.
+#: The names that a definition defines: one function, or several constants.
 _DEFINED = re.compile(r"local (?:function )?([\w, ]+)")
 
 
 @cache
 def source(name: str, keys: Keys) -> str:
-    """The text of a script below as much of what is shared as it uses, for a call makes it all anew."""
+    """A script below the shared definitions that it uses; others are left out, because each run evaluates them anew."""
     folder = files("spaces.farm.queue") / "lua"
     shared = [CONSTANTS_IN_LUA, *((folder / f"{part}.lua").read_text() for part in _SHARED)]
     text = (folder / f"{name}.lua").read_text()
@@ -42,7 +42,7 @@ def _is_used(definition: str, text: str) -> bool:
 
 
 class Scripts:
-    """The scripts on one connection, called by their digest; a broker that does not know one is told it first."""
+    """The scripts on one connection, called by their digest; a script unknown to the broker is loaded first."""
 
     def __init__(self, redis: Redis, keys: Keys) -> None:
         self._redis = redis
@@ -50,13 +50,13 @@ class Scripts:
         self._known: dict[str, Script] = {}
 
     def get(self, name: str) -> Script:
-        """A script by the name of its file."""
+        """The script with this file name."""
         if name not in self._known:
             self._known[name] = self._redis.register_script(source(name, self._keys))
         return self._known[name]
 
     def run(self, name: str, key: str, *arguments: str | bytes | int | float) -> Any:
-        """Run a script in the slot of `key`. Any: what a script returns stands above it in its file."""
+        """Run a script in the slot of `key`. Any: the comment above each script describes its result."""
         script = self.get(name)
         try:
             return self._redis.evalsha(script.sha, 1, key, *arguments)

@@ -1,4 +1,4 @@
-"""What the operator of a farm decides, in one readable file: `farm.toml` in the state directory, or `$ZEROFARM_CONFIG`.
+"""The operator's settings of a farm, in one file: `farm.toml` in the state directory, or `$ZEROFARM_CONFIG`.
 
     [rank]
     weight = 120          # see docs/ranking.md
@@ -10,7 +10,7 @@
     [quota]
     enabled = true        # with [tiers.NAME] and [visitors]: see docs/quotas.md
 
-What is left out has its default. Every process of a farm, on every host, must be given the same file.
+Every setting has a default. Every process of a farm, on every host, must be given the same file.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from spaces.farm.queue import tiers
 from spaces.farm.queue.rules import Rules
 from spaces.farm.queue.tiers import QuotaRules
 
-#: Names the file for this process and those that it starts.
+#: The variable that names the file for this process and those that it starts.
 VARIABLE = "ZEROFARM_CONFIG"
 
-#: Its name in a state directory.
+#: The file's name in a state directory.
 FILE = "farm.toml"
 
 T = TypeVar("T")
@@ -43,7 +43,7 @@ class SettingsFault(SpacesError, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """What a key may be."""
+    """The allowed values of a key."""
 
     least: float
     whole: bool = False
@@ -52,7 +52,7 @@ class Number:
         return f"{'a whole number' if self.whole else 'a number'} of at least {self.least:g}"
 
     def allows(self, value: object) -> bool:
-        """Whether a value may stand there; TOML's `inf` is a number too."""
+        """Whether the value is allowed; TOML's `inf` is a number too."""
         if isinstance(value, bool) or not isinstance(value, int if self.whole else int | float):
             return False
         return value >= self.least
@@ -76,7 +76,7 @@ _TABLES = ("rank", "limits", *tiers.TABLES)
 
 
 def read(path: Path) -> Rules:
-    """The rules of a farm with this file. Raises SettingsFault."""
+    """Read the rules from a settings file. Raises SettingsFault."""
     try:
         found = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -93,7 +93,7 @@ def read(path: Path) -> Rules:
 
 
 def filled(path: Path, name: str, found: Mapping[str, Any], defaults: T, allowed: Mapping[str, Number]) -> T:
-    """A dataclass with what a table of the file says. Any: whatever TOML has. Raises SettingsFault."""
+    """`defaults` with the values of a table of the file. Any: parsed TOML. Raises SettingsFault."""
     table = found.get(name, {})
     if not isinstance(table, dict):
         raise SettingsFault(f"{path}: {name} must be a table, [{name}], got {table!r}")
@@ -112,14 +112,14 @@ def _quota(path: Path, found: Mapping[str, Any]) -> QuotaRules:  # Any: whatever
 
 
 def current() -> Rules:
-    """The rules that this process was started with. Raises SettingsFault."""
+    """The rules of this process. Raises SettingsFault."""
     return _of_file(os.environ.get(VARIABLE, ""))
 
 
 def share(state_dir: Path) -> None:
     """Let this process, and those that it starts, use the file of a state directory, if there is one.
 
-    A file that `$ZEROFARM_CONFIG` names already goes before. Raises SettingsFault for a file that cannot be used.
+    If `$ZEROFARM_CONFIG` names a file already, that is used instead. Raises SettingsFault for an unusable file.
     """
     path = state_dir / FILE
     if not os.environ.get(VARIABLE) and path.exists():

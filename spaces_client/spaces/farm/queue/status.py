@@ -1,6 +1,6 @@
-"""How a farm is doing, in one look: its workers, queues, Spaces and tasks. Read by `zerofarm status` and the home page.
+"""The status of a farm at one moment: its workers, queues, Spaces and tasks, for `zerofarm status` and the home page.
 
-The arguments of tasks are left out: whoever may open the home page need not know what others ask for.
+The arguments of tasks are left out, because a visitor of the home page must not see those of other visitors.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from spaces.farm.task import Size, State
 if TYPE_CHECKING:
     from spaces.farm.queue.queue import Queue
 
-#: Waiting tasks that are named, of each size: the next ones.
+#: Waiting tasks that are listed for each size, the next first.
 HEAD = 20
 
-#: Ended tasks that are named, and keys that are looked at to find them, so that a full broker does not slow the look.
+#: Ended tasks that are listed, and keys that are scanned to find them, so that a full broker does not slow the reading.
 LATEST = 20
 SCANNED = 5_000
 
@@ -39,7 +39,7 @@ class WorkerStatus:
     device: str
     sizes: tuple[str, ...]
     memory_bytes: int
-    held_bytes: int  #: of it, by children: of one that runs a task, what it held before
+    held_bytes: int  #: held by children; for a child that runs a task, the bytes before that task
     busy: tuple[str, ...]  #: labels of the tasks that it runs
     warm: tuple[str, ...]  #: Spaces whose children wait for the next task
     done: int
@@ -51,7 +51,7 @@ class QueueStatus:
 
     size: str
     waiting: int
-    expected_wait: float | None  #: seconds until all that waits has begun; None while no live worker serves the size
+    expected_wait: float | None  #: seconds until all its tasks have begun; None while no live worker serves the size
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class SpaceStatus:
     functions: tuple[str, ...]
     waiting: int
     running: int
-    page: Page | None  #: None where another starter serves it
+    page: Page | None  #: None if another program serves it
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class TaskStatus:
 
     @property
     def changed_at(self) -> float:
-        """When it came into its state."""
+        """When it entered its state."""
         return self.ended_at or self.started_at or self.enqueued_at
 
 
@@ -103,13 +103,13 @@ class FarmStatus:
     flower: str
     workers: tuple[WorkerStatus, ...]
     queues: tuple[QueueStatus, ...]
-    refusals: tuple[Refusals, ...]  #: those that there were
+    refusals: tuple[Refusals, ...]  #: of the limits that refused any
     spaces: tuple[SpaceStatus, ...]
     tasks: tuple[TaskStatus, ...]  #: running, then waiting in order, then ended, the latest first
 
 
 class StatusReader:
-    """Reads the status of a farm over one connection. Raises redis's errors where the broker does not answer."""
+    """Reads the status of a farm over one connection. Raises redis's errors if the broker does not answer."""
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
@@ -133,7 +133,7 @@ class StatusReader:
         )
 
     def task_ids(self, beginning: str) -> list[str]:
-        """The ids of the tasks that begin so."""
+        """The ids of tasks that start with `beginning`."""
         if not re.fullmatch(r"[0-9a-f]+", beginning):
             return []
         prefix = len(self._keys.task(""))
@@ -192,7 +192,7 @@ class StatusReader:
         ]
 
 
-def _worker(info: dict[str, Any]) -> WorkerStatus:  # Any: what a worker tells of itself
+def _worker(info: dict[str, Any]) -> WorkerStatus:  # Any: a worker's description of itself
     return WorkerStatus(
         name=info["node"],
         host=info["host"],

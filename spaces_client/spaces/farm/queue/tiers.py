@@ -1,20 +1,20 @@
-"""What each tier of visitors may have of the farm's GPUs, and who is in which: the operator's words, checked.
+"""The quotas of each tier of visitors, and the visitors' tiers, read and checked from the operator's settings.
 
     [quota]
     enabled = true
-    half_life = 3600                      # seconds after which a second that was used counts half in the rank
-    usage_weight = 1.0                    # seconds of rank for each second used
-    trusted_proxies = ["10.0.0.0/8"]      # whose X-Forwarded-For is believed
+    half_life = 3600                      # seconds after which a used second counts half in the rank
+    usage_weight = 1.0                    # seconds of rank for each used second
+    trusted_proxies = ["10.0.0.0/8"]      # proxies whose X-Forwarded-For is trusted
 
     [tiers.anonymous]
-    daily = 300                           # seconds of a GPU in a day
-    longest = 120                         # seconds that one task may ask for
-    parallel = 2                          # tasks that wait or run at once
+    daily = 300                           # GPU seconds in a day
+    longest = 120                         # seconds that one task may request
+    parallel = 2                          # tasks that may wait or run at once
 
     [visitors]
     ada = "member"
 
-What a tier leaves out is no limit, and so is a tier without a table. `docs/quotas.md` has the rest.
+A missing key, or a tier without a table, means no limit. `docs/quotas.md` has the rest.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-#: How a visitor's name begins, and the tier of those whom `[visitors]` does not name.
+#: The prefix of a visitor's name, and the tier of visitors that `[visitors]` does not list.
 DEFAULT_TIERS = {"user": "user", "token": "user", "address": "anonymous", "space": "space"}
 
 #: The tables of the settings that are read here.
@@ -36,11 +36,11 @@ TABLES = ("quota", "tiers", "visitors")
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """What one kind of visitor may have; None is no limit."""
+    """The quota of one kind of visitor; None is no limit."""
 
     name: str
-    daily: float | None = None  #: seconds of a GPU in a day, which begins with the first task after the last one ended
-    longest: float | None = None  #: seconds that one task may ask for
+    daily: float | None = None  #: GPU seconds in a day, which begins with the first task after the previous day
+    longest: float | None = None  #: seconds that one task may request
     parallel: int | None = None  #: tasks that wait or run at once
 
 
@@ -49,15 +49,15 @@ class QuotaRules:
     """How visitors share the farm."""
 
     enabled: bool = False
-    half_life: float = 3600.0  #: seconds after which a second that was used counts half in the rank
-    usage_weight: float = 1.0  #: seconds of rank for each second used: for so long others may overtake
-    trusted_proxies: tuple[str, ...] = ()  #: addresses and networks whose X-Forwarded-For is believed
+    half_life: float = 3600.0  #: seconds after which a used second counts half in the rank
+    usage_weight: float = 1.0  #: seconds for which others may overtake, for each used second
+    trusted_proxies: tuple[str, ...] = ()  #: addresses and networks of proxies whose X-Forwarded-For is trusted
     tiers: Mapping[str, Tier] = field(default_factory=dict)
     visitors: Mapping[str, str] = field(default_factory=dict)  #: tiers of visitors by their full names
 
     @classmethod
     def from_tables(cls, tables: Mapping[str, Any]) -> QuotaRules:  # Any, here and below: parsed TOML
-        """The rules in the parsed settings; other tables are left alone. Raises ValueError that names the setting."""
+        """The rules in the parsed settings; other tables are ignored. Raises ValueError, which names the setting."""
         quota, usual = _table(tables, "quota", "[quota]"), cls()
         _refuse_others("quota", quota, ("enabled", "half_life", "usage_weight", "trusted_proxies"))
         tiers = {name: _tier(name, table) for name, table in _table(tables, "tiers", "[tiers]").items()}
@@ -72,7 +72,7 @@ class QuotaRules:
         )
 
     def tier(self, visitor: str) -> Tier:
-        """The tier that a visitor is in; one without limits if the settings have no table for it."""
+        """The tier of a visitor; one without limits if the settings have no table for it."""
         name = self.visitors.get(visitor) or DEFAULT_TIERS[visitor.partition(":")[0]]
         return self.tiers.get(name) or Tier(name)
 
@@ -98,7 +98,7 @@ def _tier(name: str, given: object) -> Tier:
 
 
 def _members(table: Mapping[str, Any], tiers: Mapping[str, Tier]) -> Iterator[tuple[str, str]]:
-    known = list(dict.fromkeys([*tiers, *DEFAULT_TIERS.values()]))  # a list: what is looked for need not be hashable
+    known = list(dict.fromkeys([*tiers, *DEFAULT_TIERS.values()]))  # a list, because `tier` may be unhashable
     for visitor, tier in table.items():
         if tier not in known:
             remedy = f" Add [tiers.{tier}]" if isinstance(tier, str) else ""

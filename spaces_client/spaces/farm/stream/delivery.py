@@ -1,4 +1,4 @@
-"""The events of one task on their way from the inbox's thread to the reader of the task, in order and each once.
+"""Passes the events of one task from the inbox's thread to the task's reader, in order and each once.
 
 The reader is a thread or a coroutine. Waiting costs a coroutine no thread.
 """
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from spaces.farm.events import Event, Started, Yielded, is_end
 from spaces.farm.queue.keys import YIELDS_PER_CREDIT
 
-#: An id of a stream's entry: milliseconds and a number within them. Entries of one stream only grow.
+#: The id of a stream's entry: milliseconds and a number within them. Ids of one stream only grow.
 Entry = tuple[int, int]
 
 BEFORE_ALL: Entry = (0, 0)
@@ -23,15 +23,15 @@ BEFORE_ALL: Entry = (0, 0)
 class Delivery:
     """One task's events. The inbox puts them in; one reader at a time takes them out.
 
-    A worker that dies leaves events of its attempt behind. `Started` of the next attempt follows them; of the older
-    attempt, events that were not yet read are dropped.
+    If a worker dies before the end, its events are followed by `Started` of the next attempt; those of them that are
+    unread by then are skipped.
     """
 
     def __init__(self, task: str, pay: Callable[[int], None]) -> None:
         self.task = task
-        self.last = BEFORE_ALL  #: the newest entry that was put in
-        self.is_behind = False  #: the stream has events that were not put in; they come from there, not by message
-        self.heard_at = time.monotonic()  #: when there was last word of the task
+        self.last = BEFORE_ALL  #: the newest entry that was put
+        self.is_behind = False  #: the stream has events that were not put; they are read from there
+        self.heard_at = time.monotonic()  #: when the task's last event arrived
         self._pay = pay
         self._lock = threading.Lock()
         self._pending: deque[tuple[int, Event | Exception]] = deque()
@@ -43,7 +43,7 @@ class Delivery:
     # --- the inbox's thread
 
     def put(self, entry: Entry, attempt: int, event: Event) -> bool:
-        """Add an event, unless it was added before. Returns whether the task has ended with it."""
+        """Add an event, unless it was added before. Returns whether it is the task's end."""
         if entry <= self.last:
             return False
         self.last, self.heard_at = entry, time.monotonic()
@@ -55,7 +55,7 @@ class Delivery:
         return is_end(event)
 
     def fail(self, error: Exception) -> None:
-        """Raise an error in the reader, after everything that was put in before."""
+        """Raise an error in the reader, after the events that were put before."""
         with self._lock:
             self._pending.append((self._attempt, error))
         self._ring()
@@ -70,7 +70,7 @@ class Delivery:
     def next_event(self, timeout: float | None) -> Event | None:
         """The next event; None after `timeout` seconds without one, and after the end.
 
-        Raises FarmUnavailable when the broker stays away, and TaskLost when it no longer knows the task.
+        Raises FarmUnavailable if the broker stays away, and TaskLost if it no longer knows the task.
         """
         arrived = threading.Event()
         if not self._awaits(arrived.set):
@@ -86,7 +86,7 @@ class Delivery:
         return self._taken()
 
     def _awaits(self, wake: Callable[[], object]) -> bool:
-        """Whether there is something to wait for; then `wake` is called once, when it has come."""
+        """Whether the next event must be waited for; then `wake` is called once, when it is there."""
         with self._lock:
             if self._pending or self._ended:
                 return False
@@ -108,7 +108,7 @@ class Delivery:
         return event
 
     def _count_yield(self) -> None:
-        """Give the writer one credit for every so many yields."""
+        """Give the writer one credit for every YIELDS_PER_CREDIT yields."""
         self._unpaid += 1
         if self._unpaid == YIELDS_PER_CREDIT:
             self._unpaid = 0

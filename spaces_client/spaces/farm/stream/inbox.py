@@ -1,7 +1,7 @@
-"""Reads the events of all tasks of a process, over one connection and on one thread, however many callers wait.
+"""Reads the events of all tasks of a process, over one connection and on one thread for all callers.
 
 The broker publishes each event to the inbox that the task names as its reader, and keeps it in the task's stream. The
-inbox reads streams only where it may have missed something: after a reconnect, and of tasks that are silent for long.
+inbox reads streams only if it may have missed events: after a reconnect, and of tasks that are silent for long.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from spaces.farm.stream.delivery import Delivery, Entry
 
 logger = logging.getLogger(__name__)
 
-#: Seconds of silence after which the inbox asks the broker whether it missed something of a task.
+#: Seconds of silence after which the inbox asks the broker whether it missed events of a task.
 SILENCE = 5.0
 
-#: Longest single wait for a message; then the inbox looks after silent tasks.
+#: Longest single wait for a message; then the inbox checks silent tasks.
 SLICE = 1.0
 
-#: Entries of a stream that are fetched at once, and tasks that are asked about at once.
+#: Entries of a stream that are fetched at once, and tasks that are checked at once.
 FETCH, BATCH = 100, 200
 
 #: Seconds between two tries to reach a broker that is away.
 RETRY_INTERVAL = 0.2
 
-#: Seconds that a broker may be away before callers are told.
+#: Seconds that the broker may be away before callers get an error.
 PATIENCE = 60.0
 
 
@@ -73,7 +73,7 @@ class Inbox:
         return delivery
 
     def join(self, task: str) -> Delivery:
-        """Deliver the events of a task that was pushed before, from its first one on. Raises redis's errors."""
+        """Deliver the events of a task that was pushed before, from its first event on. Raises redis's errors."""
         delivery = self.follow(task)
         delivery.is_behind = True
         self._scripts.run("follow", self._keys.task(task), self.name)
@@ -81,18 +81,18 @@ class Inbox:
         return delivery
 
     def forget(self, task: str) -> None:
-        """Deliver nothing more of a task."""
+        """Deliver no more events of a task."""
         with self._lock:
             self._deliveries.pop(task, None)
 
     def close(self) -> None:
-        """Stop reading. Tasks go on."""
+        """Stop reading. Tasks continue."""
         self._closing.set()
         self._replies.shutdown(wait=False, cancel_futures=True)
 
     @cached_property
     def _redis(self) -> Redis:
-        """For everything but the subscription."""
+        """The connection for everything but the subscription."""
         return self._connect()
 
     @cached_property
@@ -110,7 +110,7 @@ class Inbox:
             except (RedisError, OSError) as error:
                 self._bear(error)
             except Exception:
-                logger.exception("the inbox could not read what the broker sent; it subscribes again")
+                logger.exception("the inbox could not read a message of the broker; it subscribes again")
                 self._closing.wait(RETRY_INTERVAL)
 
     def _listen(self, subscription: PubSub) -> None:
@@ -125,10 +125,10 @@ class Inbox:
             if time.monotonic() - looked_at >= SLICE:
                 looked_at = time.monotonic()
                 if self._has_missed():
-                    return  # the subscription may be dead without having said so
+                    return  # the subscription may be dead without an error
 
     def _receive(self, data: bytes) -> None:
-        """An event as `write` in lib.lua publishes it: task, entry, attempt, the packed event."""
+        """Deliver an event as `write` in lib.lua publishes it: task, entry, attempt, the packed event."""
         if not data:
             self._catch_up([each for each in self._current() if each.is_behind])
             return
@@ -148,7 +148,7 @@ class Inbox:
         self._catch_up(self._current())
 
     def _catch_up(self, deliveries: Sequence[Delivery]) -> None:
-        """Read the streams of tasks from where their deliveries are."""
+        """Read the streams of tasks, each from the last delivered entry on."""
         for batch in _batches(deliveries):
             for delivery in batch:
                 delivery.is_behind = True
@@ -170,7 +170,7 @@ class Inbox:
             behind = [delivery for delivery in behind if delivery.is_behind]
 
     def _has_missed(self) -> bool:
-        """Look after the tasks that have been silent for long. Whether an event of one was not delivered."""
+        """Check the tasks that have been silent for long. Returns whether an event of one was not delivered."""
         now = time.monotonic()
         silent = {each.task: each for each in self._current() if now - each.heard_at >= SILENCE}
         missed = False
@@ -193,17 +193,17 @@ class Inbox:
             delivery.fail(TaskLost(text))
 
     def _bear(self, error: Exception) -> None:
-        """Wait out an absence of the broker. Callers are told when it lasts longer than they should wait."""
+        """Wait while the broker is away. Callers get an error if that lasts longer than `patience` seconds."""
         now = time.monotonic()
         if self._away_since is None:
             self._away_since = now
-            logger.warning("the broker does not answer; events are awaited: %s", error)
+            logger.warning("the broker does not answer; the inbox tries again: %s", error)
         away = now - self._away_since
         if away > self._patience:
             for delivery in self._current():
-                # Visitors read it. The broker's address, which the error has, is for the log alone.
+                # Visitors read this message; only the log may show the broker's address, which `error` has.
                 told = FarmUnavailable(
-                    f"the broker has been away for {away:.0f} s while task {delivery.task} was waited for"
+                    f"the broker has been away for {away:.0f} s while the result of task {delivery.task} was awaited"
                 )
                 told.__cause__ = error
                 delivery.fail(told)
@@ -229,12 +229,12 @@ class Inbox:
                     pipe.execute()
                 return
             except RedisError as error:
-                logger.debug("the writer of task %s is given its credit later: %s", task, error)
+                logger.debug("the credit for the writer of task %s is sent later: %s", task, error)
                 self._closing.wait(RETRY_INTERVAL)
 
 
 def _next_word(subscription: PubSub) -> Any:  # Any: what redis-py answers
-    """The next message as the broker sent it: redis-py's `get_message` costs a stream of frames twice the time."""
+    """The next message as the broker sent it: redis-py's `get_message` takes twice the time."""
     return subscription.parse_response(block=False, timeout=SLICE)  # type: ignore[no-untyped-call]
 
 

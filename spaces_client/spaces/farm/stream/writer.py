@@ -1,7 +1,7 @@
-"""Writes what a task says, for the worker. Brings events to the broker through its outages, each once, in order.
+"""Writes a task's events, for the worker: each once, in order, and through outages of the broker.
 
-The reader of a stream gives credit for what it consumed. A writer whose reader lags by WINDOW yields waits for credit
-before it writes the next, so that a generator never runs far ahead of the visitor who watches it.
+The reader of a stream gives credit for the yields that it consumes. A writer that is WINDOW yields ahead of its reader
+waits for credit, so that a generator never runs far ahead of its visitor.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 #: Yields that a reader may lag behind before its writer waits.
 WINDOW = 4 * YIELDS_PER_CREDIT
 
-#: Longest single wait for credit; between two of them the writer looks whether it was stopped or lost its lease.
+#: Longest single wait for credit; after each the writer checks whether it was stopped or lost its lease.
 SLICE = 1.0
 
 #: Seconds between two tries to reach a broker that is away.
@@ -29,7 +29,7 @@ RETRY_INTERVAL = 0.2
 
 
 class EventWriter:
-    """The pen of one lease. `write` and `end` are called by one thread, `stop` by any."""
+    """Writes for one lease. One thread calls `write` and `end`; any thread may call `stop`."""
 
     def __init__(self, queue: Queue, lease: Lease) -> None:
         self._queue = queue
@@ -39,7 +39,7 @@ class EventWriter:
         self._stopped = threading.Event()
 
     def write(self, events: Sequence[Event]) -> None:
-        """Append events; waits while the reader lags too far behind. Once stopped, writes nothing. Raises LeaseLost."""
+        """Append events; waits while the reader is too far behind. Writes nothing once stopped. Raises LeaseLost."""
         self._batch += 1
         self._append(events, self._batch)
         self._outstanding += sum(isinstance(event, Yielded) for event in events)
@@ -47,7 +47,7 @@ class EventWriter:
             self._wait_for_credit()
 
     def end(self, end: End) -> bool:
-        """End the task, stopped or not, through outages; False if its lease was lost."""
+        """End the task, even if stopped, and through outages; False if its lease was lost."""
         while True:
             try:
                 return self._queue.end(self._lease, end)
@@ -55,7 +55,7 @@ class EventWriter:
                 self._bear(error)
 
     def stop(self) -> None:
-        """Make `write` return, also one that waits."""
+        """Make `write` return, even while it waits."""
         self._stopped.set()
 
     def _append(self, events: Sequence[Event], batch: int = 0) -> None:

@@ -1,8 +1,8 @@
--- Write events of a running task, if its lease still stands. A batch that was written before is not written again.
+-- Write events of a running task, if its lease is still valid. A batch that was written before is not written again.
 --
 -- KEYS  1 the task
--- ARGV  1 id  2 worker  3 attempt  4 number of the batch, from 1 upwards; 0: not numbered  5.. events
--- Returns the credits that the reader gave since the last time; -1 if the lease is lost
+-- ARGV  1 id  2 worker  3 attempt  4 number of the batch, from 1; 0: not numbered  5.. events
+-- Returns the credits that the reader has given since the last call; -1 if the lease is lost
 
 local id, attempt, batch = ARGV[1], ARGV[3], tonumber(ARGV[4])
 local held, reader = holds(id, ARGV[2], attempt)

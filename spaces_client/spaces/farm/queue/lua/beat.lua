@@ -1,12 +1,12 @@
--- A worker is alive: extend its lease, store what it tells of itself and which sizes it serves, and take over from the
--- dead. The tasks of a worker whose lease expired go back to their old places, or end as lost; those of a web process
--- are cancelled.
+-- Extend a worker's lease, store its description and the sizes that it serves, and take over from dead processes. The
+-- tasks of a worker whose lease expired return to their old places, or end as lost; those of a web process are
+-- cancelled.
 --
 -- KEYS  1 workers
--- ARGV  1 worker  2 lease of a worker  3 lease of a client  4 seconds after which the broker was away  5 info, JSON
---       6 attempts  7 the event `Lost`, packed  8 reason for cancelling a dead client's tasks
+-- ARGV  1 worker  2 lease of a worker  3 lease of a client  4 seconds without a beat after which the broker was away
+--       5 description, JSON  6 attempts  7 the event `Lost`, packed  8 reason for cancelling a dead client's tasks
 --       9 the event `Cancelled` with that reason, packed
--- Returns 1 if the worker's lease still stood, else 0; then id, reason of each of its tasks that must stop
+-- Returns 1 if the worker's lease was still valid, else 0; then id and reason of each of its tasks that must stop
 
 local worker, lease, now = ARGV[1], tonumber(ARGV[2]), server_time()
 

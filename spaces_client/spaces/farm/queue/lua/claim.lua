@@ -1,17 +1,17 @@
 -- Take the best task for this worker: the lowest sum of a task's score and the seconds that this worker needs to begin
--- it. A task that the worker holds without knowing, because the answer to its claim was lost, is handed over again
--- first. A task just pushed is left for a moment to an idle worker that would begin it sooner, and that one is called.
+-- it. A task that the worker holds unknowingly, because the answer to its claim was lost, is handed over again first.
+-- A new task is left for a moment to an idle worker that would begin it sooner, and that worker is called.
 --
 -- KEYS  1 workers
 -- ARGV  1 worker  2 its lease  3 sizes that it serves, msgpack list
---       4 seconds to a ready child of each Space known here, msgpack map  5 the same of any other Space
---       6 ids of the tasks that it has in hand, msgpack list; '' where the worker does not keep account
---       7 longest moment that a task is left to another; 0 where the worker does not wait for bells after this
---       8 the event `Started`, packed, which is the first that the task says on this worker; '' for none
--- Returns id, size, message, task, attempt; or seconds, as text, after which to claim again what is left till then; or
---       nothing, and then the bells of these sizes are silent
+--       4 seconds to a ready child of each Space known to the worker, msgpack map  5 the same of any other Space
+--       6 ids of the tasks that it knows it holds, msgpack list; '' if the worker does not keep account
+--       7 most seconds that a task is left to another worker; 0 if this worker does not wait for bells afterwards
+--       8 the event `Started`, packed, to write into the task's stream; '' for none
+-- Returns id, size, message, task, attempt; or seconds, as text, after which to claim a task that is left to another
+--       until then; or nothing, and then the bells of these sizes are cleared
 
-local LOOKS = 16 -- how far to look past tasks that are left to others, and among how many idle workers
+local LOOKS = 16 -- the most tasks left to others, and the most idle workers, that are considered
 
 local worker, now, hold = ARGV[1], server_time(), tonumber(ARGV[7])
 local sizes, known, unseen = cmsgpack.unpack(ARGV[3]), cmsgpack.unpack(ARGV[4]), tonumber(ARGV[5])
@@ -26,7 +26,7 @@ local function unknown_to_its_worker()
   end
 end
 
--- The idle worker that would begin a task soonest, if it is worth waiting for it still; each for one task only.
+-- The idle worker that would begin a task soonest, if that is still worth a wait; each worker gets only one task.
 local function better_placed(space, age, idle)
   local least, found = known[space] or unseen, nil
   for _, other in ipairs(idle) do
@@ -78,7 +78,7 @@ local function best()
   return found.id, found.queue
 end
 
--- Nothing to do: let others know what this worker would begin at once.
+-- No task: record as idle, with the seconds that this worker needs for each Space.
 local function rest()
   for _, size in ipairs(sizes) do
     redis.call('ZREMRANGEBYSCORE', keys.idle(size), '-inf', now)
@@ -118,7 +118,7 @@ redis.call('EXPIRE', KEYS[1], WAITING)
 
 local id, queue = unknown_to_its_worker(), keys.held(worker)
 if not id then id, queue = best() end
-while id and redis.call('EXISTS', keys.task(id)) == 0 do -- it outlived its lifetime
+while id and redis.call('EXISTS', keys.task(id)) == 0 do -- its lifetime is over
   redis.call(queue == keys.held(worker) and 'SREM' or 'ZREM', queue, id)
   id, queue = best()
 end

@@ -1,7 +1,7 @@
--- A web process is alive: extend its lease. It takes over from dead workers too, for no other worker may be alive.
+-- Extend a web process's lease. Take over from dead workers too, because no other worker may be alive.
 --
 -- KEYS  1 clients
--- ARGV  1 client  2 lease of a client  3 lease of a worker  4 seconds after which the broker was away
+-- ARGV  1 client  2 lease of a client  3 lease of a worker  4 seconds without a beat after which the broker was away
 --       5 attempts  6 the event `Lost`, packed
 -- Returns 1
 

@@ -1,4 +1,4 @@
--- A web process stops in good order: what it waits for is cancelled at once.
+-- End a web process's lease: the tasks that it waits for are cancelled at once.
 --
 -- KEYS  1 clients
 -- ARGV  1 client  2 reason  3 the event `Cancelled`, packed

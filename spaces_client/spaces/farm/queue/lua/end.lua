@@ -1,13 +1,13 @@
--- End a running task, if its lease still stands, and learn how long it took. Ending it again by the same lease changes
+-- End a running task, if its lease is still valid, and learn its duration. Ending it again under the same lease changes
 -- nothing, so each run is learned once.
 --
 -- KEYS  1 the task
 -- ARGV  1 id  2 worker  3 attempt  4 final state  5 the last event
---       6 seconds that the run took; '' for one that teaches nothing  7 field of what is learned by it  8 memory, in runs
+--       6 seconds of the run to learn from; '' for none  7 field of the learned duration  8 memory, in runs
 --       9 1 if its visitor is charged for the time, else 0
--- Returns 1 if the task has ended now, 0 if this lease had ended it before, -1 if the lease is lost
+-- Returns 1 if this call ended the task, 0 if the same lease had ended it before, -1 if the lease is lost
 
--- The arithmetic of `estimates.update`; the field is as `estimates.Learned` packs it.
+-- The arithmetic of `estimates.update`; the field has the format of `estimates.Learned.pack`.
 local function learn(space)
   local known = redis.call('HGET', keys.learned(space), ARGV[7]) or '0 0'
   local count, mean = known:match('^(%d+) (%S+)$')

@@ -1,8 +1,8 @@
--- Have the events of a task delivered to an inbox, from now on; to no other one.
+-- Deliver the events of a task to this inbox, and no other, from now on.
 --
 -- KEYS  1 the task
 -- ARGV  1 the inbox
--- Returns 1; 0 if there is no such task
+-- Returns 1; 0 if the task does not exist
 
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 redis.call('HSET', KEYS[1], 'reader', ARGV[1])

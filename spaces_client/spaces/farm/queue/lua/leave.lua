@@ -1,4 +1,4 @@
--- A worker stops in good order: whatever it still holds goes back to its old place at once.
+-- End a worker's lease: the tasks that it still holds return to their old places at once.
 --
 -- KEYS  1 workers
 -- ARGV  1 worker

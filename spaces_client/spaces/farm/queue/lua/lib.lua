@@ -1,12 +1,12 @@
--- What the scripts share. Above it stand the lifetimes; names of keys, as `keys.task(id)`, are written out by keys.py.
+-- Functions that the scripts share. The lifetimes are prefixed to it; keys.py expands keys such as `keys.task(id)`.
 
 local function server_time()
   local time = redis.call('TIME')
   return tonumber(time[1]) + tonumber(time[2]) / 1000000
 end
 
--- Wake one idle worker. More tokens than workers would only make them look in vain; the oldest says how long they last,
--- for a worker that is idle looks by itself meanwhile.
+-- Wake one idle worker. More tokens than workers would only cause claims that find nothing. The oldest token sets the
+-- lifetime, because an idle worker claims regularly even without a bell.
 local function ring(size)
   local bell = keys.bell(size)
   if redis.call('LLEN', bell) < 64 and redis.call('LPUSH', bell, '1') == 1 then redis.call('EXPIRE', bell, WAITING) end
@@ -39,7 +39,7 @@ local function stop_serving(worker)
   for _, size in ipairs(SIZES) do redis.call('SREM', keys.serving(size), worker) end
 end
 
--- Whether this claim is still the one that counts: nothing is written once a lease is lost. Also the task's reader.
+-- Whether this claim is still valid: nothing is written once a lease is lost. Also the task's reader.
 local function holds(id, worker, attempt)
   local task = redis.call('HMGET', keys.task(id), 'state', 'worker', 'attempt', 'reader')
   return task[1] == 'running' and task[2] == worker and task[3] == attempt, task[4]
@@ -52,7 +52,7 @@ local function write(id, event, attempt, reader)
   redis.call('PUBLISH', keys.inbox(reader), id .. ' ' .. entry .. ' ' .. attempt .. ' ' .. event)
 end
 
--- The one way in which a task ends, wherever it is; its visitor is charged for what it held, or not.
+-- End a task in any state; every end goes through here. Its visitor is charged for the time held if `charge` is set.
 local function finish(id, state, event, charged)
   local name = keys.task(id)
   local task = redis.call('HMGET', name, 'state', 'size', 'space', 'client', 'worker', 'attempt', 'reader')
@@ -68,7 +68,7 @@ local function finish(id, state, event, charged)
   redis.call('EXPIRE', keys.events(id), ENDED)
 end
 
--- Take a running task from its worker: back to its old place, or to its end if that was asked for meanwhile.
+-- Take a running task from its worker: return it to its old place, or end it if its cancellation was requested.
 local function give_back(id, worker)
   local name = keys.task(id)
   redis.call('SREM', keys.held(worker), id)
@@ -79,7 +79,7 @@ local function give_back(id, worker)
   enqueue(id, task[1], task[2], task[3], task[5])
 end
 
--- Stop a task: a waiting one is removed, of a running one the worker is told. Returns what became of it.
+-- Stop a task: a waiting task is removed; for a running task, its worker is told. Returns the outcome.
 local function cancel(id, reason, event)
   local name = keys.task(id)
   local task = redis.call('HMGET', name, 'state', 'worker')
@@ -100,7 +100,7 @@ local function expired(leases, now)
   return redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, 20)
 end
 
--- A task whose worker is dead: back to its old place, or lost, if that has happened to it so many times.
+-- Recover a task of a dead worker: return it to its old place, or end it as lost after so many dead workers.
 local function lose(id, dead, attempts, lost)
   if redis.call('EXISTS', keys.task(id)) == 0 then return end
   local times = redis.call('HINCRBY', keys.task(id), 'lost', 1)
@@ -109,7 +109,7 @@ local function lose(id, dead, attempts, lost)
   finish(id, 'lost', lost)
 end
 
--- Take over from workers whose lease has expired; `lost` is the event of a task that will not be tried again.
+-- Take over from workers whose lease has expired; `lost` is the event for a task that has no attempt left.
 local function bury_workers(now, attempts, lost)
   for _, dead in ipairs(expired(keys.workers(), now)) do
     for _, id in ipairs(redis.call('SMEMBERS', keys.held(dead))) do lose(id, dead, attempts, lost) end
@@ -119,8 +119,8 @@ local function bury_workers(now, attempts, lost)
   end
 end
 
--- Extend a lease. When nobody has beaten for a while it was the broker that was away, and what it knows of the living
--- is stale: then everyone gets one fresh lease before anyone is declared dead.
+-- Extend a lease. If no process has sent a beat for a while, the broker itself was away and its leases are outdated:
+-- then every process gets one new lease before any is declared dead.
 local function beat(lease, name, seconds, now, away, worker_seconds, client_seconds)
   local last = tonumber(redis.call('GET', keys.last_beat()) or now)
   redis.call('SET', keys.last_beat(), now, 'EX', ENDED)

@@ -1,8 +1,8 @@
--- Which of these tasks have events that their reader does not know.
+-- Find the tasks that have events which their reader does not know.
 --
 -- KEYS  1 workers
--- ARGV  of each task: its id, the id of the last entry of its stream that its reader knows
--- Returns the ids of those, and the ids of tasks that are unknown here
+-- ARGV  for each task: its id, the id of the last entry of its stream that its reader knows
+-- Returns the ids of these tasks, and the ids of tasks that do not exist
 
 local behind, unknown = {}, {}
 for number = 1, #ARGV, 2 do

@@ -1,8 +1,8 @@
--- Where waiting tasks stand.
+-- The places of waiting tasks.
 --
 -- KEYS  1 arrivals
 -- ARGV  ids
--- Returns of each task the number of tasks ahead of it, of tasks in its queue, and its size; false if it does not wait
+-- Returns for each task the number of tasks ahead of it, of tasks in its queue, and its size; false if it does not wait
 
 local places, depths = {}, {}
 for number, id in ipairs(ARGV) do

@@ -1,23 +1,23 @@
--- Accept a task: store it, rank it, wake a worker. The same task pushed twice is accepted once, for its producer tries
--- again when an answer was lost.
+-- Accept a task: store it, rank it, wake a worker. A task that is pushed twice is accepted once, because its producer
+-- retries if an answer was lost.
 --
 -- KEYS  1 the task
 -- ARGV  1 id  2 task, packed  3 Celery's message  4 label  5 space  6 size  7 client or ''  8 estimate  9 time limit
---       10 bytes of the arguments  11 field of what was learned of its kind
---       12 terms of its visitor's quota, msgpack map; '' for one that counts for nobody
---       13 what is the same for every task, msgpack map: `weight`, `floor` and `cap` of an estimate and the `doubt` of
---       what was learned, in runs; `space_queue`, `farm_queue` and `payload_bytes`, the most that may be; `client_lease`
---       of one that has not beaten yet
+--       10 bytes of the arguments  11 field of the learned duration of its kind
+--       12 terms of its visitor's quota, msgpack map; '' if it counts for no visitor
+--       13 the rules, msgpack map: `weight`, `floor` and `cap` of an estimate; `doubt`, the weight of the declaration
+--       in runs; the limits `space_queue`, `farm_queue` and `payload_bytes`; `client_lease`, the first lease of a
+--       client that has sent no beat yet
 --       14 the inbox that reads its events; '' for none
--- Returns 1 if the task is new, else 0; of a task that is refused 'size' and the sizes that live workers serve, or the
--- limit that it is over, its value, and what it may be, or 'quota' and what `over_quota` in quota.lua says
+-- Returns 1 if the task is new, else 0; for a refused task 'size' and the sizes that live workers serve, or the
+-- exceeded limit, the actual and the allowed value, or 'quota' and the result of `over_quota` in quota.lua
 
 local id, space, size, client = ARGV[1], ARGV[5], ARGV[6], ARGV[7]
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 
 local now, workers, rules = server_time(), redis.call('SCARD', keys.serving(size)), cmsgpack.unpack(ARGV[13])
 
--- The arithmetic of `estimates.estimate`; its own estimate stands where nothing was learned.
+-- The arithmetic of `estimates.estimate`; the task's own estimate if nothing was learned.
 local function expected()
   local known, declared = redis.call('HGET', keys.learned(space), ARGV[11]), tonumber(ARGV[9])
   if not known then return tonumber(ARGV[8]) end
@@ -34,7 +34,7 @@ local function is_served(each)
   return false
 end
 
--- While no worker is alive anything may wait: nobody knows which ones will come.
+-- While no worker is alive any size may wait, because the sizes of later workers are unknown.
 local function sizes_instead()
   local served = {}
   for _, each in ipairs(SIZES) do
@@ -49,7 +49,7 @@ local function waiting_of_space()
   return count
 end
 
--- Where fewer tasks wait in the whole farm than may of one Space, those of the Space need no count of their own.
+-- If fewer tasks wait in the whole farm than one Space may have, the Space's tasks need not be counted.
 local function limit_passed()
   local instead = workers == 0 and sizes_instead() or {}
   if #instead > 0 then return { 'size', unpack(instead) } end
@@ -60,7 +60,7 @@ local function limit_passed()
   if waiting >= rules.farm_queue then return { 'farm_queue', tostring(waiting), tostring(rules.farm_queue) } end
 end
 
--- The arithmetic of `estimates.handicap`: a second on one of n GPUs keeps the others waiting for 1/n of a second.
+-- The arithmetic of `estimates.handicap`: a second on one of n GPUs delays the other tasks by 1/n of a second.
 local function handicap()
   return rules.weight / math.max(1, workers) * math.min(math.max(estimate, rules.floor), rules.cap)
 end

@@ -1,8 +1,8 @@
--- What visitors have used of the GPUs: admitting a task reserves what it is expected to take, its end settles what it
--- held. Stands above lib.lua, whose `finish` settles, so that ending and settling are one step.
+-- The GPU seconds of visitors: admitting a task reserves its expected seconds, its end charges the seconds it held.
+-- Prefixed to lib.lua, whose `finish` settles, so that ending and settling are one step.
 
--- The ledger of a visitor at this moment: seconds used of the day that runs and when that began, nothing if none runs;
--- and the usage that counts in the rank, which halves every half-life.
+-- The current ledger of a visitor: seconds used in the current day and its start, nothing if no day has begun; and the
+-- usage that counts in the rank, which halves every half-life.
 local function usage_of(visitor, half_life, now)
   local stored = redis.call('HMGET', keys.usage(visitor), 'used', 'since', 'decayed', 'at')
   local since = stored[2] and tonumber(stored[2])
@@ -18,7 +18,7 @@ local function reserved_by(visitor)
   return sum
 end
 
--- A task that outlived its lifetime never ends; what it reserved is free again.
+-- A task whose lifetime is over never ends; free its reserved seconds.
 local function forget_vanished(visitor)
   for _, id in ipairs(redis.call('HKEYS', keys.reserved(visitor))) do
     if redis.call('EXISTS', keys.task(id)) == 0 then redis.call('HDEL', keys.reserved(visitor), id) end
@@ -36,8 +36,8 @@ local function keep(visitor, usage, half_life, now)
   redis.call('EXPIRE', name, math.ceil(DAY + 10 * half_life))
 end
 
--- Whether a visitor may have so many seconds more. Returns nothing, or why not: the limit, what was requested, what is
--- allowed or left of it, and the seconds until there is more.
+-- Check whether a visitor may use so many more seconds. Returns nothing, or the exceeded limit, the requested seconds,
+-- the seconds allowed or left, and the seconds until more are available.
 local function over_quota(terms, requested, now)
   local visitor = terms.visitor
   if terms.longest >= 0 and terms.asked > terms.longest then return { 'longest', terms.asked, terms.longest, 0 } end
@@ -54,8 +54,8 @@ local function over_quota(terms, requested, now)
   if terms.parallel >= 0 and tasks >= terms.parallel then return { 'parallel', 1, tasks, 0 } end
 end
 
--- Reserve what a new task is expected to take. Returns the seconds that its visitor's usage adds to its score; or
--- nothing and why the task is refused, as texts.
+-- Reserve the expected seconds of a new task. Returns the seconds that its visitor's usage adds to its score; or
+-- nothing and the reason of the refusal, as texts.
 local function admit(id, packed, expected, now)
   if packed == '' then return 0 end
   local terms = cmsgpack.unpack(packed)
@@ -79,7 +79,7 @@ local function admit(id, packed, expected, now)
   return terms.weight * usage.decayed
 end
 
--- Free what a task had reserved, and charge its visitor for the time that its last worker held a GPU for it, once.
+-- Free the reserved seconds of a task, and charge its visitor once for the time that its last worker held a GPU for it.
 local function settle(id, charged, now)
   local name = keys.task(id)
   local task = redis.call('HMGET', name, 'visitor', 'rate', 'half_life', 'started_at')

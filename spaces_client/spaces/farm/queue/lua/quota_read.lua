@@ -1,9 +1,9 @@
--- What a visitor has used, in one look.
+-- Read a visitor's usage.
 --
 -- KEYS  1 the visitor's usage
 -- ARGV  1 visitor  2 half-life of the usage that counts in the rank
--- Returns, as texts: seconds used of the day that runs, seconds until it ends or 0 if none runs, seconds reserved,
---         how many tasks wait or run, the usage that counts in the rank
+-- Returns, as texts: seconds used in the current day, seconds until it ends or 0 if no day has begun, seconds reserved,
+--         number of tasks that wait or run, the usage that counts in the rank
 
 local visitor, now = ARGV[1], server_time()
 forget_vanished(visitor)

@@ -1,4 +1,4 @@
--- Put a claimed task back to its old place: its worker leaves or cannot serve it, and that is not the task's fault.
+-- Return a claimed task to its old place, without counting the attempt: its worker leaves or cannot serve it.
 --
 -- KEYS  1 the task
 -- ARGV  1 id  2 worker  3 attempt

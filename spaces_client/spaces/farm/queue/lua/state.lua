@@ -1,4 +1,4 @@
--- Where a task is, in one look.
+-- Read the state of a task.
 --
 -- KEYS  1 the task
 -- ARGV  1 id

@@ -1,7 +1,7 @@
--- What a forecast needs to know: the queues, a long one by samples, and what the live workers have in hand.
+-- Read the facts for a forecast: the queues, long ones by samples, and the running tasks of the live workers.
 --
 -- KEYS  1 workers
--- ARGV  1 tasks at the head of a queue that are all told  2 samples of the rest of it
+-- ARGV  1 tasks at the head of a queue that are returned one by one  2 samples of the rest
 -- Returns, as msgpack: a list of { size, depth, list of { place, score, estimate } }, and
 --       a list of { list of sizes, list of { seconds since its claim, estimate, time limit } }, one for each live worker
 
