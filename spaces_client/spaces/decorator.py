@@ -9,6 +9,7 @@ import asyncio
 import functools
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping, Sequence
+from types import MethodType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from spaces import config
@@ -241,6 +242,10 @@ def without_thread(function: Any) -> Any:
 
     Any other function is returned as it is.
     """
+    if isinstance(function, functools.partial):
+        return functools.partial(without_thread(function.func), *function.args, **function.keywords)
+    if isinstance(function, MethodType):
+        return MethodType(without_thread(function.__func__), function.__self__)
     registered = getattr(function, "_gpu_function", None)
     if not isinstance(registered, GPUFunction) or registered.kind not in _WAITING:
         return function

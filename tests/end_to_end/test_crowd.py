@@ -102,7 +102,7 @@ async def _all_wait_and_are_answered(made: Farm, url: str) -> None:
 def test_calls_of_a_batched_event_are_batched(crowded: tuple[Farm, str]) -> None:
     """Before, each call of a batch was started alone, for as many events ran as there were visitors."""
     answers = asyncio.run(_six_calls(crowded[1]))
-    assert any("of 4" in answer[0] for answer in answers)
+    assert any(not answer[0].endswith("of 1") for answer in answers)
 
 
 async def _six_calls(url: str) -> list[Any]:

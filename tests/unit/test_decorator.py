@@ -7,11 +7,13 @@ import functools
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
+from types import MethodType
 from typing import Any
 
 import pytest
 
 import spaces
+from spaces.decorator import without_thread
 from spaces.errors import DefinitionError
 from spaces.testing import InMemoryFarm
 
@@ -174,3 +176,18 @@ def test_partials_callable_objects_and_bound_methods_work(farm: InMemoryFarm) ->
     assert spaces.GPU(functools.partial(plain, 3))() == 3
     assert spaces.GPU(Model())(1) == 2
     assert spaces.GPU(Model().__call__)(1) == 2
+
+
+def test_a_function_waits_without_a_thread_in_gradio_s_queue_and_means_the_same() -> None:
+    """A method lost its object, so its first argument was taken for the object."""
+
+    model = Model()
+    gpu = spaces.GPU(lambda value, more=1: value + more)
+    streaming_gpu = spaces.GPU(generator)
+    events = [(gpu, 8), (functools.partial(gpu, more=2), 9), (MethodType(spaces.GPU(Model.method), model), 9)]
+    for event, result in events:
+        waiting = without_thread(event)
+        assert inspect.iscoroutinefunction(waiting)
+        assert asyncio.run(waiting(7)) == result
+    assert inspect.isasyncgenfunction(without_thread(streaming_gpu))
+    assert without_thread(plain) is plain

@@ -1,5 +1,7 @@
 """A Space that many visitors press at once: by a GPU function itself, and by a handler that calls one."""
 
+import time
+
 import gradio as gr
 import spaces
 
@@ -19,6 +21,7 @@ def aloud(text):
 
 
 def gather(texts):
+    time.sleep(0.5)  # while other calls arrive
     return [[f"{text} of {len(texts)}" for text in texts]]
 
 
