@@ -1,4 +1,4 @@
-"""`import spaces`: what a Space needs of its farm. Without a farm it has no effect at all.
+"""`import spaces`: the package that a Space imports. Without a farm it has no effect.
 
     import spaces
 

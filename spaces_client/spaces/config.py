@@ -1,6 +1,6 @@
-"""What a process knows of its farm, read once from the environment that its starter gave it.
+"""The configuration of a process in its farm, read once from the environment.
 
-A Space needs none of this: with no `ZEROFARM_URL` and no role, `spaces` has no effect at all.
+A Space needs none of it: without `ZEROFARM_URL` and a role, `spaces` has no effect.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from hashlib import sha256
 from pathlib import Path
 from typing import ClassVar
 
-#: What holds the farm's secrets. A Space's process is never given the first two unless it is the web process.
+#: Variables with the farm's secrets. Of a Space's processes, only the web process may get the first two.
 URL, FARM_KEY, SPACE_KEY = "ZEROFARM_URL", "ZEROFARM_KEY", "ZEROFARM_SPACE_KEY"
 ROLE, SPACE, RUN_DIR, HOST = "ZEROFARM_ROLE", "ZEROFARM_SPACE", "ZEROFARM_RUN_DIR", "ZEROFARM_HOST"
 
-#: The variables that an operator's environment loses on its way into a zygote or a child.
+#: The variables of the operator's environment that a zygote and a child do not inherit.
 SECRETS = (URL, FARM_KEY, "REDIS_URL", "FLOWER_BASIC_AUTH")
 
 
 class Role(StrEnum):
-    """What this process is to the farm."""
+    """The role of this process in the farm."""
 
     NONE = "none"  #: no farm: the decorator returns the function untouched
     WEB = "web"  #: serves a Space's pages; calls become tasks
-    WORKER = "worker"  #: a zygote or a child: calls run here and now
+    WORKER = "worker"  #: a zygote or a child: calls run in this process
 
 
 def _is_true(name: str) -> bool:
@@ -43,7 +43,7 @@ def _in_farm() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The farm as this process sees it."""
+    """The configuration of a process in its farm."""
 
     role: Role
     url: str  #: broker URL; empty in zygotes and children, which hold no credentials
@@ -52,7 +52,7 @@ class Config:
     run_dir: Path  #: shared memory of this host: payloads, sockets, claims on GPUs
     host: str  #: names the machine (or container) whose shared memory `run_dir` is
 
-    # What Spaces read of the official package's object of this name: facts of the process, by class.
+    # Attributes that Spaces read from the official package's object of this name.
     zero_gpu: ClassVar[bool] = _in_farm()
     zero_gpu_v2: ClassVar[bool] = True
     zero_device_api_url: ClassVar[str | None] = None
@@ -61,7 +61,7 @@ class Config:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Config:
-        """Read the configuration. Raises ValueError, naming the value, for an unknown role or a key that is not hex."""
+        """Read the configuration. Raises ValueError, which names the value, for an unknown role or a malformed key."""
         url = environment.get(URL, "")
         role = environment.get(ROLE, "") or (Role.WEB if url else Role.NONE)
         try:
@@ -103,19 +103,19 @@ def stand_in(config: Config) -> Iterator[None]:
 
 
 def without_secrets(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The operator's environment without what opens the broker or signs for the farm: what a Space may have."""
+    """The operator's environment without the broker's URL and the farm's keys, as a Space may have it."""
     return {name: value for name, value in environment.items() if name not in SECRETS}
 
 
 def default_run_dir() -> Path:
-    """Shared memory where there is some, else the temporary directory; one folder for each user."""
+    """A folder for this user in shared memory, else in the temporary directory."""
     shared = Path("/dev/shm")
     root = shared if os.access(shared, os.W_OK) else Path(tempfile.gettempdir())
     return root / f"zerofarm-{os.getuid()}"
 
 
 def default_host(run_dir: Path) -> str:
-    """The machine's name; where its run directory is not the usual one, that too, for others look elsewhere."""
+    """The machine's name; with an unusual run directory, that is part of it, because other processes use another."""
     name = socket.gethostname()
     usual = run_dir == default_run_dir()
     return name if usual else f"{name}-{sha256(bytes(run_dir.resolve())).hexdigest()[:6]}"

@@ -1,6 +1,6 @@
-"""The decorator `@spaces.GPU`: in every form that Spaces use, and without effect where there is no farm.
+"""The decorator `@spaces.GPU`, in every form that Spaces use. Without a farm it has no effect.
 
-In the web process of a farm a call becomes a task; in a worker's child it is the plain call that it says.
+In the web process of a farm a call becomes a task; in a worker's child it is a plain call.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-#: Wrappers already made, by the identity of the function, so that decorating twice is decorating once.
+#: Existing wrappers by the identity of the function, so that decorating twice has the effect of once.
 _wrappers: dict[int, tuple[Callable[..., Any], Callable[..., Any]]] = {}
 
 
@@ -87,14 +87,14 @@ def _decorator(duration: Duration, size: str, gpus: int, options: dict[str, Any]
         if not callable(function):
             raise DefinitionError(f"@spaces.GPU decorates functions, got {glance(function)}")
         if getattr(function, "__name__", "") == "__init__":
-            return function  # every process makes its own object, on emulated CUDA: sent away, it would stay empty
+            return function  # each process makes its own object, on emulated CUDA; a sent one would stay empty
         known = _wrappers.get(id(function))
         if known is not None:
             return known[1]  # type: ignore[return-value] # it wraps this very function
         registered = register(function, duration, checked_size)
         wrapper = _wrap(registered)
         if not registered.carried:
-            # The pair keeps the function alive, so that its identity is never given to another one.
+            # The pair keeps the function alive, so that no other function gets its identity.
             _wrappers[id(function)] = _wrappers[id(wrapper)] = (function, wrapper)
         return wrapper  # type: ignore[return-value] # called like the function
 
@@ -111,15 +111,17 @@ def _warn_of(options: dict[str, Any]) -> None:
 def _wrap(function: GPUFunction) -> Callable[..., Any]:
     faces = _INLINE if config.current().role is Role.WORKER else _FACES
     wrapper: Any = functools.update_wrapper(faces[function.kind](function), function.function)
-    wrapper.__annotations__ = getattr(function.function, "__annotations__", {})  # a partial has none: ours are not its
+    wrapper.__annotations__ = getattr(
+        function.function, "__annotations__", {}
+    )  # a partial has none, and must not get ours
     wrapper._gpu_function = function
     wrapper.zerogpu = None  # Gradio removes this name from the configuration of its events
     wrapper.submit = lambda *args, **kwargs: _submit(function, args, kwargs)
-    return wrapper  # type: ignore[no-any-return] # it is the face
+    return wrapper  # type: ignore[no-any-return] # called like the function
 
 
 def _submit(function: GPUFunction, args: Sequence[Any], kwargs: Mapping[str, Any]) -> TaskHandle:
-    """Queue one call. Raises EncodingError, before anything is queued, for an argument that cannot be sent."""
+    """Queue one call. Raises EncodingError, before the task is queued, for an argument that cannot be sent."""
     from spaces.web.client import current_client
 
     time_limit = duration_of_call(function.duration, args, kwargs)
@@ -166,7 +168,7 @@ def _async_generator_face(function: GPUFunction) -> Callable[..., Any]:
 
 def _refuse_sent(value: object, handle: TaskHandle) -> None:
     if value is not None:
-        raise RefusedError(f"{handle.task.label} runs in another process: nothing can be sent into it by send()")
+        raise RefusedError(f"{handle.task.label} runs in another process, so send() cannot pass a value into it")
 
 
 def _inline_plain(function: GPUFunction) -> Callable[..., Any]:
@@ -221,7 +223,7 @@ _FACES: Faces = {
 #: The same for Gradio's queue, whose coroutines may wait without a thread.
 _WAITING: Faces = {Kind.PLAIN: _coroutine_face, Kind.GENERATOR: _async_generator_face}
 
-#: In a worker the GPU is here already: a call, nested ones too, is a call.
+#: In a worker this process has the GPU: every call, even a nested one, is a plain call.
 _INLINE: Faces = {
     Kind.PLAIN: _inline_plain,
     Kind.GENERATOR: _inline_generator,
@@ -233,14 +235,14 @@ _auto_wrap = Config.gradio_auto_wrap
 
 
 def gradio_auto_wrap(function: Any) -> Any:
-    """Decorate a Gradio event's function where `enable_gradio_auto_wrap` asked for it; Gradio itself calls this."""
+    """Decorate a Gradio event's function if `enable_gradio_auto_wrap` was called; Gradio calls this."""
     return GPU(function) if _auto_wrap and callable(function) else function
 
 
 def without_thread(function: Any) -> Any:
-    """The same function for Gradio's queue, where a call of a GPU function waits as a coroutine and holds no thread.
+    """A GPU function for Gradio's queue: its calls wait as coroutines and occupy no thread.
 
-    Any other function is returned as it is.
+    Any other function is returned unchanged.
     """
     if isinstance(function, functools.partial):
         return functools.partial(without_thread(function.func), *function.args, **function.keywords)

@@ -1,22 +1,22 @@
-"""The errors a caller of a `@spaces.GPU` function can meet, drawn as a tree.
+"""The errors that a caller of a `@spaces.GPU` function can get.
 
     SpacesError
     ├── DefinitionError      a decorated function is declared wrongly         (also a ValueError)
-    ├── EncodingError        an argument or result cannot travel              (also a TypeError)
-    ├── RefusedError         the farm will not accept the task: unknown Space or function, too large, too long
-    │   └── QuotaExceeded    its visitor has had what their tier allows
-    │       └── IllegalDuration  it asks for more than their tier ever allows
-    ├── BlobGone             a payload was read already, or its lifetime is over (also a LookupError; in `farm.blobs`)
+    ├── EncodingError        an argument or result cannot be sent             (also a TypeError)
+    ├── RefusedError         the farm does not accept the task: unknown Space or function, too large, too long
+    │   └── QuotaExceeded    its visitor has used up the quota of their tier
+    │       └── IllegalDuration  it requests more than their tier ever allows
+    ├── BlobGone             a payload was read already, or its lifetime is over (also a LookupError)
     ├── FarmUnavailable      the broker cannot be reached                     (also a ConnectionError)
-    ├── WaitTimeout          `handle.result(timeout)` gave up waiting         (also a TimeoutError)
+    ├── WaitTimeout          `handle.result(timeout)` has waited long enough  (also a TimeoutError)
     └── TaskError            the task was accepted and did not succeed
-        ├── TaskCancelled    someone stopped it: visitor, author, operator
-        │   └── QueueTimeout it waited longer than a task of this farm may
+        ├── TaskCancelled    a visitor, an author or an operator stopped it
+        │   └── QueueTimeout it waited longer than this farm allows
         ├── TimeLimitExceeded it ran longer than the function asked for
         ├── ChildCrashed     its process died: signal, exit or lack of memory
         ├── TaskLost         the workers that took it died
         ├── ScriptFailed     the script of its Space failed in the worker
-        └── RemoteError      the function raised something that cannot be rebuilt here
+        └── RemoteError      the function raised an error that cannot be rebuilt here
 
 An error that the function itself raised arrives as itself, with a `RemoteTraceback` as its cause.
 """
@@ -25,35 +25,35 @@ from __future__ import annotations
 
 
 class SpacesError(Exception):
-    """Base of every error that ZeroFarm raises on its own account."""
+    """Base of every error that ZeroFarm itself raises."""
 
-    #: Of the message that a visitor of a page sees.
+    #: The title of the message that a visitor of a page sees.
     title = "ZeroGPU client error"
 
 
 class DefinitionError(SpacesError, ValueError):
-    """A decorated function is declared in a way that can never work; raised at decoration where possible."""
+    """A decorated function is declared in a way that can never work; raised at decoration if possible."""
 
 
 class EncodingError(SpacesError, TypeError):
-    """An argument or a result cannot be sent between processes. The message names it and says why."""
+    """An argument or a result cannot be sent between processes. The message names it and the reason."""
 
 
 class RefusedError(SpacesError):
-    """The farm does not accept the task; nothing was queued."""
+    """The farm does not accept the task, which was not queued."""
 
 
 class QuotaExceeded(RefusedError):
-    """The visitor has used, or reserved, what their tier allows; the message says what is left and when there is more.
+    """The visitor has used or reserved their whole quota; the message has the remaining seconds and the time of more.
 
-    Titles and words are those of ZeroGPU, which front ends and agents know how to read.
+    Titles and words are those of ZeroGPU, which front ends and agents can parse.
     """
 
     title = "ZeroGPU quota exceeded"
 
 
 class IllegalDuration(QuotaExceeded):
-    """The task asks for more seconds than the visitor's tier ever allows; trying again later does not help."""
+    """The task requests more seconds than the visitor's tier ever allows; a retry does not help."""
 
     title = "ZeroGPU illegal duration"
 
@@ -63,7 +63,7 @@ class FarmUnavailable(SpacesError, ConnectionError):
 
 
 class WaitTimeout(SpacesError, TimeoutError):
-    """The task has not ended within the time that the caller was willing to wait. It goes on."""
+    """The task has not ended within the caller's timeout. It still runs."""
 
 
 class TaskError(SpacesError):
@@ -77,27 +77,27 @@ class TaskCancelled(TaskError):
 
 
 class QueueTimeout(TaskCancelled):
-    """The task was cancelled by the farm because no worker took it for as long as a task may wait."""
+    """The farm cancelled the task, because no worker took it within the longest allowed wait."""
 
     title = "ZeroGPU queue timeout"
 
 
 class TimeLimitExceeded(TaskError):
-    """The task was stopped because it ran longer than the duration that its function asked for."""
+    """The task was stopped because it ran longer than the duration that its function requested."""
 
 
 class ChildCrashed(TaskError):
-    """The process that ran the task died: killed by a signal, out of memory, or left by `os._exit`."""
+    """The process that ran the task died: it was killed by a signal, ran out of memory, or called `os._exit`."""
 
 
 class TaskLost(TaskError):
-    """The workers that held the task died, as often as a task may be attempted."""
+    """Every worker that took the task died, and no attempt is left."""
 
 
 class ScriptFailed(TaskError):
-    """The script of a Space failed where a worker ran it, so that there is nothing to run the task.
+    """The script of a Space failed in the worker, so no process can run the task.
 
-    As the worker raises it, the text goes on with the script's traceback; whoever called has that as its cause.
+    In the worker the text ends with the script's traceback; the caller gets the traceback as the error's cause.
     """
 
 

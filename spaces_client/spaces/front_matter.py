@@ -1,4 +1,4 @@
-"""What the README of a Space says of it."""
+"""Reads the front matter of a Space's README."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def front_matter(folder: Path) -> dict[str, str]:
-    """The front matter of a folder's README.md, as far as it is plain `key: value` lines; empty without one."""
+    """The plain `key: value` lines in the front matter of a folder's README.md; empty without one."""
     try:
         lines = (folder / "README.md").read_text(encoding="utf-8-sig", errors="replace").splitlines()
     except OSError:

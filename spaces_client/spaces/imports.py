@@ -1,4 +1,4 @@
-"""Do something when a module is imported, without importing it: how `spaces` reaches Gradio and uvicorn at no cost."""
+"""Calls back when a module is imported, without importing it: so `spaces` patches Gradio and uvicorn at no cost."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Callback = Callable[[ModuleType], None]
 
 
 def when_imported(name: str, callback: Callback) -> None:
-    """Call `callback(module)` at once if the module is there, else right after its import."""
+    """Call `callback(module)` at once if the module is imported, else right after its import."""
     module = sys.modules.get(name)
     if module is not None:
         callback(module)
@@ -24,7 +24,7 @@ def when_imported(name: str, callback: Callback) -> None:
 
 
 class _Finder(MetaPathFinder):
-    """Finds nothing itself: lets the others find, and wraps the loader of a module that somebody waits for."""
+    """Finds no module itself: asks the other finders, and wraps the loader of a module with callbacks."""
 
     def __init__(self) -> None:
         self.callbacks: dict[str, list[Callback]] = {}
@@ -46,7 +46,7 @@ class _Finder(MetaPathFinder):
 
 
 class _Loader(Loader):
-    """Calls back when the module is executed and not before: many only ask whether a library could be imported."""
+    """Calls back only when the module is executed: much code only checks whether a library could be imported."""
 
     def __init__(self, loader: Loader, callbacks: dict[str, list[Callback]]) -> None:
         self._loader = loader

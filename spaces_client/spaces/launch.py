@@ -1,7 +1,7 @@
-"""The moment a Space's script launches its interface: where the web process registers the Space, and where a zygote
-takes over.
+"""Acts when a Space's script launches its interface: the web process registers the Space, and a zygote becomes the fork
+server.
 
-Nothing here imports Gradio or uvicorn; they are patched when, and only when, the Space imports them.
+Gradio and uvicorn are not imported here; they are patched when the Space imports them.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ logger = logging.getLogger(__name__)
 
 Serve = Callable[[], NoReturn]
 
-#: What uvicorn does in a farm, whatever it is asked for.
+#: The options of uvicorn in a farm; they override the Space's.
 _ONE_PROCESS = {"reload": False, "workers": 1}
 
 _take_over: Serve | None = None
 
 
 def prepare() -> None:
-    """Called by `import spaces`: nothing without a farm; else CUDA is emulated and launching is watched."""
+    """Called by `import spaces`: emulates CUDA and watches for the launch; does nothing without a farm."""
     if config.current().role is Role.NONE:
         return
     from spaces import emulation
@@ -64,15 +64,15 @@ def _let_visitors_wait() -> None:
 
 
 def take_over_at_launch(serve: Serve) -> None:
-    """In a zygote: call `serve`, which never returns, when the script launches its interface."""
+    """In a zygote: call `serve`, which never returns, at the script's launch."""
     global _take_over
     _take_over = serve
 
 
 def announce() -> None:
-    """Say that the script is complete, for one that starts a server of its own kind: what launching says otherwise.
+    """Report that the script is complete, for a script that starts its own kind of server instead of launching.
 
-    Nothing happens without a farm, or before the first function is decorated.
+    Has no effect without a farm, or before the first function is decorated.
     """
     from spaces.functions.function import functions
 
@@ -93,7 +93,7 @@ def _watch_gradio(blocks: ModuleType) -> None:
 
 
 def _watch_uvicorn(module: ModuleType) -> None:
-    """Scripts that mount their pages into an app of their own start uvicorn themselves, by `run` or by a `Server`."""
+    """Watch `run` and `Server` of uvicorn: scripts that mount pages into their own app start uvicorn themselves."""
     server = module.Server
 
     @functools.wraps(server.run)
@@ -111,7 +111,7 @@ def _watch_uvicorn(module: ModuleType) -> None:
 
 
 def _keep_to_one_process(module: ModuleType) -> None:
-    """Uvicorn's reloader and its workers are processes of their own, of which the farm knows nothing."""
+    """Disable uvicorn's reloader and workers, which are processes that the farm does not know."""
     original = module.Config.__init__
 
     @functools.wraps(original)
@@ -126,22 +126,22 @@ def _keep_to_one_process(module: ModuleType) -> None:
 
 def _at_uvicorn(server: Any) -> None:
     if type(server).__module__.startswith("gradio"):
-        return  # Gradio's own server, of a launch that was noticed already
+        return  # Gradio's own server, whose launch was noticed already
     if isinstance(server.config.app, str):
-        server.config.load_app()  # "app:app" runs the script once more, under a name of its own
+        server.config.load_app()  # "app:app" runs the script again, under another name
     _at_launch()
     if address := _address():
         server.config.host, server.config.port = address
 
 
 def _try_ports_by_ipv4(server: ModuleType) -> None:
-    """Gradio first tries a port on the operator's address by a socket of IPv4, which knows no other one."""
+    """Gradio first tries a port of the operator's address with an IPv4 socket, which fails for other addresses."""
     if ":" in server.LOCALHOST_NAME:
         server.LOCALHOST_NAME = "127.0.0.1"  # type: ignore[attr-defined] # replaced in the module
 
 
 def _forget_zero_gpu(utils: ModuleType) -> None:
-    """Gradio lets one visitor at a time wait on ZeroGPU, whose queue is elsewhere; so is ours, and takes them all."""
+    """On ZeroGPU, Gradio lets one visitor at a time wait; our queue can take all of them."""
     utils.is_zero_gpu_space = lambda: False  # type: ignore[attr-defined] # replaced in the module
 
 
@@ -160,22 +160,22 @@ def _at_launch() -> None:
 
 
 def _ours(options: dict[str, Any]) -> dict[str, Any]:
-    """The options of a launch, less those that cannot hold in a farm: the address is the operator's to give."""
+    """The options of a launch, without those that a farm cannot keep: the operator decides on the address."""
     if config.current().role is Role.NONE:
         return options
     if options.get("share"):
-        logger.warning("share=True has no effect in a farm: the operator decides what is reachable from outside")
+        logger.warning("share=True has no effect in a farm: the operator decides which pages are public")
     address = _address()
     ours = {"server_name": _as_gradio_has_it(address[0]), "server_port": address[1]} if address else {}
     return options | ours | {"share": False, "inbrowser": False}
 
 
 def _address() -> tuple[str, int] | None:
-    """Where the operator wants this Space to answer, whatever its script says."""
+    """The operator's address for this Space, which overrides the script's."""
     port = os.environ.get("GRADIO_SERVER_PORT")
     return (os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"), int(port)) if port else None
 
 
 def _as_gradio_has_it(host: str) -> str:
-    """Gradio puts the name into its own address, so it wants the brackets of one; whoever listens wants none."""
+    """Add the brackets of an IPv6 address: Gradio puts the name into a URL. For listening there must be none."""
     return f"[{host}]" if ":" in host else host

@@ -1,8 +1,8 @@
-"""Programs that a Space's script starts, pip most of all.
+"""Lets programs that a Space's script starts, above all pip, find the Space's Python.
 
-Scripts build things with an environment of a variable or two: `subprocess.run("pip install …", env={"SKIP_CUDA": "1"},
-shell=True)`. On Hugging Face the shell then looks where it looks without a PATH, and there is the Space's Python; here
-there is the host's, or none.
+Scripts build packages with an environment of a variable or two: `subprocess.run("pip install …",
+env={"SKIP_CUDA": "1"}, shell=True)`. On Hugging Face the shell's default PATH has the Space's Python; here it has the
+host's Python, or none.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import os
 import subprocess
 from typing import Any
 
-#: What a program needs to find the Space's Python, and pip to stay in its environment.
+#: Variables by which a program finds the Space's Python, and pip stays in its environment.
 _NEEDED = ("PATH", "VIRTUAL_ENV")
 _NEEDED_PREFIXES = ("PIP_", "UV_")
 
 
 def find_the_space() -> None:
-    """From now on a program whose environment names no PATH is given that of the Space."""
+    """From now on, give the Space's PATH to each program whose environment has none."""
     start: Any = subprocess.Popen.__init__  # Any: it has an overload for each kind of pipe
     signature = inspect.signature(start)
 

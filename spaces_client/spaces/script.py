@@ -1,7 +1,7 @@
-"""Run a Space's script the way `python app.py` does: as `__main__`, in its folder. Web process and zygote both do.
+"""Runs a Space's script like `python app.py`: as `__main__`, in its folder. Web process and zygote use it.
 
-Both running it alike is what lets a function be named instead of sent, so whatever differs between them belongs in
-`launch.py` and nowhere else.
+Because both run it in the same way, a function can be named instead of sent. So every difference between them must be
+in `launch.py`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from spaces.space import source_at
 
 
 def run(app_file: Path) -> None:
-    """Execute a script as `__main__`, in the folder of its Space. Errors of the script are the caller's."""
+    """Execute a script as `__main__`, in the folder of its Space. Errors of the script propagate."""
     path = app_file.resolve()
     module = ModuleType("__main__")
     module.__dict__.update(__file__=str(path), __builtins__=__builtins__, __spec__=None)

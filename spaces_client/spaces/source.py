@@ -1,4 +1,4 @@
-"""Where a Space's source is, what it is worth (a digest of its content), and how it travels to a host without it."""
+"""A Space's source: its files, the digest of their content, and the archive that is sent to hosts without them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from pathlib import Path
 
 from spaces.errors import RefusedError
 
-#: Folders that no Space runs from.
+#: Folders that are no part of a Space.
 _LEFT_OUT = {".git", "__pycache__", ".venv", "venv", "node_modules", ".gradio", ".mypy_cache", ".pytest_cache"}
 
-#: Files above this size count by size and time of change instead of by content: weights, mostly.
+#: Larger files, mostly weights, enter the digest by size and time of change instead of by content.
 _DIGESTED_BYTES = 4 * 1024 * 1024
 
 
@@ -26,11 +26,11 @@ class Source:
 
     app_file: Path
     alone: bool = False
-    top: Path | None = None  #: the Space's folder, where its README names a script further down
+    top: Path | None = None  #: the Space's folder, if its README names a script in a subfolder
 
     @property
     def root(self) -> Path:
-        """The folder that the script runs in."""
+        """The folder in which the script runs."""
         return self.top or self.app_file.parent
 
     def digest(self) -> str:
@@ -58,12 +58,12 @@ class Source:
                     yield path
 
     def archive(self, limit_bytes: int) -> bytes:
-        """The files as a gzipped tar. Raises RefusedError when they are larger than `limit_bytes`."""
+        """The files as a gzipped tar. Raises RefusedError if they are larger than `limit_bytes`."""
         size = sum(path.stat().st_size for path in self.files())
         if size > limit_bytes:
             raise RefusedError(
-                f"{self.root} has {size / 1e6:.1f} MB of files, more than the {limit_bytes / 1e6:.1f} MB that travel "
-                "to a host without them. Put the folder on a disk that all hosts share, or fetch files at run time"
+                f"{self.root} has {size / 1e6:.1f} MB of files, more than the {limit_bytes / 1e6:.1f} MB that can be "
+                "sent to a host without them. Put the folder on a disk that all hosts share, or fetch files at run time"
             )
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1, dereference=True) as archive:
@@ -73,7 +73,7 @@ class Source:
 
 
 def unpack(archive: bytes, folder: Path) -> None:
-    """Lay an archive's files into a folder, whole or not at all; nothing in it can leave the folder."""
+    """Unpack an archive into a folder, completely or not at all; no file can get outside of the folder."""
     if folder.is_dir():
         return
     staging = folder.with_name(f".{folder.name}.{os.getpid()}")

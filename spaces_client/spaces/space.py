@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from spaces.farm.payloads.space_files import SpaceFiles
     from spaces.farm.values.codec import Codec
 
-#: Folders above a script that may be its Space's.
+#: Levels above a script that are searched for its Space's folder.
 _DEPTH = 3
 
 
@@ -29,7 +29,7 @@ def space_source() -> Source:
 
 
 def source_at(script: Path) -> Source:
-    """A script's source: the folder whose README names it, or that it is the `app.py` of; else the script alone."""
+    """A script's source: the folder whose README names it, or whose `app.py` it is; else the script alone."""
     for folder in list(script.parents)[:_DEPTH]:
         named = front_matter(folder).get("app_file")
         if named and (folder / named).resolve() == script:
@@ -43,13 +43,13 @@ def space_name() -> str:
 
 
 def name_of(source: Source) -> str:
-    """A name for people, queues and URLs: of the folder, or of a script that is the whole Space."""
+    """A name for people, queues and URLs: of the folder, or of the script if that is the whole Space."""
     name = source.app_file.stem if source.alone else source.root.name
     return re.sub(r"[^a-z0-9-]+", "-", name.lower()).strip("-") or "space"
 
 
 def remember_lone_models() -> None:
-    """The script launches, for the first time: what it has made in functions is known from now on."""
+    """At the first launch, remember the models that the script has made inside functions."""
     from spaces.farm.values.lone_models import lone_models
 
     global _lone
@@ -61,7 +61,7 @@ _lone: ModuleType | None = None
 
 
 def modules() -> list[ModuleType]:
-    """The Space's own modules, and what it has made in none of them."""
+    """The Space's own modules, and a module with the models that are in none of them."""
     return [*_own_modules()(), *([_lone] if _lone else [])]
 
 
@@ -74,7 +74,7 @@ def _own_modules() -> Callable[[], Iterable[ModuleType]]:
 
 @cache
 def space_codec() -> Codec:
-    """Encodes and decodes the values of this Space; its module-level objects go by name."""
+    """The codec for the values of this Space; module-level objects are sent by name."""
     from spaces.farm.values.codec import Codec
     from spaces.farm.values.references import References
 
@@ -83,7 +83,7 @@ def space_codec() -> Codec:
 
 @cache
 def space_files() -> SpaceFiles:
-    """The files of this Space on this host, for tasks whose other side has another disk."""
+    """The files of this Space on this host, for tasks whose other side is on another host."""
     from spaces.farm.payloads.space_files import SpaceFiles
 
     files = SpaceFiles(space_source().root)

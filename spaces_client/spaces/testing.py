@@ -1,12 +1,12 @@
-"""A farm inside the test's own process, for authors who test their Spaces: no broker, no worker, no GPU.
+"""A farm inside the test's own process, for tests of Spaces: no broker, no worker, no GPU.
 
     with InMemoryFarm() as farm:
         from app import generate            # decorate within the farm
         assert generate(3).size == (256, 256)
         assert farm.tasks[0].label == "app.generate"
 
-Calls run in threads, one after the other. Arguments and results go through the real codec, so what could not be sent to
-a worker fails here too. Time limits are noted in `tasks` and not enforced: a thread cannot be killed.
+Calls run in threads, one after the other. Arguments and results pass the real codec, so a value that cannot be sent to
+a worker fails here too. Time limits are recorded in `tasks` and not enforced, because a thread cannot be killed.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from spaces.web.summary import summary
 
 
 class InMemoryFarm:
-    """Stands in for a farm while it is entered; functions decorated meanwhile submit their calls to it."""
+    """Replaces a farm within its block; functions that are decorated there submit their calls to it."""
 
     def __init__(self, space: str = "app") -> None:
         self.tasks: list[Task] = []  #: every task so far, in the order of submission
@@ -85,10 +85,10 @@ class InMemoryFarm:
         return TaskHandle(task, self, current_visitor())
 
     def serve_space(self) -> None:
-        """Nobody needs to be told of the Space."""
+        """Do nothing: no worker needs the Space's record."""
 
     def quota(self) -> None:
-        """Nobody is limited."""
+        """Return None, no limit."""
 
     def events(self, task: Task) -> _Run:
         return self._runs[task.id]
@@ -144,7 +144,7 @@ class _Run:
             self.state = State.RUNNING
             try:
                 end = self._end()
-            except BaseException as error:  # whatever it is, it ends this task and no other
+            except BaseException as error:  # any exception ends this task alone
                 end = describe(error, self._packer.codec)
             self._tell(end)
 

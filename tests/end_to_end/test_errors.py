@@ -39,7 +39,7 @@ ENDS = {
         CLIENT,
         r"the value that returns_generator\(\) returned cannot be sent back: it is a generator",
     ),
-    "sending": (CLIENT, r"errors\.count runs in another process: nothing can be sent into it by send\(\)"),
+    "sending": (CLIENT, r"errors\.count runs in another process, so send\(\) cannot pass a value into it"),
 }
 
 

@@ -198,7 +198,9 @@ def test_a_space_that_fails_to_import_is_reported_with_its_traceback_and_stops_n
 def test_a_space_that_does_without_the_farm_serves_its_page_and_the_operator_is_told(farm: Up) -> None:
     """Its functions run in the web process, which nobody would notice but for their slowness."""
     (note,) = [event["text"] for event in farm.events if event["event"] == "note" and "detached" in event["text"]]
-    assert note.startswith("Space detached: the script has put namespace(GPU=<function <lambda>")
+    assert note.startswith(
+        "Space detached: the script has replaced the package `spaces` by namespace(GPU=<function <lambda>"
+    )
     assert f"ZeroFarm: {note.removeprefix('Space detached: ')}\n" in farm.log("web-detached")
     pid = farm.pid_of(str(SPACES / "detached" / "app.py"))
     assert farm.client("detached").predict("hello", api_name="/echo") == f"hello from process {pid}"

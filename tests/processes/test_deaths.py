@@ -169,7 +169,7 @@ def test_a_worker_that_loses_its_gpu_leaves_its_task_to_others(own_farm: Farm) -
         assert handle.state is State.QUEUED
         own_farm.start_worker("sound")
         assert handle.result(timeout=60)[0] == 2
-    assert "it has fallen off the bus. This worker leaves" in (own_farm.folder / "broken.log").read_text()
+    assert "it has fallen off the bus. This worker exits" in (own_farm.folder / "broken.log").read_text()
 
 
 def test_a_worker_goes_on_after_its_broker_was_read_only(own_farm: Farm) -> None:

@@ -62,7 +62,7 @@ def test_every_form_asks_for(farm: InMemoryFarm, form: str) -> None:
         ({"duration": "30"}, "duration must be a number of seconds, a timedelta or a callable"),
         ({"duration": True}, "duration must be a number of seconds"),
         ({"size": "medium"}, "size must be one of 'large', 'xlarge', got 'medium'"),
-        ({"gpus": 2}, "gpus must be 1, got 2: a task runs on one GPU so far. size='xlarge' asks for a whole one"),
+        ({"gpus": 2}, "gpus must be 1, got 2: a task runs on one GPU so far. size='xlarge' requests a whole one"),
         ({"gpus": True}, "gpus must be 1, got True"),
     ],
 )

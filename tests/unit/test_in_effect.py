@@ -50,7 +50,7 @@ def test_a_script_whose_functions_are_the_farm_s_is_told_nothing(tmp_path: Path,
 def test_a_script_without_a_gpu_function_says_so(tmp_path: Path, role: Role) -> None:
     """Gradio, and a Space that guards its import, go on as if there were no ZeroGPU where `spaces` is not there."""
     assert log_of(tmp_path, "import spaces", role) == (
-        "ZeroFarm: no function is decorated with @spaces.GPU: all of the Space runs in its web process, without a GPU\n"
+        "ZeroFarm: no function is decorated with @spaces.GPU: the whole Space runs in its web process, without a GPU\n"
     )
 
 
@@ -68,8 +68,8 @@ def test_a_script_that_puts_its_own_in_the_place_of_ours_says_so(tmp_path: Path,
         role,
     )
     (line,) = log.splitlines()
-    assert line.startswith("ZeroFarm: the script has put namespace(GPU=<function <lambda>")
-    assert line.endswith("Remove what assigns to sys.modules['spaces']")
+    assert line.startswith("ZeroFarm: the script has replaced the package `spaces` by namespace(GPU=<function <lambda>")
+    assert line.endswith("Remove the assignment to sys.modules['spaces']")
 
 
 @roles

@@ -26,7 +26,7 @@ def test_whoever_signs_in_without_an_application_stays_nobody(caplog: pytest.Log
     pages = [FastAPI(), FastAPI()]
     for page in pages:
         oauth(None)._add_mocked_oauth_routes(page)
-    assert caplog.text.count("nobody can: OAUTH_CLIENT_ID is not set") == 1
+    assert caplog.text.count("which fails: OAUTH_CLIENT_ID is not set") == 1
     with TestClient(pages[0], follow_redirects=False) as browser:
         for path in ("/login/huggingface", "/login/callback", "/logout"):
             answer = browser.get(path)

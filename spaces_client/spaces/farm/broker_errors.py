@@ -1,6 +1,6 @@
-"""The errors of a broker that cannot serve us for now, be it absent or refusing to write.
+"""The errors of a broker that is temporarily absent, or refuses to write.
 
-Whoever lives longer than one command catches `AWAY`, waits a little and tries again.
+Long-running callers catch `AWAY`, wait a moment and try again.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from redis.exceptions import ClusterDownError, TryAgainError
 
 
 class BrokerRefuses(ResponseError):
-    """The broker cannot write its files, lacks its replicas, has become one itself, or is held up by a script."""
+    """The broker cannot write its files, lacks its replicas, has become a replica, or is blocked by a script."""
 
 
 class Parser(DefaultParser):  # type: ignore[misc, valid-type]  # a variable, chosen by what is installed
-    """Gives the refusals a class of their own for which redis-py has none."""
+    """Raises BrokerRefuses for refusals that have no class in redis-py."""
 
     EXCEPTION_CLASSES = DefaultParser.EXCEPTION_CLASSES | {
         "BUSY": BrokerRefuses,
@@ -27,8 +27,8 @@ class Parser(DefaultParser):  # type: ignore[misc, valid-type]  # a variable, ch
     }
 
 
-#: What a command raises when the broker is there but refuses it for now. It was not executed, or in part: a script.
+#: Errors of a command that the broker refuses for now. It was not executed; a script may have been executed in part.
 REFUSES = (BrokerRefuses, ClusterDownError, OutOfMemoryError, ReadOnlyError, TryAgainError)
 
-#: What a command raises when the broker is away, or refuses it for now. It may or may not have been executed.
+#: Errors of a command while the broker is absent, or refuses it for now. It may or may not have been executed.
 AWAY = (BrokerGone, BrokerSilent, *REFUSES)

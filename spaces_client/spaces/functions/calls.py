@@ -1,5 +1,5 @@
-"""A call of any kind of function as one thing: a generator that yields what the function yields and returns what it
-returns. A plain function is a stream without yields."""
+"""Runs a function of any kind as a generator, which yields and returns the function's values. A plain function is a
+generator without yields."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from spaces.functions.function import GPUFunction, Kind
 
 
 def stream(function: GPUFunction, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Generator[Any, Any, Any]:
-    """Call a function; closing the generator closes what the function made."""
+    """Call a function; closing the generator closes the function's own generator or coroutine."""
     call = function.function
     match function.kind:
         case Kind.PLAIN:

@@ -1,4 +1,4 @@
-"""Functions that a Space decorates after its launch, inside a handler. No other process has them, so they travel.
+"""Functions that a Space decorates after its launch, inside a handler. No other process has them, so they are sent.
 
     def answer(text):
         @spaces.GPU
@@ -7,7 +7,7 @@
 
         return run()
 
-What is imported by name goes by name; of a function that was made in another one its code goes, and what it encloses.
+A function that can be imported is sent by name; a function made inside another one is sent as code and closure.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """A function on its way. It has no form of its own in the codec, so it goes by pickle, which is signed."""
+    """A function to send. The codec has no form for it, so it is sent as a signed pickle."""
 
-    parts: Any  # Any: `_Code`, or whatever can be called and pickled
+    parts: Any  # Any: `_Code`, or any callable that can be pickled
 
     @classmethod
     def of(cls, function: Callable[..., Any]) -> Carried:
@@ -33,14 +33,14 @@ class Carried:
 
     @property
     def function(self) -> Callable[..., Any]:
-        """The function, over the globals of this process."""
+        """Rebuild the function on the globals of this process."""
         made: Callable[..., Any] = _together(self.parts)
         return made
 
 
 @dataclass(frozen=True, slots=True)
 class _Itself:
-    """Stands for the function in what it encloses."""
+    """Stands for the function itself in its closure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def _apart(value: Any) -> Any:
 
 
 def _undecorated(value: Any) -> Any:
-    """What `@spaces.GPU` made of a function is a plain call in a worker: the function does."""
+    """The function behind a wrapper of `@spaces.GPU`; in a worker a call is a plain call."""
     is_face = isinstance(value, FunctionType) and "zerogpu" in vars(value) and _is_local(value)
     return value.__wrapped__ if is_face else value
 

@@ -1,4 +1,4 @@
-"""What `@spaces.GPU(duration=..., size=..., gpus=...)` may say, and the seconds that it means."""
+"""Checks the arguments of `@spaces.GPU(duration=..., size=..., gpus=...)`, and computes the seconds of a call."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from spaces.errors import DefinitionError
 from spaces.farm.task import Size
 from spaces.farm.values.glance import glance
 
-#: Seconds a function gets that names no duration, as on ZeroGPU.
+#: Seconds for a function without a duration, as on ZeroGPU.
 DEFAULT_DURATION = 60.0
 
 Seconds = float | int | timedelta
-#: A fixed duration, or a callable given the arguments of the call.
+#: A fixed duration, or a callable that gets the arguments of the call.
 Duration = Seconds | None | Callable[..., Seconds | None]
 
 
 def seconds(value: Seconds | None) -> float:
-    """The duration as seconds; `None` is the default.
+    """Convert a duration to seconds; `None` means the default.
 
-    Raises DefinitionError for what is no positive, finite number of seconds.
+    Raises DefinitionError unless it is a positive, finite number of seconds.
     """
     if value is None:
         return DEFAULT_DURATION
@@ -41,13 +41,13 @@ def seconds(value: Seconds | None) -> float:
 
 
 def check_duration(duration: Duration) -> None:
-    """Refuse at decoration what can be known at decoration."""
+    """Refuse, at decoration, a duration that can never be valid. Raises DefinitionError."""
     if not callable(duration):
         seconds(duration)
 
 
 def duration_of_call(duration: Duration, args: Sequence[Any], kwargs: Mapping[str, Any]) -> float:
-    """Seconds that one call asks for; a callable gets the arguments of the call, and its errors are the caller's."""
+    """The seconds that one call requests; a callable gets the call's arguments, and its errors propagate."""
     return seconds(duration(*args, **kwargs) if callable(duration) else duration)
 
 
@@ -60,8 +60,8 @@ def check_size(size: str) -> Size:
 
 
 def check_gpus(gpus: int) -> None:
-    """Refuse what no worker can give. Raises DefinitionError."""
+    """Refuse a number of GPUs that no worker has. Raises DefinitionError."""
     if isinstance(gpus, bool) or gpus != 1:
         raise DefinitionError(
-            f"gpus must be 1, got {glance(gpus)}: a task runs on one GPU so far. size='xlarge' asks for a whole one"
+            f"gpus must be 1, got {glance(gpus)}: a task runs on one GPU so far. size='xlarge' requests a whole one"
         )

@@ -1,4 +1,4 @@
-"""A decorated function: its name and what it asks for."""
+"""A decorated function: its name, duration and size."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from spaces.functions.duration import Duration, seconds
 
 
 class Kind(Enum):
-    """How a function hands out what it makes."""
+    """How a function returns its values."""
 
     PLAIN = auto()
     GENERATOR = auto()
@@ -25,14 +25,14 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class GPUFunction:
-    """What `@spaces.GPU` knows of the function that it decorates."""
+    """The facts of a function that `@spaces.GPU` decorates."""
 
     name: FunctionName
     function: Callable[..., Any]
     duration: Duration
     size: Size
     kind: Kind
-    carried: bool = False  #: decorated after the launch: it travels with each call, see `spaces.functions.carried`
+    carried: bool = False  #: decorated after the launch: it is sent with each call, see `spaces.functions.carried`
 
     @property
     def yields(self) -> bool:
@@ -41,12 +41,12 @@ class GPUFunction:
 
     @property
     def fixed_duration(self) -> float | None:
-        """Seconds that every call gets; None when they depend on its arguments."""
+        """The seconds of every call; None if they depend on its arguments."""
         return None if callable(self.duration) else seconds(self.duration)
 
     @property
     def signature(self) -> inspect.Signature | None:
-        """The parameters by name, where Python can tell them."""
+        """The function's parameters, if Python can find them."""
         try:
             return inspect.signature(self.function)
         except (TypeError, ValueError):
@@ -60,16 +60,16 @@ _complete = False
 
 
 def complete() -> None:
-    """The web process launches: every process of the Space has the functions that are decorated now, and no others."""
+    """Mark the list of functions as complete, at the launch: later ones exist in this process alone."""
     global _complete
     _complete = True
 
 
 def register(function: Callable[..., Any], duration: Duration, size: Size) -> GPUFunction:
-    """Name a function and remember it, unless it is decorated after the launch.
+    """Name a function and register it, unless it is decorated after the launch.
 
-    The name is the same in every process that runs the same script the same way: module, qualified name, and the
-    how-manieth decoration of that name it is.
+    The name is equal in every process that runs the same script the same way: module, qualified name, and its ordinal
+    among decorations of that name.
     """
     module = getattr(function, "__module__", None) or type(function).__module__
     qualname = getattr(function, "__qualname__", None) or type(function).__qualname__
@@ -82,9 +82,9 @@ def register(function: Callable[..., Any], duration: Duration, size: Size) -> GP
 
 
 def kind_of(function: Callable[..., Any]) -> Kind:
-    """Which kind of function this is, looking through partials and callable objects.
+    """The kind of a function; looks through partials and callable objects.
 
-    Not through wrappers: one may collect what a generator yields, or run a coroutine to its end.
+    Wrappers are taken as they are: one may collect a generator's values, or run a coroutine to its end.
     """
     target: Any = function.func if type(function) is functools.partial else function
     if not inspect.isroutine(target):

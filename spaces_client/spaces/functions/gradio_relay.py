@@ -1,6 +1,6 @@
-"""Gradio's side of a task in a child: what `gr.Progress`, `gr.Info`, `gr.Warning` and tqdm say becomes its events.
+"""Gradio's side of a task in a child: turns calls of `gr.Progress`, `gr.Info`, `gr.Warning` and tqdm into events.
 
-`relay` stands in for Gradio's queue, so that they run Gradio's own code. Gradio is never imported here.
+`relay` replaces Gradio's queue, so that they run Gradio's own code. Gradio is never imported here.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from spaces.farm.values.glance import is_a
 
 
 def relay(tell: Callable[[Progressed | Said], None], arguments: Iterable[object]) -> None:
-    """In a child: send what the function says through Gradio to `tell`, from this context on.
+    """In a child: send the function's progress and toasts to `tell`, in this context.
 
-    `arguments` are those of the call: a `gr.Progress(track_tqdm=True)` among them makes every tqdm bar progress.
+    `arguments` are those of the call: with a `gr.Progress(track_tqdm=True)` among them, every tqdm bar is sent too.
     """
     context = local_context()
     if context is None:
@@ -57,7 +57,7 @@ class _QueueStandIn:
 
 
 def local_context() -> Any:  # Any: gradio.context.LocalContext
-    """Gradio's variables of the event that this thread serves; None where Gradio is not loaded."""
+    """Gradio's variables of the event that this thread serves; None if Gradio is not loaded."""
     module = sys.modules.get("gradio.context")
     return getattr(module, "LocalContext", None)
 

@@ -1,8 +1,8 @@
-"""Calls of GPU functions that a script makes before it launches: warm-ups, compilation, examples cached ahead.
+"""Replays calls of GPU functions that a script makes before it launches: warm-ups, compilation, cached examples.
 
-In the web process such a call is a task like any other, and what came of it is recorded with the Space. A zygote has no
-GPU, so it answers the call from the record; where the record ends, that call is what it is there to run, and it becomes
-the fork server right at that point. The next zygote, made with one more recorded call, gets further.
+In the web process such a call is a normal task, and its result is recorded with the Space. A zygote has no GPU, so it
+answers the call from the record. At the first call that is not recorded it becomes the fork server, and its children
+run that call. The next zygote, made with one more recorded call, gets further.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ class _Replay:
         self._serve = serve
 
     def next(self, function: FunctionName) -> ImportCall:
-        """What came of this call; does not return where the record ends."""
+        """The recorded result of this call; does not return if the record ends here."""
         call = next(self._calls, None)
         if call is None:
-            logger.info("the script calls %s before its launch; this zygote is there to run that call", function)
+            logger.info("the script calls %s before its launch; the children of this zygote run that call", function)
             self._serve()
         if call.function != function:
             logger.warning(
-                "the script called %s where it called %s before; it goes no further", function, call.function
+                "the script called %s where it had called %s before; it is not run any further", function, call.function
             )
             self._serve()
         return call
@@ -46,13 +46,13 @@ _replay: _Replay | None = None
 
 
 def begin(calls: tuple[ImportCall, ...], serve: Callable[[], NoReturn]) -> None:
-    """In a zygote, before the script: answer its calls from the record, then `serve`."""
+    """In a zygote, before the script runs: answer its calls from the record, then call `serve`."""
     global _replay
     _replay = _Replay(calls, serve)
 
 
 def end() -> None:
-    """In a child: from here on a call is a call."""
+    """In a child: stop the replay; calls run from now on."""
     global _replay
     _replay = None
 
@@ -63,7 +63,7 @@ def importing() -> bool:
 
 
 def stream(function: FunctionName) -> Generator[Any, None, Any]:
-    """What the recorded call of a function yielded and returned, or raised."""
+    """Replay a recorded call: yield its values, return its result, or raise its error."""
     from spaces.farm.values.failure import rebuild
     from spaces.space import space_codec
 
@@ -79,7 +79,7 @@ def stream(function: FunctionName) -> Generator[Any, None, Any]:
 
 
 def value(function: FunctionName) -> Any:
-    """What the recorded call of a function returned, or raises what it raised."""
+    """The result of a recorded call; raises its error."""
     values = stream(function)
     while True:
         try:

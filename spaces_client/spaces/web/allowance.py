@@ -1,4 +1,4 @@
-"""`spaces.quota()`: what a Space can show of what its visitor has left."""
+"""`spaces.quota()`: the visitor's quota, for a Space to show."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def quota() -> Quota | None:
-    """What the current visitor has used and has left of the farm's GPUs; None where nobody is limited.
+    """The used and remaining quota of the current visitor; None if visitors are not limited.
 
         def left():
             quota = spaces.quota()
@@ -20,8 +20,9 @@ def quota() -> Quota | None:
 
         demo.load(left, outputs=label)
 
-    The visitor is the one whose event calls it, in a handler of the page or a thread of it. Without a farm, with quotas
-    off, and inside a GPU function the answer is None. Raises redis's errors where the broker does not answer.
+    Call it in a handler of the page, or in a thread that the handler started: it returns the quota of the visitor whose
+    event runs. Without a farm, with quotas off, and inside a GPU function it returns None. Raises redis's errors if the
+    broker does not answer.
     """
     if config.current().role is not Role.WEB:
         return None

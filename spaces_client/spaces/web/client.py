@@ -1,6 +1,6 @@
 """The web process as a client of the farm: registers its Space, and makes tasks of its calls.
 
-One client for each process, made at its first call. Its lease tells the farm that somebody still waits.
+Each process has one client, made at its first call. Its lease shows the farm that the process still waits.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ class FarmClient:
     def __init__(self, settings: Config) -> None:
         self._settings = settings
         self._client = f"{settings.host}:{uuid.uuid4().hex[:12]}"
-        self._calls: list[ImportCall] = []  #: what came of the calls before the launch
+        self._calls: list[ImportCall] = []  #: recorded results of the calls before the launch
         self._record: SpaceRecord | None = None
         self._launched = False
-        self._globals: Outgoing | None = None  #: from the launch on
+        self._globals: Outgoing | None = None  #: set at the launch
 
     @cached_property
     def _farm(self) -> FarmConnection:
@@ -56,13 +56,13 @@ class FarmClient:
 
     @cached_property
     def _digest(self) -> str:
-        """Of the Space's files as they are before its script writes any."""
+        """The digest of the Space's files, before its script writes any."""
         return space_source().digest()
 
     def serve_space(self) -> None:
-        """Tell the farm of this Space, so that workers can make its zygote; called where the script launches, once.
+        """Register this Space, so that workers can make its zygote. Called once, when the script launches.
 
-        From here on the web process needs no weights, and globals that it changes travel with its calls.
+        Afterwards the web process needs no weights, and globals that it changes are sent with its calls.
         """
         from spaces.state.of_space import space_globals
         from spaces.state.outgoing import Outgoing
@@ -77,7 +77,7 @@ class FarmClient:
         self._globals = self._globals or Outgoing(space_globals(), space_codec())
 
     def _register(self) -> SpaceRecord:
-        """Tell the farm what it must know to make a zygote of the script as far as it has run."""
+        """Register the facts for a zygote of the script as far as it has run."""
         from spaces.farm.queue.registry import ARCHIVE_LIMIT_BYTES, FunctionRecord, record_of
 
         known = [FunctionRecord(each.name, each.fixed_duration, each.size, each.yields) for each in functions.values()]
@@ -87,12 +87,12 @@ class FarmClient:
         try:
             archive = source.archive(ARCHIVE_LIMIT_BYTES)
         except RefusedError:
-            archive = None  # too large to travel: workers of other hosts will say so if one is asked
+            archive = None  # too large to send: a worker of another host refuses its tasks with that reason
         self._farm.registry.register(self._record, archive)
         return self._record
 
     def quota(self) -> Quota | None:
-        """What the visitor whom this thread serves has left; None with quotas off."""
+        """The quota of the visitor whom this thread serves; None with quotas off."""
         visitor = self._visitor
         return self._farm.queue.ledger.standing(visitor).quota if visitor else None
 
@@ -116,7 +116,7 @@ class FarmClient:
         more: list[object] = [self._globals.packed()] if self._globals else []
         if function.carried:
             more.append(Carried.of(function.function))
-        visitor = self._visitor  # before the arguments are written anywhere: it may fail
+        visitor = self._visitor  # before the arguments are stored, because it may fail
         record = self._record if self._launched and self._record else self._register()
         return self._farm.task(
             record,
@@ -129,7 +129,7 @@ class FarmClient:
         )
 
 
-_stand_in: Any = None  # Any: whatever a test puts in place of a FarmClient
+_stand_in: Any = None  # Any: a test's replacement for a FarmClient
 
 
 @contextmanager
@@ -149,12 +149,12 @@ def _client_of_process() -> FarmClient:
 
 
 def current_client() -> Any:  # Any: a FarmClient, or the stand-in of a test
-    """The client of this process. Raises SpacesError where nothing can be submitted."""
+    """The client of this process. Raises SpacesError if this process cannot submit tasks."""
     if _stand_in is not None:
         return _stand_in
     role = config.current().role
     if role is Role.WORKER:
         raise SpacesError("submit() is for the web process: inside a GPU function, call the function itself")
     if role is Role.NONE:
-        raise SpacesError(f"no farm is configured: set {config.URL}, or start the Space by `zerofarm up`")
+        raise SpacesError(f"no farm is configured: set {config.URL}, or start the Space with `zerofarm up`")
     return _client_of_process()

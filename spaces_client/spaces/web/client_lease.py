@@ -9,7 +9,7 @@ from spaces.farm.queue.queue import Queue
 
 
 class ClientLease(BrokerThread):
-    """Beats for a client until it is stopped. Then the tasks that the client still waits for are cancelled.
+    """Extends a client's lease until it is stopped. Then the tasks that the client still waits for are cancelled.
 
     lease = ClientLease(lambda: Queue(connect(url)), client)
     lease.start()

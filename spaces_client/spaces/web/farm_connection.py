@@ -1,4 +1,4 @@
-"""The way into a farm for whoever submits tasks: a page of a Space, or a program that holds no copy of it."""
+"""A connection to a farm, for submitting tasks: from a page of a Space, or a program without a copy of the Space."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class FarmConnection:
         self._host = here.host
         self.redis = connect(here.url)
         self._inbox = Inbox(lambda: connect(here.url))
-        self._deliveries: dict[str, Delivery] = {}  #: of tasks that were submitted and have no handle yet
+        self._deliveries: dict[str, Delivery] = {}  #: of tasks that are submitted and have no handle yet
         self.queue = Queue(self.redis)
         self.registry = Registry(self.redis)
         self._celery = make_celery(here.url)
@@ -61,7 +61,7 @@ class FarmConnection:
         visitor: str,
         client: str = "",
     ) -> Task:
-        """A call of a Space's function, ready to be submitted. Its client is the process that must live for it."""
+        """Make the task of a call. It is cancelled if its `client`, a process, dies."""
         return Task(
             space=record.name,
             function=function.name,
@@ -90,7 +90,7 @@ class FarmConnection:
             raise
 
     def submitting(self, label: str) -> AbstractContextManager[None]:
-        """Within this, a broker that does not answer whatever must be asked of it first is a FarmUnavailable."""
+        """Within this, errors of a broker that does not answer become FarmUnavailable."""
         from spaces.farm.celery.celery_app import submitting
 
         return submitting(self._celery, label)
@@ -104,7 +104,7 @@ class FarmConnection:
     def state(self, task: Task) -> State:
         state = self.queue.state(task.id)
         if state is None:
-            raise RefusedError(f"the farm does not know task {task.id}; what has ended is forgotten after an hour")
+            raise RefusedError(f"the farm does not know task {task.id}: a task is forgotten an hour after its end")
         return state.state
 
     def places(self, tasks: Sequence[Task]) -> list[Place | None]:
@@ -112,7 +112,7 @@ class FarmConnection:
 
         try:
             return self.queue.outlook.places([task.id for task in tasks])
-        except AWAY:  # it is only told to people, and the events are read on
+        except AWAY:  # only a display; the events are still read
             return [None] * len(tasks)
 
     def value(self, payload: Payload) -> Any:
@@ -126,11 +126,11 @@ class FarmConnection:
         return outcome(task, end, self.packer)
 
     def _hosts(self) -> set[str]:
-        """Where the live workers are."""
+        """The hosts of the live workers."""
         return {info["host"] for info in self.queue.leases.workers().values()}
 
     def close(self) -> None:
-        """Close the connections; tasks that were submitted go on."""
+        """Close the connections; submitted tasks continue."""
         self._inbox.close()
         self._celery.close()
         self.redis.close()

@@ -1,8 +1,8 @@
-"""Gradio's own queue in the web process of a farm: visitors wait in the farm's queue, and waiting holds nothing up.
+"""Changes Gradio's own queue in the web process, so that visitors wait in the farm's queue and block nothing.
 
-Gradio runs 40 events at a time, on the 40 threads that also serve its pages; so 40 waiting visitors stop a page. Here
-events of GPU functions wait as coroutines, other functions have threads that no page needs, and there are as many
-events as visitors.
+Gradio runs 40 events at a time, on the 40 threads that also serve its pages; so 40 waiting visitors block a page. Here
+events of GPU functions wait as coroutines, other functions have threads apart from those of the pages, and all
+visitors' events may run at once.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-#: Events of one page that may run at a time. Source: Gradio keeps messages for 2,000 sessions of a page at most.
+#: Events of one page that may run at a time. Source: Gradio keeps messages for at most 2,000 sessions of a page.
 MOST_EVENTS = 2000
 
-#: Threads for functions that are not decorated, of which many wait for GPU functions that they call.
+#: Threads for undecorated functions, many of which wait for GPU functions that they call.
 MOST_THREADS = 1000
 
 
 def watch_functions(blocks: ModuleType, without_thread: Callable[[Any], Any]) -> None:
-    """Replace functions of events by what `without_thread` makes of them; for `gradio.blocks`."""
+    """Pass the functions of events through `without_thread`; for `gradio.blocks`."""
     original = blocks.BlockFunction.spaces_auto_wrap
 
     @functools.wraps(original)
@@ -32,7 +32,7 @@ def watch_functions(blocks: ModuleType, without_thread: Callable[[Any], Any]) ->
 
 
 def watch_limiter(blocks: ModuleType) -> None:
-    """Give functions of events threads of their own; for `gradio.blocks`."""
+    """Run functions of events on separate threads; for `gradio.blocks`."""
     original = blocks.Blocks.create_limiter
 
     @functools.wraps(original)
@@ -40,14 +40,14 @@ def watch_limiter(blocks: ModuleType) -> None:
         from anyio import CapacityLimiter
 
         original(self)
-        if self.limiter is None:  # it would share the threads that serve pages
+        if self.limiter is None:  # without one it would share the threads that serve pages
             self.limiter = CapacityLimiter(MOST_THREADS)
 
     blocks.Blocks.create_limiter = create_limiter
 
 
 def watch_queue(queueing: ModuleType) -> None:
-    """Let as many events run as there are visitors, and batches fill; for `gradio.queueing`."""
+    """Let the events of all visitors run at once, and let batches fill; for `gradio.queueing`."""
     queue = queueing.Queue
     start, create = queue.start, queue.create_event_queue_for_fn
 
@@ -60,14 +60,14 @@ def watch_queue(queueing: ModuleType) -> None:
     @functools.wraps(create)
     def create_event_queue(self: Any, block_fn: Any) -> Any:
         if block_fn.batch and block_fn.concurrency_limit == "default":
-            block_fn.concurrency_limit = 1  # calls gather to a batch only while one runs
+            block_fn.concurrency_limit = 1  # calls are batched only while another one runs
         return create(self, block_fn)
 
     queue.start, queue.create_event_queue_for_fn = start_with_room, create_event_queue
 
 
 class _Jobs(list[Any]):  # Any: None or a list of gradio's events
-    """Gradio's list of places for running events, `None` where one is free. It grows until it is full."""
+    """Gradio's list of running events, with `None` for a free place. It grows up to the limit."""
 
     def __contains__(self, job: object) -> bool:
         if super().__contains__(job):

@@ -1,4 +1,4 @@
-"""What a caller holds of a task: its result, its yields, its state, and the way to stop it."""
+"""The caller's handle of a task: its result, yields and state, and its cancellation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Events(Protocol):
-    """The stream of one task, as its reader sees it."""
+    """The events of one task, for its reader."""
 
     def next_event(self, timeout: float | None) -> Event | None:
         """The next event, or None after `timeout` seconds without one."""
@@ -33,18 +33,18 @@ class Events(Protocol):
 
 
 class Backend(Protocol):
-    """What a handle needs of the farm that its task was given to."""
+    """The farm's operations that a handle needs."""
 
     def events(self, task: Task) -> Events: ...
     def cancel(self, task: Task, reason: str) -> None: ...
     def state(self, task: Task) -> State: ...
     def places(self, tasks: Sequence[Task]) -> list[Place | None]:
-        """Where tasks stand, asked for at once; None for each that does not wait, or where nobody can tell."""
+        """The places of tasks, in one request; None for a task that does not wait, or whose place is unknown."""
 
     def value(self, payload: Payload) -> Any: ...
     def discard(self, payload: Payload) -> None: ...
     def outcome(self, task: Task, end: End) -> Any:
-        """The value that the task returned. Raises what it ended with instead."""
+        """The value that the task returned; raises the error of any other end."""
 
 
 class TaskHandle:
@@ -54,7 +54,7 @@ class TaskHandle:
         for image in handle: ...        # the values that the function yields
         handle.result(timeout=30)       # the value that it returns, or the error that it raised
 
-    One thread at a time reads a handle. As a context manager it cancels its task when it is left before the end.
+    Only one thread at a time may read a handle. As a context manager it cancels its task if the block ends first.
     """
 
     def __init__(self, task: Task, backend: Backend, visitor: Visitor) -> None:
@@ -73,12 +73,12 @@ class TaskHandle:
 
     @property
     def id(self) -> str:
-        """The task's id, as `zerofarm status` and Flower show it."""
+        """The task's id, as shown by `zerofarm status` and Flower."""
         return self.task.id
 
     @property
     def state(self) -> State:
-        """Where the task is now."""
+        """The current state of the task."""
         return self._backend.state(self.task)
 
     @property
@@ -88,18 +88,18 @@ class TaskHandle:
 
     @property
     def position(self) -> int | None:
-        """How many tasks are ahead of this one in its queue; None when it does not wait."""
+        """How many tasks are ahead of this one in its queue; None if it does not wait."""
         return None if (place := self._place) is None else place.ahead
 
     @property
     def eta(self) -> float | None:
-        """Expected seconds until the task begins; None when it does not wait, or no live worker could run it."""
+        """Expected seconds until the task begins; None if it does not wait, or no live worker can run it."""
         return None if (place := self._place) is None else place.seconds
 
     def result(self, timeout: float | None = None) -> Any:
-        """The value that the function returned; of a generator, its return value, passing over what it yields.
+        """Wait for the function's return value; the values that a generator yields are skipped.
 
-        Raises the function's own error, a TaskError when the task was stopped, and WaitTimeout after `timeout` seconds.
+        Raises the function's own error, a TaskError if the task was stopped, and WaitTimeout after `timeout` seconds.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         while self._end is None:
@@ -112,7 +112,7 @@ class TaskHandle:
         return self._backend.places([self.task])[0]
 
     def cancel(self, reason: str = "cancelled by its caller") -> None:
-        """Stop the task: taken out of the queue, or its generator closed, or its process killed."""
+        """Stop the task: remove it from the queue, close its generator, or kill its process."""
         self._backend.cancel(self.task, reason)
 
     def __iter__(self) -> Iterator[Any]:
@@ -161,13 +161,13 @@ class TaskHandle:
         return await asyncio.to_thread(lambda: self._outcome)
 
     def _next_value(self, deadline: float | None) -> Yielded | None:
-        """The next yield, or None at the end; everything else is passed on to the visitor on the way."""
+        """The next yield, or None at the end; other events are passed on to the visitor."""
         with self._reading:
             while self._end is None:
                 event = self._events.next_event(None if deadline is None else max(0.0, deadline - time.monotonic()))
                 if event is None:
                     raise WaitTimeout(
-                        f"{self.task.label} has not ended in time; it goes on, ask its handle again or cancel it"
+                        f"{self.task.label} has not ended in time and still runs: call result() again, or cancel()"
                     )
                 if (value := self._passed_on(event)) is not None:
                     return value

@@ -1,9 +1,9 @@
-"""Who asks for a GPU: a login, an API token that the farm knows, or an address; else the Space itself.
+"""Identifies the visitor behind a call: a login, an API token that the farm knows, or an address; else the Space.
 
-Whoever submits a task asks `current_identity`, once, and the task keeps the answer. Threads that a handler starts act
-for the visitor that it serves. Nothing that a visitor may claim is believed: a token counts only if the settings list
-it, for else a new one would be a new quota, and a proxy's word on addresses only if the settings trust the proxy.
-Tokens are hashed at once and stored nowhere.
+A submit calls `current_identity` once, and the task keeps the result. Threads that a handler starts act for its
+visitor. Unverified claims are ignored: a token counts only if the settings list it, because otherwise each new token
+would get a new quota, and a proxy's header of addresses only if the settings trust the proxy. Tokens are hashed at once
+and never stored.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from spaces.web.page import current_request
 
 T = TypeVar("T")
 
-#: Bits of an IPv6 address that name a household; its visitors choose the rest.
+#: Bits of an IPv6 address that identify a household; its visitors choose the rest.
 HOUSEHOLD_BITS = 64
 
 _inherited: ContextVar[str] = ContextVar("visitor of the thread", default="")
 
 
 def current_identity(rules: QuotaRules, space: str = "") -> str:
-    """Whom a task counts for that this thread submits: `user:ada`, `token:…`, `address:10.1.2.3` or `space:digits`.
+    """The visitor of this thread's tasks: `user:ada`, `token:…`, `address:10.1.2.3` or `space:digits`.
 
-    Empty, nobody, where quotas are off, and for a script that is no Space.
+    Empty if quotas are off, and for a script that is no Space.
     """
     if not rules.enabled:
         return ""
@@ -41,12 +41,12 @@ def current_identity(rules: QuotaRules, space: str = "") -> str:
 
 
 def hashed(token: str) -> str:
-    """How the settings and the ledger name a token: `printf %s TOKEN | sha256sum | cut -c 1-32`."""
+    """The name of a token in the settings and the ledger: `printf %s TOKEN | sha256sum | cut -c 1-32`."""
     return f"token:{hashlib.sha256(token.encode()).hexdigest()[:32]}"
 
 
 def prepare(rules: QuotaRules) -> None:
-    """In a web process, before its page is served; once. Nothing where quotas are off."""
+    """Prepare a web process, once, before it serves its page. Does nothing if quotas are off."""
     if rules.enabled:
         _believe_only(rules.trusted_proxies)
         _follow_threads(rules)
@@ -54,7 +54,7 @@ def prepare(rules: QuotaRules) -> None:
 
 @contextmanager
 def acting_for(visitor: str) -> Iterator[None]:
-    """Within this, tasks count for `visitor` where no page's request says otherwise."""
+    """Within this, tasks count for `visitor`, unless a page's request names another."""
     token = _inherited.set(visitor)
     try:
         yield
@@ -63,7 +63,7 @@ def acting_for(visitor: str) -> Iterator[None]:
 
 
 def visitor_of(request: Any, rules: QuotaRules) -> str:  # Any: gradio.Request
-    """The visitor behind a request; empty if it tells nothing, like one that an author made up."""
+    """The visitor behind a request; empty if the request names none, like one that an author constructed."""
     scope = _scope(request)
     if login := _login(request, scope):
         return f"user:{login}"
@@ -80,15 +80,15 @@ def _asking(rules: QuotaRules) -> str:
 
 
 def _believe_only(proxies: Iterable[str]) -> None:
-    """Have uvicorn, which believes every process of its own host, believe the trusted proxies and nobody else."""
+    """Make uvicorn trust only these proxies; by default it trusts every process of its own host."""
     os.environ["FORWARDED_ALLOW_IPS"] = ",".join(proxies)
 
 
 def _follow_threads(rules: QuotaRules) -> None:
-    """From now on a thread, and a job for a pool of threads, acts for the visitor of whoever started it.
+    """Make each new thread, and each job of a thread pool, act for the visitor of the thread that started it.
 
-    Context variables do not do that: a new thread begins with none. A pool's own threads serve many visitors, so each
-    of its jobs names its own.
+    Context variables do not do that: a new thread starts without them. The threads of a pool serve many visitors, so
+    each job carries its own visitor.
     """
     start = threading.Thread.start
     submit: Any = ThreadPoolExecutor.submit  # Any, here and below: the job's own
@@ -130,7 +130,7 @@ def _scope(request: Any) -> Mapping[str, Any]:  # Any: gradio.Request; a scope i
 
 
 def _login(request: Any, scope: Mapping[str, Any]) -> str:  # Any: as above
-    """The name that a page's `auth=` or its OAuth login has checked."""
+    """The user name that a page's `auth=` or its OAuth login has verified."""
     if username := getattr(request, "username", None):
         return str(username)
     session = scope.get("session") or {}
@@ -146,7 +146,7 @@ def _tokens(headers: Iterable[tuple[str, str]]) -> Iterator[str]:
 
 
 def _address(scope: Mapping[str, Any], headers: Iterable[tuple[str, str]], proxies: Iterable[str]) -> str:
-    """The nearest address that is no trusted proxy's: each proxy appends the one that it was asked by."""
+    """The nearest address that is no trusted proxy: each proxy appends the address of its client."""
     peer = (scope.get("client") or ("",))[0]
     forwarded = ",".join(value for name, value in headers if name == "x-forwarded-for").split(",")
     networks = [ip_network(proxy, strict=False) for proxy in proxies]
@@ -161,7 +161,7 @@ def _address(scope: Mapping[str, Any], headers: Iterable[tuple[str, str]], proxi
 
 
 def _parsed(text: str) -> IPv4Address | IPv6Address | None:
-    """An address as proxies write it, with or without a port."""
+    """Parse an address as proxies write it, with or without a port."""
     host = text.strip()
     if host.startswith("["):
         host = host[1:].partition("]")[0]

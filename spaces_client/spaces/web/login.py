@@ -1,7 +1,7 @@
-"""Signing in with Hugging Face on pages that offer it.
+"""Signing in with Hugging Face, on pages that offer it.
 
-Off the Hub, Gradio signs in everybody who presses the button as the owner of the token on this machine, and does not
-start without one. A farm has visitors: they are themselves, or nobody.
+Outside the Hub, Gradio signs in every visitor who presses the button as the owner of this machine's token, and does not
+start without a token. In a farm visitors sign in as themselves, or not at all.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 def stand_for_nobody(oauth: ModuleType) -> None:
-    """Given `gradio.oauth`: use the application that the operator has registered on the Hub, else sign nobody in."""
+    """Given `gradio.oauth`: use the operator's application on the Hub; without one, sign in no visitor."""
 
     def add_routes(app: Any) -> None:  # Any: a FastAPI application
         if oauth.OAUTH_CLIENT_ID:
@@ -33,9 +33,9 @@ def stand_for_nobody(oauth: ModuleType) -> None:
 
 @cache
 def _tell_author() -> None:
-    """Once: Gradio makes several applications of one page."""
+    """Warn once, because Gradio makes several applications for one page."""
     logger.warning(
-        "the page offers to sign in with Hugging Face, and nobody can: OAUTH_CLIENT_ID is not set. Register an "
+        "the page offers to sign in with Hugging Face, which fails: OAUTH_CLIENT_ID is not set. Register an "
         "application on the Hub, and set what it says in OAUTH_CLIENT_ID, OAUTH_CLIENT_SECRET, OAUTH_SCOPES and "
         "OPENID_PROVIDER_URL"
     )

@@ -1,4 +1,4 @@
-"""The end of a task as its caller meets it: the value, or the error that says what happened and what to do."""
+"""Turns the end of a task into the caller's value, or into an error that names the cause and the remedy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from spaces.farm.values.failure import rebuild
 
 
 def outcome(task: Task, end: End, packer: Packer) -> Any:  # Any: what the function returned
-    """The value of a task that succeeded; raises for every other end."""
+    """The value of a successful task; raises for every other end."""
     match end:
         case Succeeded(value):
             return packer.take(value)

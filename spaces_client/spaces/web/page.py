@@ -1,7 +1,7 @@
-"""Gradio's side of a task in the web process: who waits for it, and how progress, toasts and errors reach them.
+"""Gradio's side of a task in the web process: its visitor, and the display of progress, toasts and errors.
 
-A `GradioVisitor` remembers the event that a call belongs to; `functions.gradio_relay` is the child's side. Gradio is
-never imported here: where it is not loaded, nobody uses it.
+A `GradioVisitor` holds the event that a call belongs to; `functions.gradio_relay` is the child's side. Gradio is never
+imported here: if it is not loaded, no page uses it.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from spaces.web.waiting import Rolls
 
 
 class NoVisitor:
-    """A script, an API route or a plain thread: it hears of the result alone."""
+    """A script, an API route or a plain thread: it gets only the result."""
 
     listens = False
 
     def is_gone(self, rolls: Rolls) -> bool:
-        """Nobody can tell."""
+        """Return False, because it is unknown."""
         return False
 
     def tell(self, event: Progressed | Said) -> None:
-        """Nobody to tell."""
+        """Do nothing, because there is no page."""
 
 
 class GradioVisitor:
@@ -42,7 +42,7 @@ class GradioVisitor:
         self._event_id = event_id
 
     def is_gone(self, rolls: Rolls) -> bool:
-        """Whether the page was closed or the event cancelled; Gradio marks the event, it does not stop the function."""
+        """Whether the page was closed or the event cancelled; Gradio only marks the event."""
         roll = rolls.get(id(self._queue))
         if roll is None:
             roll = rolls[id(self._queue)] = {event._id for event in self._running() if event.alive}
@@ -67,7 +67,7 @@ class GradioVisitor:
 
 
 def current_visitor() -> NoVisitor | GradioVisitor:
-    """Whoever waits for what this thread does."""
+    """The visitor whom this thread serves."""
     context = local_context()
     if context is None:
         return NoVisitor()
@@ -76,7 +76,7 @@ def current_visitor() -> NoVisitor | GradioVisitor:
 
 
 def current_request() -> Any:  # Any: gradio.Request
-    """The request of the event that this thread serves; None where it serves none. Of a batch, the first one."""
+    """The request of the event that this thread serves, of a batch the first; None if it serves none."""
     context = local_context()
     variable = getattr(context, "request", None)  # Gradio 4 has it from 4.4 on
     request = variable.get(None) if variable is not None else None
@@ -85,10 +85,10 @@ def current_request() -> Any:  # Any: gradio.Request
 
 @contextmanager
 def shown_to_visitor() -> Iterator[None]:
-    """Let the farm's own errors reach a page whose author shows no others: what stopped a task concerns its visitor.
+    """Show the farm's own errors even on a page that hides errors: the reason why a task stopped concerns its visitor.
 
-    So does want of memory: the visitor may ask for less. The error stays what it is, and is a `gr.Error` as well. A
-    function's own errors are left to Gradio's `show_error`.
+    So does a lack of memory: the visitor may request less. The error keeps its class, and becomes a `gr.Error` as well.
+    Gradio's `show_error` decides on a function's own errors.
     """
     try:
         yield
@@ -100,7 +100,7 @@ def shown_to_visitor() -> Iterator[None]:
 
 
 def _kind(event: Said, log_message: Callable[..., None]) -> dict[str, str]:
-    """Level and title of a toast; Gradio 4 knows neither titles nor successes."""
+    """Level and title of a toast; Gradio 4 has neither titles nor the level `success`."""
     if "title" in inspect.signature(log_message).parameters:
         return {"level": event.level, "title": event.title}
     return {"level": "warning" if event.level == "warning" else "info"}
@@ -111,7 +111,7 @@ def _concerns_visitor(error: Exception) -> bool:
 
 
 def _is_of_memory(error: Exception) -> bool:
-    """Python's own, NumPy's or torch's, which is not imported here."""
+    """Whether it is Python's, NumPy's or torch's error for a lack of memory; torch is not imported here."""
     if type(error) is RuntimeError:  # torch has no class for it on the CPU
         return "DefaultCPUAllocator: can't allocate memory" in text_of(error)
     return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
@@ -127,7 +127,7 @@ def _as_gradio_error(error: Exception) -> BaseException | None:
     own = {"__init__": gradio_error.__init__, "__str__": lambda _: text}
     shown: Any = type(type(error).__name__, (type(error), gradio_error), own)(text)  # Any: a gr.Error
     shown.title = title  # Gradio 4 takes none
-    return shown  # type: ignore[no-any-return] # it is what `own` makes of an error
+    return shown  # type: ignore[no-any-return] # a subclass of `type(error)`
 
 
 def _tracked(bar: Bar) -> Any:

@@ -1,4 +1,4 @@
-"""The handle of a GPU call that a script makes before its launch: records what came of it, for the Space's zygotes.
+"""The handle of a GPU call that a script makes before its launch: records its result for the Space's zygotes.
 
 `spaces.functions.replay` answers the same call from the record in a zygote.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class RecordedHandle(TaskHandle):
-    """The handle of a call before the launch; tells `record` what came of it, once."""
+    """The handle of a call before the launch; passes its result to `record`, once."""
 
     def __init__(
         self, task: Task, backend: Backend, visitor: Visitor, codec: Codec, record: Callable[[ImportCall], None]
@@ -68,6 +68,6 @@ class RecordedHandle(TaskHandle):
 
 
 def _inline(codec: Codec, value: Any) -> Payload:
-    """A payload without a blob: it is kept as long as the Space is."""
+    """A payload without a blob, because it must last as long as the Space's record."""
     encoded = codec.encode(value)
     return Payload(bytes(encoded.body), tuple(map(bytes, encoded.buffers)))

@@ -1,4 +1,4 @@
-"""`Farm`: use a farm's Spaces from anywhere that holds no copy of them, a script, an API, another front end."""
+"""`Farm`: call a farm's Spaces without a copy of them, from a script, an API or another front end."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Farm:
         with spaces.Farm("redis://broker:6379/0") as farm:
             images = farm.submit("digits", "generate", 7, steps=20).result()
 
-    Plain data, arrays, images and tensors travel; other objects need the Space's key (`space_key`, hexadecimal),
-    because whoever holds it can have code run. Tasks outlive the process that submitted them.
+    Plain data, arrays, images and tensors can be sent; other objects need the Space's key (`space_key`, hexadecimal),
+    because its holders can execute code. Tasks continue after the process that submitted them ends.
     """
 
     def __init__(self, url: str = "", space_key: str = "") -> None:
@@ -41,8 +41,8 @@ class Farm:
     ) -> TaskHandle:
         """Queue a call of a Space's GPU function, named as in `zerofarm status`.
 
-        `duration` overrides the time limit; a function that works its duration out from its arguments can do so only in
-        its Space, so here it gets 60 s. Raises RefusedError for a Space or a function that the farm does not know, and
+        `duration` overrides the time limit; a callable duration can be computed only in its Space, so here such a
+        function gets 60 s. Raises RefusedError for a Space or a function that the farm does not know, and
         FarmUnavailable.
         """
         with self._farm.submitting(f"{space}.{function}"):

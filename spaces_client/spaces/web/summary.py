@@ -1,4 +1,4 @@
-"""The arguments of a call in a few words, for Flower and the command line: plain values shortened, others by type."""
+"""Summarizes the arguments of a call, for Flower and the command line: plain values shortened, others by type."""
 
 from __future__ import annotations
 

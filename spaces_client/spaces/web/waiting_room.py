@@ -1,6 +1,6 @@
-"""Looks after the visitors of all calls of a process, on one thread: shows them their places, notices who has left.
+"""Serves the waiting visitors of a process, on one thread: shows their places, and cancels the tasks of those who left.
 
-A call whose visitor sees no page never enters. While nobody is in the room, its thread sleeps.
+A call without a page never enters. While the room is empty, its thread sleeps.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two looks at the room.
+#: Seconds between two checks of the room.
 INTERVAL = 0.5
 
-#: Seconds between two looks at the place of one task; where more than MANY wait, twice as long.
+#: Seconds between two readings of one task's place; twice as long if more than MANY wait.
 PLACE_INTERVAL = 1.0
 MANY = 200
 
 
 class Places(Protocol):
-    """What the room needs of a farm."""
+    """The farm's operations that the room needs."""
 
     def places(self, tasks: Sequence[Task]) -> list[Place | None]:
-        """Where tasks stand, asked for at once; None for each that does not wait."""
+        """The places of tasks, in one request; None for each that does not wait."""
 
     def cancel(self, task: Task, reason: str) -> None: ...
 
@@ -45,7 +45,7 @@ class Guest:
     wait: Wait
     task: Task
     farm: Places
-    due_at: float  #: when its place is looked at next
+    due_at: float  #: when its place is read next
 
 
 class WaitingRoom:
@@ -58,7 +58,7 @@ class WaitingRoom:
         self._thread: threading.Thread | None = None
 
     def enter(self, wait: Wait, task: Task, farm: Places) -> None:
-        """A call begins. Its place is shown when it has waited for a moment."""
+        """Add a call. Its place is shown once it has waited for a moment."""
         with self._changed:
             self._guests[wait] = Guest(wait, task, farm, time.monotonic() + self._interval)
             if self._thread is None:
@@ -67,12 +67,12 @@ class WaitingRoom:
             self._changed.notify()
 
     def leave(self, wait: Wait) -> None:
-        """A call has ended, or nobody waits for it any more."""
+        """Remove a call that has ended, or that is not waited for any more."""
         with self._changed:
             self._guests.pop(wait, None)
 
     def look(self) -> None:
-        """Look at everybody once."""
+        """Check every call once."""
         with self._changed:
             guests = list(self._guests.values())
         rolls: Rolls = {}
@@ -91,7 +91,7 @@ class WaitingRoom:
             try:
                 self.look()
                 level = logging.WARNING
-            except Exception as error:  # of the broker, or of Gradio: the next look comes soon
+            except Exception as error:  # of the broker, or of Gradio: the next check follows soon
                 logger.log(level, "visitors could not be shown their places: %s", error)
                 level = logging.DEBUG  # an outage is said once
 
@@ -109,10 +109,10 @@ class WaitingRoom:
 
     @property
     def _pause(self) -> float:
-        """Half a look less than the seconds between two looks, so that none is a whole look late."""
+        """Seconds between two readings, less half a check, so that none is a whole check late."""
         pause = PLACE_INTERVAL if len(self._guests) <= MANY else 2 * PLACE_INTERVAL
         return pause - self._interval / 2
 
 
-#: Of this process.
+#: The room of this process.
 room = WaitingRoom()

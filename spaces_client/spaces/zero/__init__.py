@@ -1,10 +1,10 @@
-"""Private names of the official package, for the few Spaces that reach past its public ones.
+"""Private names of the official package, for the few Spaces that use them.
 
     from spaces import zero
 
-    zero.startup()          # before `uvicorn.run(app)`, where no `launch()` says that the script is complete
+    zero.startup()          # before `uvicorn.run(app)`, if no `launch()` shows that the script is complete
 
-As there, `startup` exists only where there is a farm. Neither torch nor gradio is imported here.
+As there, `startup` exists only in a farm. Neither torch nor gradio is imported here.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _MODULES = ("client", "decorator", "gradio", "torch")
 
 
 def __getattr__(name: str) -> ModuleType:
-    """The official package has imported its modules by now: `spaces.zero.client` is there without an import."""
+    """Import a submodule on access: in the official package `spaces.zero.client` works without an import."""
     if name in _MODULES:
         return import_module(f"spaces.zero.{name}")
     raise AttributeError(f"module 'spaces.zero' has no attribute {name!r}")
 
 
 def default_gpu_size() -> None:
-    """The size of functions that name none; None stands for "large", as in the official package."""
+    """The size of functions without one; None means "large", as in the official package."""
 
 
 if config.current().role is not Role.NONE:

@@ -1,4 +1,4 @@
-"""What Spaces import from the official package's client: the word that they are ready, and how long a call may take."""
+"""Names that Spaces import from the official package's client: the report of readiness, and the seconds of a call."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ __all__ = ["get_duration_seconds", "startup_report"]
 
 
 def get_duration_seconds(duration: timedelta | None, gpu_size: str | None) -> float:
-    """The seconds that a call gets which asks for `duration`: those, on hardware of any kind and size."""
+    """The seconds of a call that requests `duration`; they do not depend on the GPU's kind and size."""
     del gpu_size
     return seconds(duration)

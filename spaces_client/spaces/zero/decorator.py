@@ -1,4 +1,4 @@
-"""`from spaces.zero.decorator import GPU`, as libraries for Spaces write it, and the names that they annotate by."""
+"""`from spaces.zero.decorator import GPU`, as some libraries for Spaces import it, and the types for annotations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`except spaces.zero.gradio.HTMLError`, by which Spaces hear that there is no GPU for a visitor. Imports no Gradio."""
+"""`spaces.zero.gradio.HTMLError`, which Spaces catch if a visitor gets no GPU. Does not import Gradio."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One run of one function inside a child: decode the arguments, drive the function, encode what comes out.
+"""One run of one function inside a child: decodes the arguments, runs the function, encodes its values.
 
 A plain function is a stream of events without yields, so there is one path for every kind of function.
 """
@@ -41,11 +41,11 @@ class Execution:
         self._tell = tell
         self._packer = _packer(run.far)
         self.thread_id = 0  #: of the thread that runs the function
-        self.closing = False  #: set from outside: stop at the next yield
-        self.ended = False  #: nothing more will be told
+        self.closing = False  #: set by another thread: stop at the next yield
+        self.ended = False  #: no more events follow
 
     def end(self) -> End:
-        """Run the function to its end, telling its events on the way, and say how it ended."""
+        """Run the function to its end, sending its events, and return how it ended."""
         _kept.release()
         started = time.monotonic()
         self.thread_id = threading.get_ident()
@@ -54,7 +54,7 @@ class Execution:
             if self.closing:
                 return Cancelled("its generator was closed")
             return Succeeded(self._pack(value, "returned"), time.monotonic() - started)
-        except BaseException as error:  # SystemExit and all: whatever it is, it ends this task and no other
+        except BaseException as error:  # SystemExit too: any exception ends this task alone
             failed = describe(error, self._packer.codec)
             return replace(failed, seconds=time.monotonic() - started)
         finally:
@@ -69,7 +69,7 @@ class Execution:
             return self._result(stream(function, args, kwargs))
 
     def _result(self, values: Generator[Any, Any, Any]) -> Any:
-        """What the function returns, when it has yielded all that it yields."""
+        """The function's return value, after all its yields."""
         while True:
             try:
                 value = next(values)
@@ -87,12 +87,12 @@ class Execution:
 
 @cache
 def _globals_of_web() -> Incoming:
-    """One for the life of a child: it remembers what it took over."""
+    """One for the life of a child, because it remembers the changes that it applied."""
     return Incoming(space_globals(), space_codec())
 
 
 def _packer(far: bool) -> Packer:
-    """A child has the shared memory of its host, and no broker."""
+    """A packer on the shared memory of this host, because a child does not reach the broker."""
     here = config.current()
     store = SharedMemoryStore(here.run_dir, here.host)
     return Packer(space_codec(), store, files=space_files() if far else None, far=lambda: far, one_reader=True)
@@ -107,7 +107,7 @@ def _function(run: RunTask, more: Sequence[object]) -> GPUFunction:
     if function is None:
         known = ", ".join(map(str, functions)) or "none"
         raise SpacesError(
-            f"{run.label} is not there in the worker, which has: {known}. Its script must decorate the same functions "
+            f"{run.label} does not exist in the worker, which has: {known}. The script must decorate equal functions "
             "in every process that runs it"
         )
     return function

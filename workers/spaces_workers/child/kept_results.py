@@ -1,7 +1,7 @@
-"""Results that a child keeps alive after their task, because their death takes something along.
+"""Results that a child keeps alive after their task, because their deletion has an effect.
 
 An object whose `__del__` deletes its file lives, without a farm, as long as its caller uses the file. In a farm the
-caller gets a copy of it; so the one that was made must live until the copy has been used.
+caller gets a copy; so the original must live until the copy has been used.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ from typing import Any
 
 from spaces.farm.values.glance import is_a
 
-#: Seconds that a caller has for reading a file whose owner it holds a copy of.
+#: Seconds for a caller to read a file whose owner was copied to it.
 LIFETIME = 60.0
 
-#: Results that are kept at most; a generator may make many.
+#: The most results that are kept; a generator may make many.
 MOST = 64
 
-#: Levels of lists and dicts that are searched for such objects, and items of each.
+#: Levels of lists and dicts that are searched for such objects, and the items of each.
 _DEEPEST, _MOST_ITEMS = 3, 256
 
 
 class KeptResults:
-    """The results of a child's tasks that do something when they die."""
+    """The results of a child's tasks that have a `__del__`."""
 
     def __init__(self) -> None:
         self._kept: deque[tuple[float, list[object]]] = deque(maxlen=MOST)
 
     def keep(self, value: object) -> None:
-        """Keep what is in a result and has a `__del__`; plain data is let go as ever."""
+        """Keep the objects in a result that have a `__del__`; plain data is not kept."""
         if mortal := list(_mortal(value, _DEEPEST)):
             self._kept.append((time.monotonic() + LIFETIME, mortal))
 
     def release(self) -> None:
-        """Let go of what has been kept long enough; called before each task, so it needs no clock of its own."""
+        """Release results that were kept long enough. Called before each task, so it needs no timer."""
         while self._kept and self._kept[0][0] <= time.monotonic():
             self._kept.popleft()
 

@@ -1,7 +1,7 @@
 """A child: the fork of a zygote that holds the GPU and runs the tasks of one Space, one at a time.
 
-It speaks to its worker alone, over one socket, and knows nothing of Celery or the broker. Its main thread listens; each
-task runs in a new thread, because the first parallel operation of a *forking* thread hangs in its child (libgomp).
+It communicates only with its worker, over one socket, without Celery and the broker. Its main thread receives messages;
+each task runs in a new thread, because in a child the first parallel operation of the *forking* thread hangs (libgomp).
 """
 
 from __future__ import annotations
@@ -26,17 +26,19 @@ from spaces_workers.link.bond import die_with
 from spaces_workers.link.channel import Bell, Channel, ChannelClosed
 from spaces_workers.link.messages import ChildReady, Close, Fork, Idle, RunTask, TimeUp, Trim, Trimmed, Unfit
 
-#: Seconds that threads which a task started may outlive it before the child is given up.
+#: Seconds that a task's threads may outlive it before the child is given up.
 STRAGGLER_GRACE = 5.0
 
 
 def live(channel: Channel, request: Fork, weights_bytes: int) -> NoReturn:
-    """The whole life of a child, from just after the fork to its end."""
+    """Run a child, from just after the fork to its end."""
     try:
         _settle_in(request, channel)
         Child(channel, GpuMeter() if request.visible_devices else StandInMeter(weights_bytes)).serve()
     except ChannelClosed:
-        os.killpg(0, signal.SIGKILL)  # the worker is gone, or has no more use for us and whatever our tasks started
+        os.killpg(
+            0, signal.SIGKILL
+        )  # the worker is gone, or discards this child with all processes that its tasks started
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:
@@ -44,7 +46,7 @@ def live(channel: Channel, request: Fork, weights_bytes: int) -> NoReturn:
 
 
 class Child:
-    """Listens to the worker and starts what it asks for."""
+    """Receives the worker's messages and runs its tasks."""
 
     def __init__(self, channel: Channel, meter: Meter) -> None:
         self._channel = channel
@@ -63,7 +65,7 @@ class Child:
                 case RunTask() as run:
                     self._run(run)
                 case Close() | TimeUp():
-                    pass  # its task has just ended by itself
+                    pass  # the task has just ended by itself
                 case Trim():
                     self._channel.send(Trimmed(self._meter.trim()))
                 case other:
@@ -92,7 +94,7 @@ class Child:
             self._bell.ring()
 
     def _attend(self, execution: Execution) -> None:
-        """Hear the worker while the task runs."""
+        """Receive the worker's messages while the task runs."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._channel, selectors.EVENT_READ)
             selector.register(self._bell, selectors.EVENT_READ)
@@ -116,7 +118,7 @@ class Child:
 
 
 def _interrupt(execution: Execution) -> None:
-    """The time is up: raise in the task's thread, so that its `finally` clauses run within the grace."""
+    """Raise in the task's thread at the time limit, so that its `finally` clauses run within the grace period."""
     if execution.thread_id:
         ctypes.pythonapi.PyThreadState_SetAsyncExc(
             ctypes.c_ulong(execution.thread_id), ctypes.py_object(TimeLimitExceeded)
@@ -124,10 +126,10 @@ def _interrupt(execution: Execution) -> None:
 
 
 def _settle_in(request: Fork, channel: Channel) -> None:
-    """Make a fork a process of its own: group, signals, seeds, device. The list of what a fork inherits ends here."""
+    """Undo the last of the inherited state: process group, signals, seeds, device."""
     os.setsid()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    for number in (signal.SIGTERM, signal.SIGINT):  # handled, a library that gives up by one would go on
+    for number in (signal.SIGTERM, signal.SIGINT):  # with a handler, a library that raises one to exit would continue
         signal.signal(number, signal.SIG_DFL)
     _reseed()
     if request.visible_devices:
@@ -141,7 +143,7 @@ def _settle_in(request: Fork, channel: Channel) -> None:
 
 
 def _reseed() -> None:
-    """Forks of one process would all draw the same random numbers."""
+    """Seed the random generators anew: all forks of one process would draw the same numbers."""
     random.seed()
     if numpy := sys.modules.get("numpy"):
         numpy.random.seed()

@@ -1,4 +1,4 @@
-"""What a child holds of its device's memory, as it can tell itself."""
+"""Measures the device memory that a child holds, in the child itself."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from typing import Any, Protocol  # Any: torch is not typed here
 
 from spaces_workers.link.messages import MemoryUse
 
-#: What a process with a CUDA context holds beside what torch allocates. Source: 602 MiB after the first tensor, 768 MiB
-#: after the first matrix product and convolution, on an H100 with CUDA 13.
+#: Bytes that a process with a CUDA context holds in addition to torch's allocations. Source: 602 MiB after the first
+#: tensor, 768 MiB after the first matrix product and convolution, on an H100 with CUDA 13.
 CONTEXT_BYTES = 768 << 20
 
 
 class Meter(Protocol):
-    """In a child: what it holds of its device."""
+    """Measures this child's device memory."""
 
     def begin(self) -> None:
-        """A task begins: the most that it needs is measured from here."""
+        """Start measuring the peak, at the start of a task."""
 
     def read(self) -> MemoryUse:
-        """What is held now, and the most that was needed since `begin`."""
+        """The memory held now, and the peak since `begin`."""
 
     def trim(self) -> MemoryUse:
-        """Give back what is only kept for later, and tell what is held then."""
+        """Free cached memory; returns the memory still held."""
 
 
 class GpuMeter:
-    """Of a real GPU, as far as torch knows. Of a Space that computes without torch nothing is known."""
+    """Measures a real GPU by torch's counters. Nothing is known of a Space that computes without torch."""
 
     def begin(self) -> None:
         if (cuda := self._cuda) is not None:
@@ -50,7 +50,7 @@ class GpuMeter:
 
 
 class StandInMeter:
-    """Of a stand-in, whose memory is the host's: the weights alone count."""
+    """Measures a stand-in, which uses the host's memory: only the weights count."""
 
     def __init__(self, weights_bytes: int) -> None:
         self._use = MemoryUse(weights_bytes, weights_bytes)

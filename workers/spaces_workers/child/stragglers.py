@@ -1,7 +1,7 @@
-"""Threads that a task leaves behind: one that still computes would disturb the next task, one that waits would not.
+"""Threads that outlive their task: one that still computes would disturb the next task; one that waits would not.
 
-A streamer's generating thread runs on for a moment after its visitor has left; the monitor of tqdm and the idle threads
-of an executor stay for good and do nothing.
+A streamer's generating thread runs for a moment after its visitor has left; tqdm's monitor and the idle threads of an
+executor stay for good and do nothing.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ import sys
 import threading
 import time
 
-#: Seconds between two looks at a thread that has not ended.
+#: Seconds between two checks of a thread that has not ended.
 _LOOK_INTERVAL = 0.05
 
-#: Where the innermost frame of a thread is that only waits.
+#: Functions in which the innermost frame of a waiting thread is.
 _WAITING = ("/threading.py", "/queue.py", "/selectors.py", "/socket.py", "/concurrent/futures/thread.py")
 
 
 def settled(before: set[threading.Thread], patience: float) -> bool:
-    """Whether every thread that was not there `before` ends, or only waits, within `patience` seconds."""
+    """Whether every thread that is not in `before` ends, or only waits, within `patience` seconds."""
     deadline = time.monotonic() + patience
     for thread in set(threading.enumerate()) - before:
         while thread.is_alive() and not _waits(thread):

@@ -1,7 +1,7 @@
-"""Weights from the memory of the host onto the GPU: how a child that has just left the emulation gets its own.
+"""Copies weights from host memory to the GPU, in a child that has just left the emulation.
 
-A plain copy of ordinary memory goes through one small buffer of the driver. Here several threads fill buffers of
-pinned memory, each its own two in turn, while the GPU fetches from the others.
+A plain copy of unpinned memory goes through one small buffer of the driver. Here several threads, with two pinned
+buffers each, fill one buffer while the GPU copies from the other.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any  # torch is not typed here
 
-#: Threads that copy. Source: measured on an H100 and an H200, see `benchmarks/README.md`; more gain nothing.
+#: Copying threads. Source: measured on an H100 and an H200, see `benchmarks/README.md`; more threads gain nothing.
 LANES = 8
 
-#: Bytes of each of a lane's two buffers. Pinning takes half a second for each GiB, so they are as small as will do.
+#: Bytes of each of a lane's two buffers. Pinning takes half a second for each GiB, so they are as small as possible.
 BUFFER_BYTES = 8 << 20
 
-#: Weights below this many bytes in all are copied plainly, which is done before the buffers would be pinned.
+#: Weights with fewer bytes in all are copied plainly, which takes less time than pinning the buffers.
 WORTHWHILE = 64 << 20
 
-#: What torch's allocator keeps in segments of their own, and to what it rounds the others.
+#: The size up to which torch's allocator uses separate segments, and the size to which it rounds others.
 #: Source: kSmallSize and kMinBlockSize of c10/core/AllocatorConfig.h.
 SMALL_BYTES, ROUNDING_BYTES = 1 << 20, 512
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Bytes of one storage, at most a buffer of them."""
+    """A range of bytes of one storage, at most as large as a buffer."""
 
     source: int  #: address
     target: Any  #: a tensor of bytes on the GPU
@@ -36,13 +36,13 @@ class Piece:
 
 
 def upload(storages: list[Any]) -> list[Any]:
-    """Storages on the current GPU with the bytes of these, which are on the host. Returns when all are there."""
+    """Copy host storages to the current GPU; returns the new storages when all bytes are copied."""
     import torch
 
     if not storages:
         return []
     sizes = [storage.nbytes() for storage in storages]
-    # One piece from the driver, freed at once, of which torch then cuts all storages that are not small.
+    # One allocation from the driver, freed at once: torch then cuts all storages that are not small from it.
     torch.empty(sum(_rounded(size) for size in sizes if size > SMALL_BYTES), dtype=torch.uint8, device="cuda")
     targets = [torch.UntypedStorage(size, device="cuda") for size in sizes]
     if sum(sizes) < WORTHWHILE:
@@ -62,7 +62,7 @@ def _rounded(size: int) -> int:
 
 
 def pieces(storages: list[Any], targets: list[Any], at_most: int) -> Iterator[Piece]:
-    """All bytes of the storages, in order, cut where a storage ends and after `at_most` bytes of one."""
+    """All bytes of the storages, in order, in pieces of one storage and at most `at_most` bytes."""
     import torch
 
     for storage, target in zip(storages, targets, strict=True):
@@ -73,7 +73,7 @@ def pieces(storages: list[Any], targets: list[Any], at_most: int) -> Iterator[Pi
 
 
 def batched(pieces: Iterator[Piece], at_most: int) -> Iterator[list[Piece]]:
-    """Pieces as many at a time as fit into `at_most` bytes."""
+    """Group pieces into batches of at most `at_most` bytes."""
     batch: list[Piece] = []
     size = 0
     for piece in pieces:
@@ -103,7 +103,7 @@ class _Shared:
 
 
 class _Lane:
-    """A thread with two buffers: one is filled while the GPU fetches the other."""
+    """A thread with two buffers: it fills one while the GPU copies from the other."""
 
     def __init__(self, batches: _Shared) -> None:
         self._batches = batches
@@ -114,7 +114,7 @@ class _Lane:
         self._thread.start()
 
     def finish(self) -> None:
-        """Wait for the end. Raises what went wrong."""
+        """Wait for the end. Raises the thread's error."""
         self._thread.join()
         if self._error is not None:
             raise self._error
@@ -122,7 +122,7 @@ class _Lane:
     def _run(self) -> None:
         try:
             self._copy()
-        except BaseException as error:  # it belongs to whoever waits in `finish`
+        except BaseException as error:  # raised by `finish`
             self._error = error
 
     def _copy(self) -> None:

@@ -1,5 +1,5 @@
-"""Brings payloads to where their readers can reach them: a child has the shared memory of its host and no broker, a
-caller on another host has the broker and another memory."""
+"""Moves payloads to a store that their readers can reach: a child reaches only the shared memory of its host, a caller
+on another host only the broker."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ E = TypeVar("E", bound=Event)
 
 
 class Carrier:
-    """Moves the blobs of payloads, and of the files that travel with them."""
+    """Moves the blobs of payloads, and of the files that are sent with them."""
 
     def __init__(self, host: str, memory: SharedMemoryStore, broker: BrokerStore) -> None:
         self._host = host
@@ -30,16 +30,16 @@ class Carrier:
         return task.host != self._host
 
     def fetched(self, payload: Payload) -> Payload:
-        """The same payload where a child of this host can read it. Raises SpacesError if it is out of reach."""
+        """The payload, moved to where a child of this host can read it. Raises SpacesError if that is impossible."""
         return _with_each_blob(payload, self._fetch)
 
     def forget(self, fetched: Payload, original: Payload) -> None:
-        """Delete the copies that `fetched` made; the original is its caller's."""
+        """Delete the copies that `fetched` made; the caller deletes the original."""
         for copy in set(blobs_of(fetched)) - set(blobs_of(original)):
             self._memory.delete(copy)
 
     def delivered(self, event: E, task: Task) -> E:
-        """The same event with its payload where the task's caller can read it."""
+        """The event, with its payload moved to where the task's caller can read it."""
         if not self.is_far(task):
             return event
         match event:

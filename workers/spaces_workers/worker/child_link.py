@@ -1,4 +1,4 @@
-"""A child as its worker sees it: tied to the worker, spoken to over a channel, ended by killing."""
+"""The worker's side of a child: ties it to the worker, exchanges messages over a channel, kills it."""
 
 from __future__ import annotations
 
@@ -16,26 +16,30 @@ from spaces_workers.link.channel import Channel, ChannelClosed
 from spaces_workers.link.messages import Exited, MemoryUse, RunTask, Tie, TimeUp, Trim, Trimmed, Unfit, ZygoteSpec
 from spaces_workers.worker import oom_kills
 
-#: Seconds in which an idle child gives memory back.
+#: Seconds for an idle child to free cached memory.
 TRIM_PATIENCE = 10.0
 
-#: Signals that tell a process to end. The farm sends none of them to a child; some libraries raise them themselves.
+#: Signals that ask a process to end. The farm sends none of them to a child; some libraries send them to themselves.
 _ORDERS_TO_END = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
-_NOT_OURS = ", which the farm did not send: a library ends its process like this where it cannot go on"
+_NOT_OURS = ", which the farm did not send: some libraries end their process so after a fatal error"
 
 
 class Zygote(Protocol):
     """The parent of a child."""
 
     def word_of(self, pid: int) -> Exited | None:
-        """How a child ended, once it is known; None when nobody can tell any more."""
+        """How a child ended, once that is known; None if it cannot be known any more."""
 
 
 class UnfitChild(SpacesError):
-    """A child could not take the worker's device. Callers of tasks read the message."""
+    """A child could not take the worker's device. The callers of tasks see the message."""
 
     def __init__(self, space: str, unfit: Unfit) -> None:
-        remedy = "" if unfit.out_of_memory else ". A torch that it brings itself must have CUDA and fit the driver"
+        remedy = (
+            ""
+            if unfit.out_of_memory
+            else ". If the Space installs its own torch, that must have CUDA and fit the driver"
+        )
         super().__init__(f"Space {space!r} could not take the GPU: {unfit.reason}{remedy}")
         self.out_of_memory = unfit.out_of_memory
 
@@ -56,32 +60,32 @@ class ChildLink:
         self._kills = oom_kills.kills()
 
     def tie(self) -> None:
-        """Have the child die with this worker. Raises ChannelClosed if it is dead already."""
+        """Tie the child's life to this worker's. Raises ChannelClosed if it is dead already."""
         self.channel.send(Tie(), fd=self._bond.fileno())
         self._bond.given()
 
     @property
     def gone(self) -> bool:
-        """Whether an idle child has died: it has nothing to say until it is given a task."""
+        """Whether an idle child has died: its channel is readable, though an idle child sends nothing."""
         return bool(select.select([self.channel], [], [], 0)[0])
 
     def begin(self, run: RunTask) -> None:
-        """Have it run a task. Raises ChannelClosed if it is gone."""
+        """Start a task in it. Raises ChannelClosed if it is gone."""
         self._kills = oom_kills.kills()
         self.is_trimmed = False
         self.channel.send(run)
 
     def trim(self) -> None:
-        """Have it give back the device's memory that it only keeps for later. Raises ChannelClosed, TimeoutError.
+        """Have it free cached device memory. Raises ChannelClosed, TimeoutError.
 
-        One that says anything else has a thread of an earlier task still at work, and is as good as gone.
+        A child that sends any other message still runs a thread of an earlier task, and counts as gone.
         """
         self.channel.send(Trim())
         match self.channel.receive(TRIM_PATIENCE):
             case Trimmed(use):
                 self.memory, self.is_trimmed = use, True
             case other:
-                raise ChannelClosed(f"an idle child says {type(other).__name__}")
+                raise ChannelClosed(f"an idle child sent {type(other).__name__}")
 
     def terminate(self) -> None:
         """Ask the running function to stop; its `finally` clauses run."""
@@ -89,13 +93,13 @@ class ChildLink:
             self.channel.send(TimeUp())
 
     def kill(self) -> None:
-        """End the child and everything that its tasks started."""
+        """Kill the child and all processes that its tasks started."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self.channel.abandon()
 
     def discard(self) -> None:
-        """Kill the child and let go of what belongs to it."""
+        """Kill the child and close its descriptors."""
         self.kill()
         self.how_it_ended()
         self.channel.close()
@@ -106,7 +110,7 @@ class ChildLink:
         return self._zygote.word_of(self.pid)
 
     def how_it_ended(self) -> str:
-        """In words: `was killed by SIGSEGV`, `exited with code 3`; of what may be want of memory, with its size."""
+        """In words: `was killed by SIGSEGV`, `exited with code 3`; with its memory size if memory may have run out."""
         exited = self._exited
         if exited is None:
             return "died together with its zygote"

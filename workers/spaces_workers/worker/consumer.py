@@ -1,4 +1,4 @@
-"""Celery's consumer, but for one thing: a cold shutdown gives tasks back instead of cancelling them."""
+"""Celery's consumer with one change: a cold shutdown requeues tasks instead of cancelling them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from celery.worker.consumer import Consumer
 
 
 class FarmConsumer(Consumer):  # type: ignore[misc]  # celery has no types
-    """The pool gives its tasks back when it is stopped; see `TaskPool.on_stop`."""
+    """Leaves running tasks to the pool, which requeues them when it is stopped; see `TaskPool.on_terminate`."""
 
     def cancel_active_requests(self) -> None:
-        """Nothing: a task whose request was cancelled here would end as cancelled for its caller."""
+        """Do nothing: cancelling a request here would end its task as cancelled for the caller."""

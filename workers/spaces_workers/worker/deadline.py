@@ -1,5 +1,5 @@
-"""The time limit of a running task: a warning, a word to stop, a grace, KILL; on the monotonic clock and a thread of
-its own, so that neither a busy worker nor an absent broker can put it off."""
+"""The time limit of a running task: a warning, a request to stop, a grace period, KILL. It runs on the monotonic clock
+and its own thread, so that neither a busy worker nor an absent broker can delay it."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-#: Seconds between asking a function to stop and killing its process.
+#: Seconds between the request to stop a function and the kill of its process.
 GRACE = 1.0
 
-#: A task is warned when this share of its time is gone, if what is left is worth a word.
+#: A task is warned when this share of its time is used, if enough time is left for a warning.
 WARNING_SHARE = 0.8
 _WORTH_A_WARNING = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """What happens to a task that does not end by itself."""
+    """The actions on a task that does not end by itself."""
 
     warn: Callable[[], None]
     terminate: Callable[[], None]
@@ -26,7 +26,7 @@ class Steps:
 
 
 class Deadline:
-    """Counts from `start()` until `stop()`."""
+    """Measures the time from `start()` until `stop()`."""
 
     def __init__(self, time_limit: float, steps: Steps, grace: float = GRACE) -> None:
         self._timetable = _timetable(time_limit, steps, grace)
@@ -34,12 +34,12 @@ class Deadline:
         self._thread = threading.Thread(target=self._watch, name="deadline", daemon=True)
 
     def start(self) -> None:
-        """Begin to count."""
+        """Start the clock."""
         self._started = time.monotonic()
         self._thread.start()
 
     def stop(self) -> None:
-        """The task has ended; nothing more happens to it."""
+        """Stop the clock, because the task has ended."""
         self._over.set()
 
     def _watch(self) -> None:

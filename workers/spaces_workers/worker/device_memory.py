@@ -1,4 +1,4 @@
-"""What children hold of their device's memory, and what their worker may still give to others."""
+"""Accounts for a device's memory: the bytes that children hold, and the bytes that are left."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from spaces_workers.gpu import devices
 from spaces_workers.gpu.devices import Device, DeviceReading
 from spaces_workers.link.messages import MemoryUse, ZygoteSpec
 
-#: On what a Space was seen to need at most: memory in pieces that do not fit, inputs somewhat larger than before.
+#: Margin on the most memory that a Space was seen to need, for fragmentation and somewhat larger inputs.
 HEADROOM = 1.15
 
 
@@ -27,14 +27,14 @@ class DeviceMemory:
         self._reading = reading
 
     def free_bytes(self, held_bytes: int) -> int:
-        """What is left to this worker, whose children hold so much: by account, and no more than the driver has."""
+        """Bytes left to this worker, whose children hold `held_bytes`; at most the driver's free memory."""
         by_account = self.budget_bytes - held_bytes
         now = self._reading(self._device)
         return by_account if now is None else min(by_account, now.total_bytes - now.used_bytes)
 
 
 class Needs:
-    """What each Space was seen to need of a device. One that was never seen there, or found too little, gets it all."""
+    """The memory that each Space was seen to need. A new Space, or one that ran out, needs the whole device."""
 
     def __init__(self, memory: DeviceMemory) -> None:
         self._memory = memory
@@ -42,17 +42,17 @@ class Needs:
         self._short: set[tuple[str, str]] = set()
 
     def learn(self, spec: ZygoteSpec, use: MemoryUse) -> None:
-        """A task of a Space has ended well, and its child has told what it used, if it can tell."""
+        """Learn from a successful task, whose child reported its use, if known."""
         if use.peak_bytes is not None:
             self._peaks[_key(spec)] = max(self._peaks.get(_key(spec), 0), use.peak_bytes)
             self._short.discard(_key(spec))
 
     def learn_shortage(self, spec: ZygoteSpec) -> None:
-        """A task found too little memory."""
+        """Learn that a task ran out of memory."""
         self._short.add(_key(spec))
 
     def of(self, spec: ZygoteSpec, weights_bytes: int) -> int:
-        """Bytes that a Space's child needs in all, `weights_bytes` of them at least."""
+        """Bytes that a Space's child needs in all; at least `weights_bytes`."""
         peak = None if _key(spec) in self._short else self._peaks.get(_key(spec))
         unknown = self._memory.budget_bytes if self._memory.is_real else 0
         needed = unknown if peak is None else int(peak * HEADROOM)

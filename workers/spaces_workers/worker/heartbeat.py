@@ -1,7 +1,7 @@
-"""Keeps a worker's lease, on a thread and a connection of its own: what holds up the worker does not hold up its beats.
+"""Keeps a worker's lease, on its own thread and connection, so that a busy worker does not delay its beats.
 
-The same thread hears at once, by pub/sub, which of the worker's tasks are to be stopped; the beats say so again, in
-case that word was lost.
+The same thread receives by pub/sub which of the worker's tasks must stop; the answers to beats repeat it, in case a
+message was lost.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ logger = logging.getLogger(__name__)
 
 
 class Heartbeat(BrokerThread):
-    """Beats for a worker until it is stopped. Then whatever the worker still holds goes back to the queue at once.
+    """Sends beats for a worker until it is stopped. Then the worker's tasks return to the queue at once.
 
-    `info` is what the worker tells of itself (plain data). `on_cancel(task_id, reason)` and `on_lease_lost()` are
-    called on this thread. The first may come twice for a task; after the second every task of the worker is, or will
-    be, run by another one.
+    `info` returns the worker's description (plain data). `on_cancel(task_id, reason)` and `on_lease_lost()` are called
+    on this thread. The first may be called twice for a task; after the second, other workers run, or will run, all
+    tasks of this worker.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Heartbeat(BrokerThread):
     def _beat(self, queue: Queue) -> None:
         beat = queue.leases.beat(self.worker, self._info())
         if self._began and not beat.had_lease:
-            logger.warning("worker %s was taken for dead, its tasks are given to others", self.worker)
+            logger.warning("the lease of worker %s had expired: its tasks are given to others", self.worker)
             self._on_lease_lost()
         self._began = True
         self._told &= beat.cancelled.keys()
@@ -65,7 +65,7 @@ class Heartbeat(BrokerThread):
         queue.expire()
 
     def _listen(self, queue: Queue) -> None:
-        """Until the next beat is due, wait on the socket for tasks to be stopped."""
+        """Wait on the socket for tasks to stop, until the next beat is due."""
         if not self._words.subscribed:
             self._words.subscribe(queue.keys.cancellations(self.worker))
         due = time.monotonic() + queue.rules.worker_beat

@@ -1,4 +1,4 @@
-"""Calls that other threads leave for Celery's event loop, which alone may touch requests and connections."""
+"""Passes calls from other threads to Celery's event loop, which alone may touch requests and connections."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from spaces_workers.link.channel import Bell
 
 
 class Mailbox:
-    """Any thread posts; the loop's thread delivers, in order."""
+    """Any thread posts calls; the loop's thread makes them, in order."""
 
     def __init__(self) -> None:
         self._calls: deque[Callable[[], object]] = deque()
         self._bell = Bell()
 
     def post(self, call: Callable[[], object]) -> None:
-        """Leave a call."""
+        """Add a call."""
         self._calls.append(call)
         self._bell.ring()
 
     def deliver(self) -> None:
-        """Make every call that was left."""
+        """Make every call that was posted."""
         self._bell.silence()
         while self._calls:
             self._calls.popleft()()
 
     def wait(self, timeout: float) -> None:
-        """Wait for a call where no loop waits any more, and make it."""
+        """Wait for a call after the loop has stopped, and make it."""
         if select.select([self._bell], [], [], timeout)[0]:
             self.deliver()
 
     def register_with(self, hub: Any) -> None:  # Any: kombu.asynchronous.Hub
-        """Have the event loop deliver."""
+        """Have the event loop call `deliver`."""
         hub.add_reader(self._bell.fileno(), self.deliver)
 
     def close(self) -> None:

@@ -32,7 +32,7 @@ DEVICE_LOST = 69
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
-    """What the operator decides for one worker."""
+    """The operator's choices for one worker."""
 
     url: str
     device: Device
@@ -50,7 +50,7 @@ class WorkerOptions:
 
 
 def run_worker(options: WorkerOptions) -> int:
-    """Work until told to stop, or until the device is lost. Returns the exit code."""
+    """Run until told to stop, or until the device is lost. Returns the exit code."""
     if problem := device_probe.problem_of(options.device):
         logger.critical("%s cannot be used: %s", options.device.description, problem)
         return DEVICE_LOST
@@ -78,7 +78,7 @@ def run_worker(options: WorkerOptions) -> int:
         lambda: Queue(connect(options.url)),
         worker,
         info=lambda: _info(options, memory, app),
-        # There is no pool, and nothing to stop, until Celery has started.
+        # Until Celery has started there is no pool, and no task to stop.
         on_cancel=lambda task, reason: app.pool_of_worker and app.pool_of_worker.cancel(task, reason),
         on_lease_lost=lambda: app.pool_of_worker and app.pool_of_worker.abandon_all(),
     )

@@ -1,4 +1,4 @@
-"""Whether the system killed a process for want of memory. The kernel counts such kills, but does not say whose."""
+"""Detects that the system killed a process because memory ran out. The kernel counts such kills, but not by process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _COUNTERS = Path("/proc/vmstat")
 
 
 def kills(counters: Path = _COUNTERS) -> int:
-    """Processes that this host, or a container's limit, has killed for want of memory; 0 where nobody counts."""
+    """Out-of-memory kills of this host, or of a container's limit; 0 if the kernel does not count them."""
     try:
         lines = counters.read_text().splitlines()
     except OSError:

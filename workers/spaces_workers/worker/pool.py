@@ -1,7 +1,7 @@
-"""Celery's pool of a ZeroFarm worker: each request becomes a `TaskRun` in a child of its Space.
+"""The Celery pool of a ZeroFarm worker: each request becomes a `TaskRun` in a child of its Space.
 
-Celery's callbacks are made on its own thread, in the order accept, then one of success, failure, timeout. The task's
-outcome for its caller is written by the run; what is reported here is for Celery's events and Flower.
+Celery's callbacks are called on its own thread: first accept, then one of success, failure, timeout. The run writes the
+task's outcome for its caller; the reports here are for Celery's events and Flower.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from spaces_workers.worker.workplace import Workplace
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two looks at whether a warm shutdown is over; each is a wait on the mailbox.
+#: Seconds between two checks whether a warm shutdown is over; each waits on the mailbox.
 _STOPPING_INTERVAL = 0.5
 
-#: Seconds that a run has, in a cold shutdown, to give its task back.
+#: Seconds for a run to requeue its task in a cold shutdown.
 _GIVING_BACK = 3.0
 
-#: Characters of a failure and of its traceback that go into Celery's events; the task's own stream has all.
+#: Characters of a failure and of its traceback in Celery's events; the task's own stream has the whole text.
 _TEXT_LENGTH, _TRACEBACK_LENGTH = 300, 4000
 
 
 @dataclass(frozen=True, slots=True)
 class Callbacks:
-    """What Celery wants to hear of one request. Any: Celery has no types."""
+    """Celery's callbacks for one request. Any: Celery has no types."""
 
     accept: Callable[..., Any]
     timeout: Callable[..., Any]
@@ -48,7 +48,7 @@ class Callbacks:
 
 
 class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
-    """Runs one task at a time; `app.workplace` says with what."""
+    """Runs one task at a time, with the means in `app.workplace`."""
 
     signal_safe = False
     uses_semaphore = False
@@ -58,7 +58,7 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
         self._mailbox = Mailbox()
         self._runs: dict[str, tuple[TaskRun, Callbacks]] = {}
         self._closed = False
-        self._early: dict[str, str] = {}  #: cancellations that were heard before Celery had handed the task over
+        self._early: dict[str, str] = {}  #: cancellations that arrived before Celery passed the task to the pool
         self._hub: Any = None
         self._done = 0
         self._workplace: Workplace = self.app.workplace
@@ -87,7 +87,7 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
         run.start()
         return run
 
-    # --- told by a run, on its own thread
+    # --- called by a run, on its own thread
 
     def began(self, run: TaskRun) -> None:
         """The child has the task."""
@@ -101,30 +101,32 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
         """The task's end is written."""
         self._mailbox.post(lambda: self._settle(run, end))
 
-    # --- told by Celery and by the heartbeat
+    # --- called by Celery and by the heartbeat
 
     def terminate_job(self, pid: int, signal: int | None = None) -> None:
-        """An operator revokes the task that runs in this process."""
+        """Revoke the task that runs in this child, for an operator."""
         for run, _ in list(self._runs.values()):
             if run.child is not None and run.child.pid == pid:
                 run.cancel("revoked by an operator")
 
     def cancel(self, task_id: str, reason: str) -> None:
-        """The task's caller, or whoever has the right, does not want it any more. From any thread."""
-        self._early[task_id] = reason  # first: `on_apply`, on its own thread, looks there after it has made the run
+        """Cancel a task for its caller, or for a caller with the right. Callable from any thread."""
+        self._early[task_id] = (
+            reason  # before the search for the run: `on_apply`, on another thread, reads it after it has made the run
+        )
         if (found := self._runs.get(task_id)) is not None:
             self._early.pop(task_id, None)
             found[0].cancel(reason)
 
     def abandon_all(self) -> None:
-        """This worker was taken for dead; its tasks are others' now. From any thread."""
+        """Abandon all tasks, because this worker's lease has expired and others have them. Callable from any thread."""
         for run, _ in list(self._runs.values()):
             run.abandon()
 
     def on_stop(self) -> None:
-        """A warm shutdown: what runs may end, what has ended is acknowledged. A cold one: see `on_terminate`."""
+        """A warm shutdown: wait for running tasks, acknowledge ended ones. A cold one: see `on_terminate`."""
         if state.should_terminate:
-            # Celery calls this within a signal handler, and the code that was interrupted may hold locks of Celery's.
+            # Celery calls this in a signal handler, and the interrupted code may hold Celery's locks.
             self.on_terminate()
             return
         while self._runs:
@@ -135,7 +137,7 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
         self._close()
 
     def on_terminate(self) -> None:
-        """A cold shutdown: what runs goes back to the queue, for another worker."""
+        """A cold shutdown: running tasks return to the queue, for other workers."""
         for run, _ in list(self._runs.values()):
             run.give_back()
         for run, _ in list(self._runs.values()):
@@ -143,7 +145,7 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
         self._close()
 
     def children(self) -> list[ChildLink]:
-        """Those that run a task now."""
+        """The children that run a task now."""
         return [run.child for run, _ in list(self._runs.values()) if run.child is not None]
 
     def _get_info(self) -> dict[str, Any]:  # Any: shown as it is on Flower's Pool tab
@@ -151,7 +153,7 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
         idle = self._workplace.residency.children()
         return super()._get_info() | {  # type: ignore[no-any-return] # celery has no types
             "max-concurrency": self.limit,
-            # Lists, because Flower takes dashes out of a plain text.
+            # Lists, because Flower removes dashes from plain strings.
             "gpu": [self._workplace.device.description],
             "device": [self._workplace.device.visible_devices or "CPU"],
             "busy": [f"{run.lease.task.label} (pid {run.child.pid if run.child else '-'})" for run in busy],
@@ -181,7 +183,7 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
             case Cancelled(reason):
                 callbacks.error(_info(Terminated(reason)))
             case Expired() | Lost():
-                raise ValueError(f"a run cannot end so for its own worker: {end}")
+                raise ValueError(f"this end cannot come from a worker's own run: {end}")
 
     def _close(self) -> None:
         if self._closed:
@@ -192,14 +194,14 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
 
 
 class Reported(Exception):
-    """A failure as Celery's events tell it: they have the `repr` of the exception, which here is a plain sentence."""
+    """A failure for Celery's events, which contain the `repr` of the exception; here that is a plain sentence."""
 
     def __repr__(self) -> str:
         return str(self)
 
 
 def _failure(text: str, traceback: str = "") -> ExceptionInfo:
-    """What Celery is told of a task that failed; with the child's traceback, or none."""
+    """The failure of a task for Celery, with the child's traceback, or none."""
     info = _info(Reported(text if len(text) <= _TEXT_LENGTH else f"{text[:_TEXT_LENGTH]}…"))
     info.traceback = traceback[-_TRACEBACK_LENGTH:] or None
     return info

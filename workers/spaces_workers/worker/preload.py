@@ -1,6 +1,6 @@
-"""Has the zygotes of served Spaces made before their first task comes, at the start and whenever one registers.
+"""Has the zygotes of served Spaces made before their first task: at the start, and whenever a Space registers.
 
-A Space whose web process is gone is known for days, and gets its zygote if a task comes for it.
+A Space without a live web process stays known for days; it gets its zygote when a task for it comes.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ logger = logging.getLogger(__name__)
 
 
 class Preloader(BrokerThread):
-    """Listens to registrations: prepares what is registered at its start first, then what registers later."""
+    """Listens to registrations: prepares first the Spaces that are registered at its start, then those that follow."""
 
     def __init__(self, connect: Callable[[], Queue], workplace: Workplace) -> None:
         super().__init__("preloader", connect)
         self._workplace = workplace
 
     def stop(self) -> None:
-        """Listen no more. A zygote that is being made, which takes its time, is not waited for."""
+        """Stop listening. A zygote that is being made, which takes seconds, is not waited for."""
         self._stopping.set()
 
     def _round(self, queue: Queue) -> None:
@@ -43,5 +43,5 @@ class Preloader(BrokerThread):
     def _prepare(self, registry: Registry, space: str) -> None:
         try:
             self._workplace.zygotes.prepare(self._workplace.spec_of(registry.find(space)))
-        except (SpacesError, ChannelClosed, OSError, ValueError) as error:  # the other Spaces are made all the same
-            logger.warning("Space %s is not made ahead: %s", space, error)
+        except (SpacesError, ChannelClosed, OSError, ValueError) as error:  # other Spaces must still be prepared
+            logger.warning("the zygote of Space %s is not made early: %s", space, error)

@@ -1,7 +1,7 @@
-"""Which Spaces are on this worker's device: the children that are kept warm, and which one goes when another comes.
+"""The Spaces on this worker's device: keeps their children warm, and evicts some to make room for another.
 
-Room is made by account, before it is needed: a task never meets a device that is full of others' weights. Also the
-worker's answer to each claim's question, how soon it could begin a task of which Space.
+Room is made in advance, by accounting: a task never finds a device that is full of other Spaces' weights. It also
+reports, for each claim, how soon the worker can begin a task of each Space.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ logger = logging.getLogger(__name__)
 
 
 class Residency:
-    """At most `limit` children in a device's memory, least recently used first out.
+    """At most `limit` children in a device's memory; the least recently used is evicted first.
 
-    The thread that runs tasks takes, makes room and keeps; the rest any thread may call meanwhile.
+    Only the thread that runs tasks may take, make room and keep; any thread may call the other methods meanwhile.
     """
 
     def __init__(self, limit: int, memory: DeviceMemory) -> None:
@@ -35,11 +35,11 @@ class Residency:
         self._needs = Needs(memory)
         self._idle: dict[str, ChildLink] = {}
         self._costs = SwapCosts()
-        self._seen: dict[str, None] = {}  #: Spaces that had a child here, the latest last: their zygotes are ready
+        self._seen: dict[str, None] = {}  #: Spaces that had a child here, the latest last; their zygotes are ready
         self._lock = threading.Lock()
 
     def take(self, spec: ZygoteSpec) -> ChildLink | None:
-        """The warm child of this very revision, if there is one; it is the caller's now."""
+        """Hand over the warm child of exactly this revision, if there is one."""
         with self._lock:
             child = self._idle.pop(spec.space, None)
         if child is not None and (child.spec.revision != spec.revision or child.gone):
@@ -48,7 +48,7 @@ class Residency:
         return child
 
     def make_room_for_new(self, spec: ZygoteSpec, weights_bytes: int) -> None:
-        """Before a child is made: one place, and memory for all that its Space needs, its weights at least."""
+        """Free a place and the memory that a Space needs, at least its weights, before its child is made."""
         while (crowded := self._evicted(self._limit - 1)) is not None:
             crowded.discard()
         self._make_room(self._needs.of(spec, weights_bytes), held=0)
@@ -59,12 +59,12 @@ class Residency:
             )
 
     def make_room_for(self, child: ChildLink) -> None:
-        """Before a warm child, which was taken, runs its next task: memory for what its Space needs beyond its own."""
+        """Free the memory that a taken warm child needs for its next task beyond the memory that it holds."""
         held = child.memory.held_bytes
         self._make_room(self._needs.of(child.spec, held), held)
 
     def keep(self, child: ChildLink) -> None:
-        """Take a child back that has done its task."""
+        """Take back a child whose task has ended."""
         child.used_at = time.monotonic()
         if child.tasks_done:
             self._needs.learn(child.spec, child.memory)
@@ -72,12 +72,12 @@ class Residency:
             self._idle[child.spec.space] = child
 
     def learn_shortage(self, spec: ZygoteSpec) -> None:
-        """A task of this Space found the device's memory too small: next time all others make room for it."""
+        """Learn that a task of this Space ran out of device memory: next time all other children make room for it."""
         self._needs.learn_shortage(spec)
 
     @contextmanager
     def measured(self, space: str, level: Level) -> Iterator[None]:
-        """Around the making of a child: learn what it took from this level. What fails teaches nothing."""
+        """Within this a child is made: learn the seconds from this level, unless it fails."""
         started = time.monotonic()
         yield
         seconds = time.monotonic() - started
@@ -87,7 +87,7 @@ class Residency:
             self._seen[space] = None
 
     def warmth(self) -> Warmth:
-        """Seconds to a ready child of each Space that was lately here, and of any other."""
+        """Seconds to a ready child, for each Space that was lately here and for any other."""
         with self._lock:
             recent = {*self._idle, *list(self._seen)[-MOST_KNOWN:]}
             seconds = {space: self._costs.seconds(space, self._level(space)) for space in recent}
@@ -109,12 +109,12 @@ class Residency:
             child.discard()
 
     def _make_room(self, needed: int, held: int) -> None:
-        """The least recently used children give back first what they only keep for later, then their lives."""
+        """Have the least recently used children free cached memory first; then evict them."""
         idle = sorted(self.children(), key=lambda child: child.used_at)
         for child in idle:
             if child.gone:
                 self._discard(child)
-        spared = needed < self._memory.budget_bytes  # who needs all of it is not helped by less than all
+        spared = needed < self._memory.budget_bytes  # trimming does not help a Space that needs the whole device
         for shrink in (self._trim, self._discard) if spared else (self._discard,):
             for child in idle:
                 if self._free_bytes(held) >= needed - held:

@@ -1,6 +1,6 @@
-"""One task on this worker, from its lease to its end: get a child, pass its events on, end it exactly once.
+"""One task on this worker, from its lease to its end: gets a child, passes on its events, ends it exactly once.
 
-A thread of its own attends each run, so that neither a slow zygote nor an absent broker stops the worker's event loop.
+Each run has its own thread, so that neither a slow zygote nor an absent broker stops the worker's event loop.
 """
 
 from __future__ import annotations
@@ -35,21 +35,21 @@ from spaces_workers.worker.workplace import Workplace
 
 logger = logging.getLogger(__name__)
 
-#: Seconds that a generator has to close at its next yield before its child is killed.
+#: Seconds for a generator to close at its next yield before its child is killed.
 CLOSE_GRACE = 5.0
 
-#: Seconds that a child may take to get ready for the next task, waiting for what the last one left running.
+#: Seconds for a child to get ready for its next task, while threads of the last one still run.
 SETTLE_PATIENCE = 10.0
 
-#: What torch's error of a GPU that is full is called.
+#: The name of torch's error for a full GPU.
 _SHORTAGE = "OutOfMemoryError"
 
-#: Words in an error after which a CUDA context cannot be trusted any more.
+#: Texts in an error after which a CUDA context cannot be trusted any more.
 _HARM = ("CUDA error", "AcceleratorError", _SHORTAGE, "cuDNN error", "CUBLAS_STATUS", "device-side assert")
 
 
 class Report(Protocol):
-    """Whoever wants to know how a run goes: the pool, on behalf of Celery."""
+    """Receives the progress of a run: the pool, on behalf of Celery."""
 
     def began(self, run: TaskRun) -> None: ...
     def ended(self, run: TaskRun, end: End) -> None: ...
@@ -76,15 +76,15 @@ class TaskRun:
         self._thread = threading.Thread(target=self._attend, name=lease.task.label, daemon=True)
 
     def start(self) -> None:
-        """Begin; `report.ended` is called exactly once, from the run's own thread."""
+        """Start the run; `report.ended` is called exactly once, on the run's own thread."""
         self._thread.start()
 
     def join(self, timeout: float) -> None:
-        """Wait for the end, but no longer than `timeout` seconds."""
+        """Wait for the end, at most `timeout` seconds."""
         self._thread.join(timeout)
 
     def cancel(self, reason: str) -> None:
-        """Stop the task: its generator at the next yield, else its child."""
+        """Stop the task: close its generator at the next yield, or kill its child."""
         if not self._decide(Cancelled(reason)):
             return
         if self.lease.task.yields:
@@ -93,21 +93,21 @@ class TaskRun:
             self._kill()
 
     def abandon(self) -> None:
-        """The lease is another worker's now: kill what runs, say nothing."""
+        """Kill the task without writing an end, because another worker has its lease."""
         self._decide(Cancelled("another worker holds its lease"))
         self._kill()
 
     def give_back(self) -> None:
-        """A cold shutdown: kill what runs and let another worker have the task."""
+        """Kill the task and requeue it, in a cold shutdown."""
         self._returned = True
         self._decide(Cancelled("its worker was stopped"))
         self._kill()
 
-    # Called by Celery through a weak reference, for a task that is revoked before it began.
+    # Celery calls this through a weak reference, for a task that is revoked before its start.
     def terminate(self, signal: int) -> None:
         self.cancel(f"revoked by an operator (signal {signal})")
 
-    # --- the attending thread
+    # --- on the run's thread
 
     def _attend(self) -> None:
         try:
@@ -127,14 +127,14 @@ class TaskRun:
         self._finish(self._verdict or end)
 
     def _blamed(self, error: UnfitChild) -> End:
-        """Whether a child's failure to take the device is its Space's; else the task is another worker's."""
+        """The end of a task whose child could not take the device; if the device is at fault, the task is requeued."""
         end = _failure(error, str(error))
         if self._workplace.lost_device():
             self._returned = True
         return end
 
     def _converse(self) -> End:
-        """Have the function run, pass on what it says, and return how it says it ended."""
+        """Start the function in the child, pass on its events, and return the end that it reports."""
         task = self.lease.task
         self.child = child = self._workplace.child_for(task)
         self._arguments = arguments = self._workplace.carrier.fetched(task.arguments)
@@ -158,18 +158,18 @@ class TaskRun:
             self._writer.write([event])
 
     def _finish(self, end: End) -> None:
-        """The one end of a run, whatever became of it."""
+        """End the run; every run ends here."""
         self._deadline.stop()
         task, seconds = self.lease.task, self._seconds
         try:
             self._tell(end)
             self._workplace.carrier.forget(self._arguments, task.arguments)
-        except Exception:  # the lease expires then, and the task is another worker's
-            logger.exception("task %s: its end could not be told", task.id)
+        except Exception:  # the lease then expires, and another worker takes the task
+            logger.exception("task %s: its end could not be written", task.id)
         try:
             self._put_child_away(end)
         except Exception:
-            logger.exception("task %s: its child could not be put away", task.id)
+            logger.exception("task %s: its child could not be kept or ended", task.id)
         logger.info("task %s: %s %s after %.2f s", task.id, task.label, state_after(end), seconds)
         self._report.ended(self, end)
 
@@ -177,11 +177,13 @@ class TaskRun:
         if self._returned:
             self._workplace.queue.release(self.lease)
         elif not self._writer.end(end):
-            logger.warning("task %s: its lease was lost; its end is another worker's to tell", self.lease.task.id)
+            logger.warning("task %s: its lease was lost; another worker ends it", self.lease.task.id)
 
     def _put_child_away(self, end: End) -> None:
-        """Keep a child that is as good as new; end one that may not be."""
-        with self._lock:  # from here on whoever is late to stop this task must not touch the child: it may have another
+        """Keep a child that is fit for another task; kill any other."""
+        with (
+            self._lock
+        ):  # a late request to stop this task must not touch the child, which may have another task by then
             self._put_away = True
             child = self.child
         if child is None:
@@ -195,7 +197,7 @@ class TaskRun:
             child.discard()
 
     def _settle(self, child: ChildLink) -> bool:
-        """Hear what the child has to say when its task is over. Whether it is fit for the next one."""
+        """Receive the child's messages after its task. Returns whether it is fit for the next one."""
         try:
             message = child.channel.receive(timeout=SETTLE_PATIENCE)
         except (ChannelClosed, TimeoutError):
@@ -205,7 +207,7 @@ class TaskRun:
         child.memory = message.memory
         return message.clean
 
-    # --- what others decide
+    # --- called by other threads
 
     def _decide(self, verdict: End) -> bool:
         with self._lock:
@@ -219,7 +221,7 @@ class TaskRun:
         limit = self.lease.task.time_limit
         text = f"{self.lease.task.function} has used {self._seconds:.0f} of its {limit:g} s and is stopped after them"
         said = Said(text, "warning", "ZeroGPU duration")
-        # On a thread of its own: an absent broker may hold up the word, never the limit.
+        # On its own thread: an absent broker may delay the warning, but never the limit.
         threading.Thread(target=self._say, args=(said,), daemon=True).start()
 
     def _say(self, said: Said) -> None:
@@ -253,7 +255,7 @@ class TaskRun:
 
     @contextmanager
     def _running_child(self) -> Iterator[ChildLink | None]:
-        """The child while it is this task's; None before it was given the task, and after it said the end."""
+        """The child while it runs this task; None before it gets the task, and after it reported the end."""
         with self._lock:
             yield self.child if self._ran and not self._spoke and not self._put_away else None
 
@@ -263,7 +265,7 @@ class TaskRun:
 
 
 def _in_a_line(text: str) -> str:
-    """What failed, and the last line of the traceback below it, which says why."""
+    """The first line, and the last line of the traceback below it, which has the reason."""
     first, *others = text.strip().splitlines() or [""]
     return f"{first}: {others[-1]}" if others else first
 
@@ -273,7 +275,7 @@ def _failure(error: Exception, text: str) -> Failed:
 
 
 def _harmless(end: End) -> bool:
-    """Whether what happened leaves the process as good as before."""
+    """Whether the child can run another task after this end."""
     match end:
         case Succeeded() | Cancelled():
             return True

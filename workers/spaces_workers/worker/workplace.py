@@ -1,4 +1,4 @@
-"""What a worker has to work with: its device, the broker, the zygotes of its host, and the children that are warm."""
+"""The means of a worker: its device, the broker, the zygotes of its host, and its warm children."""
 
 from __future__ import annotations
 
@@ -67,10 +67,10 @@ class Workplace:
         )
 
     def child_for(self, task: Task) -> ChildLink:
-        """A child that can run this task: the warm one, or a new one after making room.
+        """A child that can run this task: a warm one, or a new one after making room.
 
-        Raises RefusedError for a Space that nobody serves any more, SpacesError for one whose script fails,
-        UnfitChild where its child cannot take the device.
+        Raises RefusedError for a Space that is not served any more, SpacesError if its script fails, UnfitChild if
+        its child cannot take the device.
         """
         spec = self.spec_of(self.record_of(task.space, task.revision))
         warm = self.residency.take(spec)
@@ -90,7 +90,7 @@ class Workplace:
         try:
             self.residency.make_room_for(warm)
         except BaseException:
-            warm.discard()  # nobody else knows of it
+            warm.discard()  # no other object has a reference to it
             raise
         return warm
 
@@ -100,7 +100,7 @@ class Workplace:
 
     @functools.lru_cache(maxsize=1024)  # noqa: B019 - the workplace lives as long as its process
     def spec_of(self, record: SpaceRecord) -> ZygoteSpec:
-        """What the nursery must know to make this Space's zygote on this host."""
+        """The specification by which the nursery makes this Space's zygote on this host."""
         return ZygoteSpec(
             space=record.name,
             revision=record.revision,
@@ -111,7 +111,7 @@ class Workplace:
         )
 
     def _python_of(self, record: SpaceRecord) -> Path:
-        """The interpreter that the web process has, or the like of it on this host."""
+        """The interpreter of the web process, or an equivalent one on this host."""
         if Path(record.python).exists():
             return Path(record.python)
         if not record.isolated:
@@ -120,41 +120,41 @@ class Workplace:
 
     @functools.lru_cache(maxsize=1024)  # noqa: B019 - the workplace lives as long as its process
     def record_of(self, space: str, revision: str) -> SpaceRecord:
-        """The record of a Space; one revision's never changes."""
+        """The record of a Space; the record of a revision never changes."""
         return self.registry.find(space, revision)
 
     def lost_device(self) -> bool:
-        """Whether no child of any Space could take the device. If so the worker leaves, before it fails more tasks."""
+        """Whether no child of any Space could take the device. If so the worker exits, before it fails more tasks."""
         problem = device_probe.problem_of(self.device)
         if not problem:
             return False
-        logger.critical("%s cannot be used any more: %s. This worker leaves", self.device.description, problem)
+        logger.critical("%s cannot be used any more: %s. This worker exits", self.device.description, problem)
         self.device_lost = True
         os.kill(os.getpid(), signal.SIGTERM)  # Celery's warm shutdown
         return True
 
     def writer(self, lease: Lease) -> EventWriter:
-        """Writes the events of one run."""
+        """The writer of one run's events."""
         return EventWriter(self.queue, lease)
 
     def close(self) -> None:
-        """End every child; let go of the zygotes."""
+        """Kill every child and disconnect from the zygotes."""
         self.residency.clear()
         self.zygotes.close()
 
     def _source_of(self, record: SpaceRecord) -> Source:
-        """The Space's files: where they are if this host has them, else unpacked from the archive that travelled."""
+        """The Space's files: in place if this host has them, else unpacked from the archive in the broker."""
         if record.source.app_file.is_file() and (record.host == self.config.host or self._same(record)):
             return record.source
         archive = self.registry.archive(record)
         if archive is None:
             raise RefusedError(
                 f"Space {record.name!r} is at {record.app_file} on {record.host!r}, which {self.config.host!r} "
-                "does not have, and it is too large to travel. Put it on a disk that both share"
+                "does not have, and it is too large to send. Put it on a disk that both share"
             )
         for folder in (record.source.root, self._sources / record.digest):
             if folder.is_dir() and folder == record.source.root:
-                continue  # another revision of it, or something of this host's own
+                continue  # another revision, or other files of this host
             try:
                 folder.parent.mkdir(parents=True, exist_ok=True)
                 unpack(archive, folder)
@@ -163,9 +163,7 @@ class Workplace:
                 continue
             script = record.source.app_file.relative_to(record.source.root)
             return Source(folder / script, record.alone, folder)
-        raise RefusedError(
-            f"there is no place for the files of Space {record.name!r}: {self._sources} cannot be written"
-        )
+        raise RefusedError(f"the files of Space {record.name!r} cannot be unpacked: {self._sources} cannot be written")
 
     def _same(self, record: SpaceRecord) -> bool:
         return record.source.digest() == record.digest

@@ -1,4 +1,4 @@
-"""The zygotes as a worker sees them: asked of the nursery, one link to each, children forked through it."""
+"""The worker's connections to zygotes: it gets one link to each from the nursery, and forks children through it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from spaces_workers.link.messages import ChildReady, Exited, Fork, Forked, Unfit
 from spaces_workers.nursery import client as nursery
 from spaces_workers.worker.child_link import ChildLink, UnfitChild
 
-#: Seconds within which a child must say that it is ready, else it hangs in something that the fork left locked.
+#: Seconds within which a child must report that it is ready; a later child hangs on a lock that the fork copied.
 READY_PATIENCE = 30.0
 
-#: Times that a child is forked again before its Space is given up.
+#: Attempts to fork a child before its Space is given up.
 FORK_ATTEMPTS = 3
 
-#: Seconds to wait for word of how a child ended; the zygote may be gone itself.
+#: Seconds to wait for the exit status of a child; the zygote may be gone itself.
 EXIT_PATIENCE = 5.0
 
 
@@ -31,11 +31,11 @@ class ZygoteLink:
     def __init__(self, nursery_socket: Path, spec: ZygoteSpec) -> None:
         self._channel, self.weights_bytes = nursery.connect(nursery_socket, spec)
         self._spec = spec
-        self._words: dict[int, Exited] = {}  #: of children that have ended
+        self._words: dict[int, Exited] = {}  #: by pid, of children that have ended
         self._receiving = threading.Lock()
 
     def fork(self, visible_devices: str, memory_fraction: float) -> ChildLink:
-        """A child that is ready for tasks. Raises UnfitChild, SpacesError when none gets ready, ChannelClosed."""
+        """A child that is ready for tasks. Raises UnfitChild, SpacesError if none gets ready, ChannelClosed."""
         for _ in range(FORK_ATTEMPTS):
             child = self._fork_once(Fork(visible_devices, memory_fraction))
             try:
@@ -48,14 +48,14 @@ class ZygoteLink:
                         child.discard()
                         raise UnfitChild(self._spec.space, unfit)
                     case other:
-                        raise TypeError(f"a child does not begin with {type(other).__name__}")
+                        raise TypeError(f"a child's first message cannot be {type(other).__name__}")
             except (TimeoutError, ChannelClosed):
                 child.discard()
                 reason = child.how_it_ended()
         raise SpacesError(f"no child of Space {self._spec.space!r} got ready in {FORK_ATTEMPTS} attempts: it {reason}")
 
     def word_of(self, pid: int) -> Exited | None:
-        """How a child ended, once it is known; None when the zygote cannot tell any more."""
+        """How a child ended, once that is known; None if the zygote is gone."""
         deadline = time.monotonic() + EXIT_PATIENCE
         with self._receiving, contextlib.suppress(ChannelClosed, TimeoutError):
             while pid not in self._words:
@@ -63,7 +63,7 @@ class ZygoteLink:
         return self._words.pop(pid, None)
 
     def close(self) -> None:
-        """Let go of the zygote, which kills the children that it made for this link."""
+        """Disconnect from the zygote, which kills the children that it made for this link."""
         self._channel.close()
 
     def _fork_once(self, request: Fork) -> ChildLink:
@@ -93,16 +93,16 @@ class Zygotes:
         self._nursery_socket = nursery.socket_path(run_dir, log_dir)
         self._log_dir = log_dir
         self._links: dict[tuple[str, str], ZygoteLink] = {}
-        # A process that is tied to its starter is tied to the starter's *thread*: this one lives as long as the worker.
+        # The kernel ties a process to the *thread* that started it: this thread lives as long as the worker.
         self._starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="nursery-starter")
         self._nursery = self._ensure_nursery()
 
     def weights_bytes(self, spec: ZygoteSpec) -> int:
-        """The bytes of a Space's weights, whose zygote is made if need be (seconds)."""
+        """The bytes of a Space's weights; its zygote is made if missing (seconds)."""
         return self._link(spec).weights_bytes
 
     def fork(self, spec: ZygoteSpec, visible_devices: str, memory_fraction: float) -> ChildLink:
-        """A ready child of a Space. A zygote, or a nursery, that has died meanwhile is made anew, once."""
+        """A ready child of a Space. If the zygote or the nursery has died, it is made again, once."""
         try:
             return self._link(spec).fork(visible_devices, memory_fraction)
         except ChannelClosed:
@@ -110,15 +110,15 @@ class Zygotes:
             return self._link(spec).fork(visible_devices, memory_fraction)
 
     def knows(self, spec: ZygoteSpec) -> bool:
-        """Whether this worker has forked from a zygote of the Space's: it is ready, as far as anyone knows."""
+        """Whether this worker has forked from a zygote of the Space, which is then probably still ready."""
         return (spec.space, spec.revision) in self._links
 
     def prepare(self, spec: ZygoteSpec) -> None:
-        """Have a zygote made ahead of its first task."""
+        """Ask for a zygote before its first task."""
         nursery.prepare(self._nursery_socket, spec)
 
     def close(self) -> None:
-        """Let go of every zygote, and of the nursery where this worker started it."""
+        """Disconnect from every zygote, and stop the nursery if this worker started it."""
         for link in self._links.values():
             link.close()
         self._links.clear()
@@ -131,7 +131,7 @@ class Zygotes:
         return self._starter.submit(nursery.ensure, self._run_dir, self._log_dir).result()
 
     def _let_go(self, space: str) -> None:
-        """Of every zygote of a Space: of one that died, or of an older revision, whose children are gone by now."""
+        """Disconnect from every zygote of a Space: dead ones and those of older revisions, whose children are gone."""
         for key in [key for key in self._links if key[0] == space]:
             self._links.pop(key).close()
 

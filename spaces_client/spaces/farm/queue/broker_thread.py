@@ -1,6 +1,6 @@
-"""A thread that speaks with the broker for as long as its process lives.
+"""A thread that communicates with the broker as long as its process lives.
 
-The broker may be absent, read only, full or restarted meanwhile, and a callback may fail: the thread outlives it all.
+It survives a broker that is absent, read-only, full or restarted, and a callback that fails.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from spaces.farm.queue.queue import Queue
 
 logger = logging.getLogger(__name__)
 
-#: Seconds from a round that failed to the next one.
+#: Seconds between a failed round and the next one.
 RETRY_INTERVAL = 1.0
 
 
@@ -36,23 +36,23 @@ class BrokerThread(ABC):
         self._thread = threading.Thread(target=self._run, name=f"zerofarm {name}", daemon=True)
 
     def start(self) -> None:
-        """Begin with the first round."""
+        """Start the first round."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the round that runs, and wait for that."""
+        """Stop after the current round, and wait for that."""
         self._stopping.set()
         self._thread.join()
 
     @abstractmethod
     def _round(self, queue: Queue) -> None:
-        """Do the thread's work once, and wait until the next round is due. It is called again, whatever it raises."""
+        """Do the thread's work once, and wait until the next round is due. It is called again after any exception."""
 
     def _leave(self, queue: Queue) -> None:  # noqa: B027 - not every thread has something to give back
-        """Say goodbye to the broker; called once, at the end."""
+        """Sign off at the broker; called once, at the end."""
 
     def _answered(self) -> None:
-        """The broker does what this thread asks of it."""
+        """Note that the broker has answered, so that the next error is logged again."""
         if self._failing_since is not None:
             logger.info("%s: works again after %.0f s", self._name, time.monotonic() - self._failing_since)
             self._failing_since = None
@@ -63,18 +63,18 @@ class BrokerThread(ABC):
             while not self._stopping.is_set():
                 try:
                     self._round(self._queue)
-                except Exception as error:  # nobody would start this thread again
+                except Exception as error:  # nothing would restart this thread
                     self._log(error)
                     self._stopping.wait(RETRY_INTERVAL)
             try:
                 self._leave(self._queue)
             except Exception as error:
-                logger.warning("%s: could not leave in good order: %s", self._name, error)
+                logger.warning("%s: could not sign off: %s", self._name, error)
 
     def _log(self, error: Exception) -> None:
         if self._failing_since is None:
             self._failing_since = time.monotonic()
         level = logging.DEBUG if type(error) in self._logged else logging.WARNING
         self._logged.add(type(error))
-        ours = None if isinstance(error, RedisError) else error  # an error of the broker's needs no traceback
+        ours = None if isinstance(error, RedisError) else error  # an error of the broker needs no traceback
         logger.log(level, "%s: failed and is tried again: %s", self._name, error, exc_info=ours)

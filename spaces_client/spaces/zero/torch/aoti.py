@@ -1,4 +1,4 @@
-"""Ahead-of-time compilation under the official package's inner name. Unlike `spaces` itself, this imports torch."""
+"""Ahead-of-time compilation under the official package's private name. Unlike `spaces` itself, this imports torch."""
 
 from __future__ import annotations
 
