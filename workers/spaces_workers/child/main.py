@@ -127,10 +127,11 @@ def _interrupt(execution: Execution) -> None:
 
 def _settle_in(request: Fork, channel: Channel) -> None:
     """Undo the last of the inherited state: process group, signals, seeds, device."""
-    os.setsid()
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    for number in (signal.SIGTERM, signal.SIGINT):  # with a handler, a library that raises one to exit would continue
-        signal.signal(number, signal.SIG_DFL)
+    if os.getpgrp() != os.getpid():  # a fork is in its zygote's group still
+        os.setsid()
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)  # with a handler, a library that raises one to exit would continue
     _reseed()
     if request.visible_devices:
         os.environ["CUDA_VISIBLE_DEVICES"] = request.visible_devices

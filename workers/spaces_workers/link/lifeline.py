@@ -21,6 +21,12 @@ def tied(command: Sequence[str]) -> list[str]:
     return [sys.executable, "-I", "-S", __file__, str(os.getpid()), *command]
 
 
+def untie() -> None:
+    """Outlive the starter from now on. To be called by the first thread of the process, to which the tie belongs."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, 0)
+
+
 def main(parent: int, command: list[str]) -> None:
     """Tie this process to its parent and become `command`."""
     if sys.platform == "linux":

@@ -27,6 +27,7 @@ class ZygoteSpec:
     app_file: str
     python: str
     key: bytes  #: the Space's key; the farm's own never leaves the worker
+    forks: bool | None = None  #: whether children are forks of the zygote; None: as it finds when the script has run
     calls: tuple[ImportCall, ...] = ()  #: recorded results of the calls that the script makes before its launch
 
 

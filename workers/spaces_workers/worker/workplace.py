@@ -13,9 +13,11 @@ from spaces.config import Config
 from spaces.errors import RefusedError
 from spaces.farm.payloads.broker_store import BrokerStore
 from spaces.farm.payloads.shared_memory import SharedMemoryStore
+from spaces.farm.queue import settings
 from spaces.farm.queue.keys import WAITING
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.registry import Registry, SpaceRecord
+from spaces.farm.queue.rules import SpaceRules
 from spaces.farm.stream.writer import EventWriter
 from spaces.farm.task import Lease, Task
 from spaces.farm.values.signing import derive_space_key
@@ -107,6 +109,7 @@ class Workplace:
             app_file=str(self._source_of(record).app_file),
             python=str(self._python_of(record)),
             key=derive_space_key(self._farm_key, record.name),
+            forks=settings.current().spaces.get(record.name, SpaceRules()).fork,
             calls=record.calls,
         )
 

@@ -5,11 +5,19 @@ An operator changes those of `rank`, `limits` and `quota` in `farm.toml`: see `s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from spaces.farm.queue.estimates import EstimateRules
 from spaces.farm.queue.limits import Limits
 from spaces.farm.queue.tiers import QuotaRules
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceRules:
+    """What the operator decides for one Space."""
+
+    fork: bool | None = None  #: whether its children are forks; None: as its zygote finds
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +27,7 @@ class Rules:
     rank: EstimateRules = field(default_factory=EstimateRules)
     limits: Limits = field(default_factory=Limits)
     quota: QuotaRules = field(default_factory=QuotaRules)
+    spaces: Mapping[str, SpaceRules] = field(default_factory=dict)  #: by name
     worker_lease: float = 5.0  #: seconds without a beat after which a worker's tasks go to others
     client_lease: float = 15.0  #: the same for a web process; importing a model may block its threads for long
     worker_beat: float = 1.0  #: seconds between two beats of a worker

@@ -10,6 +10,9 @@
     [quota]
     enabled = true        # with [tiers.NAME] and [visitors]: see docs/quotas.md
 
+    [spaces.NAME]
+    fork = false          # each child runs the script itself: see docs/compatibility.md
+
 Every setting has a default. Every process of a farm, on every host, must be given the same file.
 """
 
@@ -25,7 +28,7 @@ from typing import Any, TypeVar
 
 from spaces.errors import SpacesError
 from spaces.farm.queue import tiers
-from spaces.farm.queue.rules import Rules
+from spaces.farm.queue.rules import Rules, SpaceRules
 from spaces.farm.queue.tiers import QuotaRules
 
 #: The variable that names the file for this process and those that it starts.
@@ -72,7 +75,7 @@ LIMITS = {
     "payload_bytes": Number(1024),
 }
 
-_TABLES = ("rank", "limits", *tiers.TABLES)
+_TABLES = ("rank", "limits", "spaces", *tiers.TABLES)
 
 
 def read(path: Path) -> Rules:
@@ -89,7 +92,7 @@ def read(path: Path) -> Rules:
     if rank.floor > rank.cap:
         raise SettingsFault(f"{path}: [rank] floor must be at most cap, got {rank.floor:g} and {rank.cap:g}")
     limits = filled(path, "limits", found, rules.limits, LIMITS)
-    return replace(rules, rank=rank, limits=limits, quota=_quota(path, found))
+    return replace(rules, rank=rank, limits=limits, quota=_quota(path, found), spaces=_spaces(path, found))
 
 
 def filled(path: Path, name: str, found: Mapping[str, Any], defaults: T, allowed: Mapping[str, Number]) -> T:
@@ -102,6 +105,22 @@ def filled(path: Path, name: str, found: Mapping[str, Any], defaults: T, allowed
         if not allowed[key].allows(value):
             raise SettingsFault(f"{path}: [{name}] {key} must be {allowed[key]}, got {value!r}")
     return replace(defaults, **table)  # type: ignore[type-var] # a dataclass
+
+
+def _spaces(path: Path, found: Mapping[str, Any]) -> dict[str, SpaceRules]:  # Any: whatever TOML has
+    tables = found.get("spaces", {})
+    if not isinstance(tables, dict):
+        raise SettingsFault(f"{path}: spaces must be tables, [spaces.NAME], got {tables!r}")
+    return {name: _space(f"{path}: [spaces.{name}]", table) for name, table in tables.items()}
+
+
+def _space(where: str, table: object) -> SpaceRules:
+    if not isinstance(table, dict):
+        raise SettingsFault(f"{where} must be a table, got {table!r}")
+    _refuse_others(where, table, ("fork",))
+    if not isinstance(table.get("fork", True), bool):
+        raise SettingsFault(f"{where} fork must be true or false, got {table['fork']!r}")
+    return SpaceRules(**table)
 
 
 def _quota(path: Path, found: Mapping[str, Any]) -> QuotaRules:  # Any: whatever TOML has

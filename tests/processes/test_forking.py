@@ -1,0 +1,70 @@
+"""What a fork loses: threads of the Space and of Python's own pools, which its functions still find at work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from spaces.errors import ChildCrashed
+from tests.harness import Farm, farm
+
+
+@pytest.fixture(scope="module")
+def forking_farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+    """A worker, and the two Spaces that start threads."""
+    with farm(tmp_path_factory.mktemp("farm")) as made:
+        made.register("threads")
+        made.register("pools")
+        made.start_worker()
+        yield made
+
+
+def call(farm: Farm, space: str, function: str, *args: object) -> object:
+    with farm.client(space) as client:
+        return client.submit(space, function, *args).result(timeout=60)
+
+
+def log_of(farm: Farm, space: str) -> str:
+    return (farm.state_dir / "logs" / f"{space}.log").read_text()
+
+
+def test_executors_pools_and_loops_that_worked_before_the_fork_work_after_it(forking_farm: Farm) -> None:
+    """Each waited for its lost threads until the time limit."""
+    assert call(forking_farm, "pools", "again") == ([55, 55, 55, 55, 42], [55, 55, 55, 55, 42])
+
+
+def test_a_listener_of_logs_writes_in_a_child(forking_farm: Farm) -> None:
+    assert call(forking_farm, "pools", "log", "a line") == "a line\n"
+
+
+def test_a_space_with_a_thread_that_waits_for_work_has_children_that_are_no_forks(forking_farm: Farm) -> None:
+    """A fork lacks the thread: the function waited for its answer until the time limit."""
+    assert call(forking_farm, "threads", "double", 21) == 42
+    assert "fresh_server" in str(call(forking_farm, "threads", "parents"))
+
+
+def test_the_log_says_why_children_are_no_forks_and_where_to_look(forking_farm: Farm) -> None:
+    call(forking_farm, "threads", "double", 21)
+    log = log_of(forking_farm, "threads")
+    assert "without the Space's 'doubler' (1 thread, waiting for work at app.py, line 14)" in log
+    assert "[spaces.threads]" in log
+
+
+def test_another_child_is_made_ahead_of_the_next_task(forking_farm: Farm) -> None:
+    """One that dies costs the next call no run of the script."""
+    with pytest.raises(ChildCrashed, match="exited with code 3"):
+        call(forking_farm, "threads", "leave")
+    assert call(forking_farm, "threads", "double", 4) == 8
+
+
+def test_an_operator_decides_whether_children_are_forks(own_farm: Farm, monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = own_farm.folder / "farm.toml"
+    rules.write_text("[spaces.faults]\nfork = false\n")
+    monkeypatch.setenv("ZEROFARM_CONFIG", str(rules))
+    own_farm.start_worker()
+    assert call(own_farm, "faults", "add", 1, 2) == 3
+    pid = call(own_farm, "faults", "pid")
+    with pytest.raises(ChildCrashed, match="was killed by SIGSEGV"):
+        call(own_farm, "faults", "crash")
+    assert call(own_farm, "faults", "pid") != pid

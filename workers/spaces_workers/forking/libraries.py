@@ -1,0 +1,69 @@
+"""What becomes of libraries in a fork, one row for each that was tried. `docs/compatibility.md` has the results."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from spaces_workers.forking.native_threads import NativeThread
+
+
+class Fate(Enum):
+    """What a fork makes of a library whose threads it lost."""
+
+    FINE = auto()  #: it makes new threads by itself, or computes without
+    REVIVED = auto()  #: `revivers/` gives it new ones
+    SLOWER = auto()  #: it computes on, with one thread of many
+    BROKEN = auto()  #: it hangs or ends the process
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """One row."""
+
+    name: str  #: as it is imported
+    fate: Fate
+    tried: str  #: the version that was tried
+    packages: tuple[str, ...] = ()  #: whose code its threads run, where they are called otherwise
+    threads: tuple[str, ...] = ()  #: beginnings of their names, where they have some of their own
+    was_used: Callable[[], bool] | None = None  #: asked where its threads are no sign, because others use them too
+
+    def lost_threads(self, threads: Sequence[NativeThread]) -> list[NativeThread] | None:
+        """The threads that are this library's; None if a fork loses nothing of it."""
+        if self.name not in sys.modules:
+            return None
+        own = [thread for thread in threads if self._owns(thread)]
+        lost = self.was_used() if self.was_used is not None else bool(own)
+        return own if lost else None
+
+    def _owns(self, thread: NativeThread) -> bool:
+        if self.threads:
+            return thread.name.startswith(self.threads)
+        return thread.package in (self.name, *self.packages)
+
+
+def _numba_uses_openmp() -> bool:
+    """Whether it has computed with GNU's OpenMP, which it refuses to use again in a fork."""
+    parallel = sys.modules.get("numba.np.ufunc.parallel")
+    if parallel is None or not parallel._is_initialized:
+        return False
+    return str(parallel.threading_layer()) == "omp"
+
+
+LIBRARIES = (
+    Library("av", Fate.BROKEN, "18.1.0", threads=("av:",)),
+    Library("chromadb", Fate.BROKEN, "1.5.9", packages=("chromadb_rust_bindings",)),
+    Library("ctranslate2", Fate.BROKEN, "4.8.5"),
+    Library("jax", Fate.BROKEN, "0.10.2", packages=("jaxlib",)),
+    Library("numba", Fate.BROKEN, "0.68.1", packages=("", "torch"), was_used=_numba_uses_openmp),
+    Library("polars", Fate.BROKEN, "2.1.0", threads=("polars-0", "polars-1")),
+    Library("pyvips", Fate.BROKEN, "3.2.0", threads=("libvips worker",)),
+    Library("tensorflow", Fate.BROKEN, "2.21.0", threads=("tf_",)),
+    Library("tokenizers", Fate.BROKEN, "0.23.3"),
+    Library("torch", Fate.BROKEN, "2.13.0", threads=("PTThreadPool",)),
+    Library("cv2", Fate.REVIVED, "5.0.0"),
+    Library("duckdb", Fate.REVIVED, "2.0.1", packages=("_duckdb",)),
+    Library("onnxruntime", Fate.REVIVED, "1.32.0"),
+)

@@ -1,0 +1,1 @@
+"""How each library gets its threads back in a fork. `forking/revival.py` calls these."""

@@ -1,0 +1,24 @@
+"""`threading.Condition`: a notification wakes who has waited longest, which in a fork is a thread that is lost."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from spaces_workers.forking.revival import Revive
+from spaces_workers.forking.revivers.instances import instances
+
+
+def prepare(objects: Sequence[object]) -> Revive | None:
+    """Conditions have a child forget their waiters, and locks that a lost thread held."""
+    conditions = instances(objects, threading.Condition)
+
+    def revive() -> None:
+        for condition in conditions:
+            condition._waiters.clear()  # type: ignore[attr-defined] # Python tells them by no other way
+            if condition.acquire(blocking=False):
+                condition.release()
+            else:
+                condition._lock._at_fork_reinit()  # type: ignore[attr-defined] # as Python does for its own
+
+    return revive if conditions else None

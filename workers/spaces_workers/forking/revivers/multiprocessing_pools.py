@@ -1,0 +1,24 @@
+"""`multiprocessing.Pool` and `ThreadPool`: the threads that manage them are lost, and their processes the zygote's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from multiprocessing import pool
+from typing import Any
+
+from spaces_workers.forking.revival import Revive
+from spaces_workers.forking.revivers.instances import instances
+
+
+def prepare(objects: Sequence[object]) -> Revive | None:
+    """Pools that are open are made anew in a child, with processes of its own."""
+    pools: list[Any] = instances(objects, pool.Pool)  # Any: its attributes are Python's own
+    used = [each for each in pools if each._state == pool.RUN]
+
+    def revive() -> None:
+        for each in used:
+            pool.Pool.__init__(
+                each, each._processes, each._initializer, each._initargs, each._maxtasksperchild, each._ctx
+            )
+
+    return revive if used else None

@@ -1,0 +1,57 @@
+"""onnxruntime: a session computes on with one thread. Setting its providers makes it anew, from its file or bytes.
+
+That takes as long as making it first did, so a child does it when a session is first used, not at its fork.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from spaces_workers.forking.revival import Revive
+from spaces_workers.forking.revivers.instances import instances
+
+#: The methods that use a session's threads, or hand out what does.
+_USES = ("run", "run_async", "run_with_iobinding", "run_with_ort_values", "io_binding")
+
+_renewing = threading.Lock()
+_lost: list[object] = []  #: the sessions of C++ that were replaced: the end of one waits for its threads for ever
+
+
+def prepare(objects: Sequence[object]) -> Revive | None:
+    """Sessions with several threads are made anew in a child, each at its first use."""
+    onnxruntime: Any = sys.modules["onnxruntime"]  # Any: it is not typed here
+    sessions = [each for each in instances(objects, onnxruntime.InferenceSession) if _has_threads(each)]
+
+    def revive() -> None:
+        for each in sessions:
+            _renew_at_use(each)
+
+    return revive if sessions else None
+
+
+def _has_threads(session: Any) -> bool:
+    options = session.get_session_options()
+    return bool(options.intra_op_num_threads != 1 or options.inter_op_num_threads > 1)
+
+
+def _renew_at_use(session: Any) -> None:
+    for name in _USES:
+        if hasattr(session, name):
+            setattr(session, name, partial(_first_use, session, name))
+
+
+def _first_use(session: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+    with _renewing:
+        if name in vars(session):  # not renewed meanwhile by another thread
+            _lost.append(session._sess)
+            options = session.get_provider_options()
+            providers = session.get_providers()
+            session.set_providers(providers, [options[each] for each in providers])
+            for each in _USES:
+                vars(session).pop(each, None)
+    method: Callable[..., Any] = getattr(session, name)
+    return method(*args, **kwargs)

@@ -1,0 +1,30 @@
+"""`ProcessPoolExecutor`: the thread that manages it is lost, and its processes are the zygote's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+from spaces_workers.forking.revival import Revive
+from spaces_workers.forking.revivers.instances import instances
+
+
+def prepare(objects: Sequence[object]) -> Revive | None:
+    """Executors that had processes are made anew in a child, which starts them when it needs them."""
+    used: list[Any] = [  # Any: its attributes are Python's own
+        each for each in instances(objects, ProcessPoolExecutor) if each._executor_manager_thread is not None
+    ]
+
+    def revive() -> None:
+        for each in used:
+            ProcessPoolExecutor.__init__(
+                each,
+                each._max_workers,
+                each._mp_context,
+                each._initializer,
+                each._initargs,
+                max_tasks_per_child=each._max_tasks_per_child,
+            )
+
+    return revive if used else None

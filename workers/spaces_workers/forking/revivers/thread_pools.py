@@ -1,0 +1,37 @@
+"""`ThreadPoolExecutor`: it counts its lost threads as idle, and starts no others."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from spaces_workers.forking.revival import Revive
+from spaces_workers.forking.revivers.instances import instances
+
+
+def prepare(objects: Sequence[object]) -> Revive | None:
+    """Executors that had threads have a child begin without any; what waited for one gets one there."""
+    executors = [each for each in instances(objects, ThreadPoolExecutor) if each._threads and not each._shutdown]
+
+    def revive() -> None:
+        for each in executors:
+            _renew(each)
+
+    return revive if executors else None
+
+
+def _renew(executor: Any) -> None:  # Any: its attributes are Python's own
+    waiting = executor._work_queue
+    executor._work_queue = SimpleQueue()
+    executor._threads = set()
+    executor._idle_semaphore = threading.Semaphore(0)
+    executor._shutdown_lock = threading.Lock()
+    while True:
+        try:
+            executor._work_queue.put(waiting.get_nowait())
+        except Empty:
+            return
+        executor._adjust_thread_count()

@@ -1,0 +1,113 @@
+"""What the process of a Space does for workers: make children on request, and tell how each one ended.
+
+How children are made differs: `zygote.py` forks them, `fresh_server.py` has each one run the script.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import threading
+from typing import NoReturn
+
+from spaces_workers.link.channel import Channel, ChannelClosed
+from spaces_workers.link.messages import Adopt, Exited, Fork, Forked
+
+
+class ChildServer:
+    """Single-threaded; a subclass says how a child is made."""
+
+    def __init__(self, nursery: Channel) -> None:
+        self._nursery = nursery
+        self._selector = selectors.DefaultSelector()
+        self._children: dict[int, Channel] = {}  # by pid: the worker that asked for it
+
+    def make_child(self, worker: Channel, request: Fork, fd: int) -> None:
+        """Make a child with this end of its worker's socket, and `adopt` it once it exists."""
+        raise NotImplementedError
+
+    def groups(self) -> list[int]:
+        """The leaders of groups that end with this process, beside its own."""
+        return []
+
+    def answer(self) -> NoReturn:
+        """Hear the nursery and the workers until the nursery is gone."""
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, lambda *_: self._leave())
+        self._selector.register(self._nursery, selectors.EVENT_READ, self._hear_nursery)
+        while True:
+            for key, _ in self._selector.select():
+                key.data(key.fileobj)
+
+    def adopt(self, worker: Channel, pid: int) -> None:
+        """A child exists: tell its worker, and how it ends when it does."""
+        self._children[pid] = worker
+        pidfd = os.pidfd_open(pid)
+        self._selector.register(pidfd, selectors.EVENT_READ, lambda _: self._bury(pid, pidfd))
+        self._tell(worker, Forked(pid))
+
+    def _hear_nursery(self, nursery: Channel) -> None:
+        try:
+            message, fd = nursery.receive_with_fd()
+        except ChannelClosed:
+            self._leave()
+        match message:
+            case Adopt() if fd is not None:
+                self._selector.register(Channel.from_fd(fd), selectors.EVENT_READ, self._hear_worker)
+            case _:
+                raise TypeError(f"a zygote cannot {type(message).__name__}")
+
+    def _hear_worker(self, worker: Channel) -> None:
+        try:
+            message, fd = worker.receive_with_fd()
+        except ChannelClosed:
+            self._lose(worker)
+            return
+        match message:
+            case Fork() if fd is not None:
+                self.make_child(worker, message, fd)
+            case _:
+                raise TypeError(f"a zygote cannot {type(message).__name__}")
+
+    def _lose(self, worker: Channel) -> None:
+        """Kill the children of a worker that is gone; one that holds the interpreter's lock would not notice."""
+        self._selector.unregister(worker)
+        worker.close()
+        for pid, owner in self._children.items():
+            if owner is worker:
+                kill_group(pid)
+
+    def _bury(self, pid: int, pidfd: int) -> None:
+        self._selector.unregister(pidfd)
+        os.close(pidfd)
+        _, status, used = os.wait4(pid, 0)
+        self._tell(self._children.pop(pid), Exited(pid, os.waitstatus_to_exitcode(status), used.ru_maxrss * 1024))
+
+    def _tell(self, worker: Channel, message: Forked | Exited) -> None:
+        try:
+            worker.send(message)
+        except ChannelClosed:
+            pass  # its socket reads as closed too: `_lose` follows
+
+    def _leave(self) -> NoReturn:
+        """End, because the nursery is gone or asks for it, with all that the script has started.
+
+        Children live on, in groups of their own; another zygote makes the next ones.
+        """
+        for group in self.groups():
+            kill_group(group)
+        if os.getpgrp() == os.getpid():
+            os.killpg(0, signal.SIGKILL)
+        os._exit(0)
+
+
+def kill_group(pid: int) -> None:
+    """Kill a process that is, or is about to be, the leader of a group, with its group."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        try:
+            os.kill(pid, signal.SIGKILL)  # it has not become the leader of its group yet
+        except ProcessLookupError:
+            pass
