@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from spaces.errors import ChildCrashed
-from tests.harness import Farm, farm
+from spaces.errors import ChildCrashed, TimeLimitExceeded
+from tests.harness import SPACES, Farm, farm
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,8 @@ def test_a_space_with_a_thread_that_waits_for_work_has_children_that_are_no_fork
 def test_the_log_says_why_children_are_no_forks_and_where_to_look(forking_farm: Farm) -> None:
     call(forking_farm, "threads", "double", 21)
     log = log_of(forking_farm, "threads")
-    assert "without the Space's 'doubler' (1 thread, waiting for work at app.py, line 14)" in log
+    waits = 1 + (SPACES / "threads" / "app.py").read_text().splitlines().index("        ANSWERED.put(ASKED.get() * 2)")
+    assert f"without the Space's 'doubler' (1 thread, waiting for work at app.py, line {waits})" in log
     assert "[spaces.threads]" in log
 
 
@@ -68,3 +69,16 @@ def test_an_operator_decides_whether_children_are_forks(own_farm: Farm, monkeypa
     with pytest.raises(ChildCrashed, match="was killed by SIGSEGV"):
         call(own_farm, "faults", "crash")
     assert call(own_farm, "faults", "pid") != pid
+
+
+def test_a_task_that_hangs_is_not_told_to_ask_for_more_time_and_its_log_says_where(forking_farm: Farm) -> None:
+    with pytest.raises(TimeLimitExceeded, match=r"hung: for the last 2 s or more .* until its 4 s were over\. The log"):
+        call(forking_farm, "threads", "wait_for_nothing")
+    log = log_of(forking_farm, "threads")
+    assert "threads.wait_for_nothing hung" in log
+    assert "in wait_for_nothing" in log  # the stack
+
+
+def test_a_task_that_waits_for_something_outside_has_not_hung(forking_farm: Farm) -> None:
+    with pytest.raises(TimeLimitExceeded, match=r"it asked for 4 s. Raise @spaces.GPU"):
+        call(forking_farm, "threads", "wait_for_the_clock")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from spaces_workers.child import hang
+from spaces_workers.forking.judgement import Loss
 from spaces_workers.forking.libraries import Fate, Library
 from spaces_workers.forking.native_threads import NativeThread, package_of_file, waits_for_another
 from spaces_workers.forking.own_threads import waiting_threads
@@ -70,3 +72,15 @@ def test_only_threads_with_code_of_the_space_are_its_own(tmp_path: Path) -> None
     finally:
         over.set()
         waiting.join()
+
+
+def test_the_words_of_a_hang_name_threads_that_may_be_missed_and_no_others() -> None:
+    losses = (
+        Loss("numpy", 1, "", Fate.FINE),
+        Loss("cv2", 2, "", Fate.REVIVED),
+        Loss("new_library", 3, "started at app.py, line 9", Fate.UNKNOWN),
+    )
+    words = hang.words("chat.generate", 12.0, threading.get_native_id(), losses)
+    assert "chat.generate hung: for the last 12 s or more it computed nothing and waited" in words
+    assert "started before the launch: new_library (3 threads, started at app.py, line 9). If" in words
+    assert "lacks" not in hang.words("chat.generate", 12.0, threading.get_native_id(), losses[:2])

@@ -22,6 +22,11 @@ def outcome(task: Task, end: End, packer: Packer) -> Any:  # Any: what the funct
             raise TaskCancelled(f"{task.label} was cancelled: {reason}")
         case Expired(reason):
             raise QueueTimeout(f"{task.label} was cancelled: {reason}")
+        case TimedOut(hung_for=hung_for, time_limit=limit) if hung_for > 0:
+            raise TimeLimitExceeded(
+                f"{task.label} hung: for the last {hung_for:.0f} s or more it computed nothing and waited for another "
+                f"thread, until its {limit:g} s were over. The log of the Space says where"
+            )
         case TimedOut(seconds, limit):
             raise TimeLimitExceeded(
                 f"{task.label} was stopped after {seconds:.0f} s: it asked for {limit:g} s. "

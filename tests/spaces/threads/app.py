@@ -3,6 +3,7 @@
 import os
 import queue
 import threading
+import time
 
 import spaces
 
@@ -21,6 +22,16 @@ threading.Thread(target=serve, name="doubler", daemon=True).start()
 def double(number):
     ASKED.put(number)
     return ANSWERED.get()
+
+
+@spaces.GPU(duration=4)
+def wait_for_nothing():
+    queue.SimpleQueue().get()
+
+
+@spaces.GPU(duration=4)
+def wait_for_the_clock():
+    time.sleep(60)
 
 
 @spaces.GPU(duration=20)

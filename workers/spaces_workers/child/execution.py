@@ -40,7 +40,9 @@ class Execution:
         self._run = run
         self._tell = tell
         self._packer = _packer(run.far)
+        self.label = run.label
         self.thread_id = 0  #: of the thread that runs the function
+        self.native_thread_id = 0  #: the same, as the system counts it
         self.closing = False  #: set by another thread: stop at the next yield
         self.ended = False  #: no more events follow
 
@@ -48,7 +50,7 @@ class Execution:
         """Run the function to its end, sending its events, and return how it ended."""
         _kept.release()
         started = time.monotonic()
-        self.thread_id = threading.get_ident()
+        self.thread_id, self.native_thread_id = threading.get_ident(), threading.get_native_id()
         try:
             value = self._drive()
             if self.closing:

@@ -13,15 +13,18 @@ import selectors
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from typing import NoReturn
 
 from spaces import config
 from spaces.errors import TimeLimitExceeded
 from spaces.farm.events import Event
+from spaces_workers.child import hang
 from spaces_workers.child.execution import Execution
 from spaces_workers.child.meter import GpuMeter, Meter, StandInMeter
 from spaces_workers.child.stragglers import settled
 from spaces_workers.child.upload import upload
+from spaces_workers.forking.judgement import Loss
 from spaces_workers.link.bond import die_with
 from spaces_workers.link.channel import Bell, Channel, ChannelClosed
 from spaces_workers.link.messages import ChildReady, Close, Fork, Idle, RunTask, TimeUp, Trim, Trimmed, Unfit
@@ -30,11 +33,11 @@ from spaces_workers.link.messages import ChildReady, Close, Fork, Idle, RunTask,
 STRAGGLER_GRACE = 5.0
 
 
-def live(channel: Channel, request: Fork, weights_bytes: int) -> NoReturn:
-    """Run a child, from just after the fork to its end."""
+def live(channel: Channel, request: Fork, weights_bytes: int, losses: Sequence[Loss] = ()) -> NoReturn:
+    """Run a child, from just after the fork to its end. `losses`: threads that the fork lacks."""
     try:
         _settle_in(request, channel)
-        Child(channel, GpuMeter() if request.visible_devices else StandInMeter(weights_bytes)).serve()
+        Child(channel, GpuMeter() if request.visible_devices else StandInMeter(weights_bytes), losses).serve()
     except ChannelClosed:
         os.killpg(
             0, signal.SIGKILL
@@ -48,10 +51,12 @@ def live(channel: Channel, request: Fork, weights_bytes: int) -> NoReturn:
 class Child:
     """Receives the worker's messages and runs its tasks."""
 
-    def __init__(self, channel: Channel, meter: Meter) -> None:
+    def __init__(self, channel: Channel, meter: Meter, losses: Sequence[Loss]) -> None:
         self._channel = channel
         self._meter = meter
+        self._losses = losses
         self._bell = Bell()
+        hang.show_stacks_at_signal()
 
     def serve(self) -> None:
         """Run tasks until the worker closes the channel, which raises ChannelClosed."""
@@ -108,7 +113,9 @@ class Child:
         match message:
             case Close():
                 execution.closing = True
-            case TimeUp():
+            case TimeUp(hung_for):
+                if hung_for:
+                    hang.tell(execution.label, hung_for, execution.native_thread_id, self._losses)
                 _interrupt(execution)
             case other:
                 raise TypeError(f"a child cannot {type(other).__name__} while it runs a task")

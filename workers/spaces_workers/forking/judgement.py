@@ -49,10 +49,10 @@ def judge(root: Path, line_of: Callable[[int], str]) -> Judgement:
         for thread in waiting_threads(root)
     ]
     known = {row.name for row in LIBRARIES} | {name for row in LIBRARIES for name in row.packages}
-    unknown = sorted({thread.package for thread in threads if thread.package} - known)
-    others = [
-        _loss(package, Fate.FINE, [each for each in threads if each.package == package], line_of) for package in unknown
-    ]
+    by_package: dict[str, list[NativeThread]] = {}
+    for thread in threads:
+        by_package.setdefault(thread.package, []).append(thread)
+    others = [_loss(each, Fate.UNKNOWN, by_package[each], line_of) for each in sorted(by_package.keys() - known - {""})]
     return Judgement((*of_libraries, *of_space, *others))
 
 

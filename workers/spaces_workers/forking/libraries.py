@@ -17,6 +17,7 @@ class Fate(Enum):
     REVIVED = auto()  #: `revivers/` gives it new ones
     SLOWER = auto()  #: it computes on, with one thread of many
     BROKEN = auto()  #: it hangs or ends the process
+    UNKNOWN = auto()  #: nobody has tried it
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,4 +67,13 @@ LIBRARIES = (
     Library("cv2", Fate.REVIVED, "5.0.0"),
     Library("duckdb", Fate.REVIVED, "2.0.1", packages=("_duckdb",)),
     Library("onnxruntime", Fate.REVIVED, "1.32.0"),
+    Library("faiss", Fate.FINE, "1.15.1", packages=("faiss_cpu",)),
+    Library("grpc", Fate.FINE, "1.85.3"),
+    Library("lancedb", Fate.FINE, "0.40.0"),
+    Library("lightgbm", Fate.FINE, "4.7.0"),
+    Library("numpy", Fate.FINE, "2.4.6"),
+    Library("pyarrow", Fate.FINE, "26.0.1"),
+    Library("scipy", Fate.FINE, "1.17.1"),
+    Library("sklearn", Fate.FINE, "1.9.1", packages=("scikit_learn",)),
+    Library("xgboost", Fate.FINE, "3.2.0", packages=("xgboost_cpu",)),
 )

@@ -169,6 +169,8 @@ class Close:
 class TimeUp:
     """Stop the running function: its time limit has run out. A child that cannot hear this is killed after a grace."""
 
+    hung_for: float = 0.0  #: seconds in which it has only waited for locks, as the worker sees it
+
 
 @message
 @dataclass(frozen=True, slots=True)

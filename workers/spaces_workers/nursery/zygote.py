@@ -60,6 +60,7 @@ class Zygote(ChildServer):
         """Send ZygoteReady and fork on request, until the nursery is gone."""
         self._birthplaces.end()
         judgement = judge(self._root, self._birthplaces.line_of)
+        self._losses = judgement.losses
         if judgement.broken and not self._spec.forks:
             self._give_way(judgement)
         space_globals()  # before the forks, which all need it
@@ -94,7 +95,7 @@ class Zygote(ChildServer):
         self._selector.close()
         replay.end()
         self._revival.carry_out()
-        child.live(Channel.from_fd(fd), request, self._weights_bytes)
+        child.live(Channel.from_fd(fd), request, self._weights_bytes, self._losses)
 
 
 def main() -> NoReturn:

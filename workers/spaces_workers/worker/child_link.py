@@ -11,10 +11,12 @@ from functools import cached_property
 from typing import Protocol
 
 from spaces.errors import SpacesError
+from spaces_workers.child.hang import SHOW_STACKS
 from spaces_workers.link.bond import Bond
 from spaces_workers.link.channel import Channel, ChannelClosed
 from spaces_workers.link.messages import Exited, MemoryUse, RunTask, Tie, TimeUp, Trim, Trimmed, Unfit, ZygoteSpec
 from spaces_workers.worker import oom_kills
+from spaces_workers.worker.stillness import Activity, activity_of
 
 #: Seconds for an idle child to free cached memory.
 TRIM_PATIENCE = 10.0
@@ -58,6 +60,7 @@ class ChildLink:
         self.used_at = time.monotonic()
         self._zygote = zygote
         self._kills = oom_kills.kills()
+        self._seen: Activity | None = None
 
     def tie(self) -> None:
         """Tie the child's life to this worker's. Raises ChannelClosed if it is dead already."""
@@ -73,6 +76,7 @@ class ChildLink:
         """Start a task in it. Raises ChannelClosed if it is gone."""
         self._kills = oom_kills.kills()
         self.is_trimmed = False
+        self._seen = None
         self.channel.send(run)
 
     def trim(self) -> None:
@@ -87,10 +91,21 @@ class ChildLink:
             case other:
                 raise ChannelClosed(f"an idle child sent {type(other).__name__}")
 
-    def terminate(self) -> None:
-        """Ask the running function to stop; its `finally` clauses run."""
-        with contextlib.suppress(ChannelClosed):
-            self.channel.send(TimeUp())
+    def look(self) -> None:
+        """Remember what it did until now, for `hung_for`."""
+        self._seen = activity_of(self.pid)
+
+    def hung_for(self) -> float:
+        """Seconds since it was looked at, if it has only waited for locks of its own in them; else 0."""
+        now = activity_of(self.pid)
+        return self._seen.still_seconds(now) if self._seen is not None and now is not None else 0.0
+
+    def terminate(self, hung_for: float = 0.0) -> None:
+        """Ask the running function to stop; its `finally` clauses run. One that hung first tells its log where."""
+        with contextlib.suppress(ChannelClosed, ProcessLookupError):
+            if hung_for:
+                os.kill(self.pid, SHOW_STACKS)
+            self.channel.send(TimeUp(hung_for))
 
     def kill(self) -> None:
         """Kill the child and all processes that its tasks started."""

@@ -15,6 +15,9 @@ GRACE = 1.0
 WARNING_SHARE = 0.8
 _WORTH_A_WARNING = 2.0
 
+#: Seconds before the limit at which a task is looked at; one of few seconds in its middle.
+LOOK = 10.0
+
 
 @dataclass(frozen=True, slots=True)
 class Steps:
@@ -23,6 +26,7 @@ class Steps:
     warn: Callable[[], None]
     terminate: Callable[[], None]
     kill: Callable[[], None]
+    look: Callable[[], None]  #: some time before the end, for `terminate` to know whether anything happens at all
 
 
 class Deadline:
@@ -50,6 +54,8 @@ class Deadline:
 
 
 def _timetable(time_limit: float, steps: Steps, grace: float) -> list[tuple[float, Callable[[], None]]]:
-    table = [(time_limit, steps.terminate), (time_limit + grace, steps.kill)]
-    warning = time_limit * WARNING_SHARE
-    return [(warning, steps.warn), *table] if time_limit - warning >= _WORTH_A_WARNING else table
+    warning, look = time_limit * WARNING_SHARE, max(time_limit / 2, time_limit - LOOK)
+    table = [(look, steps.look), (time_limit, steps.terminate), (time_limit + grace, steps.kill)]
+    if time_limit - warning >= _WORTH_A_WARNING:
+        table.append((warning, steps.warn))
+    return sorted(table, key=lambda step: step[0])

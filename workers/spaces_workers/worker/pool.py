@@ -176,7 +176,8 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
             case Failed(type_name, text, traceback, seconds=seconds):
                 callbacks.success((True, _failure(f"{type_name}: {text}", traceback), seconds))
             case TimedOut(seconds, limit):
-                text = f"TimeLimitExceeded: stopped after {seconds:.0f} s, it asked for {limit:g} s"
+                what = "hung and was stopped" if end.hung_for else "stopped"
+                text = f"TimeLimitExceeded: {what} after {seconds:.0f} s, it asked for {limit:g} s"
                 callbacks.success((True, _failure(text), seconds))
             case Crashed(reason, seconds):
                 callbacks.success((True, _failure(f"ChildCrashed: its process {reason}"), seconds))

@@ -72,7 +72,7 @@ class TaskRun:
         self._verdict: End | None = None  #: decided from outside; outweighs whatever the child says after it
         self._lock = threading.Lock()
         self._writer = workplace.writer(lease)
-        self._deadline = Deadline(lease.task.time_limit, Steps(self._warn, self._time_out, self._kill))
+        self._deadline = Deadline(lease.task.time_limit, Steps(self._warn, self._time_out, self._kill, self._look))
         self._thread = threading.Thread(target=self._attend, name=lease.task.label, daemon=True)
 
     def start(self) -> None:
@@ -242,11 +242,16 @@ class TaskRun:
         timer.daemon = True
         timer.start()
 
+    def _look(self) -> None:
+        if self.child is not None:
+            self.child.look()
+
     def _time_out(self) -> None:
-        if self._decide(TimedOut(self._seconds, self.lease.task.time_limit)):
+        hung_for = self.child.hung_for() if self.child is not None else 0.0
+        if self._decide(TimedOut(self._seconds, self.lease.task.time_limit, hung_for)):
             with self._running_child() as child:
                 if child is not None:
-                    child.terminate()
+                    child.terminate(hung_for)
 
     def _kill(self) -> None:
         with self._running_child() as child:
