@@ -16,7 +16,7 @@ from spaces import config
 from spaces.config import Config, Role
 from spaces.errors import DefinitionError, RefusedError
 from spaces.farm.task import Size
-from spaces.farm.values.glance import glance
+from spaces.farm.values.glance import glance, is_a
 from spaces.functions import replay
 from spaces.functions.duration import (
     DEFAULT_DURATION,
@@ -24,15 +24,17 @@ from spaces.functions.duration import (
     check_duration,
     check_gpus,
     check_size,
-    duration_of_call,
 )
+from spaces.functions.duration_of_call import check_duration_takes, duration_of_call
 from spaces.functions.function import GPUFunction, Kind, register
 from spaces.web.page import shown_to_visitor
 
 if TYPE_CHECKING:
     from spaces.web.handle import TaskHandle
 
-F = TypeVar("F", bound=Callable[..., Any])
+F = TypeVar("F", bound="Callable[..., Any] | staticmethod[..., Any] | classmethod[Any, ..., Any]")
+
+_METHODS = (staticmethod, classmethod)
 
 #: Existing wrappers by the identity of the function, so that decorating twice has the effect of once.
 _wrappers: dict[int, tuple[Callable[..., Any], Callable[..., Any]]] = {}
@@ -67,12 +69,16 @@ def GPU(
     The decorated function also has `submit(*args, **kwargs)`, which returns a `TaskHandle` at once.
     Raises DefinitionError for a duration that is not positive, a size that does not exist, or several GPUs.
     """
-    if isinstance(task, str):
+    if is_a(task, str):
         size = task
-    elif not callable(task) and task is not None:
+    elif not _is_function(task) and task is not None:
         duration = task
     decorate = _decorator(duration, size, gpus, options)
-    return decorate(task) if callable(task) else decorate
+    return decorate(task) if _is_function(task) else decorate
+
+
+def _is_function(task: object) -> bool:
+    return callable(task) or is_a(task, _METHODS)
 
 
 def _decorator(duration: Duration, size: str, gpus: int, options: dict[str, Any]) -> Callable[[F], F]:
@@ -84,6 +90,9 @@ def _decorator(duration: Duration, size: str, gpus: int, options: dict[str, Any]
     checked_size = check_size(size)
 
     def decorate(function: F) -> F:
+        method: Any = function  # Any: a static or class method, perhaps
+        if issubclass(type(method), _METHODS):
+            return type(method)(decorate(method.__func__))  # type: ignore[no-any-return] # of the same type
         if not callable(function):
             raise DefinitionError(f"@spaces.GPU decorates functions, got {glance(function)}")
         if getattr(function, "__name__", "") == "__init__":
@@ -91,6 +100,7 @@ def _decorator(duration: Duration, size: str, gpus: int, options: dict[str, Any]
         known = _wrappers.get(id(function))
         if known is not None:
             return known[1]  # type: ignore[return-value] # it wraps this very function
+        check_duration_takes(duration, function)
         registered = register(function, duration, checked_size)
         wrapper = _wrap(registered)
         if not registered.carried:
@@ -124,7 +134,7 @@ def _submit(function: GPUFunction, args: Sequence[Any], kwargs: Mapping[str, Any
     """Queue one call. Raises EncodingError, before the task is queued, for an argument that cannot be sent."""
     from spaces.web.client import current_client
 
-    time_limit = duration_of_call(function.duration, args, kwargs)
+    time_limit = duration_of_call(function.duration, function.function, args, kwargs)
     handle: TaskHandle = current_client().submit(function, args, kwargs, time_limit)
     return handle
 

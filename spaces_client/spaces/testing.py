@@ -31,7 +31,7 @@ from spaces.farm.queue.outlook import Place
 from spaces.farm.task import State, Task
 from spaces.farm.values.codec import Codec
 from spaces.farm.values.failure import describe
-from spaces.functions.calls import stream
+from spaces.functions.calls import call_to_end
 from spaces.functions.function import GPUFunction
 from spaces.functions.gradio_relay import relay
 from spaces.web import client
@@ -151,15 +151,15 @@ class _Run:
     def _end(self) -> End:
         args, kwargs = self._packer.unpack(self.task.arguments)
         relay(self._tell, (*args, *kwargs.values()))
-        values = stream(self._function, args, kwargs)
-        while not self.closing:
-            try:
-                value = next(values)
-            except StopIteration as stop:
-                return Succeeded(self._sent(stop.value, "returned"))
-            self._tell(Yielded(self._sent(value, "yielded")))
-        values.close()
+        if not self.closing:
+            value = call_to_end(self._function, args, kwargs, self._take)
+            if not (self.closing and self._function.yields):
+                return Succeeded(self._sent(value, "returned"))
         return Cancelled("its caller left")
+
+    def _take(self, value: Any) -> bool:
+        self._tell(Yielded(self._sent(value, "yielded")))
+        return not self.closing
 
     def _sent(self, value: Any, verb: str) -> Payload:
         return self._packer.pack_result(str(self.task.function), value, verb)

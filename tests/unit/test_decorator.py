@@ -6,6 +6,7 @@ import asyncio
 import functools
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from types import MethodType
 from typing import Any
@@ -13,6 +14,8 @@ from typing import Any
 import pytest
 
 import spaces
+from spaces import config
+from spaces.config import Role
 from spaces.decorator import without_thread
 from spaces.errors import DefinitionError
 from spaces.testing import InMemoryFarm
@@ -191,3 +194,25 @@ def test_a_function_waits_without_a_thread_in_gradio_s_queue_and_means_the_same(
         assert asyncio.run(waiting(7)) == result
     assert inspect.isasyncgenfunction(without_thread(streaming_gpu))
     assert without_thread(plain) is plain
+
+
+class Studio:
+    size = 3
+
+
+def test_static_and_class_methods_may_be_decorated(farm: InMemoryFarm, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A static method was given `self`, and a class method was taken for a duration."""
+    static, of_class = staticmethod(lambda value: value * 2), classmethod(lambda cls, value: value * cls.size)
+    monkeypatch.setattr(Studio, "double", spaces.GPU(static), raising=False)
+    monkeypatch.setattr(Studio, "scale", spaces.GPU(duration=5)(of_class), raising=False)
+    studio: Any = Studio  # any: mypy does not see what was set
+    assert (studio.double(2), studio().double(2), studio.scale(2), studio().scale(2)) == (4, 4, 6, 6)
+    assert [task.time_limit for task in farm.tasks] == [60, 60, 5, 5]
+
+
+def test_without_a_farm_static_and_class_methods_stay_what_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    with config.stand_in(replace(config.current(), role=Role.NONE)):
+        methods: list[Any] = [staticmethod(plain), classmethod(lambda cls: cls)]
+        for method in methods:
+            assert spaces.GPU(method) is method
+            assert spaces.GPU(duration=5)(method) is method

@@ -15,6 +15,7 @@ import pytest
 from spaces.errors import EncodingError, RemoteError, RemoteTraceback
 from spaces.farm import wire
 from spaces.farm.events import Failed
+from spaces.farm.payloads.payload import Payload
 from spaces.farm.values.codec import Codec
 from spaces.farm.values.failure import describe, format_traceback, rebuild
 
@@ -99,7 +100,7 @@ def test_notes_arrive(key: bytes) -> None:
     ("error", "key", "text"),
     [
         (AuthorsError("out of paper", 7), b"", f"{__name__}.AuthorsError: ('out of paper', 7)"),
-        (PickyError(reason="rain"), KEY, f"{__name__}.PickyError: because of rain"),
+        (PickyError(reason="rain"), b"", f"{__name__}.PickyError: because of rain"),
         (SilentError(), b"", f"{__name__}.SilentError: (its text cannot be read: __str__ raised)"),
         (SystemExit(3), KEY, "SystemExit: 3"),
         (KeyboardInterrupt(), KEY, "KeyboardInterrupt: "),
@@ -178,23 +179,28 @@ def test_where_gradio_is_missing_its_error_is_a_remote_error(monkeypatch: pytest
 def test_a_forged_payload_builds_no_other_class() -> None:
     codec = Codec()
     for name in ("builtins.SystemExit", "builtins.eval", "os.system", "builtins.dict", "spaces.errors.annotations", ""):
-        encoded = codec.encode(["arguments", name, ("1",), {}, []])
-        failed = Failed("ValueError", "text", "", wire_payload(encoded))
+        failed = Failed("ValueError", "text", "", forged(["arguments", name, ("1",), {}, []]))
         assert type(rebuild(failed, codec)) is ValueError
 
 
 def test_a_forged_state_sets_no_special_attribute() -> None:
-    encoded = Codec().encode(
-        ["arguments", "builtins.ValueError", ("text",), {"__cause__": 1, "__dict__": {}, "x": 1}, []]
-    )
-    result = rebuild(Failed("ValueError", "text", "tb", wire_payload(encoded)), Codec())
+    form: list[object] = ["arguments", "builtins.ValueError", ("text",), {"__cause__": 1, "__dict__": {}, "x": 1}, []]
+    result = rebuild(Failed("ValueError", "text", "tb", forged(form)), Codec())
     assert vars(result) == {"x": 1}
 
 
-def wire_payload(encoded: Any) -> Any:  # any: Encoded to Payload, whose types tests need not repeat
-    from spaces.farm.payloads.payload import Payload
+def forged(form: list[object], *more: object) -> Payload:
+    encoded = Codec().encode(form)
+    link = ["ValueError", "text", [bytes(encoded.body)], *(more or (None, None, False))]
+    return Payload(bytes(Codec().encode([link]).body))
 
-    return Payload(bytes(encoded.body), tuple(map(bytes, encoded.buffers)))
+
+@pytest.mark.parametrize("more", [(7, None, False), ("a", None, False), (0, 0, True), (None,)], ids=str)
+def test_a_forged_chain_is_read_or_told_by_its_text(more: tuple[object, ...]) -> None:
+    form: list[object] = ["arguments", "builtins.ValueError", ("text",), {}, []]
+    result = rebuild(Failed("ValueError", "text", "tb", forged(form, *more)), Codec())
+    assert (type(result), str(result)) == (ValueError, "text")
+    assert isinstance(result.__cause__, RemoteTraceback)
 
 
 def in_a_thread(function: Callable[[], object]) -> BaseException:

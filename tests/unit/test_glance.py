@@ -153,6 +153,8 @@ def test_a_refused_declaration_is_told_in_our_words(farm: InMemoryFarm, name: st
         (Proxy, "<type>"),
         (Nameless(), "<Nameless>"),
         (10**80, "<int>"),
+        (b"ab", "b'ab'"),
+        (bytes(1000), "<bytes (1000)>"),
     ],
     ids=str,
 )
@@ -161,9 +163,8 @@ def test_a_value_in_a_few_words(value: object, text: str) -> None:
 
 
 def test_a_summary_is_short_and_soon_made_however_many_arguments_there_are() -> None:
-    started = time.monotonic()
-    many = dict.fromkeys(map(str, range(1_000_000)), "x" * 1000)
-    text = summary([b"y" * 100_000_000] * 1_000_000, many)
-    assert len(text) == LENGTH
-    assert time.monotonic() - started < 5
+    many, more = [b"y" * 10_000_000] * 1_000_000, dict.fromkeys(map(str, range(100_000)), "x" * 1000)
+    started = time.thread_time()
+    assert len(summary(many, more)) == len(summary((), more)) == LENGTH
+    assert time.thread_time() - started < 0.1
     assert summary((), {"\ud800": 1}) == "\\ud800=1"

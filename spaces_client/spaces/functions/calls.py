@@ -1,32 +1,49 @@
-"""Runs a function of any kind as a generator, which yields and returns the function's values. A plain function is a
-generator without yields."""
+"""Calls a function of any kind: hands over its yields one by one and returns its return value."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 from spaces.functions.function import GPUFunction, Kind
 
+#: Is given what a function yields; says whether the function may go on.
+Take = Callable[[Any], bool]
 
-def stream(function: GPUFunction, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Generator[Any, Any, Any]:
-    """Call a function; closing the generator closes the function's own generator or coroutine."""
+
+def call_to_end(function: GPUFunction, args: Sequence[Any], kwargs: Mapping[str, Any], take: Take) -> Any:
+    """Call a function to its end, or until `take` says False; then what it made is closed, and None is returned.
+
+    Raises what the function raises, StopIteration too.
+    """
     call = function.function
     match function.kind:
         case Kind.PLAIN:
             value = call(*args, **kwargs)
             return asyncio.run(value) if inspect.iscoroutine(value) else value
         case Kind.GENERATOR:
-            return (yield from call(*args, **kwargs))
+            return _exhaust(call(*args, **kwargs), take)
         case Kind.COROUTINE:
             return asyncio.run(call(*args, **kwargs))
         case Kind.ASYNC_GENERATOR:
-            yield from _async_stream(call(*args, **kwargs))
+            return _exhaust_async(call(*args, **kwargs), take)
 
 
-def _async_stream(values: Any) -> Generator[Any, None, None]:  # Any: the async generator of a Space
+def _exhaust(values: Generator[Any, Any, Any], take: Take) -> Any:
+    with closing(values):
+        while True:
+            try:
+                value = next(values)
+            except StopIteration as stop:
+                return stop.value
+            if not take(value):
+                return None
+
+
+def _exhaust_async(values: Any, take: Take) -> None:  # Any: the async generator of a Space
     with asyncio.Runner() as runner:
         try:
             while True:
@@ -34,6 +51,7 @@ def _async_stream(values: Any) -> Generator[Any, None, None]:  # Any: the async 
                     value = runner.run(anext(values))
                 except StopAsyncIteration:
                     return
-                yield value
+                if not take(value):
+                    return
         finally:
             runner.run(values.aclose())

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from datetime import timedelta
 from numbers import Real
-from typing import Any
 
 from spaces.errors import DefinitionError
 from spaces.farm.task import Size
@@ -44,11 +43,6 @@ def check_duration(duration: Duration) -> None:
     """Refuse, at decoration, a duration that can never be valid. Raises DefinitionError."""
     if not callable(duration):
         seconds(duration)
-
-
-def duration_of_call(duration: Duration, args: Sequence[Any], kwargs: Mapping[str, Any]) -> float:
-    """The seconds that one call requests; a callable gets the call's arguments, and its errors propagate."""
-    return seconds(duration(*args, **kwargs) if callable(duration) else duration)
 
 
 def check_size(size: str) -> Size:

@@ -64,25 +64,29 @@ def importing() -> bool:
 
 def stream(function: FunctionName) -> Generator[Any, None, Any]:
     """Replay a recorded call: yield its values, return its result, or raise its error."""
-    from spaces.farm.values.failure import rebuild
     from spaces.space import space_codec
 
-    if _replay is None:
-        raise RuntimeError(f"{function} is not being replayed: its script has launched")
-    codec = space_codec()
-    call = _replay.next(function)
+    call = _next_call(function)
     for payload in call.yields:
-        yield codec.decode(payload.body, payload.buffers)
-    if isinstance(call.end, Failed):
-        raise rebuild(call.end, codec)
-    return codec.decode(call.end.value.body, call.end.value.buffers)
+        yield space_codec().decode(payload.body, payload.buffers)
+    return _outcome(call)
 
 
 def value(function: FunctionName) -> Any:
     """The result of a recorded call; raises its error."""
-    values = stream(function)
-    while True:
-        try:
-            next(values)
-        except StopIteration as stop:
-            return stop.value
+    return _outcome(_next_call(function))
+
+
+def _next_call(function: FunctionName) -> ImportCall:
+    if _replay is None:
+        raise RuntimeError(f"{function} is not being replayed: its script has launched")
+    return _replay.next(function)
+
+
+def _outcome(call: ImportCall) -> Any:
+    from spaces.farm.values.failure import rebuild
+    from spaces.space import space_codec
+
+    if isinstance(call.end, Failed):
+        raise rebuild(call.end, space_codec())
+    return space_codec().decode(call.end.value.body, call.end.value.buffers)

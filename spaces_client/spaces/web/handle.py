@@ -158,7 +158,13 @@ class TaskHandle:
         while self._end is None:
             if (passed_over := await self._next_value_async()) is not None:
                 await asyncio.to_thread(self._backend.discard, passed_over.value)
-        return await asyncio.to_thread(lambda: self._outcome)
+        return await asyncio.to_thread(self._outcome_for_coroutines)
+
+    def _outcome_for_coroutines(self) -> Any:
+        try:
+            return self._outcome
+        except StopIteration as error:  # a future refuses to hold one, and would never be done
+            raise RuntimeError("coroutine raised StopIteration") from error
 
     def _next_value(self, deadline: float | None) -> Yielded | None:
         """The next yield, or None at the end; other events are passed on to the visitor."""

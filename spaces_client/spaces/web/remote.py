@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -37,14 +37,26 @@ class Farm:
         self._farm = FarmConnection(replace(here, url=url or here.url), Codec(bytes.fromhex(space_key)))
 
     def submit(
-        self, space: str, function: str, *args: Any, duration: Seconds | None = None, **kwargs: Any
+        self, space: str, function: str, /, *args: Any, duration: Seconds | None = None, **kwargs: Any
     ) -> TaskHandle:
         """Queue a call of a Space's GPU function, named as in `zerofarm status`.
 
         `duration` overrides the time limit; a callable duration can be computed only in its Space, so here such a
-        function gets 60 s. Raises RefusedError for a Space or a function that the farm does not know, and
-        FarmUnavailable.
+        function gets 60 s. If the function itself has a parameter `duration`, call it with `Farm.function`. Raises
+        RefusedError for a Space or a function that the farm does not know, and FarmUnavailable.
         """
+        return self.function(space, function, duration).submit(*args, **kwargs)
+
+    def function(self, space: str, function: str, duration: Seconds | None = None) -> FarmFunction:
+        """A Space's GPU function, all of whose parameters may be given by keyword.
+
+        farm.function("digits", "generate", duration=30).submit(7, duration="long").result()
+        """
+        return FarmFunction(self, space, function, duration)
+
+    def _submit(
+        self, space: str, function: str, duration: Seconds | None, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> TaskHandle:
         with self._farm.submitting(f"{space}.{function}"):
             task = self._task(self._farm.registry.find(space), function, args, kwargs, duration)
             self._farm.submit(task)
@@ -80,3 +92,17 @@ class Farm:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+@dataclass(frozen=True, slots=True)
+class FarmFunction:
+    """One GPU function of one Space of a farm; `Farm.function` makes it."""
+
+    _farm: Farm
+    _space: str
+    _function: str
+    _duration: Seconds | None
+
+    def submit(self, /, *args: Any, **kwargs: Any) -> TaskHandle:
+        """Queue a call. Raises RefusedError for a Space or a function that the farm does not know, FarmUnavailable."""
+        return self._farm._submit(self._space, self._function, self._duration, args, kwargs)

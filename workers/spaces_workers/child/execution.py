@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -20,7 +20,7 @@ from spaces.farm.payloads.payload import Payload
 from spaces.farm.payloads.shared_memory import SharedMemoryStore
 from spaces.farm.task import Size
 from spaces.farm.values.failure import describe
-from spaces.functions.calls import stream
+from spaces.functions.calls import call_to_end
 from spaces.functions.carried import Carried
 from spaces.functions.function import GPUFunction, functions, kind_of
 from spaces.functions.gradio_relay import relay
@@ -68,19 +68,12 @@ class Execution:
         relay(self._tell, (*args, *kwargs.values()))
         changes = b"".join(each for each in more if isinstance(each, bytes))
         with _globals_of_web().during(changes, self._tell):
-            return self._result(stream(function, args, kwargs))
+            return call_to_end(function, args, kwargs, self._take)
 
-    def _result(self, values: Generator[Any, Any, Any]) -> Any:
-        """The function's return value, after all its yields."""
-        while True:
-            try:
-                value = next(values)
-            except StopIteration as stop:
-                return stop.value
-            self._tell(Yielded(self._pack(value, "yielded")))
-            if self.closing:
-                values.close()
-                return None
+    def _take(self, value: Any) -> bool:
+        """The function yielded: whether it may go on."""
+        self._tell(Yielded(self._pack(value, "yielded")))
+        return not self.closing
 
     def _pack(self, value: Any, verb: str) -> Payload:
         _kept.keep(value)

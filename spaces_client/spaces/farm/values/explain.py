@@ -119,6 +119,8 @@ def _what(value: object) -> str:
         return "a lambda"
     if type(value) is FunctionType and "<locals>" in name_of(value):
         return "a function defined inside another function"
+    if is_a(value, type) and "<locals>" in qualname_of(value):
+        return "a class defined inside a function"
     if "<locals>" in qualname_of(type(value)):
         return "an object of a class defined inside a function"
     return ""

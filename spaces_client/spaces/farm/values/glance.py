@@ -19,7 +19,10 @@ LONGEST_TEXT = 200_000
 #: Bits of the largest integer that is written out; Python itself refuses those of 4300 digits.
 _MOST_BITS = 256
 
-_ATOMS = (bool, float, str, bytes, type(None))
+#: Bytes that are written out; `reprlib` would write all of them before it cuts.
+_MOST_BYTES = 30
+
+_ATOMS = (bool, float, str, type(None))
 
 #: Libraries whose values have a size that is read without surprises, and where it is.
 _SIZES = {"numpy": "shape", "torch": "shape", "PIL": "size", "pandas": "shape", "polars": "shape"}
@@ -36,7 +39,7 @@ def is_a(value: object, types: type[T] | tuple[type[T], ...]) -> TypeGuard[T]:
 def glance(value: object) -> str:
     """Plain values shortened, everything else by its type: `'a cat'`, `<ndarray (3, 4)>`."""
     cls = type(value)
-    if cls in _ATOMS or (cls is int and int.bit_length(value) <= _MOST_BITS):  # type: ignore[arg-type] # it is an int
+    if cls in _ATOMS or _is_small(value):
         return reprlib.repr(value)
     size = _size(value)
     return f"<{qualname_of(cls).rpartition('.')[2]}{f' {size}' if size else ''}>"
@@ -93,7 +96,14 @@ def reason_of(error: BaseException) -> str:
     return text_of(error) or qualname_of(type(error))
 
 
+def _is_small(value: Any) -> bool:  # Any: told by its type
+    cls = type(value)
+    return (cls is int and value.bit_length() <= _MOST_BITS) or (cls is bytes and len(value) <= _MOST_BYTES)
+
+
 def _size(value: Any) -> str:  # Any: of a class of some library
+    if type(value) is bytes:
+        return f"({len(value)})"
     library = module_of(type(value)).partition(".")[0]
     if library not in _SIZES or library not in sys.modules:
         return ""

@@ -9,18 +9,26 @@ from __future__ import annotations
 import io
 import pickle
 import sys
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from spaces.errors import EncodingError
-from spaces.farm.values import arrays
+from spaces.farm.values import arrays, exceptions, plain_objects
 from spaces.farm.values.extensions import Extension, Kind, extension_of, read
-from spaces.farm.values.glance import a, is_a, name_of, reason_of
+from spaces.farm.values.glance import a, is_a, name_of, qualname_of, reason_of, text_of
 from spaces.farm.values.raw_bytes import Raw, writable
 from spaces.farm.values.references import Reference
 
 #: The largest torch module that goes by value. Loading a larger one belongs at module level, where it happens once.
 LARGEST_MODULE_BYTES = 64 * 2**20
+
+#: Pickles up to this size, with their buffers, are always read back before they are sent; a larger one if it holds a
+#: class that is new here.
+_SMALL_BYTES = 256 * 1024
+
+#: Classes that were read back once.
+_readable: weakref.WeakSet[type] = weakref.WeakSet()
 
 Find = Callable[[object], Reference | None]
 
@@ -41,18 +49,21 @@ class Unsendable(EncodingError):
 
 
 def dump(value: object, find: Find) -> tuple[bytes, list[memoryview]]:
-    """The pickle and the buffers that it leaves out. Raises Unsendable."""
+    """The pickle and the buffers that it leaves out. Raises Unsendable, also for what could not be read back."""
     file = io.BytesIO()
     buffers: list[pickle.PickleBuffer] = []
+    pickler = _Pickler(file, buffers, find)
     try:
-        _Pickler(file, buffers, find).dump(value)
-        return file.getvalue(), [buffer.raw() for buffer in buffers]
+        pickler.dump(value)
     except EncodingError:
         raise
     except RecursionError:
         raise Unsendable(a(name_of(value)), "it is nested too deeply") from None
     except Exception as error:  # a value's own __reduce__ and __getstate__ may raise anything
         raise Unsendable(a(name_of(value)), reason_of(error)) from error
+    pickled, views = file.getvalue(), [buffer.raw() for buffer in buffers]
+    pickler.check(value, pickled, views)
+    return pickled, views
 
 
 def load(pickled: bytes, buffers: Sequence[bytes | memoryview], resolve: Callable[[Reference], object]) -> object:
@@ -64,20 +75,46 @@ class _Pickler(pickle.Pickler):
     def __init__(self, file: io.BytesIO, buffers: list[pickle.PickleBuffer], find: Find) -> None:
         super().__init__(file, protocol=5, buffer_callback=buffers.append)
         self._find = find
+        self._named: dict[Reference, object] = {}
+        self._classes: set[type] = set()
+
+    def check(self, value: object, pickled: bytes, buffers: Sequence[memoryview]) -> None:
+        """Read back what was written, once for each class, and always while it is small. Raises Unsendable.
+
+        Nothing is read whose death does something, such as deleting the file that it stands for.
+        """
+        known = all(cls in _readable for cls in self._classes)
+        size = len(pickled) + sum(view.nbytes for view in buffers)
+        if (known and size > _SMALL_BYTES) or any(hasattr(cls, "__del__") for cls in self._classes):
+            return
+        try:
+            _Unpickler(io.BytesIO(pickled), [view.toreadonly() for view in buffers], self._named.__getitem__).load()
+        except Exception as error:  # constructors and `__setstate__` of any class
+            reason = f"it cannot be read back: {qualname_of(type(error))}: {text_of(error)}"
+            raise Unsendable(a(name_of(value)), reason) from error
+        _readable.update(self._classes)
 
     def persistent_id(self, value: object) -> object:
         reference = self._find(value)
-        return None if reference is None else (reference.module, reference.name, reference.steps, reference.type_name)
+        if reference is None:
+            return None
+        self._named[reference] = value
+        return reference.module, reference.name, reference.steps, reference.type_name
 
     def reducer_override(self, value: Any) -> Any:  # any: a reduce value has six forms
         cls: type = type(value)
+        self._classes.add(cls)
         if arrays.is_parameter(cls):
             return _reduced(arrays.rebuild_parameter, arrays.write_tensor(value))
         match extension_of(cls):
             case Extension(kind=Kind.TENSOR | Kind.IMAGE as kind, write=write):
                 return _reduced(_READ[kind], write(value))
         _refuse_large_module(value)
-        return self._reduced_event(value) if _is_gradio_event(value) else NotImplemented
+        if _is_gradio_event(value):
+            return self._reduced_event(value)
+        if exceptions.is_reduced_by_default(cls):
+            return exceptions.reduced(value)
+        return plain_objects.reduced(value) if plain_objects.answers_for_itself(cls) else NotImplemented
 
     def _reduced_event(self, event: Any) -> Any:  # any: a gradio.EventData; a reduce value
         """Gradio's event data, whose own pickle recurses without end. Its component goes by name, or not at all."""
