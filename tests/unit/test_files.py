@@ -136,12 +136,12 @@ def test_a_file_that_cannot_be_read_leaves_no_blob(root: Path, store: SharedMemo
 
 @pytest.mark.parametrize("path", ["/etc/cron.d/x", "../x", "/tmp/../etc/x", "\0"])
 def test_a_place_outside_of_the_space_is_refused(root: Path, path: str) -> None:
-    with pytest.raises(ValueError, match="no place for a file of this Space"):
+    with pytest.raises(ValueError, match="is not in a folder of this Space"):
         SpaceFiles(root).expected_at(FileCopy(path, 1, 1, Payload(b"", (b"x",))))
 
 
 def test_too_much_is_refused_with_the_size(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_BYTES", 10)
     (root / "large").write_bytes(bytes(2_000_000))
-    with pytest.raises(RefusedError, match="files of 2 MB would have to travel"):
+    with pytest.raises(RefusedError, match="files of 2 MB would have to go"):
         SpaceFiles(root).to_send("large")

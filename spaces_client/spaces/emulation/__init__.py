@@ -1,5 +1,4 @@
-"""CUDA where there is none: the web process and the zygote run a Space's script on a machine, or in a process,
-without a GPU, and `cuda` works all the same.
+"""Emulates CUDA: the web process and the zygote run a Space's script without a GPU, and `cuda` works all the same.
 
     from spaces import emulation
 
@@ -7,9 +6,9 @@ without a GPU, and `cuda` works all the same.
     ...                          # the Space's script: `.to("cuda")`, `device_map="cuda"`, `torch.cuda.*`
     emulation.leave("cuda:0")    # in a forked child that has a GPU: everything moves there
 
-Importing this costs nothing; torch is touched only when the Space imports it. The folders: `dispatch` answers calls on
-tensors, `tensors` knows which of them are on cuda and moves them, `torch_cuda` replaces parts of `torch.cuda`,
-`torch_python` parts of the rest of torch, and `patching` is the means to do so.
+Importing this costs nothing; torch is patched only when the Space imports it. The folders: `dispatch` answers calls on
+tensors, `tensors` records which tensors are on cuda and moves them, `torch_cuda` replaces parts of `torch.cuda`,
+`torch_python` parts of the rest of torch, and `patching` has the tools for that.
 """
 
 from __future__ import annotations
@@ -42,12 +41,12 @@ __all__ = [
 
 _device: EmulatedDevice | None = None
 
-# Watched before torch is, because they import it themselves and define their own names after that.
+# Watched before torch, because they import torch themselves and define their own names afterwards.
 _READERS = ("safetensors.torch", "transformers.core_model_loading")
 
 
 def install(device: EmulatedDevice = H200) -> None:
-    """Emulate `device` from now on: at once if torch is imported, else when it will be. Again: no effect."""
+    """Emulate `device` from now on, or from the import of torch on. A second call has no effect."""
     global _device
     if _device is None:
         _device = device
@@ -60,12 +59,12 @@ def install(device: EmulatedDevice = H200) -> None:
 
 
 def leave(device: str = "cuda:0", move: Callable[[list[Any]], list[Any]] | None = None) -> None:
-    """In a forked child: give up the emulation, and move what was on emulated cuda to a real device.
+    """In a forked child: end the emulation, and move everything on emulated cuda to a real device.
 
-    Called by the thread that forked, before any other is started but by `move`. Tensors stay the same objects, with
-    their views and ties; so do generators, with their seeds, and streams and events. `move` gets the distinct
-    `torch.UntypedStorage`s and returns their replacements in the same order, for a caller who has a faster way than a
-    copy each. A torch that has not been imported yet will be imported plain.
+    Call it on the thread that forked, before any other thread starts, except those of `move`. Tensors stay the same
+    objects, with their views and ties; so do generators, with their seeds, and streams and events. `move` gets the
+    distinct `torch.UntypedStorage`s and returns their replacements in the same order, if the caller has a faster way
+    than copying one by one. If torch is not imported yet, it will be imported unpatched.
     """
     global _device
     _device = None
@@ -74,7 +73,7 @@ def leave(device: str = "cuda:0", move: Callable[[list[Any]], list[Any]] | None 
 
 
 def tracked() -> list[torch.Tensor]:
-    """The live tensors on emulated cuda, wherever the Space keeps them."""
+    """All live tensors on emulated cuda."""
     if not _is_loaded():
         return []
     from spaces.emulation.tensors import marks
@@ -92,14 +91,14 @@ def is_emulated(tensor: torch.Tensor) -> bool:
 
 
 def adopt(tensor: torch.Tensor) -> None:
-    """Declare a tensor, and whatever shares its memory, to be on emulated cuda; nothing is copied."""
+    """Declare a tensor, and all tensors that share its memory, to be on emulated cuda, without a copy."""
     from spaces.emulation.tensors import marks
 
     marks.mark(tensor)
 
 
 def weights_bytes() -> int:
-    """Bytes of everything on emulated cuda, each memory counted once: what a child needs of its device at least."""
+    """Bytes of all memory on emulated cuda: the least that a child needs of its device."""
     if not _is_loaded():
         return 0
     from spaces.emulation.tensors import marks, weights
@@ -110,7 +109,7 @@ def weights_bytes() -> int:
 def drop_weights() -> None:
     """Free the values of everything on emulated cuda; reading one afterwards raises `EmulationError`.
 
-    Shapes, dtypes and devices still answer. For the web process once it has launched.
+    Shapes, dtypes and devices remain. For the web process after its launch.
     """
     if _is_loaded():
         from spaces.emulation.tensors import weights
@@ -132,7 +131,7 @@ def _is_loaded() -> bool:
     return "spaces.emulation.entering_and_leaving" in sys.modules
 
 
-def _switch() -> Any:  # Any: imported late, for it imports torch
+def _switch() -> Any:  # Any: imported late, because it imports torch
     from spaces.emulation import entering_and_leaving
 
     return entering_and_leaving

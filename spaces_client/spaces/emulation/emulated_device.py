@@ -1,17 +1,17 @@
-"""The GPU that the emulation pretends to have; nothing here needs torch."""
+"""The GPU that is emulated; nothing here needs torch."""
 
 from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
 
-# What a bare CUDA context takes before the first tensor, so that free memory reads as it does on a real card.
+# Bytes of an empty CUDA context, so that free memory reads as on a real card.
 CONTEXT_BYTES = 309_002_240
 
 
 @dataclass(frozen=True, slots=True)
 class EmulatedDevice:
-    """A GPU's identity: what `torch.cuda.get_device_properties` and its neighbours answer with."""
+    """A GPU's identity, for `torch.cuda.get_device_properties` and related functions."""
 
     name: str
     total_memory_bytes: int

@@ -1,4 +1,4 @@
-"""Entering and leaving the emulation as a whole; imported with torch, and only then."""
+"""Enters and leaves the emulation as a whole; imported only when torch is."""
 
 from __future__ import annotations
 
@@ -70,13 +70,13 @@ def install(device: EmulatedDevice) -> None:
 
 
 def read_without_copies(module: ModuleType) -> None:
-    """A library that reads weight files has been imported."""
+    """Patch a library that reads weight files, after its import."""
     if _in_force is not None:
         weight_files.read_without_copies(_in_force, module)
 
 
 def leave(device: str, move: weights.Move | None) -> None:
-    """Undo `install` and put on `device` whatever was on emulated cuda."""
+    """Undo `install` and move everything on emulated cuda to `device`."""
     global _in_force
     if _in_force is None:
         return
@@ -90,7 +90,7 @@ def leave(device: str, move: weights.Move | None) -> None:
     _take(tensors, target, move)
     if target.type == "cuda":
         becoming_real.leave()
-        # The default generator of a GPU starts from a constant: forks would all draw the same numbers.
+        # A GPU's default generator starts from a constant seed: all forks would draw the same numbers.
         torch.cuda.manual_seed_all(torch.initial_seed())
 
 

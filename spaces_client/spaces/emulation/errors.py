@@ -1,4 +1,4 @@
-"""The error of a call that only a real GPU can answer, and the search for the line that made it."""
+"""The error of a call that needs a real GPU, and the search for the user's line that made it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from spaces.errors import SpacesError
 
 
 class EmulationError(SpacesError, RuntimeError):
-    """A call reached for a GPU, or for weights, in a process that has none; the message has line and remedy."""
+    """A call needs a GPU, or weights, in a process without them; the message has the line and the remedy."""
 
 
 def needs_gpu(what: str) -> EmulationError:
     """The error of a call that emulation cannot answer, e.g. `needs_gpu("torch.cuda.CUDAGraph")`."""
     return EmulationError(
-        f"{what} needs a real GPU and there is none here ({users_line()}): outside @spaces.GPU functions "
+        f"{what} needs a real GPU, and this process has none ({users_line()}): outside @spaces.GPU functions "
         "CUDA is only emulated. Move it inside the @spaces.GPU function"
     )
 
@@ -33,8 +33,8 @@ def weights_are_gone(what: str) -> EmulationError:
 
 
 def users_line() -> str:
-    """`file:line` of the innermost frame that is the user's own: neither torch, nor this package, nor
-    an installed library, unless there is nothing but libraries above us."""
+    """`file:line` of the innermost frame of the user's own code, else of an installed library; never of torch or of
+    this package."""
     frame: FrameType | None = sys._getframe(1)
     library: str | None = None
     while frame is not None:

@@ -1,4 +1,4 @@
-"""What the device-related functions and properties of a tensor do under the emulation."""
+"""The device-related functions and properties of a tensor under the emulation."""
 
 from __future__ import annotations
 
@@ -78,18 +78,18 @@ def _to(mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: dict[str
 
 
 def _stay(tensor: Any, where: int, options: list[object]) -> Any:
-    """`.to()` of a tensor without values: fine as long as nothing has to be computed."""
+    """`.to()` of a tensor without values, allowed if nothing has to be computed."""
     if where == CPU or any(isinstance(option, torch.dtype) and option != tensor.dtype for option in options):
         raise weights_are_gone(".to()")
     return tensor
 
 
 def _settle(mode: Emulation, source: Any, result: Any, where: int) -> Any:
-    """Put the result of a move where it belongs.
+    """Place the result of a move.
 
-    A move between devices copies, because both tensors may be changed afterwards. But a tensor fresh from a file,
-    or a Parameter whose module moves, leaves no old self behind: there the mark alone changes, nothing is copied,
-    and weights that are mapped from a file stay mapped. A subclass with a dispatch of its own moves itself.
+    A move between devices copies, because both tensors may be changed afterwards. But a tensor that was just read from
+    a file, or a Parameter whose module moves, has no second owner: then only the mark changes, without a copy, and
+    weights that are mapped from a file stay mapped. A subclass with its own dispatch moves itself.
     """
     if result is not source and where:
         mark_result(result, (source,))
@@ -153,7 +153,7 @@ def _is_pinned(_mode: Emulation, _func: Function, _args: tuple[Any, ...], _kwarg
 
 @handles(torch.device, torch._C._nn._parse_to)
 def _device_by_index(_mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """A bare index means the accelerator, which a torch without CUDA refuses to name."""
+    """A bare index means the accelerator, which a torch without CUDA refuses."""
     if args and isinstance(args[0], int):
         args = (CUDA_DEVICE, *args[1:])
     elif isinstance(kwargs.get("device"), int):
@@ -173,7 +173,7 @@ def _repr(_mode: Emulation, _func: Function, args: tuple[Any, ...], kwargs: dict
 
 @handles(torch.tensor)
 def _tensor(_mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """A list of CUDA scalars makes a CPU tensor; a CUDA tensor or a named device makes a CUDA tensor."""
+    """A list of CUDA scalars becomes a CPU tensor; a CUDA tensor or a given device results in a CUDA tensor."""
     data = args[0] if args else kwargs.get("data")
     device = kwargs.get("device")
     kwargs = {**kwargs, "pin_memory": False}
@@ -204,12 +204,12 @@ def _as_subclass(_mode: Emulation, func: Function, args: tuple[Any, ...], kwargs
 
 
 def _plain(_mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Neither values nor devices are touched: whatever shares memory shares the mark."""
+    """Run the function unchanged: it touches neither values nor devices; results that share memory share the mark."""
     return func(*args, **kwargs)
 
 
 def install() -> None:
-    """Importing this module registers the handlers; this adds the functions that need none."""
+    """Register the functions without a handler; importing this module registers the handlers."""
     properties = [
         "shape", "dtype", "ndim", "layout", "requires_grad", "is_leaf", "grad_fn", "data", "_base", "_version",
         "is_sparse", "is_sparse_csr", "is_quantized", "is_nested", "is_meta", "is_mps", "is_xla", "is_xpu", "is_hpu",

@@ -1,10 +1,10 @@
-"""The torch function mode that makes ordinary CPU tensors answer as CUDA tensors.
+"""The torch function mode that makes ordinary CPU tensors appear as CUDA tensors.
 
-Torch offers every call to the mode first. A factory with `device="cuda"` runs on the CPU and its result is marked;
-an operation with a marked operand has its new results marked; everything about devices is answered by the
-handlers in `handlers.py`. Operands on "cuda" and on the CPU may be mixed, and the result is on "cuda": torch would
-refuse, but a mark can be missing where C++ makes a tensor behind Python's back, and code that is right on a GPU
-must never fail here. An operation costs 3 to 5 µs more than without the mode.
+Torch passes every call to the mode first. A factory with `device="cuda"` runs on the CPU and its result is marked;
+new results of an operation with a marked operand are marked; `handlers.py` handles all functions about devices.
+Operands on "cuda" and on the CPU may be mixed, and the result is on "cuda": torch would refuse, but a mark can be
+missing if C++ makes a tensor without Python, and code that works on a GPU must never fail here. An operation takes 3 to
+5 µs longer than without the mode.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from spaces.emulation.tensors.wrappers import is_called_with_one
 Handler = Callable[["Emulation", Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
 
 HANDLERS: dict[Callable[..., Any], Handler] = {}
-"""What torch functions do that ask or say something about devices; filled by `handlers.py`."""
+"""The handlers of torch functions about devices; filled by `handlers.py`."""
 
 
 class Emulation(TorchFunctionMode):  # type: ignore[misc]  # torch is untyped here
-    """One per thread: a mode stack belongs to its thread."""
+    """One for each thread, because each thread has its own stack of modes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class Emulation(TorchFunctionMode):  # type: ignore[misc]  # torch is untyped he
 
 
 def names_cuda(device: object) -> bool:
-    """True for every way of saying cuda: 'cuda', 'cuda:1', a torch.device, an index."""
+    """Whether a value means cuda: 'cuda', 'cuda:1', a torch.device, an index."""
     if isinstance(device, torch.device):
         return bool(device.type == "cuda")
     if isinstance(device, str):
@@ -76,10 +76,10 @@ def names_cuda(device: object) -> bool:
 def _ask_operands(
     func: Callable[..., Any], types: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    """Let operands with a `__torch_function__` of their own answer, as torch does.
+    """Call the `__torch_function__` of operands that have one, as torch does.
 
-    Their code runs with the mode in force, for on a GPU it would see CUDA. What it leaves to torch comes back here with
-    subclasses disabled.
+    Their code runs with the mode active, because on a GPU it would see CUDA. Calls that it passes on to torch return
+    here with subclasses disabled.
     """
     for kind in types:
         with reentered():
@@ -90,7 +90,7 @@ def _ask_operands(
 
 
 def _with_device(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """A call that names its device, which then alone decides where the result is."""
+    """Run a call that names its device, which alone decides the device of the result."""
     device = kwargs.get("device")
     where = highest(args)
     if where == DROPPED and not func.__name__.endswith("_like"):
@@ -109,14 +109,14 @@ def _with_device(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[s
 
 class _ThisThread(threading.local):
     mode: Emulation | None = None
-    tells_the_truth = False  #: while the mode is taken out on purpose
+    tells_the_truth = False  #: whether the mode is paused on purpose
 
 
 _this_thread = _ThisThread()
 
 
 def current() -> Emulation:
-    """The mode of this thread, entered now if the thread began before torch was imported."""
+    """The mode of this thread; entered now if the thread started before torch was imported."""
     _this_thread.tells_the_truth = False
     if _this_thread.mode is None:
         _this_thread.mode = Emulation()
@@ -125,7 +125,7 @@ def current() -> Emulation:
 
 
 def leave_thread() -> None:
-    """Take the mode out of this thread's stack, wherever in the stack it is."""
+    """Remove the mode from this thread's stack, at any position."""
     _this_thread.mode = None
     _this_thread.tells_the_truth = True
     modes = [_pop_mode() for _ in _get_current_function_mode_stack()]
@@ -136,7 +136,7 @@ def leave_thread() -> None:
 
 @contextlib.contextmanager
 def paused() -> Iterator[None]:
-    """Tell the plain truth in this thread: tensors are on the CPU."""
+    """Within this, tensors of this thread report that they are on the CPU, as they are."""
     before, _this_thread.tells_the_truth = _this_thread.tells_the_truth, True
     modes = [_pop_mode() for _ in _get_current_function_mode_stack()]
     for mode in reversed(modes):
@@ -154,7 +154,7 @@ def paused() -> Iterator[None]:
 
 @contextlib.contextmanager
 def reentered() -> Iterator[None]:
-    """Have the mode in force although torch has set it aside to run a function that calls user code back."""
+    """Within this, the mode is active, although torch has disabled it for a function that calls user code back."""
     stack = _get_current_function_mode_stack()
     if _this_thread.tells_the_truth or any(isinstance(mode, Emulation) for mode in stack):
         yield

@@ -1,8 +1,8 @@
 """Tensor subclasses with a `__torch_dispatch__`: quantized weights, nested and masked tensors.
 
-Torch calls their code from C++ while the mode is set aside. On a GPU that code sees CUDA, so here it runs with the mode
-in force. A wrapper of other tensors is made with a device but without memory. If C++ believed that the device is cuda,
-it would look for the driver and end the process, so a wrapper is a CPU tensor with a mark, like every other tensor.
+Torch calls their code from C++ while the mode is disabled. On a GPU that code sees CUDA, so here it runs with the mode
+active. A wrapper of other tensors is made with a device but without memory. If its device were cuda for C++, C++ would
+search for the driver and abort, so a wrapper is a CPU tensor with a mark, like every other tensor.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def install(patches: Patches) -> None:
     _static(patches, "_make_wrapper_subclass", _make_wrapper)
     _static(patches, "_make_subclass", _make_subclass)
     _swap(patches)
-    # Code from before torch 2.0 disables its own class by this; since 2.0 it also disables modes, and with them CUDA.
+    # Code from before torch 2.0 uses this to disable its own class; since 2.0 it also disables modes, and so CUDA.
     patches.value(torch._C, "DisableTorchFunction", torch._C.DisableTorchFunctionSubclass)
 
 
@@ -35,7 +35,7 @@ def moved(tensor: Any, where: int) -> Any:
 
 
 def see_cuda(kind: Any) -> None:
-    """Have the mode in force in the dispatch of a class from now on."""
+    """Activate the mode in the dispatch of a class from now on."""
     if _patches is None or not _patches.active or not dispatches(kind):
         return
     owner = next(each for each in kind.__mro__ if "__torch_dispatch__" in vars(each))
@@ -46,7 +46,7 @@ def see_cuda(kind: Any) -> None:
 
 
 class _SeeingCuda(classmethod):  # type: ignore[type-arg]  # of any arguments
-    """A `__torch_dispatch__` with the mode in force."""
+    """A `__torch_dispatch__` with the mode active."""
 
     def __init__(self, original: Any) -> None:
         def dispatch(kind: Any, *args: Any, **kwargs: Any) -> Any:
@@ -57,7 +57,7 @@ class _SeeingCuda(classmethod):  # type: ignore[type-arg]  # of any arguments
 
 
 def _static(patches: Patches, name: str, emulated: Any) -> None:
-    """Replace a static method of Tensor's by one that is given the original first."""
+    """Replace a static method of Tensor by one that gets the original as its first argument."""
     original = getattr(torch.Tensor, name)
 
     def replacement(*args: Any, **kwargs: Any) -> Any:
@@ -81,7 +81,7 @@ def _make_subclass(original: Any, kind: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 def _swap(patches: Patches) -> None:
-    """A module that moves swaps wrappers, which torch forbids where there are weak references to them."""
+    """Let a module that moves swap wrappers, which torch forbids if there are weak references to them."""
     original = torch.utils.swap_tensors
 
     def swap(*tensors: Any) -> None:

@@ -1,4 +1,4 @@
-"""Modes belong to threads, and libraries load weights in pools of them: every new thread enters the emulation."""
+"""Enters the emulation in every new thread, because modes belong to threads, and libraries load weights in threads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from spaces.emulation.patching.patches import Patches
 
 def install(patches: Patches) -> None:
     current()
-    # The inner bootstrap and not `run`, which subclasses override without calling it.
+    # The inner bootstrap, not `run`, because subclasses override `run` without calling it.
     bootstrap = vars(threading.Thread)["_bootstrap_inner"]
 
     def enter_and_run(self: threading.Thread) -> None:
@@ -18,8 +18,8 @@ def install(patches: Patches) -> None:
         try:
             bootstrap(self)
         finally:
-            # Left to the thread's C++ destructors the mode would be released after the thread counts as ended;
-            # if Python finalizes meanwhile they cannot have the GIL any more, and the process aborts.
+            # The thread's C++ destructors would release the mode after the thread counts as ended; if Python
+            # finalizes meanwhile they cannot get the GIL any more, and the process aborts.
             leave_thread()
 
     patches.function(threading.Thread, "_bootstrap_inner", enter_and_run)

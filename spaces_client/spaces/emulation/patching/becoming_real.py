@@ -1,7 +1,7 @@
-"""Objects of torch's C classes, made where there is no driver, that become the real thing in a child with a GPU.
+"""Objects of torch's C classes that are made without a driver, and become real ones in a child with a GPU.
 
-Constructors of streams and events ask the driver for them. So an emulated one is memory of the right layout and
-nothing in it; later it exchanges its content with a real one, and then its class. Whoever holds it never notices.
+Constructors of streams and events need the driver. So an emulated one is empty memory of the right layout; later it
+exchanges its content, and then its class, with a real one. References to it stay valid.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _alive: weakref.WeakValueDictionary[int, Becoming] = weakref.WeakValueDictionary
 
 
 def base_of(name: str) -> Any:
-    """A C class of torch's, or `object` where torch was built without CUDA and only pretends to have it."""
+    """A C class of torch, or `object` if torch was built without CUDA and has only a placeholder."""
     base = getattr(torch._C, name, object)
     return base if base.__module__ == "torch._C" else object
 
 
 class Becoming:
-    """Base of such objects, before the C class; `real` makes the one to become."""
+    """Base class of such objects, before the C class; `real` makes the real object."""
 
     __slots__ = ()
 
@@ -39,12 +39,12 @@ class Becoming:
         return made
 
     def real(self) -> Any:
-        """What this object would have been with a GPU. Called once, in a child that has one."""
+        """Make the equivalent object on a GPU. Called once, in a child that has one."""
         raise NotImplementedError
 
 
 def leave() -> None:
-    """Turn every object made so far into its real self; only with a torch that has the C classes."""
+    """Turn every object made so far into a real one; only with a torch that has the C classes."""
     for made in list(_alive.values()):
         real = made.real()
         _exchange(made, real)
@@ -53,7 +53,7 @@ def leave() -> None:
 
 
 def _exchange(made: Any, real: Any) -> None:
-    """Exchange what C code keeps in the two, all but the lists of weak references to each."""
+    """Exchange the C content of the two objects, except the lists of weak references to each."""
     if type(made).__basicsize__ != type(real).__basicsize__:
         raise EmulationError(
             f"a {type(real).__name__} that was made at import cannot become real with torch {torch.__version__}: "

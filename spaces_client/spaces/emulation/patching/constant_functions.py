@@ -1,4 +1,4 @@
-"""Functions that answer the same whatever they are asked, and how tables of them replace parts of torch."""
+"""Functions that return a constant, and the replacement of parts of torch by tables of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Answers = dict[str, Answer]
 
 
 def says(value: object) -> Answer:
-    """A function that takes anything and returns `value`."""
+    """A function that takes any arguments and returns `value`."""
 
     def answer(*_args: object, **_options: object) -> object:
         return value
@@ -26,7 +26,7 @@ zero = says(0)
 
 
 def refuses(what: str) -> Answer:
-    """A function that takes anything and raises `EmulationError` about `what`."""
+    """A function that takes any arguments and raises `EmulationError` about `what`."""
 
     def refuse(*_args: object, **_options: object) -> NoReturn:
         raise needs_gpu(what)
@@ -35,7 +35,7 @@ def refuses(what: str) -> Answer:
 
 
 def same(answer: Answer, names: str) -> Answers:
-    """One answer under several names, separated by spaces."""
+    """One function under several names, separated by spaces."""
     return dict.fromkeys(names.split(), answer)
 
 

@@ -1,33 +1,32 @@
-"""Replacing attributes of other libraries so that it can be undone, even for names copied out of them.
+"""Replaces attributes of other libraries so that this can be undone, even for names imported from them.
 
-`from torch.cuda import is_available` leaves a copy of our function in the Space's own globals, where no undo
-reaches it. Every replacement made by `function` therefore answers with the original once the emulation has
-been left.
+`from torch.cuda import is_available` puts our function into the Space's own globals, where no undo reaches it. So
+every replacement made by `function` calls the original after the emulation has ended.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any  # what is replaced can be anything at all
+from typing import Any  # any attribute may be replaced
 
 _MISSING = object()
 
 
 class Patches:
-    """The replacements in force, in the order they were made."""
+    """The active replacements, in the order they were made."""
 
     def __init__(self) -> None:
         self.active = True
         self._undo: list[tuple[Any, str, object]] = []
 
     def value(self, owner: Any, name: str, value: object) -> None:
-        """Set `owner.name` and remember what was there."""
+        """Set `owner.name` and remember the old value."""
         self._undo.append((owner, name, vars(owner).get(name, _MISSING)))
         setattr(owner, name, value)
 
     def function(self, owner: Any, name: str, emulated: Callable[..., Any]) -> None:
-        """Replace a function or method by one that defers to the original after `undo`."""
+        """Replace a function or method by one that calls the original after `undo`."""
         original = getattr(owner, name, None)
 
         @functools.wraps(original or emulated)
@@ -39,7 +38,7 @@ class Patches:
         self.value(owner, name, replacement)
 
     def undo(self) -> None:
-        """Put everything back, last first."""
+        """Restore all attributes, the last first."""
         self.active = False
         while self._undo:
             owner, name, value = self._undo.pop()

@@ -1,4 +1,4 @@
-"""How a class of torch is replaced: calls make stand-ins now and the real thing once the emulation has been left."""
+"""Replaces a class of torch: calls make stand-ins during the emulation, and real objects afterwards."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from spaces.emulation.patching.patches import Patches
 class StandIn(type):
     """Metaclass of replacement classes.
 
-    `from torch.cuda import Event` copies the class out of torch; such a copy must give real events in a child that
-    owns a GPU, and `isinstance` must go on to recognise them.
+    `from torch.cuda import Event` puts the class into the Space's globals; there it must make real events in a child
+    with a GPU, and `isinstance` must still recognise them.
     """
 
     patches: Patches | None = None
@@ -32,7 +32,7 @@ class StandIn(type):
 
 
 def replace_class(patches: Patches, owners: list[Any], stand_in: StandIn, name: str | None = None) -> None:
-    """Put `stand_in` where its namesake is, in every module that exports it."""
+    """Replace a class by `stand_in` in every module that exports it."""
     name = name or stand_in.__name__
     stand_in.patches = patches
     stand_in.original = getattr(owners[0], name, None)

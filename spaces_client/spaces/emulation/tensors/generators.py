@@ -1,4 +1,4 @@
-"""`torch.Generator("cuda")`: a CPU generator that says cuda, and becomes a real one in a child that owns a GPU."""
+"""`torch.Generator("cuda")`: a CPU generator that reports cuda, and becomes a real one in a child with a GPU."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class _AnyGenerator(type(_Original)):  # type: ignore[misc]  # torch is untyped 
 
 
 class Generator(_Original, metaclass=_AnyGenerator):  # type: ignore[misc]  # torch is untyped
-    """What `torch.Generator` names while CUDA is emulated."""
+    """Replaces `torch.Generator` while CUDA is emulated."""
 
     active = True
 
@@ -40,12 +40,12 @@ class Generator(_Original, metaclass=_AnyGenerator):  # type: ignore[misc]  # to
 class EmulatedGenerator(Generator):
     """A CPU generator whose device is cuda.
 
-    It cannot be a wrapper: C++ takes the generator out of the object it is given. So it is one, and `become` later
-    exchanges what it holds; everybody who has a reference to it then has a CUDA generator.
+    It cannot be a wrapper, because C++ reads the generator from the object itself. So it is a generator, and `become`
+    later exchanges its content; all references to it then lead to a CUDA generator.
     """
 
     emulated = True
-    named = CUDA_DEVICE  #: no argument of the constructor, for that is C++'s and would look for a GPU
+    named = CUDA_DEVICE  #: no argument of the constructor, which is C++'s and would search for a GPU
 
     def __init__(self) -> None:
         _alive.add(self)
@@ -61,7 +61,7 @@ class EmulatedGenerator(Generator):
         return _rebuild(self.initial_seed(), self.get_state(), self.named)
 
     def become(self, real: Any) -> None:
-        """Exchange contents with `real`: both are one C++ pointer after the header of the Python object."""
+        """Exchange contents with `real`: each holds one C++ pointer after the header of the Python object."""
         offset = object.__basicsize__
         mine = ctypes.c_void_p.from_address(id(self) + offset)
         other = ctypes.c_void_p.from_address(id(real) + offset)
@@ -76,7 +76,7 @@ def _emulated(named: torch.device) -> EmulatedGenerator:
 
 
 def _as_named(device: object) -> torch.device:
-    """Torch keeps "cuda" without a number as it was said; every number is that of the one GPU."""
+    """Torch keeps "cuda" without a number as given; every number means the only GPU."""
     return torch.device("cuda") if str(device) == "cuda" else CUDA_DEVICE
 
 
@@ -93,7 +93,7 @@ def install(patches: Patches) -> None:
 
 
 def leave(device: torch.device) -> None:
-    """Turn every generator made so far into one of `device`, with the seed it had."""
+    """Turn every generator made so far into one of `device`, with the same seed."""
     Generator.active = False
     for generator in list(_alive):
         seed = generator.initial_seed()

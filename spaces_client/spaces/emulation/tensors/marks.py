@@ -1,9 +1,9 @@
-"""Which tensors are on emulated cuda.
+"""Marks the tensors that are on emulated cuda.
 
-The values are ordinary CPU memory; what makes a tensor "cuda" is a mark on its storage. The mark is an attribute
-of the storage's Python object, which torch keeps for as long as the storage itself lives. So views, detached
-tensors and Parameters answer like the tensor that they share memory with, a mark ends with its memory, and there
-is no table to keep in step, to lock, or to clean. Sparse tensors have no storage and carry the mark themselves.
+The values are ordinary CPU memory; a mark on its storage makes a tensor "cuda". The mark is an attribute of the
+storage's Python object, which torch keeps as long as the storage lives. So views, detached tensors and Parameters have
+the mark of the tensor that they share memory with, a mark ends with its memory, and there is no table to update, lock
+or clean. Sparse tensors have no storage and carry the mark themselves.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ DROPPED: Final = 2
 """On emulated cuda, but `drop_weights` has freed the values."""
 
 NO_STORAGE: Final = (NotImplementedError, RuntimeError)
-"""What sparse tensors and some wrapper subclasses raise when asked for their storage."""
+"""The errors of sparse tensors and some wrapper subclasses when their storage is read."""
 
 CUDA_DEVICE: Final = torch.device("cuda", 0)
 CPU_DEVICE: Final = torch.device("cpu")
 
-# The default of every storage that nobody marked; attribute look-up falls back to the class.
+# The default of every unmarked storage; attribute look-up falls back to the class.
 torch.UntypedStorage.emulated_place = CPU
 
 
@@ -41,7 +41,7 @@ def place(tensor: torch.Tensor) -> int:
 
 
 def mark(tensor: torch.Tensor, where: int = CUDA) -> None:
-    """Say where a tensor, and whatever shares its memory, is from now on. Meta tensors have no place."""
+    """Set the place of a tensor, and of all tensors that share its memory. Meta tensors have no place."""
     try:
         if not tensor.is_meta:
             tensor.untyped_storage().emulated_place = where
@@ -68,7 +68,7 @@ def highest(values: Iterable[object]) -> int:
 
 
 def mark_result(result: object, operands: tuple[object, ...] = ()) -> None:
-    """Mark the tensors of a result, except those that share memory with a CPU operand, as `cpu.copy_(cuda)` does."""
+    """Mark the tensors of a result, except those that share memory with a CPU operand, as in `cpu.copy_(cuda)`."""
     if isinstance(result, torch.Tensor):
         _mark_new(result, operands)
     elif isinstance(result, (list, tuple)) and not isinstance(result, torch.Size):
@@ -106,9 +106,9 @@ _known: weakref.WeakValueDictionary[int, torch.Tensor] = weakref.WeakValueDictio
 def tracked() -> list[torch.Tensor]:
     """The live tensors that are on emulated cuda: in modules, lists, closures, anywhere Python can reach.
 
-    They are found through the garbage collector, which costs some 50 ms in a large process and nothing per
-    operation. `gc.freeze()` hides objects from it, so a process that means to freeze calls this first: what
-    was found once is remembered.
+    They are found through the garbage collector, which costs about 50 ms in a large process and nothing per
+    operation. `gc.freeze()` hides objects from it, so a process that freezes must call this first: tensors that
+    were found once are remembered.
     """
     if gc.get_freeze_count() and not _known:
         gc.unfreeze()
@@ -121,7 +121,7 @@ def tracked() -> list[torch.Tensor]:
 
 def _tensors_known_to_gc() -> Iterator[torch.Tensor]:
     for thing in gc.get_objects():
-        # `type()`, because `isinstance` asks proxies and lazy modules for `__class__` and wakes them.
+        # `type()`, because `isinstance` reads `__class__` of proxies and lazy modules, which would load them.
         if issubclass(type(thing), torch.Tensor):
             yield thing
             if thing.is_leaf and thing.grad is not None:
@@ -129,5 +129,5 @@ def _tensors_known_to_gc() -> Iterator[torch.Tensor]:
 
 
 def forget(tensor: torch.Tensor) -> None:
-    """Keep no reference to a tensor, not even a weak one, which torch's swapping of tensors forbids."""
+    """Drop all references to a tensor, even weak ones, with which torch does not swap tensors."""
     _known.pop(id(tensor), None)

@@ -1,4 +1,4 @@
-"""All tracked weights as storages: moved elsewhere with every view and tie kept, or dropped."""
+"""Moves the storages of all tracked weights, keeping every view and tie, or frees them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from spaces.emulation.tensors.marks import DROPPED, forget, mark, tracked
 
 Storage = Any
 Move = Callable[[list[Storage]], list[Storage]]
-"""Given distinct storages, returns as many new ones, in the same order and with the same bytes."""
+"""Gets distinct storages; returns as many new ones, in the same order and with the same bytes."""
 
 
 def relocate(move: Move, tensors: list[torch.Tensor], where: int) -> None:
-    """Give every storage the memory that `move` returns for it, at `where`; the tensors stay the same objects."""
+    """Replace every storage by the one that `move` returns, at `where`; the tensors stay the same objects."""
     with DisableTorchFunction(), torch.no_grad():
         groups = _by_storage(tensors)
         storages = [storage for storage, _ in groups]
@@ -39,7 +39,7 @@ def _by_storage(tensors: list[torch.Tensor]) -> list[tuple[Storage, list[torch.T
 
 
 def _stands_alone(tensor: torch.Tensor) -> bool:
-    """Tensors that are more than a view of a storage: sparse, quantized, or wrappers around other tensors."""
+    """Whether a tensor is more than a view of a storage: sparse, quantized, or a wrapper around other tensors."""
     return bool(tensor.layout != torch.strided or tensor.is_quantized or is_traceable_wrapper_subclass(tensor))
 
 
@@ -65,7 +65,7 @@ def repoint(tensor: torch.Tensor, storage: Storage) -> None:
 
 
 def size_bytes(tensors: list[torch.Tensor]) -> int:
-    """Bytes of their storages, and of those that have none of their own; a wrapper is what it wraps."""
+    """Bytes of all storages, and of tensors without their own storage; a wrapper counts as its inner tensors."""
     with DisableTorchFunction():
         single = [each for each in tensors if _stands_alone(each) and not is_traceable_wrapper_subclass(each)]
         alone = sum(tensor.numel() * tensor.element_size() for tensor in single)
@@ -75,8 +75,8 @@ def size_bytes(tensors: list[torch.Tensor]) -> int:
 def drop_weights() -> None:
     """Free the memory of everything on emulated cuda.
 
-    Shapes, dtypes, devices and names still answer; reading a value raises `EmulationError`. Meant for the web
-    process after launch, where no function that needs weights will ever run.
+    Shapes, dtypes, devices and names remain; reading a value raises `EmulationError`. For the web process after its
+    launch, where no function that needs weights runs any more.
     """
     gc.collect()
     with DisableTorchFunction(), torch.no_grad():
@@ -91,7 +91,7 @@ def drop_weights() -> None:
 def _empty(storage: Storage, tensors: list[torch.Tensor]) -> None:
     try:
         storage.resize_(0)
-    except RuntimeError:  # mapped from a file, or someone else's memory: let go of it instead
+    except RuntimeError:  # mapped from a file, or memory of another library: release it instead
         hollow = torch.UntypedStorage(storage.nbytes())
         for tensor in tensors:
             repoint(tensor, hollow)
@@ -102,6 +102,6 @@ def _empty(storage: Storage, tensors: list[torch.Tensor]) -> None:
 
 def _return_free_memory() -> None:
     gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc keeps what it was given back, unless asked
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc keeps freed memory unless told otherwise
     if trim is not None:
         trim(0)

@@ -1,4 +1,4 @@
-"""Classes of tensors with a `__torch_dispatch__` of their own; most wrap other tensors and have no memory."""
+"""Classes of tensors with their own `__torch_dispatch__`; most wrap other tensors and have no memory."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _NO_DISPATCH = torch.Tensor.__torch_dispatch__
 
 
 def dispatches(kind: Any) -> bool:
-    """Whether a class of tensors has a dispatch of its own, and is not one that torch traces with."""
+    """Whether a class of tensors has its own dispatch, and is not one that torch traces with."""
     return kind.__torch_dispatch__ is not _NO_DISPATCH and not kind.__module__.startswith("torch._subclasses")
 
 
 def is_called_with_one(function: object, operands: Iterable[object]) -> bool:
-    """Whether a function hands its arguments on as they are to an operand with a dispatch of its own."""
+    """Whether a function passes its arguments unchanged to an operand with its own dispatch."""
     if not isinstance(function, (OpOverload, OpOverloadPacket)):
         return False
     return any(isinstance(each, torch.Tensor) and dispatches(type(each)) for each in operands)

@@ -1,4 +1,4 @@
-"""`torch.cuda.device(0)` and `torch.cuda.device_of(tensor)`: contexts of the only device there is."""
+"""`torch.cuda.device(0)` and `torch.cuda.device_of(tensor)`: contexts of the only device."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def install(patches: Patches) -> None:
 
 
 class OnlyDevice(contextlib.ContextDecorator):
-    """There is only one device to be on."""
+    """A context without effect, because there is only one device."""
 
     def __init__(self, *_device: object, **_named: object) -> None:
         self.idx = 0

@@ -17,7 +17,7 @@ def install(patches: Patches, emulated: EmulatedDevice) -> None:
     replace(patches, same(nothing, "range_push range_pop mark range_start range_end"), torch.cuda.nvtx)
     replace(patches, same(nothing, "start stop init"), torch.cuda.profiler)
     replace(patches, {"is_built": says(True)}, torch.backends.cuda)
-    # cuDNN is there, but whoever asks whether it takes this tensor holds what is really a CPU tensor.
+    # cuDNN appears to exist, but it cannot accept a tensor, which is really on the CPU.
     cudnn = {"is_available": says(True), "version": says(CUDNN_VERSION), "is_acceptable": says(False)}
     replace(patches, cudnn, torch.backends.cudnn)
     if torch.version.cuda is None:

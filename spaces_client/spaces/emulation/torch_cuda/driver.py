@@ -1,4 +1,4 @@
-"""Where C++ or Python would start the CUDA driver: what slipped past the emulation ends here, with its line."""
+"""Stops calls that bypass the emulation before C++ or Python starts the CUDA driver, and names their line."""
 
 from __future__ import annotations
 

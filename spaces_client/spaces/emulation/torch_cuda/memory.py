@@ -1,4 +1,4 @@
-"""`torch.cuda.memory_*`: nothing is in use on a GPU that is not there."""
+"""`torch.cuda.memory_*`: no memory is in use on an emulated GPU."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def install(patches: Patches, device: EmulatedDevice) -> None:
 
 
 def answers() -> Answers:
-    """What `torch.cuda` and `torch.accelerator` have in common."""
+    """The functions that `torch.cuda` and `torch.accelerator` share."""
     return {"memory_stats": _statistics} | same(zero, AMOUNTS) | same(nothing, ORDERS)
 
 

@@ -1,5 +1,5 @@
-"""`torch.cuda.manual_seed` and its neighbours: emulated CUDA draws from the CPU's generator, so seeding either one
-makes a run repeatable."""
+"""`torch.cuda.manual_seed` and related functions: emulated CUDA uses the CPU's generator, so seeding either makes a run
+repeatable."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Streams, events and graphs. Everything has already happened by the time an emulated stream is asked.
+"""Streams, events and graphs. The work of an emulated stream is always complete.
 
-Streams and events become real ones in a child that owns a GPU.
+Streams and events become real ones in a child with a GPU.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ids = itertools.count(1)
 class Stream(Becoming, base_of("_CudaStreamBase"), metaclass=StandIn):  # type: ignore[misc]  # torch is untyped here
     """A stream on which work is always complete; also `torch.Stream("cuda")`."""
 
-    # In the C class these are members that can only be read; hidden by these, they can be set in an instance.
+    # These hide read-only members of the C class, so that they can be set in an instance.
     device = CUDA_DEVICE
     device_index = 0
     device_type = 1
@@ -85,7 +85,7 @@ class ExternalStream(Stream):
 
 
 class Event(Becoming, base_of("_CudaEventBase"), metaclass=StandIn):  # type: ignore[misc]  # torch is untyped here
-    """A moment, taken from the host's clock; `elapsed_time` is in milliseconds as torch has it."""
+    """A time on the host's clock; `elapsed_time` is in milliseconds, as in torch."""
 
     # As in `Stream`.
     device = CUDA_DEVICE
@@ -132,7 +132,7 @@ class StreamContext:
 
 
 class CUDAGraph(metaclass=StandIn):
-    """Recording kernels is the one thing that cannot be pretended."""
+    """Refuses to record kernels, which cannot be emulated."""
 
     def __init__(self, *_args: object, **_options: object) -> None:
         raise needs_gpu("torch.cuda.CUDAGraph()")
@@ -170,12 +170,12 @@ def install(patches: Patches) -> None:
         "get_stream_from_external": ExternalStream,
     }
     replace(patches, streams, cuda)
-    # Torch looks at the type of the stream before it asks any mode.
+    # Torch checks the type of the stream before it calls any mode.
     replace(patches, {"record_stream": nothing}, torch.Tensor)
 
 
 def _of_any_device(emulated: StandIn) -> StandIn:
-    """`torch.Stream` and `torch.Event` take a device: emulated for cuda, the real thing for every other."""
+    """`torch.Stream` and `torch.Event` take a device: emulated for cuda, real for every other."""
     name = emulated.__name__
     real = getattr(torch, name)
 

@@ -1,4 +1,4 @@
-"""`torch.cuda.FloatTensor` and its brothers, which old model code still builds tensors with."""
+"""`torch.cuda.FloatTensor` and similar types, with which old model code builds tensors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NAMES = ["Float", "Double", "Half", "BFloat16", "Byte", "Char", "Short", "Int",
 
 
 class CudaTensorType(type):
-    """Metaclass of `torch.cuda.<Name>Tensor`: callable, and true in isinstance of such a tensor."""
+    """Metaclass of `torch.cuda.<Name>Tensor`: callable, and `isinstance` is true for such a tensor."""
 
     emulated_name: str
     on_cpu: Any

@@ -1,4 +1,4 @@
-"""`torch.accelerator.*`, through which newer libraries ask for whatever GPU there is."""
+"""`torch.accelerator.*`, by which newer libraries use any kind of GPU."""
 
 from __future__ import annotations
 

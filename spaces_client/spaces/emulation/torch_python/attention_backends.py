@@ -1,4 +1,4 @@
-"""`torch.nn.attention.sdpa_kernel`: code that insists on a backend of the GPU gets the plain one, with its result."""
+"""`torch.nn.attention.sdpa_kernel`: code that requires a GPU backend gets the plain one, with the same result."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """`torch.autocast("cuda")` on CPU values: torch's own, plus a CPU autocast of the same dtype inside it.
 
-The first keeps `torch.is_autocast_enabled()` and its neighbours truthful; the second is what makes a half-precision
-layer take a float input, as it would on the GPU.
+The first keeps `torch.is_autocast_enabled()` and related functions correct; the second lets a half-precision layer take
+a float input, as on the GPU.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def install(patches: Patches) -> None:
         return answer
 
     patches.function(autocast, "__enter__", enter_both)
-    # Not `function`: what was entered under the emulation is also left as it was entered.
+    # Not `function`: a context that was entered under the emulation must be left in the same way.
     patches.value(autocast, "__exit__", leave_both)
 
 

@@ -1,5 +1,5 @@
-"""`Tensor.backward` and `autograd.grad` come through the mode, which torch sets aside meanwhile; but hooks and custom
-functions that run inside them are the Space's code."""
+"""`Tensor.backward` and `autograd.grad`: torch disables the mode while they run, but hooks and custom functions inside
+them are the Space's code and must see CUDA."""
 
 from __future__ import annotations
 

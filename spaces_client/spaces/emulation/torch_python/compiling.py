@@ -1,4 +1,4 @@
-"""`torch.compile` and `torch.export`: what runs in C++ or traces must not believe in the device."""
+"""`torch.compile` and `torch.export`: C++ code and tracing must not see the emulated device."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def install(patches: Patches) -> None:
 
 
 def _run_compiled_code_eagerly(patches: Patches) -> None:
-    """`torch.compile` makes what it always makes, but it is not compiled here: the child does that, on its GPU."""
+    """`torch.compile` returns its usual object, which compiles later, in the child, on its GPU."""
     original = torch.compile
 
     def compile_later(*args: Any, **kwargs: Any) -> Any:
@@ -30,13 +30,13 @@ def _run_compiled_code_eagerly(patches: Patches) -> None:
 
 
 def compile_again() -> None:
-    """After leaving: compiled functions compile at their next call."""
+    """After leaving the emulation: let compiled functions compile at their next call."""
     if "torch._dynamo" in sys.modules:
         torch.compiler.set_stance("default")
 
 
 def _export_for_the_cpu(patches: Patches) -> None:
-    """Tracing with fake tensors believes a device so far that C++ looks for its driver, and aborts."""
+    """Trace on the CPU: with a fake tensor on cuda C++ would search for the driver, and abort."""
     for name in ("export", "export_for_training", "draft_export"):
         original = getattr(torch.export, name, None)
         if original is not None:

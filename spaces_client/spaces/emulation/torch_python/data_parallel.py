@@ -1,4 +1,4 @@
-"""`torch.nn.DataParallel`: one device is no parallelism."""
+"""`torch.nn.DataParallel`: with one device it calls its module directly."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from spaces.emulation.tensors.marks import CPU_DEVICE, mark
 
 
 def install(patches: Patches) -> None:
-    """`torch.set_default_device` puts its own mode *below* ours, so that mode itself has to be taught."""
+    """`torch.set_default_device` puts its own mode *below* ours, so that mode must be patched itself."""
     original = DeviceContext.__torch_function__
     constructors = torch.utils._device._device_constructors
 

@@ -1,4 +1,4 @@
-"""`Module.to` and its neighbours move a module's Parameters without copying them."""
+"""`Module.to` and related methods move a module's Parameters without copying them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TorchScript: its code runs in C++, past every mode, so its devices are settled at the border."""
+"""TorchScript: its code runs in C++ and bypasses every mode, so devices are converted at its calls."""
 
 from __future__ import annotations
 

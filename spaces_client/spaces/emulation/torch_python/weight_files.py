@@ -1,8 +1,8 @@
-"""Loading files onto cuda and saving from it.
+"""Loads weight files onto emulated cuda, and saves from it.
 
-`torch.save` writes where a tensor was and `torch.load` puts it back; both ask a registry, which gets an entry for
-emulated cuda ahead of the others. Tensors fresh from a file are nobody else's, so those of safetensors are marked
-where they are: they stay mapped, and are read when, and if, somebody looks at them.
+`torch.save` records the device of a tensor and `torch.load` restores it; both use a registry, which gets an entry for
+emulated cuda before the others. Tensors that were just read have no second owner, so those of safetensors are marked
+without a copy: they stay mapped, and are read only on use.
 """
 
 from __future__ import annotations
@@ -64,13 +64,13 @@ def _map_onto_cuda(patches: Patches, module: Any) -> None:
 
 
 def _materialize_in_place(patches: Patches, module: Any) -> None:
-    """Transformers 5 reads each weight as a slice of a file and moves it; earlier ones have no such function."""
+    """Transformers 5 reads each weight as a slice of a file and moves it; earlier versions lack this function."""
     original = getattr(module, "_materialize_copy", None)
     if original is None:
         return
 
     def materialize(source: Any, *args: Any, **kwargs: Any) -> Any:
-        if isinstance(source, torch.Tensor):  # not a slice of a file: somebody may still hold it
+        if isinstance(source, torch.Tensor):  # not a slice of a file: it may have other owners
             return original(source, *args, **kwargs)
         mode = current()
         mode.reading_files += 1

@@ -1,6 +1,6 @@
-"""Several runs of bytes as one, each at an address that suits vector instructions.
+"""Joins several byte strings into one, each aligned for vector instructions.
 
-The layout: a mark, the number of parts, their lengths; then the parts, each from a multiple of 64 bytes.
+The layout: a mark, the number of parts, their lengths; then the parts, each at a multiple of 64 bytes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _COUNT = struct.Struct("<8sQ")
 
 
 def join(pieces: Sequence[bytes | memoryview]) -> Iterator[bytes | memoryview]:
-    """What to write, one after the other. Large pieces are passed on as they are."""
+    """The byte strings to write, one after the other. Large pieces are not copied."""
     header = _COUNT.pack(_MARK, len(pieces)) + struct.pack(f"<{len(pieces)}Q", *map(len, pieces))
     for piece in (header, *pieces):
         yield piece
@@ -26,7 +26,7 @@ def join(pieces: Sequence[bytes | memoryview]) -> Iterator[bytes | memoryview]:
 
 
 def split(data: memoryview) -> list[memoryview]:
-    """Views of the parts that were joined, at least one. Raises ValueError for bytes that are no joined parts."""
+    """Views of the joined parts, at least one. Raises ValueError for bytes that `join` did not make."""
     if len(data) < _COUNT.size or data[:8] != _MARK:
         raise ValueError("these bytes are no payload of zerofarm")
     _, count = _COUNT.unpack_from(data)

@@ -1,4 +1,4 @@
-"""Large payloads as strings in the broker, which every host of a farm reaches."""
+"""Keeps large payloads as strings in the broker, which every host of a farm can reach."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from spaces.farm.values.codec import Encoded
 if TYPE_CHECKING:
     from redis import Redis
 
-#: What a broker takes as one string, unless its `proto-max-bulk-len` says otherwise.
+#: The most bytes that a broker accepts as one string, unless its `proto-max-bulk-len` is changed.
 BROKER_BYTES = 512 * 2**20
 
 
@@ -49,7 +49,7 @@ class BrokerStore:
         self._redis.unlink(self._named(blob))
 
     def holds(self, blob: Blob) -> bool:
-        """Whether it is in the broker."""
+        """Whether the blob is kept in the broker."""
         return blob.place == "broker"
 
     def _named(self, blob: Blob) -> str:

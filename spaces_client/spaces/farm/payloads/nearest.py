@@ -1,4 +1,4 @@
-"""Chooses where a large payload waits: in shared memory while every worker is on this host, else in the broker."""
+"""Chooses the store of a large payload: shared memory while every worker is on this host, else the broker."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from spaces.farm.payloads.shared_memory import SharedMemoryStore
 from spaces.farm.payloads.store import BlobStore
 from spaces.farm.values.codec import Encoded
 
-#: Seconds for which the answer to "where are the workers" is taken to hold.
+#: Seconds for which the list of the workers' hosts is reused.
 KNOWN_FOR = 2.0
 
 
 class NearestStore:
-    """The store of a caller: writes where every worker can read, reads from whichever of the two holds a blob.
+    """The store of a caller: writes to a store that every worker can read, and reads from the store that has the blob.
 
-    `hosts` tells where the live workers are. With none alive the broker is the safe choice: any of them can read it.
+    `hosts` returns the hosts of the live workers. If none is alive the broker is used, because any later worker can
+    read it.
     """
 
     def __init__(
@@ -39,20 +40,20 @@ class NearestStore:
         return self._near
 
     def write(self, encoded: Encoded) -> Blob:
-        """Keep an encoded value where every worker can read it."""
+        """Write an encoded value to a store that every worker can read."""
         store: BlobStore = self._memory if self.near else self._broker
         return store.write(encoded)
 
     def read(self, blob: Blob) -> Encoded:
-        """The encoded value, from where it was put."""
+        """Read an encoded value from its store."""
         return self._holder(blob).read(blob)
 
     def delete(self, blob: Blob) -> None:
-        """Forget the blob, where it was put."""
+        """Delete the blob from its store."""
         self._holder(blob).delete(blob)
 
     def holds(self, blob: Blob) -> bool:
-        """Whether this process reaches it."""
+        """Whether this process can reach the blob."""
         return self._memory.holds(blob) or self._broker.holds(blob)
 
     def _holder(self, blob: Blob) -> BlobStore:

@@ -1,7 +1,7 @@
-"""Packs the values of one Space as payloads, with the files that they name, and unpacks them.
+"""Packs the values of one Space into payloads, with the files that they name, and unpacks them.
 
-A caller packs arguments and a child unpacks them; results go the other way. In between, the worker moves blobs to where
-their reader can reach them (`spaces_workers.worker.carrier`), and unpacks nothing.
+A caller packs arguments and a child unpacks them; results go the other way. In between, the worker moves blobs to a
+store that their reader can reach (`spaces_workers.worker.carrier`), and unpacks nothing.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from spaces.farm.values.codec import Codec, Encoded
 
 
 class Packer:
-    """Turns values into payloads and back; what is large is kept in `store`.
+    """Turns values into payloads and back; large values are kept in `store`.
 
-    `files` are those of the Space, which travel with values while `far` says that the other side has another disk,
-    and only once where all values have `one_reader`.
+    `files` are those of the Space. They are sent with values while `far()` is true: the other side is on another host.
+    If all values have `one_reader`, each file is sent only once.
     """
 
     def __init__(
@@ -48,18 +48,18 @@ class Packer:
         kwargs: Mapping[str, object],
         *more: object,
     ) -> Payload:
-        """`(args, kwargs, *more)` of a call. Raises EncodingError, which names the argument that cannot be sent.
+        """Pack `(args, kwargs, *more)` of a call. Raises EncodingError, which names the argument that cannot be sent.
 
-        `more` is what a Space's own web process sends along: see `state.outgoing` and `functions.carried`.
+        `more` comes from a Space's own web process: see `state.outgoing` and `functions.carried`.
         """
         return self._packed(self.codec.encode_call(label, signature, args, kwargs, *more), (args, kwargs))
 
     def pack_result(self, label: str, value: object, verb: str) -> Payload:
-        """A value that a function `returned` or `yielded`. Raises EncodingError."""
+        """Pack a value that a function `returned` or `yielded` (`verb`). Raises EncodingError."""
         return self._packed(self.codec.encode_result(label, value, verb), value)
 
     def unpack(self, payload: Payload) -> Any:  # Any: what was encoded
-        """The value; its blob stays, its files appear. Raises BlobGone, EncodingError."""
+        """Unpack the value and write its files; its blob stays. Raises BlobGone, EncodingError."""
         if self._files is not None:
             for copy in payload.files:
                 self._place(copy, self._files)
@@ -67,14 +67,14 @@ class Packer:
         return self.codec.decode(encoded.body, encoded.buffers)
 
     def take(self, payload: Payload) -> Any:  # Any: what was encoded
-        """The value; its blob is deleted, for it has one reader only."""
+        """Unpack the value and delete its blob, because it has only one reader."""
         try:
             return self.unpack(payload)
         finally:
             self.discard(payload)
 
     def discard(self, payload: Payload) -> None:
-        """Delete what is kept of a payload that nobody reads any more."""
+        """Delete the blobs of a payload that will not be read any more."""
         stores.discard(payload, self._store)
 
     def _packed(self, encoded: Encoded, value: object) -> Payload:
@@ -99,14 +99,14 @@ class Packer:
 
 
 def to_payload(encoded: Encoded, store: BlobStore) -> Payload:
-    """A payload to put in a message: whole if it is small, else a reference to what `store` now keeps."""
+    """A payload for a message: a small value whole, a large one as a reference to a blob in `store`."""
     if encoded.size_bytes <= INLINE_BYTES:
         return Payload(bytes(encoded.body), tuple(map(bytes, encoded.buffers)))
     return Payload(blob=store.write(encoded))
 
 
 def to_encoded(payload: Payload, store: BlobStore) -> Encoded:
-    """The encoded value of a payload; its blob, if it has one, stays. Raises BlobGone, or ValueError out of reach."""
+    """The encoded value of a payload; its blob, if any, stays. Raises BlobGone, or ValueError if it is out of reach."""
     if payload.blob is None:
         return Encoded(payload.body, payload.buffers)
     return store.read(payload.blob)

@@ -1,4 +1,4 @@
-"""Encoded values in transit: small ones inline, large ones as a reference to a blob."""
+"""Encoded values on their way between processes: small ones inline, large ones as a reference to a blob."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from spaces.farm.wire import message
 
-#: Above this many bytes a payload travels by reference. Source: the crossover measured in benchmarks/payload.py.
+#: Larger payloads, in bytes, are sent by reference. Source: the crossover measured in benchmarks/payload.py.
 INLINE_BYTES = 64 * 1024
 
-#: Size in bytes and time of change in nanoseconds: a file is taken for the same while both are.
+#: Size in bytes and time of change in nanoseconds: a file counts as unchanged while both are equal.
 Stamp = tuple[int, int]
 
 _BLOB_NAME = re.compile(r"[0-9a-f]{32}")
@@ -20,18 +20,18 @@ _BLOB_NAME = re.compile(r"[0-9a-f]{32}")
 @message
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """Where the bytes of a large payload are."""
+    """The place of a large payload's bytes."""
 
     place: str  #: "memory": a file in the host's shared memory; "broker": a string there
     name: str
-    host: str  #: whose shared memory it is; empty in the broker
+    host: str  #: the host of the shared memory; empty for the broker
     size_bytes: int
 
 
 @message
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """An encoded value: a msgpack body and the raw buffers that it refers to by number, or the blob with both."""
+    """An encoded value: a msgpack body and the raw buffers that it refers to by number, or a blob that has both."""
 
     body: bytes = b""
     buffers: tuple[bytes, ...] = ()
@@ -42,7 +42,7 @@ class Payload:
 @message
 @dataclass(frozen=True, slots=True)
 class FileCopy:
-    """A file that travels with a payload: it is to appear at the same path."""
+    """A file that is sent with a payload, and written to the same path."""
 
     path: str
     size_bytes: int
@@ -51,12 +51,12 @@ class FileCopy:
 
     @property
     def stamp(self) -> Stamp:
-        """By which a host sees whether it has the file."""
+        """The stamp by which a host checks whether it has the file."""
         return self.size_bytes, self.modified_ns
 
 
 def blobs_of(payload: Payload) -> Iterator[Blob]:
-    """Every blob that belongs to a payload: its own, and those of its files."""
+    """Every blob of a payload: its own, and those of its files."""
     if payload.blob is not None:
         yield payload.blob
     for copy in payload.files:
@@ -64,5 +64,5 @@ def blobs_of(payload: Payload) -> Iterator[Blob]:
 
 
 def is_blob_name(name: str) -> bool:
-    """Whether a name that came from the network is that of a blob, and leads nowhere else."""
+    """Whether a name from the network is a valid blob name, and not a path."""
     return _BLOB_NAME.fullmatch(name) is not None

@@ -1,4 +1,4 @@
-"""Large payloads as files in the shared memory of one host, where nobody copies them between writer and reader."""
+"""Keeps large payloads as files in the shared memory of one host, where the reader maps them without a copy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from spaces.farm.values.codec import Encoded
 class SharedMemoryStore:
     """Blobs as files in `run_dir/blobs`, readable by this user alone, on the host named `host`.
 
-    Reading maps the file: arrays over it are private to their reader, who may delete the file meanwhile.
+    Reading maps the file: arrays on the mapping are private to their reader, and survive the file's deletion.
     """
 
     def __init__(self, run_dir: Path, host: str, clock: Callable[[], float] = time.time) -> None:
@@ -30,7 +30,7 @@ class SharedMemoryStore:
         self._clock = clock
 
     def write(self, encoded: Encoded) -> Blob:
-        """Write a file. It appears under its name when it is complete."""
+        """Write a file, which gets its name only when it is complete."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         name = uuid.uuid4().hex
         unfinished = self._folder / f"{name}.unfinished"
@@ -52,7 +52,7 @@ class SharedMemoryStore:
         except FileNotFoundError:
             raise BlobGone(f"the payload {blob.name} is no longer in {self._folder}") from None
         try:
-            # A private mapping: what the reader changes is copied, page by page, and nobody else sees it.
+            # A private mapping: the reader's changes are copied page by page, and no other process sees them.
             mapped = mmap.mmap(descriptor, 0, access=mmap.ACCESS_COPY)
         finally:
             os.close(descriptor)
@@ -63,11 +63,11 @@ class SharedMemoryStore:
         self._path(blob).unlink(missing_ok=True)
 
     def holds(self, blob: Blob) -> bool:
-        """Whether it is in the shared memory of this host."""
+        """Whether the blob is kept in the shared memory of this host."""
         return blob.place == "memory" and blob.host == self._host
 
     def sweep(self, older_than: float) -> int:
-        """Remove the files that were written more than so many seconds ago, complete or not; return how many."""
+        """Remove files, complete or not, that were written more than `older_than` seconds ago; returns their number."""
         removed = 0
         with suppress(FileNotFoundError):
             for entry in os.scandir(self._folder):
@@ -78,16 +78,16 @@ class SharedMemoryStore:
         return removed
 
     def _path(self, blob: Blob) -> Path:
-        """The file of a blob, whose name comes from the network."""
+        """The file of a blob; checks the name, which comes from the network."""
         if not is_blob_name(blob.name):
-            raise ValueError(f"{blob.name!r} is no name of a payload")
+            raise ValueError(f"{blob.name!r} is no valid name of a payload")
         if not self.holds(blob):
             raise ValueError(f"the payload {blob.name} is on host {blob.host!r}, and this is {self._host!r}")
         return self._folder / blob.name
 
 
 def _write(path: Path, pieces: Sequence[bytes | memoryview]) -> int:
-    """Write a new file and return its size. By `write`, not a mapping: there a full disk is a SIGBUS, here an error."""
+    """Write a new file; returns its size. With `write` a full disk is an error; with a mapping it would be a SIGBUS."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with open(descriptor, "wb") as file:
         file.writelines(blob_layout.join(pieces))

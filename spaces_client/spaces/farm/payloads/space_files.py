@@ -1,8 +1,8 @@
-"""Files that travel with a payload between hosts that share no disk, and appear at the same path.
+"""Files that are sent with payloads between hosts without a shared disk, and written to the same path.
 
-A Space hands paths around as if it were one machine: an upload is named in the arguments, a video in the result, and
-some files are named nowhere and found again by an identifier. So what a value names travels with it, and what its
-process wrote meanwhile does too. Only files below the folders that a Space works in are ever read or written here.
+A Space passes paths as if it ran on one machine: an upload is named in the arguments, a video in the result, and some
+files are not named at all but found by an identifier. So a value is sent with the files that it names, and with those
+that its process has written. Only files below the folders in which a Space works are ever read or written here.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from typing import Any
 from spaces.errors import RefusedError
 from spaces.farm.payloads.payload import FileCopy, Stamp
 
-#: What may travel with one payload.
+#: The most bytes of files that are sent with one payload.
 MOST_BYTES = 256 * 1024 * 1024
 
-#: Files written and named nowhere that are remembered, the latest ones.
+#: Written files that are remembered, the latest ones.
 MOST_WRITTEN = 200
 
-#: Texts longer than this are no paths, and are not searched for any.
+#: Longer texts are no paths, and are not searched for paths.
 _LONGEST_TEXT = 64 * 1024
 
-#: Items of one value that are looked at.
+#: Items of one value that are searched.
 _MOST_ITEMS = 10_000
 
 _PATH_IN_TEXT = re.compile(r"/[^\s\"'<>|:;,)\]}]+")
@@ -39,8 +39,8 @@ _PATH_IN_TEXT = re.compile(r"/[^\s\"'<>|:;,)\]}]+")
 class SpaceFiles:
     """The files of one Space on this host.
 
-    `root` is the Space's folder; beside it the temporary folders may hold files of its tasks. What arrived is
-    remembered, so that it goes back only when it has changed.
+    `root` is the Space's folder; the temporary folders may also have files of its tasks. Files that arrived are
+    remembered, so that they are sent back only if they have changed.
     """
 
     def __init__(self, root: Path) -> None:
@@ -49,20 +49,20 @@ class SpaceFiles:
         self._uploads = Path(os.environ.get("GRADIO_TEMP_DIR") or Path(tempfile.gettempdir(), "gradio")).resolve()
         self._arrived: dict[str, Stamp] = {}
         self._written: dict[str, None] = {}
-        self._writing = threading.RLock()  # the hook is called on every thread, and within itself
+        self._writing = threading.RLock()  # the hook runs on every thread, and may call itself
         self._watching = False
 
     def watch(self) -> None:
-        """From now on notice which files this process writes. Cannot be undone: Python keeps audit hooks for good."""
+        """Record the files that this process writes from now on, for good: Python cannot remove audit hooks."""
         if not self._watching:
             self._watching = True
             sys.addaudithook(self._hear)
 
     def to_send(self, value: object, sent: Mapping[str, Stamp] | None = None) -> dict[Path, Stamp]:
-        """The files that a value names, and those written since the last time.
+        """The files to send with a value: those that it names, and those that were written since the last call.
 
-        What arrived and is unchanged stays; so does what is in `sent`, which says what one reader has been sent.
-        Raises RefusedError when they are too large together.
+        Unchanged files that arrived from the other side are left out, and so are those in `sent`, the files that this
+        reader has got. Raises RefusedError if all together are too large.
         """
         self.watch()
         stamps = {path: _stamp(path) for path in self._named_or_written(value)}
@@ -71,26 +71,26 @@ class SpaceFiles:
         size = sum(size for size, _ in found.values())
         if size > MOST_BYTES:
             raise RefusedError(
-                f"files of {size / 1e6:.0f} MB would have to travel to another host, at most {MOST_BYTES / 1e6:.0f} MB "
+                f"files of {size / 1e6:.0f} MB would have to go to another host, but at most {MOST_BYTES / 1e6:.0f} MB "
                 "may. Let the hosts share a disk, and put large files there"
             )
         return found
 
     def expected_at(self, copy: FileCopy) -> Path | None:
-        """Where a file that arrives is to be written: where it was, but never over a newer one, for which it is None.
+        """The path to which an arriving file is written: its old path, or None if a newer file is there.
 
-        Hosts may share some of their folders. Raises ValueError for a path outside of the Space's folders.
+        Hosts may share some folders. Raises ValueError for a path outside of the Space's folders.
         """
         path = self._allowed(copy.path)
         if path is None:
-            raise ValueError(f"{copy.path!r} is no place for a file of this Space")
+            raise ValueError(f"{copy.path!r} is not in a folder of this Space")
         self._arrived[str(path)] = copy.stamp
         there = _stamp(path)
         newer = there is not None and there[1] > copy.modified_ns
         return None if newer or there == copy.stamp else path
 
     def write(self, path: Path, copy: FileCopy, content: Iterable[bytes | memoryview]) -> None:
-        """Write a file that has arrived, with its time."""
+        """Write a file that has arrived, with its time of change."""
         path.parent.mkdir(parents=True, exist_ok=True)
         staging = path.with_name(f".{path.name}.{os.getpid()}")
         staging.write_bytes(b"".join(content))
@@ -106,7 +106,7 @@ class SpaceFiles:
                 yield path
 
     def _allowed(self, text: str) -> Path | None:
-        """The path that a text is, if it leads into the Space's folders and not out of them again."""
+        """The text as a path, if that is inside the Space's folders, even after symbolic links."""
         try:
             path = Path(text).absolute()
             real = path.resolve()
@@ -123,7 +123,7 @@ class SpaceFiles:
             self._note(os.path.abspath(os.fsdecode(arguments[0])))
 
     def _note(self, path: str) -> None:
-        """Uploads are left out: whoever uses one names it. Caches are, because they are not below these folders."""
+        """Record a written file. Uploads are left out, because values name them; caches are outside of the folders."""
         if path.startswith(f"{self._uploads}/") or not path.startswith(self._prefixes):
             return
         with self._writing:
@@ -134,7 +134,7 @@ class SpaceFiles:
 
 
 def _stamp(path: Path) -> Stamp | None:
-    """None for what is no file, which most texts are not, and some are too long to be."""
+    """The stamp of a file; None if the path is no file, like most texts."""
     try:
         state = path.stat()
     except (OSError, ValueError):
@@ -170,4 +170,4 @@ def _texts_of(value: object, waiting: list[object]) -> Iterator[str]:
         case list() | tuple() | set() | frozenset() as items:
             waiting += items
         case other if isinstance(named := getattr(other, "path", None), str):
-            yield named  # gradio's FileData, and what looks like it
+            yield named  # gradio's FileData, and similar dicts

@@ -1,6 +1,6 @@
-"""Where the bytes of large payloads wait, for whoever writes and reads them.
+"""The interface of the stores of large payloads.
 
-A blob is written once by its sender and read by its receiver, who deletes it. One that nobody reads or deletes is swept
+The sender writes a blob once; the receiver reads and deletes it. A blob that is never deleted is swept
 from shared memory (`SharedMemoryStore.sweep`), and expires in the broker.
 """
 
@@ -14,27 +14,27 @@ from spaces.farm.values.codec import Encoded
 
 
 class BlobGone(SpacesError, LookupError):
-    """A payload's bytes are not where they were: they were read already, or their lifetime is over."""
+    """A payload's bytes are gone: they were read already, or their lifetime is over."""
 
 
 class BlobStore(Protocol):
-    """A place for the bytes of large payloads."""
+    """A store for the bytes of large payloads."""
 
     def write(self, encoded: Encoded) -> Blob:
-        """Keep an encoded value. Raises RefusedError if there is no room for it."""
+        """Store an encoded value. Raises RefusedError if there is not enough space."""
 
     def read(self, blob: Blob) -> Encoded:
-        """The encoded value. Raises BlobGone if it is not there, ValueError if it is damaged or out of reach."""
+        """Read the encoded value. Raises BlobGone if it is gone, ValueError if it is damaged or out of reach."""
 
     def delete(self, blob: Blob) -> None:
-        """Forget the blob, if it is still there."""
+        """Delete the blob, if it still exists."""
 
     def holds(self, blob: Blob) -> bool:
-        """Whether this is where such a blob would be."""
+        """Whether such a blob belongs to this store."""
 
 
 def discard(payload: Payload, *stores: BlobStore) -> None:
-    """Delete the blobs of a payload that nobody reads any more; those out of reach are another host's."""
+    """Delete the blobs of a payload that will not be read any more, except those that only another host can reach."""
     for blob in blobs_of(payload):
         for store in stores:
             if store.holds(blob):

@@ -1,7 +1,7 @@
-"""How numpy arrays and torch tensors travel: what describes them in the message, their bytes beside it.
+"""Encodes numpy arrays and torch tensors: their description in the message, their bytes beside it.
 
-Arrays arrive writable and private. Tensors arrive on the CPU, contiguous, whichever device they left. What the bytes
-alone do not tell (object, string and user-made dtypes; sparse, quantized and meta tensors) is left to pickle.
+Arrays arrive writable and private. Tensors arrive on the CPU, contiguous, from any device. Values that are more than
+their bytes (object, string and user-made dtypes; sparse, quantized and meta tensors) are left to pickle.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Data = bytes | memoryview
 Tensor = Any  # any: torch ships no types that a process without torch could use
 
-#: What `numpy.dtype.str` looks like: byte order, kind, size, and a unit for times. Nothing else is given to numpy.
+#: The form of `numpy.dtype.str`: byte order, kind, size, and a unit for times. Other texts are not passed to numpy.
 _DTYPE = re.compile(r"[<>|=][?biufcSUVmM]\d*(\[\d*[A-Za-zμ]+\])?")
 
 
@@ -98,7 +98,7 @@ def is_parameter(cls: type) -> bool:
 
 
 def rebuild_parameter(*fields: Any) -> Any:  # any: the fields of a tensor; a parameter
-    """A parameter over the tensor that the fields describe. Named in pickles."""
+    """A parameter on the tensor that the fields describe. Pickles refer to this function."""
     import torch
 
     tensor = read_tensor(*fields)
@@ -122,7 +122,7 @@ def write_torch_dtype(dtype: Any) -> list[Any]:  # any: a torch.dtype; fields
 
 
 def read_torch_dtype(name: str) -> Any:  # any: a torch.dtype
-    """The dtype of that name. Raises ValueError if torch here has none."""
+    """The dtype of that name. Raises ValueError if this torch has none."""
     import torch
 
     dtype = getattr(torch, name, None)
@@ -165,7 +165,7 @@ def _bytes_of(array: np.ndarray[Any, Any]) -> Raw | bytes:  # any: of any dtype
 
 
 def _describe(dtype: np.dtype[Any]) -> Any:  # any: a string, or a list of fields
-    """What rebuilds this dtype exactly, or None."""
+    """A description that rebuilds this dtype exactly, or None."""
     import numpy as np
 
     if dtype.hasobject or dtype.metadata:
@@ -182,13 +182,13 @@ def _describe(dtype: np.dtype[Any]) -> Any:  # any: a string, or a list of field
     )
 
 
-def _dtype(description: Any) -> np.dtype[Any]:  # any: what a peer says
+def _dtype(description: Any) -> np.dtype[Any]:  # any: sent by a peer
     import numpy as np
 
     _check_description(description)
     dtype = np.lib.format.descr_to_dtype(description)
     if dtype.hasobject:
-        raise ValueError(f"an array of {dtype} does not travel as bytes")
+        raise ValueError(f"an array of {dtype} cannot be sent as bytes")
     return dtype
 
 
@@ -202,4 +202,4 @@ def _check_description(description: Any) -> None:  # any: what a peer says
         case (inner, tuple()):
             _check_description(inner)
         case _:
-            raise ValueError(f"{description!r} describes no numpy dtype that travels as bytes")
+            raise ValueError(f"{description!r} describes no numpy dtype that can be sent as bytes")

@@ -1,8 +1,8 @@
-"""Values as bytes and back: the arguments and results of GPU functions, and all that a Space sends about them.
+"""Encodes values as bytes and decodes them: the arguments and results of GPU functions, globals and errors.
 
-Plain data, arrays, images and tensors travel by an explicit table (`extensions`), objects at module level by name
+Plain data, arrays, images and tensors are encoded by an explicit table (`extensions`), objects at module level by name
 (`references`), everything else as a pickle that is signed with the Space's key: bytes from the broker can never run
-code by themselves. On the wire a value is msgpack; what has a type of its own is a list that starts with its kind.
+code by themselves. The format is msgpack; a value of any other type is a list that starts with its kind.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from spaces.farm.values.glance import a, name_of, qualname_of, reason_of, text_o
 from spaces.farm.values.raw_bytes import SHORT_BYTES, Raw
 from spaces.farm.values.references import Reference, References
 
-#: Lists in lists deeper than this go by pickle, which does not use Python's own stack.
+#: Lists that are nested deeper are pickled, because pickle does not use Python's own stack.
 DEEPEST = 100
 
 _ATOMS = frozenset({type(None), bool, int, float, str})
@@ -40,15 +40,15 @@ class Encoded:
 
     @property
     def size_bytes(self) -> int:
-        """All of it."""
+        """Bytes of the message and the buffers."""
         return len(self.body) + sum(len(buffer) for buffer in self.buffers)
 
 
 class Codec:
     """Encodes and decodes the values of one Space.
 
-    Without a key only the table is available: what would need a pickle is refused on both sides. Without references no
-    object goes by name. Sharing is kept inside a pickle, not between plain lists and dicts: each is a copy, as in JSON.
+    Without a key only the table is available: values that need a pickle are refused on both sides. Without references
+    no object is sent by name. Shared objects stay shared inside a pickle; plain lists and dicts are copied, as in JSON.
 
         codec = Codec(derive_space_key(farm_key, "digits"), References(space_modules(folder)))
         encoded = codec.encode({"image": image, "steps": 20})
@@ -60,11 +60,11 @@ class Codec:
         self._references = references or References(list)
 
     def freeze_references(self) -> None:
-        """From now on only objects that live at module level now go by name."""
+        """From now on, send by name only objects that are at module level now."""
         self._references.freeze()
 
     def encode(self, value: object) -> Encoded:
-        """Turn a value into bytes. Raises EncodingError for what cannot travel."""
+        """Turn a value into bytes. Raises EncodingError for a value that cannot be sent."""
         try:
             return self._encode(value, whole=False)
         except _Knotted:
@@ -73,7 +73,7 @@ class Codec:
     def decode(
         self, body: bytes | memoryview, buffers: Sequence[bytes | memoryview] = ()
     ) -> Any:  # any: what was encoded
-        """Turn bytes into the value. Arrays over writable buffers use them, others get memory of their own.
+        """Turn bytes into the value. Arrays on writable buffers use them, others are copied.
 
         Raises EncodingError for bytes that are malformed, pickles that the Space's key did not sign, and objects that
         this process does not have.
@@ -88,7 +88,7 @@ class Codec:
             )
         except EncodingError:
             raise
-        except Exception as error:  # bytes from the network reach numpy, torch, PIL and classes of the Space
+        except Exception as error:  # numpy, torch, PIL and classes of the Space get bytes from the network
             raise EncodingError(f"a message cannot be read: {qualname_of(type(error))}: {text_of(error)}") from error
 
     def encode_call(
@@ -99,7 +99,7 @@ class Codec:
         kwargs: Mapping[str, object],
         *more: object,
     ) -> Encoded:
-        """Encode `(args, kwargs, *more)`. Raises EncodingError, which names the argument of `label` that cannot go."""
+        """Encode `(args, kwargs, *more)`. Raises EncodingError, which names the argument that cannot be sent."""
         call = (tuple(args), dict(kwargs))
         try:
             return self.encode((*call, *more))
@@ -108,7 +108,7 @@ class Codec:
             raise EncodingError(named) from error
 
     def encode_result(self, label: str, value: object, verb: str = "returned") -> Encoded:
-        """Encode what the function `label` returned or yielded. Raises EncodingError, which says why it cannot go."""
+        """Encode a value that the function `label` returned or yielded. Raises EncodingError with the reason."""
         try:
             return self.encode(value)
         except EncodingError as error:
@@ -132,11 +132,11 @@ class Codec:
 
 
 class _Knotted(Exception):
-    """A value that contains itself, or is nested deeper than `DEEPEST`."""
+    """The value contains itself, or is nested deeper than `DEEPEST`."""
 
 
 class _Encoding:
-    """One value on its way out."""
+    """Encodes one value."""
 
     def __init__(self, key: bytes, references: References) -> None:
         self.buffers: list[bytes | memoryview] = []
@@ -145,7 +145,7 @@ class _Encoding:
         self._open: set[int] = set()
 
     def plain(self, value: object) -> object:
-        """What msgpack can write in place of `value`."""
+        """A replacement for `value` that msgpack can write."""
         if _is_native(value):
             return value
         if id(value) in self._open or len(self._open) > DEEPEST:
@@ -198,7 +198,7 @@ class _Encoding:
 
 
 class _Decoding:
-    """One value on its way in."""
+    """Decodes one value."""
 
     def __init__(self, key: bytes, references: References, buffers: Sequence[bytes | memoryview]) -> None:
         self._key = key
@@ -206,7 +206,7 @@ class _Decoding:
         self._buffers = buffers
 
     def read(self, items: list[Any]) -> Any:  # any: checked by the readers
-        """A list, or the value that a typed list stands for."""
+        """Return a list, or the value of a typed list."""
         if not items or type(items[0]) is not Kind:
             return items
         match items:
@@ -229,7 +229,7 @@ class _Decoding:
 def _fields(extension: Extension, value: object) -> list[Any] | None:  # any: whatever the codec can write
     try:
         return extension.write(value)
-    except Exception as error:  # a file that was cut off, a GPU that failed: what PIL and torch raise is no fixed set
+    except Exception as error:  # a truncated file, a failed GPU: PIL and torch may raise anything
         raise pickling.Unsendable(a(name_of(value)), reason_of(error)) from error
 
 

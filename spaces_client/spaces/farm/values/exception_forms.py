@@ -135,7 +135,7 @@ def _new_gradio_error(fields: dict[str, Any]) -> BaseException | None:  # any: w
 
 
 def _with(error: BaseException | None, state: dict[str, Any], notes: list[str]) -> BaseException | None:  # any: as sent
-    """The exception with its attributes; those that it does not let us set are left out."""
+    """Set the exception's attributes and notes, except those that it refuses."""
     if error is None:
         return None
     for name, value in _public(state).items():
@@ -158,7 +158,7 @@ def _notes(error: BaseException) -> list[str]:
 def _field(error: BaseException, name: str) -> object:
     try:
         return getattr(error, name, None)
-    except Exception:  # a property of the author's
+    except Exception:  # a property may raise anything
         return None
 
 

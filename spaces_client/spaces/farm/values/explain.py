@@ -1,4 +1,4 @@
-"""Sentences about values that cannot travel: which argument it is, and what inside it is to blame."""
+"""Explains values that cannot be sent: names the argument, and the part of it that is to blame."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from spaces.errors import EncodingError
 from spaces.farm.values.glance import a, glance, is_a, name_of, own_attributes, qualname_of
 from spaces.farm.values.pickling import Unsendable
 
-#: A search for the culprit ends here; what it has found by then is named.
+#: The most values that a search for the culprit visits; then it names the last one found.
 DEEPEST = 12
 PATIENCE = 1.0
 
@@ -37,15 +37,15 @@ _KNOWN: tuple[tuple[str, tuple[type, ...]], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Culprit:
-    """The innermost value that cannot travel."""
+    """The innermost value that cannot be sent."""
 
     value: object
-    path: str  #: the way to it, as one would write it: `.scheduler.mutex`; empty: the value itself
+    path: str  #: the path to it, as in code: `.scheduler.mutex`; empty: the value itself
     error: EncodingError
 
     @property
     def clause(self) -> str:
-        """What is wrong: "it holds a lock (_thread.lock at .scheduler.mutex)"."""
+        """The fault, as a clause: "it holds a lock (_thread.lock at .scheduler.mutex)"."""
         verb = "holds" if self.path else "is"
         place = f" at {self.path}" if self.path else ""
         if what := _what(self.value):
@@ -57,12 +57,12 @@ class Culprit:
 
     @property
     def found(self) -> bool:
-        """Whether looking further inside would tell nothing more."""
+        """Whether a deeper search is pointless."""
         return bool(_what(self.value)) or (isinstance(self.error, Unsendable) and self.error.culprit is self.value)
 
     @property
     def advice(self) -> str | None:
-        """What to do, where this value asks for something of its own."""
+        """The remedy for this value, if it has its own."""
         return self.error.advice if isinstance(self.error, Unsendable) else None
 
 
@@ -73,7 +73,7 @@ def refused_argument(
     error: EncodingError,
     refusal: Refusal,
 ) -> str:
-    """The sentence that names the argument of `label` that cannot be sent."""
+    """The message that names the argument of `label` that cannot be sent."""
     for name, value in _arguments(signature, *call):
         if refused := refusal(value):
             culprit = find_culprit(value, refused, refusal)
@@ -83,14 +83,14 @@ def refused_argument(
 
 
 def refused_result(label: str, verb: str, value: object, error: EncodingError, refusal: Refusal) -> str:
-    """The sentence about a value that `label` returned or yielded."""
+    """The message about a value that `label` returned or yielded."""
     culprit = find_culprit(value, error, refusal)
     advice = culprit.advice or "Give back plain data, arrays, images or files instead"
     return f"the value that {label}() {verb} cannot be sent back: {culprit.clause}. {advice}"
 
 
 def find_culprit(value: object, error: EncodingError, refusal: Refusal) -> Culprit:
-    """Walk from a value that was refused to the innermost one that is refused, too."""
+    """Search a refused value for the innermost value that is refused too."""
     give_up = time.monotonic() + PATIENCE
     culprit = Culprit(value, "", error)
     seen = {id(value)}
@@ -133,7 +133,7 @@ def _steps(value: object) -> Iterator[tuple[str, object]]:
 
 
 def _parts(value: Any) -> Iterator[tuple[str, object]]:  # Any: told by its type, for a proxy lies to `match`
-    """What a value is made of, with the step that leads there."""
+    """The parts of a value, with the step that leads to each."""
     if is_a(value, (list, tuple, set, frozenset)):
         yield from ((f"[{index}]", item) for index, item in enumerate(value))
     elif is_a(value, dict):
@@ -150,7 +150,7 @@ def _parts(value: Any) -> Iterator[tuple[str, object]]:  # Any: told by its type
 def _arguments(
     signature: inspect.Signature | None, args: tuple[object, ...], kwargs: Mapping[str, object]
 ) -> Iterator[tuple[str, object]]:
-    """The arguments under the names that the function's author gave them."""
+    """The arguments by the function's own parameter names."""
     names = [f"{index + 1}" for index in range(len(args))]
     for index, parameter in enumerate(signature.parameters.values() if signature else ()):
         if parameter.kind is parameter.VAR_POSITIONAL:

@@ -1,9 +1,9 @@
-"""The table of what travels without pickle: each kind has a number on the wire, a writer and a reader.
+"""The table of types that are encoded without pickle: each kind has a number on the wire, a writer and a reader.
 
-A writer turns a value into fields that are simpler than it, or returns None to leave that value to pickle; a reader
-builds the value from the fields. Readers meet bytes from the network: they build data and run nothing. Types are
-matched exactly, so that a subclass never loses its type; the one exception, images opened from a file, is explained in
-`images`. numpy, torch and PIL are known by name and imported only by the readers.
+A writer turns a value into simpler fields, or returns None to leave the value to pickle; a reader builds the value from
+the fields. Readers get bytes from the network: they build data and run no code. Types are matched exactly, so that a
+subclass never loses its type; `images` explains the one exception, images opened from a file. numpy, torch and PIL are
+recognized by name and imported only by the readers.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Reader = Callable[..., Any]  # any: the fields of its kind
 
 
 class Kind(Enum):
-    """What the first element of a typed list says about the rest. The numbers are the wire format."""
+    """The first element of a typed list, which gives the type. The numbers are part of the wire format."""
 
     BUFFER = 1
     PICKLE = 2
@@ -69,7 +69,7 @@ class Extension:
 
 @lru_cache(maxsize=1024)
 def extension_of(cls: type) -> Extension | None:
-    """Return the row for values of exactly this class; None: it travels by reference or by pickle."""
+    """Return the row for values of exactly this class; None: they are sent by reference or by pickle."""
     if cls in _STANDARD:
         return _STANDARD[cls]
     for library, kind, covers, write in _LIBRARIES:
@@ -79,7 +79,7 @@ def extension_of(cls: type) -> Extension | None:
 
 
 def read(kind: Kind, *fields: Any) -> Any:  # any: the type that the kind stands for
-    """Build the value that `kind` and its fields stand for. Raises almost anything for fields that no writer made."""
+    """Build a value from its kind and fields. Fields that no writer made may raise almost anything."""
     return _READERS[kind](*fields)
 
 

@@ -1,4 +1,4 @@
-"""Exceptions across processes: what a task's last event says of one, and how its caller raises it again.
+"""Sends exceptions between processes: encodes one in a task's last event, and rebuilds it for the caller.
 
 The caller gets the exception that the function raised, with its causes and contexts, and the remote traceback as the
 last of its causes. What cannot be rebuilt, or would do something to the caller that its author never meant
@@ -31,7 +31,7 @@ _STARTERS = ("threading.py", "concurrent/futures/thread.py", "asyncio/")
 
 
 def describe(error: BaseException, codec: Codec) -> Failed:
-    """What the end of a task says about the exception that ended it."""
+    """The end of a task that was ended by this exception."""
     return Failed(
         type_name=type_name_of(type(error)),
         text=words_of(error),
@@ -50,7 +50,7 @@ def rebuild(failed: Failed, codec: Codec) -> BaseException:
 
 
 def format_traceback(error: BaseException) -> str:
-    """The traceback as the author of a Space wants it: the first frame is one of theirs."""
+    """The traceback for the author of a Space: its first frame is in the Space's code."""
     try:
         report = traceback.TracebackException.from_exception(error)
         _strip(report)
@@ -62,7 +62,7 @@ def format_traceback(error: BaseException) -> str:
 
 
 def _script_failed(text: str) -> ScriptFailed:
-    """Visitors read that it failed; where is for the log."""
+    """Visitors see only that the script failed; the traceback goes to the log."""
     words, _, traceback_of_script = text.partition("\n")
     error = ScriptFailed(words)
     error.__cause__ = RemoteTraceback(traceback_of_script)
@@ -112,7 +112,7 @@ def _link(error: BaseException, form: Encoded | None, chain: Sequence[BaseExcept
 
 def _rebuilt(failed: Failed, codec: Codec) -> Exception:
     error = _read_chain(failed, codec) or by_arguments(failed.type_name, (failed.text,))
-    # A KeyboardInterrupt or SystemExit of the remote process is news to its caller, not an order.
+    # A KeyboardInterrupt or SystemExit of the remote process must not stop its caller.
     return error if isinstance(error, Exception) else RemoteError(f"{failed.type_name}: {failed.text}")
 
 
@@ -148,7 +148,7 @@ def _first_cause(error: BaseException) -> BaseException:
 
 
 def _strip(report: traceback.TracebackException) -> None:
-    """Drop the frames that lead to the Space's code, in this exception and in those that it came from."""
+    """Drop the frames above the Space's code, in this exception, its causes and contexts."""
     ours = [f"{path}/" for name in _OUR_PACKAGES for path in getattr(sys.modules.get(name), "__path__", ())]
     frames = [frame for frame in report.stack if not frame.filename.startswith(tuple(ours))]
     while len(frames) > 1 and any(starter in frames[0].filename for starter in _STARTERS):

@@ -1,7 +1,7 @@
-"""Values in a few words, for messages, logs and labels. No word about a value may fail the call that it is part of.
+"""Describes values in a few words, for messages, logs and labels, without ever raising.
 
 A value's own code (`__repr__`, `__getattr__`, `__class__`) may raise anything, so none of it runs here: a value that is
-no plain data is told by its type. Only an exception's text is its own, and it is caught and cut.
+no plain data is described by its type. Only an exception's `__str__` runs; its errors are caught and its text is cut.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ T = TypeVar("T")
 #: Characters of an exception's text that are kept.
 LONGEST_TEXT = 200_000
 
-#: Bits of the largest integer that is written out; Python itself refuses those of 4300 digits.
+#: Bits of the largest integer that is written out; Python itself refuses integers of more than 4300 digits.
 _MOST_BITS = 256
 
 #: Bytes that are written out; `reprlib` would write all of them before it cuts.
@@ -24,7 +24,7 @@ _MOST_BYTES = 30
 
 _ATOMS = (bool, float, str, type(None))
 
-#: Libraries whose values have a size that is read without surprises, and where it is.
+#: Libraries whose values have a size that can be read safely, with the attribute of the size.
 _SIZES = {"numpy": "shape", "torch": "shape", "PIL": "size", "pandas": "shape", "polars": "shape"}
 
 _type_qualname = type.__dict__["__qualname__"].__get__
@@ -32,12 +32,12 @@ _type_module = type.__dict__["__module__"].__get__
 
 
 def is_a(value: object, types: type[T] | tuple[type[T], ...]) -> TypeGuard[T]:
-    """As `isinstance`, which asks the value itself for its class: a proxy answers that by code of its own."""
+    """Like `isinstance`, but without the value's `__class__`, which runs code in a proxy."""
     return issubclass(type(value), types)
 
 
 def glance(value: object) -> str:
-    """Plain values shortened, everything else by its type: `'a cat'`, `<ndarray (3, 4)>`."""
+    """Plain values are shortened, others shown by type: `'a cat'`, `<ndarray (3, 4)>`."""
     cls = type(value)
     if cls in _ATOMS or _is_small(value):
         return reprlib.repr(value)
@@ -46,7 +46,7 @@ def glance(value: object) -> str:
 
 
 def own_attributes(value: object) -> dict[str, object]:
-    """What an object's `__dict__` holds, read without running any of its code."""
+    """The content of an object's `__dict__`, read without running any of its code."""
     try:
         held: dict[str, object] = object.__getattribute__(value, "__dict__")
     except AttributeError:
@@ -55,12 +55,12 @@ def own_attributes(value: object) -> dict[str, object]:
 
 
 def qualname_of(cls: type) -> str:
-    """A class's qualified name, whatever its metaclass says."""
+    """A class's qualified name, read without its metaclass."""
     return str(_type_qualname(cls))
 
 
 def module_of(cls: type) -> str:
-    """The module that a class says it is from; empty if it says something else."""
+    """A class's `__module__`; empty if that is no text."""
     try:
         module = _type_module(cls)
     except AttributeError:
@@ -69,7 +69,7 @@ def module_of(cls: type) -> str:
 
 
 def name_of(value: object) -> str:
-    """A value's type, or a function, as people call it: `str`, `app.Agent`, `make.<locals>.step`."""
+    """The name of a value's type, or of a function: `str`, `app.Agent`, `make.<locals>.step`."""
     if type(value) is FunctionType:
         module, qualname = str(value.__module__), value.__qualname__
     else:
@@ -83,16 +83,16 @@ def a(noun: str) -> str:
 
 
 def text_of(error: BaseException) -> str:
-    """What an exception says, as far as its own `__str__` lets it."""
+    """An exception's text, or a remark if its `__str__` raises."""
     try:
         text = "".join((str(error),))  # of no subclass of str
-    except BaseException:  # whatever it raises, the exception that it is about is the one to tell
+    except BaseException:  # its own error must not hide the exception
         return "(its text cannot be read: __str__ raised)"
     return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
 
 
 def reason_of(error: BaseException) -> str:
-    """Why something failed, for the middle of a sentence: its text, or its type."""
+    """The reason of a failure, for the middle of a sentence: the exception's text, or its type."""
     return text_of(error) or qualname_of(type(error))
 
 

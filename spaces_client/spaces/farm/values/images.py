@@ -1,8 +1,8 @@
-"""How PIL images travel: mode, size and palette in the message, the pixels beside it.
+"""Encodes PIL images: mode, size and palette in the message, the pixels beside it.
 
 An image that was opened from a file (a `PngImageFile`) arrives as a plain `Image` that keeps its `format`, `filename`
-and `info`: its class stands for an open file, which the other process does not have. Of an animation the current frame
-goes.
+and `info`: its class represents an open file, which the other process does not have. Of an animation only the current
+frame is sent.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _PLAIN = (str, bytes, int, float, bool, type(None))
 
 
 def is_image(cls: type) -> bool:
-    """Whether instances are PIL's own images; a subclass of someone else keeps its type by pickle."""
+    """Whether instances are PIL's own images; other subclasses keep their type by pickle."""
     image: Any = getattr(sys.modules.get("PIL.Image"), "Image", None)  # any: PIL may not be loaded
     return image is not None and issubclass(cls, image) and cls.__module__.startswith("PIL.")
 
 
 def write_image(image: Image.Image) -> list[Any] | None:  # any: fields
-    """Mode, size, palette, what is known of its file, and the pixels."""
+    """Mode, size, palette, facts about its file, and the pixels."""
     pixels = image.tobytes()  # loads the image, after which mode and palette are settled
     palette = image.palette if image.mode in ("P", "PA") else None
     if len(pixels) != _size_bytes(image.mode, *image.size) or (palette and palette.mode not in _PALETTE_MODES):
@@ -47,7 +47,7 @@ def write_image(image: Image.Image) -> list[Any] | None:  # any: fields
 def read_image(
     mode: str, size: list[int], colours: list[Any], file: list[Any], data: bytes | memoryview
 ) -> Image.Image:
-    """The image; its pixels are copied when someone draws on it. Raises ValueError if they do not fit its size."""
+    """The image; its pixels are copied at the first write. Raises ValueError if they do not fit its size."""
     from PIL import Image
 
     width, height = size
@@ -55,7 +55,7 @@ def read_image(
         raise ValueError(f"{len(data)} bytes are no image of {width}x{height} pixels in mode {mode}")
     if not data:
         image = Image.new(mode, (width, height))
-    else:  # PIL takes any buffer, whatever its annotation says
+    else:  # PIL takes any buffer, despite its annotation
         image = Image.frombuffer(mode, (width, height), cast("bytes", data), "raw", mode, 0, 1)
     if colours:
         palette_mode, palette = colours

@@ -1,11 +1,11 @@
-"""Models that a Space makes inside its functions, where no module has a name for them.
+"""Finds models that a Space makes inside its functions, so that no module has a name for them.
 
     def main():
         app = App()             # holds a pipeline; its methods are GPU functions
         app.page().launch()
 
-Every process of the Space has made such an object by the time it launches. It goes by the name of its class, as long as
-there is one of that class and no more.
+Every process of the Space has made such an object by its launch. It is sent by the name of its class, if it is the only
+object of that class.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from types import ModuleType
 
 from spaces.farm.values.references import within
 
-#: Objects by the names of their classes; a module, so that all that knows globals knows them.
+#: Objects by the names of their classes; a module, so that code for globals handles them too.
 LONE = "the only"
 
 
 def lone_models(modules: Iterable[ModuleType]) -> ModuleType:
-    """The objects of classes that `modules` define which are alone of their class, and which are or hold torch modules.
+    """Objects that are the only instance of a class that `modules` define, and that are or hold torch modules.
 
-    Others go by value: what an object is worth that holds no model is what is in it.
+    Other objects are sent by value: without a model, an object is just its content.
     """
     found = _instances(modules)
     if any(len(instances) > 1 for instances in found.values()):
         found.clear()
-        gc.collect()  # some may be dead already, and not in every process
+        gc.collect()  # dead objects may not have been collected in every process
         found = _instances(modules)
     lone = ModuleType(LONE)
     for cls, instances in found.items():

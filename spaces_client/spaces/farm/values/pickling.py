@@ -1,7 +1,7 @@
-"""The fallback of the codec: pickle protocol 5, for all that has no row in the table.
+"""The fallback of the codec: pickle protocol 5, for all types without a row in the table.
 
 Buffers stay outside the pickle, module-level objects are named instead of copied, tensors become CPU tensors.
-Signing, and refusing what is not signed, is done by the codec, before anything here is called.
+The codec signs pickles, and refuses unsigned ones before this module reads them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from spaces.farm.values.glance import a, is_a, name_of, qualname_of, reason_of, 
 from spaces.farm.values.raw_bytes import Raw, writable
 from spaces.farm.values.references import Reference
 
-#: The largest torch module that goes by value. Loading a larger one belongs at module level, where it happens once.
+#: The largest torch module that is sent by value. A larger one must be loaded at module level, where it happens once.
 LARGEST_MODULE_BYTES = 64 * 2**20
 
 #: Pickles up to this size, with their buffers, are always read back before they are sent; a larger one if it holds a
@@ -34,9 +34,9 @@ Find = Callable[[object], Reference | None]
 
 
 class Unsendable(EncodingError):
-    """A value that cannot travel. `what` is a noun phrase for it ("a lock"), `advice` a sentence.
+    """A value cannot be sent. `what` is a noun phrase for it ("a lock"), `advice` a sentence.
 
-    `culprit` is the object to blame, where it is known; it may be deep inside the value.
+    `culprit` is the object to blame, if known; it may be deep inside the value.
     """
 
     def __init__(self, what: str, reason: str, advice: str = "", culprit: object = None) -> None:
@@ -44,7 +44,7 @@ class Unsendable(EncodingError):
         self.what, self.reason, self.advice, self.culprit = what, reason, advice, culprit
 
     def __reduce__(self) -> tuple[type, tuple[str]]:
-        """As the error that callers know: what it is about does not travel."""
+        """Pickle as EncodingError, the public class, with the text alone."""
         return EncodingError, (str(self),)
 
 
@@ -67,7 +67,7 @@ def dump(value: object, find: Find) -> tuple[bytes, list[memoryview]]:
 
 
 def load(pickled: bytes, buffers: Sequence[bytes | memoryview], resolve: Callable[[Reference], object]) -> object:
-    """The value. Only for pickles that the Space's key has signed."""
+    """Load a value. Pass only pickles that were signed with the Space's key."""
     return _Unpickler(io.BytesIO(pickled), [writable(buffer) for buffer in buffers], resolve).load()
 
 
@@ -117,7 +117,7 @@ class _Pickler(pickle.Pickler):
         return plain_objects.reduced(value) if plain_objects.answers_for_itself(cls) else NotImplemented
 
     def _reduced_event(self, event: Any) -> Any:  # any: a gradio.EventData; a reduce value
-        """Gradio's event data, whose own pickle recurses without end. Its component goes by name, or not at all."""
+        """Reduce Gradio's event data, whose own pickle recurses without end. Its component is sent by name or not."""
         state = dict(vars(event))
         if self._find(state.get("target")) is None:
             state["target"] = None
@@ -134,17 +134,17 @@ class _Unpickler(pickle.Unpickler):
 
 
 def read_tensor(*fields: Any) -> Any:  # any: the fields of a tensor; a tensor
-    """Named in pickles, so that what is inside them may change without the pickles."""
+    """Pickles refer to this function, so that the implementation may change."""
     return read(Kind.TENSOR, *fields)
 
 
 def read_image(*fields: Any) -> Any:  # any: the fields of an image; an image
-    """Named in pickles, as `read_tensor`."""
+    """Pickles refer to this function, as to `read_tensor`."""
     return read(Kind.IMAGE, *fields)
 
 
 def set_attributes(instance: object, attributes: dict[str, object]) -> None:
-    """Named in pickles of objects that would stumble over `__setstate__`."""
+    """Pickles refer to this function, for objects whose `__setstate__` would fail."""
     vars(instance).update(attributes)
 
 

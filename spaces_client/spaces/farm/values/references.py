@@ -1,8 +1,8 @@
-"""Objects that live at module level in a Space, by name instead of by value.
+"""Sends objects at module level of a Space by name instead of by value.
 
-A pipeline or a tokenizer exists in every process of its Space, because each of them ran the Space's script; sending one
-by value would be slow, and wrong once it sits on a GPU. So the codec asks here whether an object is one of those, and
-the other side looks it up at the same place.
+A pipeline or a tokenizer exists in every process of its Space, because each has run the Space's script; sending one by
+value would be slow, and wrong once it is on a GPU. So the codec asks here for an object's name, and the other side
+looks it up at the same place.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from spaces.errors import EncodingError
 from spaces.farm.values.extensions import extension_of
 from spaces.farm.values.glance import module_of, own_attributes, qualname_of
 
-#: How far below a module's global an object may be: `MODELS["small"].tokenizer` is two steps down.
+#: The most steps from a module's global to an object: `MODELS["small"].tokenizer` takes two.
 STEPS = 2
-#: Lists and dicts with more items than this are data, not a handful of models.
+#: Lists and dicts with more items hold data, not a few models.
 MOST_ITEMS = 256
 
-#: One step down: ("attribute", name) or ("item", key).
+#: One step: ("attribute", name) or ("item", key).
 Step = tuple[str, str | int]
 
 _BY_VALUE = (str, bytes, bytearray, int, float, complex, tuple, list, dict, set, frozenset, Enum, type(None))
@@ -33,7 +33,7 @@ _BY_NAME = (type, ModuleType, BuiltinFunctionType, MethodType)
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Where an object lives, and what it is."""
+    """The place of an object, and its type."""
 
     module: str
     name: str
@@ -48,7 +48,7 @@ class Reference:
 class References:
     """The objects that the modules of a Space hold.
 
-    Until `freeze`, `modules` is asked again whenever an object is not found, for scripts go on importing and assigning.
+    Until `freeze`, `modules` is searched again whenever an object is not found, because scripts import and assign more.
     """
 
     def __init__(self, modules: Callable[[], Iterable[ModuleType]]) -> None:
@@ -58,12 +58,12 @@ class References:
         self._frozen = False
 
     def freeze(self) -> None:
-        """The script has launched: what it makes from now on is this process's own, and goes by value."""
+        """Stop the search for new objects, at the launch: later objects exist in this process alone and go by value."""
         self._look_around()
         self._frozen = True
 
     def finder(self) -> Callable[[object], Reference | None]:
-        """A function that finds references for one value that is being encoded. It looks around at most once."""
+        """A function that finds references for one value that is being encoded. It searches modules at most once."""
         fresh = self._frozen
 
         def find(value: object) -> Reference | None:
@@ -79,11 +79,11 @@ class References:
 
         return find
 
-    def resolve(self, reference: Reference) -> Any:  # any: whatever lives there
-        """The object in this process. Raises EncodingError if it is gone, or is of another type than it was there.
+    def resolve(self, reference: Reference) -> Any:  # any: the object at that place
+        """The object in this process. Raises EncodingError if it is missing, or has another type than at the sender.
 
-        Only what could have been sent is ever returned, and finding it runs no code of the Space, for the name
-        comes from the network.
+        It returns only objects that could have been sent, and runs no code of the Space, because the name comes from
+        the network.
         """
         if reference.module not in self._seen:
             self._seen = {module.__name__: module for module in self._modules()}
@@ -99,7 +99,7 @@ class References:
         return value
 
     def _known(self, value: object) -> Reference | None:
-        """The reference of `value`, if it still leads there: an id may have been used again."""
+        """The reference of `value`, if it still leads to it: an id may have been reused."""
         reference = self._index.get(id(value))
         if reference is None:
             return None
@@ -121,7 +121,7 @@ class References:
 
 
 def space_modules(root: Path) -> Callable[[], Iterable[ModuleType]]:
-    """Return what lists a Space's own modules: `__main__` first, then what was imported from below `root`.
+    """A function that lists a Space's own modules: `__main__`, then the modules imported from below `root`.
 
     Packages of a virtual environment below `root` are not the Space's own.
     """
@@ -131,7 +131,7 @@ def space_modules(root: Path) -> Callable[[], Iterable[ModuleType]]:
 
     def modules() -> list[ModuleType]:
         nonlocal own, looked_at
-        if looked_at != len(sys.modules):  # thousands of modules, of which a handful is the Space's
+        if looked_at != len(sys.modules):  # of thousands of modules, a few are the Space's
             loaded = list(sys.modules.items())
             own = [module for name, module in loaded if name != "__mp_main__" and _is_below(prefix, module)]
             looked_at = len(loaded)
@@ -147,7 +147,7 @@ def _is_below(prefix: str, module: object) -> bool:
 
 
 def may_be_referred_to(value: Any) -> bool:  # any: told by its type
-    """Whether `value` goes by name if it lives at module level: it is no data, and pickle does not name it anyway."""
+    """Whether `value` is sent by name if it is at module level: it is no data, and pickle would not name it anyway."""
     cls: Any = type(value)  # any: mypy finds no hash in `type[Any]`
     if issubclass(cls, _BY_VALUE + _BY_NAME) or extension_of(cls) is not None:
         return False
@@ -162,7 +162,7 @@ def _is_importable(function: FunctionType) -> bool:
 
 
 def within(value: object, steps: tuple[Step, ...] = ()) -> Iterator[tuple[tuple[Step, ...], object]]:
-    """`value` and what it holds, as far as it may be referred to, with the way there."""
+    """`value` and the objects in it that may be sent by name, with the steps to each."""
     referable = may_be_referred_to(value)
     if referable:
         yield steps, value
@@ -171,7 +171,9 @@ def within(value: object, steps: tuple[Step, ...] = ()) -> Iterator[tuple[tuple[
             yield from within(inner, (*steps, step))
 
 
-def _held_by(value: Any) -> Iterable[tuple[Step, object]]:  # any: told by its exact type, for a proxy lies to `match`
+def _held_by(
+    value: Any,
+) -> Iterable[tuple[Step, object]]:  # any: checked by its exact type, because a proxy deceives `match`
     cls = type(value)
     if cls is FunctionType or (cls in (list, tuple, dict) and len(value) > MOST_ITEMS):
         return []

@@ -1,7 +1,7 @@
-"""Signatures over pickles. A pickle runs code when it is read, so none is read that the Space's own key did not sign.
+"""Signs pickles. Reading a pickle runs code, so only pickles that were signed with the Space's own key are read.
 
-The farm has one key, which only workers and web processes hold; each Space signs with a key derived from it, so that
-what one Space signed means nothing to another.
+The farm has one key, which only the launcher and the workers hold; each Space signs with a key derived from it, so that
+one Space's signature is invalid for every other Space.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 
 def derive_space_key(farm_key: bytes, space: str) -> bytes:
-    """Return the key of one Space: 32 bytes that tell nothing of the farm's key (HKDF-Expand of RFC 5869, one block).
+    """Return the key of one Space: 32 bytes that do not reveal the farm's key (HKDF-Expand of RFC 5869, one block).
 
     Raises ValueError for a farm key of fewer than 16 bytes, which could be guessed.
     """
@@ -22,7 +22,7 @@ def derive_space_key(farm_key: bytes, space: str) -> bytes:
 
 
 def sign(key: bytes, pickled: bytes, buffers: Iterable[bytes | memoryview]) -> bytes:
-    """Return the HMAC-SHA256 of a pickle and of the buffers outside it, whose order and sizes count too."""
+    """Return the HMAC-SHA256 of a pickle and of the buffers outside it, including their order and sizes."""
     if not key:
         raise ValueError("a pickle can only be signed with the Space's key, and there is none")
     signature = hmac.new(key, b"zerofarm pickle\0" + hashlib.sha256(pickled).digest(), "sha256")
@@ -32,5 +32,5 @@ def sign(key: bytes, pickled: bytes, buffers: Iterable[bytes | memoryview]) -> b
 
 
 def verify(key: bytes, signature: bytes, pickled: bytes, buffers: Iterable[bytes | memoryview]) -> bool:
-    """Whether `sign` made this signature of these bytes with this key. Takes the same time wherever they differ."""
+    """Whether `sign` made this signature of these bytes with this key, compared in constant time."""
     return bool(key) and hmac.compare_digest(sign(key, pickled, buffers), signature)
