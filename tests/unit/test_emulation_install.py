@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -14,9 +15,15 @@ from tests.unit.emulation_process import has_torch
 pytestmark = pytest.mark.skipif(not has_torch, reason="needs torch")
 
 
-def script(text: str, file: str = "-") -> str:
+def script(text: str, file: str = "-", **variables: str) -> str:
     """What a fresh Python prints for a script."""
-    run = subprocess.run([sys.executable, file], input=textwrap.dedent(text), capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, file],
+        input=textwrap.dedent(text),
+        capture_output=True,
+        text=True,
+        env={**os.environ, **variables},
+    )
     assert run.returncode == 0, run.stderr
     return run.stdout.strip()
 
@@ -125,6 +132,73 @@ def test_the_error_names_the_line_of_the_space_and_not_of_a_library(tmp_path: Pa
     assert f"({app}:5)" in printed
     assert printed.startswith("torch.cuda.CUDAGraph() needs a real GPU")
     assert printed.endswith("Move it inside the @spaces.GPU function")
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[Path, Path]:
+    """A Space's folder, and that of a library which is found by the path alone, as a farm lends its own."""
+    space, library = tmp_path / "space", tmp_path / "farm"
+    space.mkdir()
+    library.mkdir()
+    (library / "library.py").write_text(
+        "import dataclasses, torch\n"
+        "@dataclasses.dataclass\n"
+        "class Options:\n"
+        "    size: int\n"
+        "    def __post_init__(self):\n"
+        "        torch.cuda.CUDAGraph()\n"
+        "def use(weight, errors=None):\n"
+        "    try:\n"
+        "        return weight + 1\n"
+        "    except Exception as error:\n"
+        "        if errors is None:\n"
+        "            raise\n"
+        "        errors.append(error)\n"
+    )
+    return space, library
+
+
+LAUNCHED = """
+from spaces import emulation
+emulation.install()
+import threading, torch, library
+weight = torch.ones(1, device="cuda")
+emulation.drop_weights()
+"""
+
+
+@pytest.mark.parametrize(
+    ("acts", "line"),
+    [
+        ("try:\n    library.use(weight)\nexcept emulation.EmulationError as error:\n    print(error)\n", 8),
+        ("try:\n    library.Options(1)\nexcept emulation.EmulationError as error:\n    print(error)\n", 8),
+        (
+            "errors = []\n"
+            "thread = threading.Thread(target=library.use, args=(weight, errors))\n"
+            "thread.start()\n"
+            "thread.join()\n"
+            "print(errors[0])\n",
+            9,
+        ),
+    ],
+    ids=["called by the Space", "called by generated code of the library", "called in a thread that the Space starts"],
+)
+def test_a_library_that_lies_anywhere_is_not_named_but_the_space_is(
+    folders: tuple[Path, Path], acts: str, line: int
+) -> None:
+    """Libraries that a farm lends lie in no site-packages, and their lines were named."""
+    space, library = folders
+    (space / "app.py").write_text(LAUNCHED + acts)
+    assert f"({space}/app.py:{line})" in script("", str(space / "app.py"), PYTHONPATH=str(library))
+
+
+def test_a_module_of_the_space_is_the_spaces_own(folders: tuple[Path, Path]) -> None:
+    space, library = folders
+    (space / "parts").mkdir()
+    (space / "parts" / "model.py").write_text("import library\ndef run(weight):\n    library.use(weight)\n")
+    acts = "from parts import model\ntry:\n    model.run(weight)\nexcept RuntimeError as error:\n    print(error)\n"
+    (space / "app.py").write_text(LAUNCHED + acts)
+    assert f"({space}/parts/model.py:3)" in script("", str(space / "app.py"), PYTHONPATH=str(library))
 
 
 def test_what_slips_past_the_emulation_ends_with_a_line_too() -> None:

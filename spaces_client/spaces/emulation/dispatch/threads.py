@@ -6,6 +6,7 @@ import threading
 
 from spaces.emulation.dispatch.mode import current, leave_thread
 from spaces.emulation.patching.patches import Patches
+from spaces.space_line import remember_start
 
 
 def install(patches: Patches) -> None:
@@ -23,3 +24,11 @@ def install(patches: Patches) -> None:
             leave_thread()
 
     patches.function(threading.Thread, "_bootstrap_inner", enter_and_run)
+
+    start = threading.Thread.start
+
+    def remember_and_start(self: threading.Thread) -> None:
+        remember_start(self)
+        start(self)
+
+    patches.function(threading.Thread, "start", remember_and_start)
