@@ -8,18 +8,21 @@
 
 Importing this costs nothing; torch is patched only when the Space imports it. The folders: `dispatch` answers calls on
 tensors, `tensors` records which tensors are on cuda and moves them, `torch_cuda` replaces parts of `torch.cuda`,
-`torch_python` parts of the rest of torch, and `patching` has the tools for that.
+`torch_python` parts of the rest of torch, `libraries` parts of other libraries, and `patching` has the tools for that.
 """
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from spaces.emulation.emulated_device import H200, RTX_PRO_6000, EmulatedDevice
-from spaces.emulation.errors import EmulationError
+from spaces.emulation.errors import EmulationError, stay
+from spaces.emulation.libraries.watched import WATCHED
+from spaces.emulation.patching.patches import Patches
 from spaces.imports import when_imported
 
 if TYPE_CHECKING:
@@ -35,27 +38,28 @@ __all__ = [
     "install",
     "is_emulated",
     "leave",
+    "stay",
     "tracked",
     "weights_bytes",
 ]
 
 _device: EmulatedDevice | None = None
-
-# Watched before torch, because they import torch themselves and define their own names afterwards.
-_READERS = ("safetensors.torch", "transformers.core_model_loading")
+_patches = Patches()
 
 
 def install(device: EmulatedDevice = H200) -> None:
     """Emulate `device` from now on, or from the import of torch on. A second call has no effect."""
-    global _device
-    if _device is None:
-        _device = device
-        if "torch" in sys.modules:
-            when_imported("torch", _install_with_torch)
-        for library in _READERS:
-            when_imported(library, _read_without_copies)
-        if "torch" not in sys.modules:
-            when_imported("torch", _install_with_torch)
+    global _device, _patches
+    if _device is not None:
+        return
+    _device, _patches = device, Patches()
+    if "torch" in sys.modules:
+        when_imported("torch", _install_with_torch)
+    # Watched before torch, because some import torch themselves and define their own names afterwards.
+    for library in WATCHED:
+        when_imported(library, _install_with_library)
+    if "torch" not in sys.modules:
+        when_imported("torch", _install_with_torch)
 
 
 def leave(device: str = "cuda:0", move: Callable[[list[Any]], list[Any]] | None = None) -> None:
@@ -67,9 +71,13 @@ def leave(device: str = "cuda:0", move: Callable[[list[Any]], list[Any]] | None 
     than copying one by one. If torch is not imported yet, it will be imported unpatched.
     """
     global _device
+    if _device is None:
+        return
     _device = None
     if _is_loaded():
-        _switch().leave(device, move)
+        _switch().leave(_patches, device, move)
+    _patches.undo()
+    _patches.finish()
 
 
 def tracked() -> list[torch.Tensor]:
@@ -119,12 +127,13 @@ def drop_weights() -> None:
 
 def _install_with_torch(_: ModuleType) -> None:
     if _device is not None:
-        _switch().install(_device)
+        _switch().install(_patches, _device)
 
 
-def _read_without_copies(library: ModuleType) -> None:
+def _install_with_library(library: ModuleType) -> None:
     if _device is not None:
-        _switch().read_without_copies(library)
+        part = importlib.import_module(f"spaces.emulation.libraries.{WATCHED[library.__name__]}")
+        part.install(_patches, library, _device)
 
 
 def _is_loaded() -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import ModuleType
-
 import torch
 
 from spaces.emulation.dispatch import handlers, subclasses, threads
@@ -14,6 +12,7 @@ from spaces.emulation.patching.patches import Patches
 from spaces.emulation.tensors import generators, weights
 from spaces.emulation.tensors.marks import CPU, tracked
 from spaces.emulation.torch_cuda import (
+    c_functions,
     current_device,
     device_properties,
     driver,
@@ -31,27 +30,20 @@ from spaces.emulation.torch_python import (
     data_parallel,
     default_device,
     module_moves,
+    saved_files,
     torchscript,
-    weight_files,
 )
 
-__all__ = ["install", "leave", "read_without_copies"]
 
-_in_force: Patches | None = None
-
-
-def install(device: EmulatedDevice) -> None:
-    """Emulate `device` in this process; every part can be undone."""
-    global _in_force
-    if _in_force is not None:
-        return
-    patches = _in_force = Patches()
+def install(patches: Patches, device: EmulatedDevice) -> None:
+    """Emulate `device` in torch; every part can be undone."""
     handlers.install()
     subclasses.install(patches)
     streams.install(patches)
     device_properties.install(patches, device)
     current_device.install(patches)
     driver.install(patches)
+    c_functions.install(patches, device)
     memory.install(patches, device)
     accelerator.install(patches, device)
     random_seeds.install(patches)
@@ -65,24 +57,14 @@ def install(device: EmulatedDevice) -> None:
     data_parallel.install(patches)
     torchscript.install(patches)
     tensor_types.install(patches)
-    weight_files.install(patches)
+    saved_files.install(patches)
     threads.install(patches)
 
 
-def read_without_copies(module: ModuleType) -> None:
-    """Patch a library that reads weight files, after its import."""
-    if _in_force is not None:
-        weight_files.read_without_copies(_in_force, module)
-
-
-def leave(device: str, move: weights.Move | None) -> None:
+def leave(patches: Patches, device: str, move: weights.Move | None) -> None:
     """Undo `install` and move everything on emulated cuda to `device`."""
-    global _in_force
-    if _in_force is None:
-        return
     tensors = tracked()
-    _in_force.undo()
-    _in_force = None
+    patches.undo()
     leave_thread()
     compiling.compile_again()
     target = torch.device(device)

@@ -10,8 +10,22 @@ class EmulationError(SpacesError, RuntimeError):
     """A call reached for a GPU, or for weights, in a process that has none; the message has line and remedy."""
 
 
+_stays = False
+
+
+def stay() -> None:
+    """Called in a child without a GPU: functions run here, and CUDA stays emulated."""
+    global _stays
+    _stays = True
+
+
 def needs_gpu(what: str) -> EmulationError:
     """The error of a call that emulation cannot answer, e.g. `needs_gpu("torch.cuda.CUDAGraph")`."""
+    if _stays:
+        return EmulationError(
+            f"{what} needs a real GPU and this worker has none ({space_line()}): CUDA is emulated on its CPU. "
+            "Run the Space on a farm with GPUs"
+        )
     return EmulationError(
         f"{what} needs a real GPU, and this process has none ({space_line()}): outside @spaces.GPU functions "
         "CUDA is only emulated. Move it inside the @spaces.GPU function"

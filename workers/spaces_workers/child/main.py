@@ -147,6 +147,8 @@ def _settle_in(request: Fork, channel: Channel) -> None:
         except Exception as error:
             channel.send(Unfit(f"{type(error).__name__}: {error}", "out of memory" in str(error)))
             raise
+    else:
+        _stay_emulated()
     threading.current_thread().name = f"child of {config.current().space}"
 
 
@@ -157,6 +159,12 @@ def _reseed() -> None:
         numpy.random.seed()
     if torch := sys.modules.get("torch"):
         torch.seed()
+
+
+def _stay_emulated() -> None:
+    from spaces import emulation
+
+    emulation.stay()
 
 
 def _take_gpu(memory_fraction: float) -> None:

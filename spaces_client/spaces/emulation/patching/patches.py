@@ -19,6 +19,7 @@ class Patches:
     def __init__(self) -> None:
         self.active = True
         self._undo: list[tuple[Any, str, object]] = []
+        self._afterwards: list[Callable[[], object]] = []
 
     def value(self, owner: Any, name: str, value: object) -> None:
         """Set `owner.name` and remember the old value."""
@@ -36,6 +37,15 @@ class Patches:
             return original(*args, **kwargs)
 
         self.value(owner, name, replacement)
+
+    def afterwards(self, act: Callable[[], object]) -> None:
+        """Have `act` called once everything has been put back."""
+        self._afterwards.append(act)
+
+    def finish(self) -> None:
+        """Call what `afterwards` was given: the caller has a device by now, if there is one."""
+        while self._afterwards:
+            self._afterwards.pop(0)()
 
     def undo(self) -> None:
         """Restore all attributes, the last first."""

@@ -16,4 +16,3 @@ def install(patches: Patches) -> None:
         "current_blas_handle": refuses("torch.cuda.current_blas_handle()"),
     }
     replace(patches, answers, torch.cuda)
-    replace(patches, {"_cuda_init": refuses("This call")}, torch._C)
