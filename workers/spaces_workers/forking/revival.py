@@ -1,22 +1,16 @@
-"""New threads for what a fork has lost them of: prepared once in the zygote, done in each child.
-
-A reviver is `prepare(objects)`, in a module of its own below `revivers/`. It is given all objects of the zygote, brings
-those it knows into a state that survives a fork, and returns what a child does for them, or None if there are none.
-"""
+"""New threads for what a fork has lost them of: prepared once in the zygote, done in each child."""
 
 from __future__ import annotations
 
 import gc
 import logging
 import sys
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
-logger = logging.getLogger(__name__)
+from spaces_workers.forking.revivers.reviver import Prepare, Revive
 
-Revive = Callable[[], None]
-Prepare = Callable[[Sequence[object]], Revive | None]
+logger = logging.getLogger(__name__)
 
 #: The reviver of each library. One is imported only where its library is. Order matters: locks and conditions first,
 #: because the others use them, and event loops after the executors that they hand work to.

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from spaces_workers.forking.revival import Revive
 from spaces_workers.forking.revivers.instances import referred
+from spaces_workers.forking.revivers.reviver import Revive
 
 logger = logging.getLogger(__name__)
 

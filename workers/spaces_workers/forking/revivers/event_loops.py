@@ -11,8 +11,8 @@ from asyncio import selector_events
 from collections.abc import Sequence
 from typing import Any
 
-from spaces_workers.forking.revival import Revive
 from spaces_workers.forking.revivers.instances import instances
+from spaces_workers.forking.revivers.reviver import Revive
 
 
 def prepare(objects: Sequence[object]) -> Revive | None:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from multiprocessing import pool
 from typing import Any
 
-from spaces_workers.forking.revival import Revive
 from spaces_workers.forking.revivers.instances import instances
+from spaces_workers.forking.revivers.reviver import Revive
 
 
 def prepare(objects: Sequence[object]) -> Revive | None:

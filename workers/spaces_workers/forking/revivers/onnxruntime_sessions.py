@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from spaces_workers.forking.revival import Revive
 from spaces_workers.forking.revivers.instances import instances
+from spaces_workers.forking.revivers.reviver import Revive
 
 #: The methods that use a session's threads, or hand out what does.
 _USES = ("run", "run_async", "run_with_iobinding", "run_with_ort_values", "io_binding")

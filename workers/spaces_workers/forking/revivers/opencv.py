@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from spaces_workers.forking.revival import Revive
+from spaces_workers.forking.revivers.reviver import Revive
 
 
 def prepare(_: Sequence[object]) -> Revive | None:

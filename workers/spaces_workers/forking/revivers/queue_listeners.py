@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from logging.handlers import QueueListener
 
-from spaces_workers.forking.revival import Revive
 from spaces_workers.forking.revivers.instances import instances
+from spaces_workers.forking.revivers.reviver import Revive
 
 
 def prepare(objects: Sequence[object]) -> Revive | None:

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from spaces_workers.forking.revival import Revive
 from spaces_workers.forking.revivers.instances import instances
+from spaces_workers.forking.revivers.reviver import Revive
 
 
 def prepare(objects: Sequence[object]) -> Revive | None:

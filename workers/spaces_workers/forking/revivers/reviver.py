@@ -1,0 +1,12 @@
+"""What a module here offers: `prepare(objects)`.
+
+It is given all objects of the zygote, brings those it knows into a state that survives a fork, and returns what a child
+does for them, or None if there are none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+Revive = Callable[[], None]
+Prepare = Callable[[Sequence[object]], Revive | None]
