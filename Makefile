@@ -5,6 +5,7 @@
 #   make test                   all tests; ARGS="tests/unit -k codec" for some
 #   make test-gradio-5          the pages on Gradio 5.49; test-gradio-4: on 4.44
 #   make test-official          our claims of equality, checked against the official package
+#   make test-libraries         what libraries do in a child, each in an environment of its own; ARGS="-k polars" for some
 #   make lint bench install clean
 
 SHELL := /bin/bash
@@ -22,7 +23,7 @@ BENCHMARKS ?= latency payload ranking waiting forecasts warmth warmth_weight dep
 GRADIO_TESTS := $(addprefix tests/end_to_end/test_,web.py patterns.py import_calls.py files.py globals.py launch.py \
 	errors.py refusals.py farm_faults.py quota.py weights.py) tests/processes/test_aoti.py
 
-.PHONY: install up test test-gradio-5 test-gradio-4 test-official lint bench clean chromium
+.PHONY: install up test test-gradio-5 test-gradio-4 test-official test-libraries lint bench clean chromium
 
 install: $(STAMPS)/installed
 
@@ -40,6 +41,10 @@ test-gradio-5 test-gradio-4: install chromium
 # emulation of CUDA a torch built with CUDA, but no GPU.
 test-official: install
 	TEST_OFFICIAL=1 $(VENV)/bin/python -m pytest tests/official $(ARGS)
+
+# What libraries with threads of their own do in a child of a Space that used them before; needs the package index.
+test-libraries: install
+	TEST_LIBRARIES=1 $(VENV)/bin/python -m pytest tests/libraries $(ARGS)
 
 lint: install
 	$(VENV)/bin/ruff check
