@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import pytest
 
+from spaces.errors import ChildCrashed
 from tests.harness import Farm
 from tests.libraries.conftest import LIBRARIES, serve, tell
+
+#: Spaces whose children cannot be forks.
+NO_FORK = {
+    *("chromadb", "ctranslate2", "jax", "numba", "polars", "pyav", "pyvips", "queue_thread", "resampy", "tensorflow"),
+    *("tokenizers", "torch_fork"),
+}
+
+#: Libraries that compute with one thread in a fork, unless they are revived.
+REVIVED = {"duckdb", "onnxruntime", "opencv"}
 
 
 @pytest.mark.parametrize("name", sorted(each.name for each in LIBRARIES.iterdir()))
@@ -26,3 +37,21 @@ def test_a_library_that_the_script_used_computes_the_same_in_a_function(library_
         f"{time.monotonic() - began:.2f} |"
     )
     assert again == first
+    assert forked == (name not in NO_FORK)
+    if name in REVIVED:
+        assert threads >= 2 + len(os.sched_getaffinity(0)) - 1  # the child's own two, and its pool's
+
+
+def test_a_library_that_gives_up_in_a_fork_returns_nothing(library_farm: Farm, monkeypatch: pytest.MonkeyPatch) -> None:
+    """numba with GNU's OpenMP: the sum came back as 0.0."""
+    rules = library_farm.folder / "farm.toml"
+    rules.write_text("[spaces.numba]\nfork = true\n")
+    monkeypatch.setenv("ZEROFARM_CONFIG", str(rules))
+    library_farm.stop_workers()
+    library_farm.start_worker()
+    serve(library_farm, "numba")
+    with (
+        library_farm.client("numba") as client,
+        pytest.raises(ChildCrashed, match="was killed by SIGTERM, which the farm did not send"),
+    ):
+        client.submit("numba", "check").result(timeout=300)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import sys
 from dataclasses import dataclass
 from importlib import import_module
 
+from spaces_workers.forking.revivers.objects import Objects
 from spaces_workers.forking.revivers.reviver import Prepare, Revive
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class Revival:
 
 def prepare() -> Revival:
     """In a zygote, before its objects are frozen and before its first fork."""
-    objects = gc.get_objects()
+    objects = Objects()
     steps = []
     for library, name in REVIVERS.items():
         if library in sys.modules:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 
-from spaces_workers.forking.revivers.instances import instances
+from spaces_workers.forking.revivers.objects import Objects
 from spaces_workers.forking.revivers.reviver import Revive
 
 
-def prepare(objects: Sequence[object]) -> Revive | None:
+def prepare(objects: Objects) -> Revive | None:
     """Conditions have a child forget their waiters, and locks that a lost thread held."""
-    conditions = instances(objects, threading.Condition)
+    conditions = objects.of(threading.Condition)
 
     def revive() -> None:
         for condition in conditions:

@@ -8,19 +8,18 @@ from __future__ import annotations
 import selectors
 import threading
 from asyncio import selector_events
-from collections.abc import Sequence
 from typing import Any
 
-from spaces_workers.forking.revivers.instances import instances
+from spaces_workers.forking.revivers.objects import Objects
 from spaces_workers.forking.revivers.reviver import Revive
 
 
-def prepare(objects: Sequence[object]) -> Revive | None:
+def prepare(objects: Objects) -> Revive | None:
     """Loops that run in another thread go on in one of the child's, with what they had planned, and without sockets."""
     here = threading.get_ident()
     loops: list[Any] = [  # Any: its attributes are Python's own
         each
-        for each in instances(objects, selector_events.BaseSelectorEventLoop)
+        for each in objects.of(selector_events.BaseSelectorEventLoop)
         if each.is_running() and getattr(each, "_thread_id", here) != here
     ]
 

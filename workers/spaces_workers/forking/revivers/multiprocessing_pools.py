@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from multiprocessing import pool
 from typing import Any
 
-from spaces_workers.forking.revivers.instances import instances
+from spaces_workers.forking.revivers.objects import Objects
 from spaces_workers.forking.revivers.reviver import Revive
 
 
-def prepare(objects: Sequence[object]) -> Revive | None:
+def prepare(objects: Objects) -> Revive | None:
     """Pools that are open are made anew in a child, with processes of its own."""
-    pools: list[Any] = instances(objects, pool.Pool)  # Any: its attributes are Python's own
+    pools: list[Any] = objects.of(pool.Pool)  # Any: its attributes are Python's own
     used = [each for each in pools if each._state == pool.RUN]
 
     def revive() -> None:

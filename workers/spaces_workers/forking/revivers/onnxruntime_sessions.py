@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from spaces_workers.forking.revivers.instances import instances
+from spaces_workers.forking.revivers.objects import Objects
 from spaces_workers.forking.revivers.reviver import Revive
 
 #: The methods that use a session's threads, or hand out what does.
@@ -21,10 +21,10 @@ _renewing = threading.Lock()
 _lost: list[object] = []  #: the sessions of C++ that were replaced: the end of one waits for its threads for ever
 
 
-def prepare(objects: Sequence[object]) -> Revive | None:
+def prepare(objects: Objects) -> Revive | None:
     """Sessions with several threads are made anew in a child, each at its first use."""
     onnxruntime: Any = sys.modules["onnxruntime"]  # Any: it is not typed here
-    sessions = [each for each in instances(objects, onnxruntime.InferenceSession) if _has_threads(each)]
+    sessions = [each for each in objects.of(onnxruntime.InferenceSession) if _has_threads(each)]
 
     def revive() -> None:
         for each in sessions:

@@ -6,12 +6,12 @@ Its pool must be gone before the fork: then a child makes a new one.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 
+from spaces_workers.forking.revivers.objects import Objects
 from spaces_workers.forking.revivers.reviver import Revive
 
 
-def prepare(_: Sequence[object]) -> Revive | None:
+def prepare(_: Objects) -> Revive | None:
     """The zygote gives up its threads; a child has as many as the Space had."""
     cv2 = sys.modules["cv2"]
     if not hasattr(cv2, "getNumThreads"):

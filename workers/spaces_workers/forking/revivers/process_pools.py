@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
-from spaces_workers.forking.revivers.instances import instances
+from spaces_workers.forking.revivers.objects import Objects
 from spaces_workers.forking.revivers.reviver import Revive
 
 
-def prepare(objects: Sequence[object]) -> Revive | None:
+def prepare(objects: Objects) -> Revive | None:
     """Executors that had processes are made anew in a child, which starts them when it needs them."""
     used: list[Any] = [  # Any: its attributes are Python's own
-        each for each in instances(objects, ProcessPoolExecutor) if each._executor_manager_thread is not None
+        each for each in objects.of(ProcessPoolExecutor) if each._executor_manager_thread is not None
     ]
 
     def revive() -> None:

@@ -6,7 +6,9 @@ does for them, or None if there are none.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+
+from spaces_workers.forking.revivers.objects import Objects
 
 Revive = Callable[[], None]
-Prepare = Callable[[Sequence[object]], Revive | None]
+Prepare = Callable[[Objects], Revive | None]

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from spaces_workers.forking.revivers.instances import instances
+from spaces_workers.forking.revivers.objects import Objects
 from spaces_workers.forking.revivers.reviver import Revive
 
 
-def prepare(objects: Sequence[object]) -> Revive | None:
+def prepare(objects: Objects) -> Revive | None:
     """Executors that had threads have a child begin without any; what waited for one gets one there."""
-    executors = [each for each in instances(objects, ThreadPoolExecutor) if each._threads and not each._shutdown]
+    executors = [each for each in objects.of(ThreadPoolExecutor) if each._threads and not each._shutdown]
 
     def revive() -> None:
         for each in executors:
