@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from benchmarks.scale.brokers import celery_message, cpu_seconds, make_task
-from spaces.farm.queue.keys import CONSTANTS_IN_LUA
+from spaces.farm.queue.keys import constants_in_lua
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.warmth import Warmth
 from spaces.farm.task import Task
@@ -67,7 +67,8 @@ class FilledQueue:
     def _fill(self, depth: int) -> None:
         for number in range(self._spaces):
             self._queue.push(replace(make_task(f"space-{number}"), id=f"space-{number}"), self._message)
-        copy = self._queue.redis.register_script(self._queue.keys.in_lua(CONSTANTS_IN_LUA + _FILL))
+        constants = constants_in_lua(self._queue.rules.limits.outcome_lifetime)
+        copy = self._queue.redis.register_script(self._queue.keys.in_lua(constants + _FILL))
         for first in range(self._spaces, depth, CHUNK):
             copy(
                 keys=[self._queue.keys.queue("large")], args=[first, min(first + CHUNK, depth) - 1, self._spaces, depth]

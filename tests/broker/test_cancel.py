@@ -7,7 +7,6 @@ from redis.client import PubSub
 
 from spaces.farm.events import Cancelled, Succeeded
 from spaces.farm.payloads.payload import Payload
-from spaces.farm.queue.keys import ENDED
 from spaces.farm.queue.queue import CancelOutcome, Queue
 from spaces.farm.queue.rules import Rules
 from spaces.farm.task import State
@@ -24,7 +23,8 @@ def test_a_waiting_task_is_removed_at_once(queue: Queue) -> None:
     assert (queue.depth("large"), queue.waiting("digits")) == (0, 0)
     assert said(queue, task.id) == [Cancelled("the visitor left")]
     assert queue.redis.exists(queue.keys.client("web-1")) == 0
-    assert ENDED - 5 <= queue.redis.ttl(queue.keys.task(task.id)) <= ENDED
+    kept = queue.rules.limits.outcome_lifetime
+    assert kept - 5 <= queue.redis.ttl(queue.keys.task(task.id)) <= kept
     assert queue.claim("w1", ["large"]) is None
 
 

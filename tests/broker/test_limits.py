@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,6 @@ from spaces.errors import RefusedError
 from spaces.farm.events import Expired
 from spaces.farm.payloads.payload import Blob, FileCopy, Payload
 from spaces.farm.queue.keys import REFUSED
-from spaces.farm.queue.limits import Limits
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.rules import Rules
 from spaces.farm.task import State, Task
@@ -18,8 +18,8 @@ from spaces.farm.task import State, Task
 from .support import MESSAGE, PLAIN, claimed, expire_worker, make_task, pushed, said, state_of
 
 
-def limited(queue: Queue, **limits: float) -> Queue:
-    return Queue(queue.redis, rules=replace(PLAIN, limits=Limits(**limits)))
+def limited(queue: Queue, **limits: Any) -> Queue:
+    return Queue(queue.redis, rules=replace(PLAIN, limits=replace(PLAIN.limits, **limits)))
 
 
 def arrived_long_ago(queue: Queue, task: Task) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from spaces.farm.events import Cancelled, Event, Failed, Said, Started, Succeeded, Yielded
 from spaces.farm.payloads.payload import Payload
-from spaces.farm.queue.keys import ENDED
 from spaces.farm.queue.queue import LeaseLost, Queue
 from spaces.farm.task import Lease, State
 
@@ -32,7 +33,17 @@ def test_events_are_appended_in_order_with_the_attempt_that_said_them(queue: Que
     assert queue.append(lease, first) == 0
     assert queue.append(lease, [Yielded(Payload(b"1"))]) == 0
     assert events_of(queue, lease.task.id) == [(1, event) for event in [*first, Yielded(Payload(b"1"))]]
-    assert queue.redis.ttl(queue.keys.events(lease.task.id)) > ENDED
+    assert queue.redis.ttl(queue.keys.events(lease.task.id)) > queue.rules.limits.outcome_lifetime
+
+
+def test_an_outcome_can_be_read_for_as_long_as_the_operator_says(queue: Queue) -> None:
+    """It was an hour, whatever the rules said."""
+    limits = replace(queue.rules.limits, outcome_lifetime=60)
+    brief = Queue(queue.redis, rules=replace(queue.rules, limits=limits))
+    task = pushed(brief)
+    assert brief.end(claimed(brief).lease, RESULT)
+    for key in (queue.keys.task(task.id), queue.keys.events(task.id)):
+        assert 0 < queue.redis.ttl(key) <= 60
 
 
 def test_an_append_brings_back_the_credits_of_the_reader_once(queue: Queue) -> None:
@@ -70,7 +81,7 @@ def test_a_stream_is_bounded(queue: Queue) -> None:
     assert 10_000 <= queue.redis.xlen(queue.keys.events(lease.task.id)) < 10_200
 
 
-def test_the_end_is_the_last_event_and_leaves_only_what_may_be_read_for_an_hour(queue: Queue) -> None:
+def test_the_end_is_the_last_event_and_leaves_only_what_may_be_read_for_a_while(queue: Queue) -> None:
     task = pushed(queue, client="web-1")
     lease = claimed(queue).lease
     assert queue.end(lease, RESULT)
@@ -80,7 +91,8 @@ def test_the_end_is_the_last_event_and_leaves_only_what_may_be_read_for_an_hour(
     assert state.ended_at is not None
     assert events_of(queue, lease.task.id) == [(1, RESULT)]
     for key in (queue.keys.task(task.id), queue.keys.events(task.id)):
-        assert ENDED - 5 <= queue.redis.ttl(key) <= ENDED
+        kept = queue.rules.limits.outcome_lifetime
+        assert kept - 5 <= queue.redis.ttl(key) <= kept
     assert not queue.redis.hmget(queue.keys.task(task.id), "task", "message")[0]
     assert queue.redis.exists(queue.keys.held("w1"), queue.keys.client("web-1")) == 0
 

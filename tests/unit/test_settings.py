@@ -46,6 +46,12 @@ def test_what_the_file_says_is_used_and_the_rest_is_as_ever(file: Path) -> None:
         ("[spaces.digits]\nforks = true", r"\[spaces\.digits\] has an unknown 'forks'; it may have fork"),
         ("[spaces]\ndigits = true", r"\[spaces\.digits\] must be a table, got True"),
         ("[limits]\nlongest_wait = nan", r"longest_wait must be a number of at least 1, got nan"),
+        (
+            "[limits]\noutcome_lifetime = 0",
+            "must be a whole number of at least 1 and at most 86400, got 0",
+        ),
+        ("[limits]\noutcome_lifetime = 1e9", "at most 86400, got 1000000000.0"),
+        ("[limits]\noutcome_lifetime = 86401", "at most 86400, got 86401"),
         ("[limits]\nspace_que = 1", r"\[limits\] has an unknown 'space_que'; it may have space_queue, farm_queue"),
         ("[limit]\n", r"farm\.toml has an unknown 'limit'; it may have rank, limits"),
         ("rank = 3", r"rank must be a table, \[rank\], got 3"),

@@ -11,6 +11,7 @@ from spaces.config import Config
 from spaces.errors import RefusedError
 from spaces.farm.events import End
 from spaces.farm.task import State, Task
+from spaces.farm.units import seconds_in_words
 from spaces.space import space_files
 from spaces.web.outcome import outcome
 
@@ -104,7 +105,8 @@ class FarmConnection:
     def state(self, task: Task) -> State:
         state = self.queue.state(task.id)
         if state is None:
-            raise RefusedError(f"the farm does not know task {task.id}: a task is forgotten an hour after its end")
+            kept = seconds_in_words(self.queue.rules.limits.outcome_lifetime)
+            raise RefusedError(f"the farm does not know task {task.id}: a task is forgotten {kept} after its end")
         return state.state
 
     def places(self, tasks: Sequence[Task]) -> list[Place | None]:

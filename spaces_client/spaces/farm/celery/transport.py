@@ -31,7 +31,6 @@ from spaces.farm.events import Cancelled, End, Failed
 from spaces.farm.queue import claiming
 from spaces.farm.queue.claiming import Claimed, moment
 from spaces.farm.queue.queue import Queue
-from spaces.farm.queue.scripts import source
 from spaces.farm.queue.warmth import Warmth
 from spaces.farm.task import Lease, Size
 
@@ -212,10 +211,11 @@ class Channel(SendingChannel):
 
     def _send_claim(self, command: str = "EVALSHA") -> None:
         queue, sizes = self.ranked_queue, [RANKED[name] for name in self.active_queues if is_ranked(name)]
-        script = queue.scripts.get("claim").sha if command == "EVALSHA" else source("claim", queue.keys)
+        script = queue.scripts.get("claim")
         terms = _here.warmth(), _here.in_hand, queue.rules.hold, _here.device
         arguments = claiming.arguments(queue.rules, _here.worker, sizes, *terms)
-        self._send("claim", command, script, 1, queue.keys.workers(), *arguments)
+        what = script.sha if command == "EVALSHA" else script.script
+        self._send("claim", command, what, 1, queue.keys.workers(), *arguments)
 
     def _send_wait(self, at_most: float) -> None:
         lists = [

@@ -7,7 +7,7 @@
 | `bell:{size}`                | LIST   | a token per push; each wakes a worker         | WAITING after oldest token   |
 | `task:{id}`                  | HASH   | the task and where it is, see below           | WAITING, then ENDED          |
 | `events:{id}`                | STREAM | `e`: packed event, `n`: the attempt that sent | WAITING, then ENDED          |
-| `credit:{id}`                | LIST   | a token per YIELDS_PER_CREDIT yields read     | ENDED after the last token   |
+| `credit:{id}`                | LIST   | a token per YIELDS_PER_CREDIT yields read     | CREDIT after the last token  |
 | `workers`                    | ZSET   | workers by the expiry of their lease          | WAITING after the last beat  |
 | `worker:{worker}`            | STRING | a worker's description of itself, as JSON     | one lease                    |
 | `held:{worker}`              | SET    | ids of the tasks that a worker has claimed    | WAITING after the last claim |
@@ -23,7 +23,7 @@
 | `client:{client}`            | SET    | ids of the tasks that it waits for            | WAITING after the last push  |
 | `usage:{visitor}`            | HASH   | GPU seconds that a visitor has used           | a day and ten half-lives     |
 | `reserved:{visitor}`         | HASH   | their tasks that wait or run: seconds of each | WAITING after the last push  |
-| `last_beat`                  | STRING | time of any last beat: shows broker outages   | ENDED                        |
+| `last_beat`                  | STRING | time of any last beat: shows broker outages   | WAITING                      |
 | `cancellations:{worker}`     | PUBSUB | `{id} {reason}` of a task to stop             |                              |
 | `blob:{name}`                | STRING | a payload too large for a message             | set by its writer            |
 | `space:{name}`               | STRING | the latest record of a Space                  | set by the registry          |
@@ -42,6 +42,8 @@ second held), `half_life`, `reserved` until it ends, and then `charged`.
 
 Fields of a usage: `used` since `since`, the start of the day, and `decayed` at `at`, the usage that counts in the rank.
 
+ENDED is the operator's: `outcome_lifetime` of the limits (`limits.py`). The other lifetimes stand below.
+
 All keys share one hash tag, so one script may touch any of them, also in a cluster. Times are the broker's, in seconds.
 """
 
@@ -55,8 +57,8 @@ from spaces.farm.task import Size
 #: Seconds that a task may wait or run; a forgotten task is deleted after that.
 WAITING = 24 * 3600
 
-#: Seconds that the outcome of a task can be read after its end.
-ENDED = 3600
+#: Seconds for which a token of credit waits for the writer of a stream.
+CREDIT = 3600
 
 #: Seconds from a visitor's first task until the day ends and the full quota is available again.
 DAY = 24 * 3600
@@ -73,17 +75,21 @@ EVENTS_KEPT = 10_000
 #: Yields that a reader consumes for each credit that it gives to the writer.
 YIELDS_PER_CREDIT = 64
 
-#: The lifetimes and the sizes, for the scripts.
-CONSTANTS_IN_LUA = f"""
-local WAITING, ENDED, DAY, IDLE, EVENTS_KEPT = {WAITING}, {ENDED}, {DAY}, {IDLE}, {EVENTS_KEPT}
-local LEARNED, REFUSED = {LEARNED}, {REFUSED}
-local SIZES = {{ {", ".join(repr(str(size)) for size in Size)} }}
-"""
+_SIZES_IN_LUA = ", ".join(repr(str(size)) for size in Size)
 
 #: Matches a comment, or a key in a script: its method in `Keys`, the arguments, and the end unless they have brackets.
 _USE = re.compile(r"--.*|\bkeys\.(\w+)\(([^()]*)(\)?)")
 
 _FOREIGN = ("_kombu.binding", "unacked")  # made by kombu for Celery's own traffic
+
+
+def constants_in_lua(ended: int) -> str:
+    """The lifetimes and the sizes, for the scripts; `ended` is the seconds for which an outcome can be read."""
+    return f"""
+local WAITING, ENDED, DAY, IDLE, EVENTS_KEPT = {WAITING}, {ended}, {DAY}, {IDLE}, {EVENTS_KEPT}
+local LEARNED, REFUSED = {LEARNED}, {REFUSED}
+local SIZES = {{ {_SIZES_IN_LUA} }}
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +119,7 @@ class Keys:
         return f"{self.prefix}:events:{task}"
 
     def credit(self, task: str) -> str:
-        """LIST of tokens from the reader of a stream to its writer; ENDED from the last token."""
+        """LIST of tokens from the reader of a stream to its writer; CREDIT from the last token."""
         return f"{self.prefix}:credit:{task}"
 
     def workers(self) -> str:
@@ -177,7 +183,7 @@ class Keys:
         return f"{self.prefix}:reserved:{visitor}"
 
     def last_beat(self) -> str:
-        """STRING, the time of the last beat of any worker or client; ENDED."""
+        """STRING, the time of the last beat of any worker or client; WAITING."""
         return f"{self.prefix}:last_beat"
 
     def cancellations(self, worker: str) -> str:

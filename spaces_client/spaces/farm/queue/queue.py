@@ -66,7 +66,7 @@ class Queue:
         self.redis = redis
         self.keys = keys or Keys()
         self.rules = rules or settings.current()
-        self.scripts = Scripts(redis, self.keys)
+        self.scripts = Scripts(redis, self.keys, self.rules.limits.outcome_lifetime)
 
     @cached_property
     def leases(self) -> Leases:

@@ -11,7 +11,7 @@ from redis import Redis
 from redis.commands.core import Script
 from redis.exceptions import NoScriptError
 
-from spaces.farm.queue.keys import CONSTANTS_IN_LUA, Keys
+from spaces.farm.queue.keys import Keys, constants_in_lua
 
 #: Files with shared functions, in the order in which they are prefixed.
 _SHARED = ("quota", "lib")
@@ -25,10 +25,10 @@ _DEFINED = re.compile(r"local (?:function )?([\w, ]+)")
 
 
 @cache
-def source(name: str, keys: Keys) -> str:
+def source(name: str, keys: Keys, ended: int) -> str:
     """A script below the shared definitions that it uses; others are left out, because each run evaluates them anew."""
     folder = files("spaces.farm.queue") / "lua"
-    shared = [CONSTANTS_IN_LUA, *((folder / f"{part}.lua").read_text() for part in _SHARED)]
+    shared = [constants_in_lua(ended), *((folder / f"{part}.lua").read_text() for part in _SHARED)]
     text = (folder / f"{name}.lua").read_text()
     for definition in reversed(_BOUNDARY.split("\n".join(shared))):
         if _is_used(definition, text):
@@ -42,17 +42,21 @@ def _is_used(definition: str, text: str) -> bool:
 
 
 class Scripts:
-    """The scripts on one connection, called by their digest; a script unknown to the broker is loaded first."""
+    """The scripts on one connection, called by their digest; a script unknown to the broker is loaded first.
 
-    def __init__(self, redis: Redis, keys: Keys) -> None:
+    `ended` is the seconds for which they keep the outcome of a task.
+    """
+
+    def __init__(self, redis: Redis, keys: Keys, ended: int) -> None:
         self._redis = redis
         self._keys = keys
+        self._ended = ended
         self._known: dict[str, Script] = {}
 
     def get(self, name: str) -> Script:
         """The script with this file name."""
         if name not in self._known:
-            self._known[name] = self._redis.register_script(source(name, self._keys))
+            self._known[name] = self._redis.register_script(source(name, self._keys, self._ended))
         return self._known[name]
 
     def run(self, name: str, key: str, *arguments: str | bytes | int | float) -> Any:

@@ -18,6 +18,7 @@ Every setting has a default. Every process of a farm, on every host, must be giv
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 from collections.abc import Mapping
@@ -28,6 +29,7 @@ from typing import Any, TypeVar
 
 from spaces.errors import SpacesError
 from spaces.farm.queue import tiers
+from spaces.farm.queue.keys import WAITING
 from spaces.farm.queue.rules import Rules, SpaceRules
 from spaces.farm.queue.tiers import QuotaRules
 
@@ -49,16 +51,18 @@ class Number:
     """The allowed values of a key."""
 
     least: float
+    most: float = math.inf
     whole: bool = False
 
     def __str__(self) -> str:
-        return f"{'a whole number' if self.whole else 'a number'} of at least {self.least:g}"
+        most = "" if math.isinf(self.most) else f" and at most {self.most:g}"
+        return f"{'a whole number' if self.whole else 'a number'} of at least {self.least:g}{most}"
 
     def allows(self, value: object) -> bool:
         """Whether the value is allowed; TOML's `inf` is a number too."""
         if isinstance(value, bool) or not isinstance(value, int if self.whole else int | float):
             return False
-        return value >= self.least
+        return self.least <= value <= self.most
 
 
 RANK = {
@@ -73,6 +77,7 @@ LIMITS = {
     "farm_queue": Number(1),
     "longest_wait": Number(1.0),
     "payload_bytes": Number(1024),
+    "outcome_lifetime": Number(1, WAITING, whole=True),
 }
 
 _TABLES = ("rank", "limits", "spaces", *tiers.TABLES)

@@ -20,7 +20,8 @@ from redis.client import PubSub
 
 from spaces.errors import FarmUnavailable, TaskLost
 from spaces.farm import wire
-from spaces.farm.queue.keys import ENDED, Keys
+from spaces.farm.queue import settings
+from spaces.farm.queue.keys import CREDIT, Keys
 from spaces.farm.queue.scripts import Scripts
 from spaces.farm.stream.delivery import Delivery, Entry
 
@@ -97,7 +98,7 @@ class Inbox:
 
     @cached_property
     def _scripts(self) -> Scripts:
-        return Scripts(self._redis, self._keys)
+        return Scripts(self._redis, self._keys, settings.current().limits.outcome_lifetime)
 
     # --- the thread of the inbox
 
@@ -189,8 +190,8 @@ class Inbox:
         delivery = self._deliveries.get(task)
         self.forget(task)
         if delivery is not None:
-            text = f"task {task} is unknown to the broker: it was lost, or ended more than {ENDED} s ago"
-            delivery.fail(TaskLost(text))
+            text = "it was lost, or ended so long ago that its outcome is no longer kept"
+            delivery.fail(TaskLost(f"task {task} is unknown to the broker: {text}"))
 
     def _bear(self, error: Exception) -> None:
         """Wait while the broker is away. Callers get an error if that lasts longer than `patience` seconds."""
@@ -225,7 +226,7 @@ class Inbox:
             try:
                 with self._redis.pipeline() as pipe:
                     pipe.lpush(key, *[b"1"] * tokens)
-                    pipe.expire(key, ENDED)
+                    pipe.expire(key, CREDIT)
                     pipe.execute()
                 return
             except RedisError as error:

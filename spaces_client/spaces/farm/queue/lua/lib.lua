@@ -123,7 +123,7 @@ end
 -- then every process gets one new lease before any is declared dead.
 local function beat(lease, name, seconds, now, away, worker_seconds, client_seconds)
   local last = tonumber(redis.call('GET', keys.last_beat()) or now)
-  redis.call('SET', keys.last_beat(), now, 'EX', ENDED)
+  redis.call('SET', keys.last_beat(), now, 'EX', WAITING)
   if now - last > away then
     for key, fresh in pairs({ [keys.workers()] = worker_seconds, [keys.clients()] = client_seconds }) do
       for _, each in ipairs(redis.call('ZRANGE', key, 0, -1)) do
