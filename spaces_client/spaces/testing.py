@@ -23,7 +23,7 @@ from typing import Any, Self
 
 from spaces import config
 from spaces.config import Role
-from spaces.farm.events import Cancelled, End, Event, Succeeded, Yielded, is_end, state_after
+from spaces.farm.events import Cancelled, End, Event, Succeeded, Yielded, is_end, payload_of, state_after
 from spaces.farm.payloads.packer import Packer
 from spaces.farm.payloads.payload import Payload
 from spaces.farm.payloads.shared_memory import SharedMemoryStore
@@ -65,6 +65,7 @@ class InMemoryFarm:
         for run in self._runs.values():
             run.closing = True
             run.thread.join()
+            run.discard()
 
     def submit(
         self, function: GPUFunction, args: Sequence[Any], kwargs: Mapping[str, Any], time_limit: float
@@ -103,6 +104,12 @@ class InMemoryFarm:
         waiting = [run.task.id for run in self._runs.values() if run.state is State.QUEUED]
         return [Place(waiting.index(task.id), len(waiting), None) if task.id in waiting else None for task in tasks]
 
+    def follow(self, handle: TaskHandle, task: Task) -> None:
+        """Whatever nobody reads is discarded at the end."""
+
+    def leave(self, task: Task) -> None:
+        """See `follow`."""
+
     def value(self, payload: Payload) -> Any:
         return self._packer.take(payload)
 
@@ -134,6 +141,13 @@ class _Run:
             return self._events.get(timeout=timeout)
         except queue.Empty:
             return None
+
+    def discard(self) -> None:
+        """Forget what it was given, and what nobody has read."""
+        self._packer.discard(self.task.arguments)
+        while not self._events.empty():
+            if (payload := payload_of(self._events.get())) is not None:
+                self._packer.discard(payload)
 
     async def next_event_async(self) -> Event | None:
         """The next event, for a coroutine."""

@@ -182,7 +182,7 @@ class QueueMachine(RuleBasedStateMachine):
         task = self.model.tasks[lease.task.id]
         held = self.model.holds(lease)
         had_ended_it = task.end is not None and (task.worker, task.attempt) == (lease.worker, lease.attempt)
-        assert self.queue.end(lease, result) == (held or had_ended_it)
+        assert bool(self.queue.end(lease, result)) == (held or had_ended_it)
         if held:
             task.finish(result)
             self.model.learn(task.space, seconds)

@@ -154,6 +154,11 @@ _STATES: dict[type, State] = {
 }
 
 
+def payload_of(event: Event) -> Payload | None:
+    """The value that an event brings, for its reader to take or to discard. An error has no blob."""
+    return event.value if isinstance(event, Yielded | Succeeded) else None
+
+
 def is_end(event: Event) -> TypeGuard[End]:
     """Whether this event is the last of its task."""
     return type(event) in _STATES

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from spaces.farm.stream.delivery import Delivery
     from spaces.farm.values.codec import Codec
     from spaces.functions.function import GPUFunction
+    from spaces.web.handle import TaskHandle
 
 
 class FarmConnection:
@@ -34,22 +35,24 @@ class FarmConnection:
         from spaces.farm.payloads.nearest import NearestStore
         from spaces.farm.payloads.packer import Packer
         from spaces.farm.payloads.shared_memory import SharedMemoryStore
-        from spaces.farm.queue.keys import WAITING
+        from spaces.farm.queue.keys import PAYLOAD
         from spaces.farm.queue.queue import Queue
         from spaces.farm.queue.registry import Registry
         from spaces.farm.stream.inbox import Inbox
+        from spaces.web.leftovers import Leftovers
 
         self._host = here.host
         self.redis = connect(here.url)
-        self._inbox = Inbox(lambda: connect(here.url))
         self._deliveries: dict[str, Delivery] = {}  #: of tasks that are submitted and have no handle yet
         self.queue = Queue(self.redis)
         self.registry = Registry(self.redis)
         self._celery = make_celery(here.url)
         memory = SharedMemoryStore(here.run_dir, here.host)
-        broker = BrokerStore(self.redis, WAITING, self.queue.keys.blob)
+        broker = BrokerStore(self.redis, PAYLOAD, self.queue.keys.blob)
         store = NearestStore(here.host, memory, broker, self._hosts)
         self.packer = Packer(codec, store, files=space_files(), far=lambda: not store.near)
+        self._leftovers = Leftovers(self.queue, self.packer)
+        self._inbox = Inbox(lambda: connect(here.url), drop=self._leftovers.drop)
 
     def task(
         self,
@@ -123,7 +126,14 @@ class FarmConnection:
     def discard(self, payload: Payload) -> None:
         self.packer.discard(payload)
 
+    def follow(self, handle: TaskHandle, task: Task) -> None:
+        self._leftovers.follow(handle, task)
+
+    def leave(self, task: Task) -> None:
+        self._leftovers.leave(task)
+
     def outcome(self, task: Task, end: End) -> Any:
+        self._leftovers.read(task)
         self.packer.discard(task.arguments)
         return outcome(task, end, self.packer)
 
@@ -132,7 +142,8 @@ class FarmConnection:
         return {info["host"] for info in self.queue.leases.workers().values()}
 
     def close(self) -> None:
-        """Close the connections; submitted tasks continue."""
+        """Close the connections. Submitted tasks continue; their outcomes can no longer be read."""
+        self._leftovers.close()
         self._inbox.close()
         self._celery.close()
         self.redis.close()

@@ -41,6 +41,12 @@ class Backend(Protocol):
     def places(self, tasks: Sequence[Task]) -> list[Place | None]:
         """The places of tasks, in one request; None for a task that does not wait, or whose place is unknown."""
 
+    def follow(self, handle: TaskHandle, task: Task) -> None:
+        """Leave the task when its handle is gone."""
+
+    def leave(self, task: Task) -> None:
+        """Nobody reads the task any more: discard its payloads, now or when it ends, unless its outcome was read."""
+
     def value(self, payload: Payload) -> Any: ...
     def discard(self, payload: Payload) -> None: ...
     def outcome(self, task: Task, end: End) -> Any:
@@ -54,7 +60,8 @@ class TaskHandle:
         for image in handle: ...        # the values that the function yields
         handle.result(timeout=30)       # the value that it returns, or the error that it raised
 
-    Only one thread at a time may read a handle. As a context manager it cancels its task if the block ends first.
+    Only one thread at a time may read a handle. As a context manager it cancels its task if the block ends first. Values
+    that were not read are discarded when the block ends, or when the handle is garbage.
     """
 
     def __init__(self, task: Task, backend: Backend, visitor: Visitor) -> None:
@@ -65,6 +72,7 @@ class TaskHandle:
         self._reading = threading.Lock()
         self._wait = Wait(visitor)
         self._end: End | None = None
+        backend.follow(self, task)
         if visitor.listens:
             room.enter(self._wait, task, backend)
 
@@ -135,8 +143,11 @@ class TaskHandle:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         room.leave(self._wait)
-        if self._end is None:
-            self.cancel("its caller left")
+        try:
+            if self._end is None:
+                self.cancel("its caller left")
+        finally:
+            self._backend.leave(self.task)
 
     async def __aenter__(self) -> Self:
         return self
@@ -145,8 +156,11 @@ class TaskHandle:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         room.leave(self._wait)
-        if self._end is None:
-            await asyncio.to_thread(self.cancel, "its caller left")
+        try:
+            if self._end is None:
+                await asyncio.to_thread(self.cancel, "its caller left")
+        finally:
+            self._backend.leave(self.task)
 
     @cached_property
     def _outcome(self) -> Any:

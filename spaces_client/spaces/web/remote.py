@@ -82,7 +82,7 @@ class Farm:
         )
 
     def close(self) -> None:
-        """Close the connections; tasks that were submitted go on."""
+        """Close the connections. Tasks that were submitted go on; what they say can no longer be read."""
         self._farm.close()
 
     def __enter__(self) -> Self:

@@ -21,6 +21,7 @@ from pathlib import Path
 import psutil
 
 from spaces import config
+from spaces.farm.payloads.shared_memory import SharedMemoryStore
 from spaces_workers.isolation import MODULE
 from spaces_workers.link.channel import Channel, ChannelClosed
 from spaces_workers.link.lifeline import tied
@@ -35,6 +36,7 @@ from spaces_workers.link.messages import (
     ZygoteSpec,
 )
 from spaces_workers.nursery.client import socket_path
+from spaces_workers.nursery.sweeper import Sweeper
 from spaces_workers.setup import process_environment
 
 logger = logging.getLogger(__name__)
@@ -74,6 +76,7 @@ class Nursery:
         self._zygotes: dict[tuple[str, str], _Zygote] = {}
         self._prepared: deque[ZygoteSpec] = deque()  #: to be made when no worker waits for another
         self._budget_bytes = int(psutil.virtual_memory().available * MEMORY_SHARE)
+        self._sweeper = Sweeper(SharedMemoryStore(run_dir, config.current().host))
         self._selector = selectors.DefaultSelector()
         self._listener = _listen(socket_path(run_dir, log_dir))
         self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
@@ -81,7 +84,8 @@ class Nursery:
     def serve(self) -> None:
         """Serve for ever; the process ends by a signal, or when its parent dies."""
         while True:
-            for key, _ in self._selector.select():
+            self._sweeper.sweep_if_due()
+            for key, _ in self._selector.select(self._sweeper.due_in):
                 key.data(key.fileobj)
 
     def _accept(self, listener: socket.socket) -> None:

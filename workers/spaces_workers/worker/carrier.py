@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import TypeVar
 
 from spaces.errors import SpacesError
-from spaces.farm.events import Event, Failed, Succeeded, Yielded
+from spaces.farm.events import Event, Succeeded, Yielded
 from spaces.farm.payloads.broker_store import BrokerStore
 from spaces.farm.payloads.payload import Blob, Payload, blobs_of
 from spaces.farm.payloads.shared_memory import SharedMemoryStore
+from spaces.farm.payloads.store import discard
 from spaces.farm.task import Task
 
 E = TypeVar("E", bound=Event)
@@ -34,7 +35,7 @@ class Carrier:
         return _with_each_blob(payload, self._fetch)
 
     def forget(self, fetched: Payload, original: Payload) -> None:
-        """Delete the copies that `fetched` made; the caller deletes the original."""
+        """Delete the copies that `fetched` made; the original stays until the task has ended."""
         for copy in set(blobs_of(fetched)) - set(blobs_of(original)):
             self._memory.delete(copy)
 
@@ -45,10 +46,12 @@ class Carrier:
         match event:
             case Yielded(value) | Succeeded(value):
                 return replace(event, value=_with_each_blob(value, self._send))
-            case Failed(error=Payload() as error):
-                return replace(event, error=_with_each_blob(error, self._send))
             case _:
                 return event
+
+    def discard(self, payload: Payload) -> None:
+        """Delete the blobs of a payload that nobody reads, wherever this host reaches them."""
+        discard(payload, self._memory, self._broker)
 
     def _fetch(self, blob: Blob) -> Blob:
         if self._memory.holds(blob):

@@ -18,14 +18,16 @@ from spaces.farm.events import (
     Cancelled,
     Crashed,
     End,
+    Event,
     Failed,
     Said,
     Succeeded,
     TimedOut,
     is_end,
+    payload_of,
     state_after,
 )
-from spaces.farm.queue.queue import LeaseLost
+from spaces.farm.queue.queue import Ended, LeaseLost
 from spaces.farm.task import Lease
 from spaces_workers.link.channel import ChannelClosed
 from spaces_workers.link.messages import Close, Idle, RunTask
@@ -70,6 +72,7 @@ class TaskRun:
         self._ran = False  #: the child was given the task
         self._spoke = False  #: the child said how the task ended
         self._verdict: End | None = None  #: decided from outside; outweighs whatever the child says after it
+        self._last: End | None = None  #: how the child said that the task ended
         self._lock = threading.Lock()
         self._writer = workplace.writer(lease)
         self._deadline = Deadline(lease.task.time_limit, Steps(self._warn, self._time_out, self._kill, self._look))
@@ -152,10 +155,16 @@ class TaskRun:
                 return Crashed("did not say how the function ended", self._seconds)
             event = self._workplace.carrier.delivered(message, task)
             if is_end(event):
+                self._last = event
                 with self._lock:
                     self._spoke = True
                 return event
-            self._writer.write([event])
+            if not self._writer.write([event]):
+                self._discard_value_of(event)
+
+    def _discard_value_of(self, event: Event) -> None:
+        if (value := payload_of(event)) is not None:
+            self._workplace.carrier.discard(value)
 
     def _finish(self, end: End) -> None:
         """End the run; every run ends here."""
@@ -174,10 +183,14 @@ class TaskRun:
         self._report.ended(self, end)
 
     def _tell(self, end: End) -> None:
+        ended = Ended.NOT
         if self._returned:
             self._workplace.queue.release(self.lease)
-        elif not self._writer.end(end):
+        elif not (ended := self._writer.end(end)):
             logger.warning("task %s: its lease was lost; another worker ends it", self.lease.task.id)
+        if self._last is not None and (self._last is not end or not ended):
+            self._discard_value_of(self._last)
+        self._workplace.clear(self.lease.task, ended)
 
     def _put_child_away(self, end: End) -> None:
         """Keep a child that is fit for another task; kill any other."""

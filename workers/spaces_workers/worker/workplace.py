@@ -14,10 +14,11 @@ from spaces.errors import RefusedError
 from spaces.farm.payloads.broker_store import BrokerStore
 from spaces.farm.payloads.shared_memory import SharedMemoryStore
 from spaces.farm.queue import settings
-from spaces.farm.queue.keys import WAITING
-from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.keys import PAYLOAD
+from spaces.farm.queue.queue import Ended, Queue
 from spaces.farm.queue.registry import Registry, SpaceRecord
 from spaces.farm.queue.rules import SpaceRules
+from spaces.farm.stream.unread import payloads_of
 from spaces.farm.stream.writer import EventWriter
 from spaces.farm.task import Lease, Task
 from spaces.farm.values.signing import derive_space_key
@@ -65,7 +66,7 @@ class Workplace:
         self.carrier = Carrier(
             config.host,
             SharedMemoryStore(config.run_dir, config.host),
-            BrokerStore(queue.redis, WAITING, queue.keys.blob),
+            BrokerStore(queue.redis, PAYLOAD, queue.keys.blob),
         )
 
     def child_for(self, task: Task) -> ChildLink:
@@ -135,6 +136,12 @@ class Workplace:
         self.device_lost = True
         os.kill(os.getpid(), signal.SIGTERM)  # Celery's warm shutdown
         return True
+
+    def clear(self, task: Task, ended: Ended) -> None:
+        """Delete the arguments of a task that has ended, and all that it said if nobody reads it."""
+        unread = payloads_of(self.queue, task) if ended is Ended.UNREAD else [task.arguments] if ended else []
+        for payload in unread:
+            self.carrier.discard(payload)
 
     def writer(self, lease: Lease) -> EventWriter:
         """The writer of one run's events."""

@@ -20,7 +20,7 @@ BROKER_BYTES = 512 * 2**20
 
 
 class BrokerStore:
-    """Blobs as strings in the broker, each for `lifetime` seconds. `key` names the string of a blob."""
+    """Blobs as strings in the broker, each for `lifetime` seconds after its last use. `key` names a blob's string."""
 
     def __init__(self, redis: Redis, lifetime: float, key: Callable[[str], str]) -> None:
         self._redis = redis
@@ -39,7 +39,7 @@ class BrokerStore:
 
     def read(self, blob: Blob) -> Encoded:
         """Fetch the bytes from the broker."""
-        data = cast("bytes | None", self._redis.get(self._named(blob)))
+        data = cast("bytes | None", self._redis.getex(self._named(blob), px=self._lifetime_ms))
         if data is None:
             raise BlobGone(f"the payload {blob.name} is no longer in the broker, where it lives {self._lifetime_ms} ms")
         return blob_layout.encoded(memoryview(data))

@@ -52,6 +52,7 @@ class SharedMemoryStore:
         except FileNotFoundError:
             raise BlobGone(f"the payload {blob.name} is no longer in {self._folder}") from None
         try:
+            os.utime(descriptor)  # a task that is tried again may need it as long as one that was just pushed
             # A private mapping: the reader's changes are copied page by page, and no other process sees them.
             mapped = mmap.mmap(descriptor, 0, access=mmap.ACCESS_COPY)
         finally:
@@ -67,7 +68,7 @@ class SharedMemoryStore:
         return blob.place == "memory" and blob.host == self._host
 
     def sweep(self, older_than: float) -> int:
-        """Remove files, complete or not, that were written more than `older_than` seconds ago; returns their number."""
+        """Remove files, complete or not, that were last used more than `older_than` seconds ago; returns their number."""
         removed = 0
         with suppress(FileNotFoundError):
             for entry in os.scandir(self._folder):

@@ -25,7 +25,7 @@
 | `reserved:{visitor}`         | HASH   | their tasks that wait or run: seconds of each | WAITING after the last push  |
 | `last_beat`                  | STRING | time of any last beat: shows broker outages   | WAITING                      |
 | `cancellations:{worker}`     | PUBSUB | `{id} {reason}` of a task to stop             |                              |
-| `blob:{name}`                | STRING | a payload too large for a message             | set by its writer            |
+| `blob:{name}`                | STRING | a payload too large for a message             | PAYLOAD after the last use   |
 | `space:{name}`               | STRING | the latest record of a Space                  | set by the registry          |
 | `revision:{name}:{revision}` | STRING | the record of one revision of a Space         | set by the registry          |
 | `archive:{digest}`           | STRING | a Space's files                               | set by the registry          |
@@ -36,9 +36,9 @@
 Fields of a task: `task` (packed) and `message` (Celery's), both until the end; `label`, `space`, `size`, `client`,
 `score`, `estimate`, `time_limit`, `state`, `enqueued_at`, `started_at`, `ended_at`, `worker`, `attempt` (claims so far;
 with `worker` it fences every write), `lost` (workers that died with it), `batch` (number of the last batch of events,
-so that a batch sent twice is written once), `reader` (the inbox that its events are published to), and after a request
-to cancel it `reason` and `cancelled`, the packed event. With quotas also `visitor`, `rate` (seconds charged for each
-second held), `half_life`, `reserved` until it ends, and then `charged`.
+so that a batch sent twice is written once), `reader` (the inbox that its events are published to), `unfollowed` once
+nobody reads it, and after a request to cancel it `reason` and `cancelled`, the packed event. With quotas also `visitor`,
+`rate` (seconds charged for each second held), `half_life`, `reserved` until it ends, and then `charged`.
 
 Fields of a usage: `used` since `since`, the start of the day, and `decayed` at `at`, the usage that counts in the rank.
 
@@ -56,6 +56,10 @@ from spaces.farm.task import Size
 
 #: Seconds that a task may wait or run; a forgotten task is deleted after that.
 WAITING = 24 * 3600
+
+#: Seconds after which no task needs a payload that nobody has written or read since: the task waited or ran for as
+#: long as it may, and its outcome was kept for as long as an operator may ask.
+PAYLOAD = 2 * WAITING
 
 #: Seconds for which a token of credit waits for the writer of a stream.
 CREDIT = 3600
@@ -195,7 +199,7 @@ class Keys:
         return f"{self.prefix}:inbox:{reader}"
 
     def blob(self, name: str) -> str:
-        """STRING, a large payload; its writer sets the lifetime."""
+        """STRING, a large payload; PAYLOAD after it was last written or read."""
         return f"{self.prefix}:blob:{name}"
 
     def space(self, name: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
@@ -44,6 +44,14 @@ class CancelOutcome(StrEnum):
     TOLD = "told"  #: it runs, and its worker was told to stop it
     ENDED = "ended"  #: it had ended before
     UNKNOWN = "unknown"  #: no such task exists, or its lifetime is over
+
+
+class Ended(IntEnum):
+    """What `Queue.end` has done."""
+
+    NOT = 0  #: the lease is lost
+    READ = 1  #: somebody may read what the task said
+    UNREAD = 2  #: nobody will, see `spaces.farm.stream.unread`
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +146,9 @@ class Queue:
             raise LeaseLost(f"task {lease.task.id} is no longer held by {lease.worker}, attempt {lease.attempt}")
         return tokens
 
-    def end(self, lease: Lease, end: End) -> bool:
-        """End a running task, once, and learn its duration. False if the lease is lost; True if this lease ended it."""
-        return self._end(lease.task.id, lease.worker, lease.attempt, end, _kind(lease.task)) >= 0
+    def end(self, lease: Lease, end: End) -> Ended:
+        """End a running task, once, and learn its duration. The lease that ended it may call this again."""
+        return self._end(lease.task.id, lease.worker, lease.attempt, end, _kind(lease.task))
 
     def release(self, lease: Lease) -> bool:
         """Return a task to its old place, without counting an attempt. False if the lease is lost."""
@@ -206,9 +214,9 @@ class Queue:
             return None
         return Claimed(Lease(task, worker, attempt), message, _text(size))
 
-    def _end(self, task: str, worker: str, attempt: int, end: End, kind: str = "") -> int:
+    def _end(self, task: str, worker: str, attempt: int, end: End, kind: str = "") -> Ended:
         how = (state_after(end), wire.pack(end), _lesson(end), kind, self.rules.rank.memory, int(quota.is_charged(end)))
-        return int(self.scripts.run("end", self.keys.task(task), task, worker, attempt, *how))
+        return Ended(self.scripts.run("end", self.keys.task(task), task, worker, attempt, *how))
 
     def _pushed(self, task: Task, message: bytes) -> list[str | bytes | float]:
         return [

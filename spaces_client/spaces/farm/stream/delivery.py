@@ -11,7 +11,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from spaces.farm.events import Event, Started, Yielded, is_end
+from spaces.farm.events import Event, Started, Yielded, is_end, payload_of
+from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue.keys import YIELDS_PER_CREDIT
 
 #: The id of a stream's entry: milliseconds and a number within them. Ids of one stream only grow.
@@ -24,15 +25,16 @@ class Delivery:
     """One task's events. The inbox puts them in; one reader at a time takes them out.
 
     If a worker dies before the end, its events are followed by `Started` of the next attempt; those of them that are
-    unread by then are skipped.
+    unread by then are skipped, and their values given to `drop`.
     """
 
-    def __init__(self, task: str, pay: Callable[[int], None]) -> None:
+    def __init__(self, task: str, pay: Callable[[int], None], drop: Callable[[Payload], None]) -> None:
         self.task = task
         self.last = BEFORE_ALL  #: the newest entry that was put
         self.is_behind = False  #: the stream has events that were not put; they are read from there
         self.heard_at = time.monotonic()  #: when the task's last event arrived
         self._pay = pay
+        self._drop = drop
         self._lock = threading.Lock()
         self._pending: deque[tuple[int, Event | Exception]] = deque()
         self._wake: Callable[[], object] | None = None
@@ -48,11 +50,19 @@ class Delivery:
             return False
         self.last, self.heard_at = entry, time.monotonic()
         with self._lock:
-            if isinstance(event, Started):
-                self._pending = deque(each for each in self._pending if each[0] >= attempt)
+            void = self._void_before(attempt) if isinstance(event, Started) else []
             self._pending.append((attempt, event))
         self._ring()
+        for value in void:
+            self._drop(value)
         return is_end(event)
+
+    def _void_before(self, attempt: int) -> list[Payload]:
+        """Drop the events of older attempts; return their values."""
+        void = [event for number, event in self._pending if number < attempt]
+        self._pending = deque(each for each in self._pending if each[0] >= attempt)
+        values = [payload_of(event) for event in void if not isinstance(event, Exception)]
+        return [value for value in values if value is not None]
 
     def fail(self, error: Exception) -> None:
         """Raise an error in the reader, after the events that were put before."""

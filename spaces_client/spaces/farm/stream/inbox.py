@@ -20,6 +20,7 @@ from redis.client import PubSub
 
 from spaces.errors import FarmUnavailable, TaskLost
 from spaces.farm import wire
+from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue import settings
 from spaces.farm.queue.keys import CREDIT, Keys
 from spaces.farm.queue.scripts import Scripts
@@ -44,18 +45,25 @@ PATIENCE = 60.0
 
 
 class Inbox:
-    """Delivers the events of the tasks that name it as their reader.
+    """Delivers the events of the tasks that name it as their reader; `drop` takes values that no reader gets.
 
     inbox = Inbox(lambda: connect(url))
     delivery = inbox.follow(task.id)        # before the task is pushed with reader=inbox.name
     delivery.next_event(timeout=10.0)
     """
 
-    def __init__(self, connect: Callable[[], Redis], keys: Keys | None = None, patience: float = PATIENCE) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], Redis],
+        keys: Keys | None = None,
+        patience: float = PATIENCE,
+        drop: Callable[[Payload], None] = lambda _: None,
+    ) -> None:
         self.name = uuid.uuid4().hex
         self._connect = connect
         self._keys = keys or Keys()
         self._patience = patience
+        self._drop = drop
         self._lock = threading.Lock()
         self._deliveries: dict[str, Delivery] = {}
         self._away_since: float | None = None
@@ -65,7 +73,7 @@ class Inbox:
 
     def follow(self, task: str) -> Delivery:
         """Deliver the events of a task that is about to be pushed."""
-        delivery = Delivery(task, partial(self._pay, task))
+        delivery = Delivery(task, partial(self._pay, task), self._drop)
         with self._lock:
             self._deliveries[task] = delivery
             if self._thread is None:

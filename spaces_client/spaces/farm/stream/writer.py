@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from spaces.farm.broker_errors import AWAY
 from spaces.farm.events import End, Event, Yielded
 from spaces.farm.queue.keys import YIELDS_PER_CREDIT
-from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.queue import Ended, Queue
 from spaces.farm.task import Lease
 
 logger = logging.getLogger(__name__)
@@ -38,16 +38,22 @@ class EventWriter:
         self._outstanding = 0
         self._stopped = threading.Event()
 
-    def write(self, events: Sequence[Event]) -> None:
-        """Append events; waits while the reader is too far behind. Writes nothing once stopped. Raises LeaseLost."""
+    def write(self, events: Sequence[Event]) -> bool:
+        """Append events; waits while the reader is too far behind. Raises LeaseLost.
+
+        False once stopped: then nothing was written, and nobody will read the payloads of these events.
+        """
         self._batch += 1
+        if self._stopped.is_set():
+            return False
         self._append(events, self._batch)
         self._outstanding += sum(isinstance(event, Yielded) for event in events)
         while self._outstanding >= WINDOW and not self._stopped.is_set():
             self._wait_for_credit()
+        return True
 
-    def end(self, end: End) -> bool:
-        """End the task, even if stopped, and through outages; False if its lease was lost."""
+    def end(self, end: End) -> Ended:
+        """End the task, even if stopped, and through outages."""
         while True:
             try:
                 return self._queue.end(self._lease, end)

@@ -20,7 +20,7 @@ end
 
 bury_workers(now, tonumber(ARGV[6]), ARGV[7])
 for _, dead in ipairs(expired(keys.clients(), now)) do
-  for _, id in ipairs(redis.call('SMEMBERS', keys.client(dead))) do cancel(id, ARGV[8], ARGV[9]) end
+  for _, id in ipairs(redis.call('SMEMBERS', keys.client(dead))) do cancel_unread(id, ARGV[8], ARGV[9]) end
   redis.call('DEL', keys.client(dead))
   redis.call('ZREM', keys.clients(), dead)
 end

@@ -5,7 +5,7 @@
 -- Returns how many tasks it was waiting for
 
 local waiting = redis.call('SMEMBERS', keys.client(ARGV[1]))
-for _, id in ipairs(waiting) do cancel(id, ARGV[2], ARGV[3]) end
+for _, id in ipairs(waiting) do cancel_unread(id, ARGV[2], ARGV[3]) end
 redis.call('DEL', keys.client(ARGV[1]))
 redis.call('ZREM', KEYS[1], ARGV[1])
 return #waiting

@@ -5,7 +5,7 @@
 -- ARGV  1 id  2 worker  3 attempt  4 final state  5 the last event
 --       6 seconds of the run to learn from; '' for none  7 field of the learned duration  8 memory, in runs
 --       9 1 if its visitor is charged for the time, else 0
--- Returns 1 if this call ended the task, 0 if the same lease had ended it before, -1 if the lease is lost
+-- Returns 0 if the lease is lost; else 1, or 2 if nobody reads the task
 
 -- The arithmetic of `estimates.update`; the field has the format of `estimates.Learned.pack`.
 local function learn(space)
@@ -20,8 +20,7 @@ end
 if holds(ARGV[1], ARGV[2], ARGV[3]) then
   finish(ARGV[1], ARGV[4], ARGV[5], ARGV[9] == '1')
   if ARGV[6] ~= '' then learn(redis.call('HGET', KEYS[1], 'space')) end
-  return 1
 end
-local task = redis.call('HMGET', KEYS[1], 'worker', 'attempt')
-if task[1] == ARGV[2] and task[2] == ARGV[3] then return 0 end
-return -1
+local task = redis.call('HMGET', KEYS[1], 'worker', 'attempt', 'unfollowed')
+if task[1] ~= ARGV[2] or task[2] ~= ARGV[3] then return 0 end
+return task[3] and 2 or 1

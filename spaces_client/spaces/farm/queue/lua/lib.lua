@@ -96,6 +96,12 @@ local function cancel(id, reason, event)
   return 'told'
 end
 
+-- The process that waited for a task is gone, and so is the only reader of what the task says.
+local function cancel_unread(id, reason, event)
+  if redis.call('EXISTS', keys.task(id)) == 1 then redis.call('HSET', keys.task(id), 'unfollowed', 1) end
+  cancel(id, reason, event)
+end
+
 local function expired(leases, now)
   return redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, 20)
 end

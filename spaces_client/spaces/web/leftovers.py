@@ -1,0 +1,95 @@
+"""Discards the payloads that nobody reads: of handles that are left, and of values that a worker's death made void.
+
+On a thread of its own, because a handle may be left in a coroutine, in a garbage collection, or by the end of the
+process. What cannot be discarded, because the broker is away or the process is killed, is swept when it is old.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+import weakref
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+from redis import RedisError
+
+from spaces.farm.stream.unread import payloads_of, unfollow
+from spaces.farm.task import Task
+
+if TYPE_CHECKING:
+    from spaces.farm.payloads.packer import Packer
+    from spaces.farm.payloads.payload import Payload
+    from spaces.farm.queue.queue import Queue
+
+logger = logging.getLogger(__name__)
+
+#: Seconds that the end of a process waits for what is still to be discarded.
+PATIENCE = 3.0
+
+
+class Leftovers:
+    """Knows the tasks of a process whose outcome nobody has read yet."""
+
+    def __init__(self, queue: Queue, packer: Packer) -> None:
+        self._queue = queue
+        self._packer = packer
+        self._followed: dict[str, Task] = {}
+        self._left: SimpleQueue[Task | Payload | None] = SimpleQueue()  # may be filled in a garbage collection
+        self._process = os.getpid()
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+
+    def follow(self, handle: object, task: Task) -> None:
+        """Leave the task when `handle` is gone, or the process ends."""
+        self._followed[task.id] = task
+        weakref.finalize(handle, self.leave, task).atexit = False  # `close` leaves what is followed then
+        self._start()
+
+    def read(self, task: Task) -> None:
+        """The task has ended, and its outcome is being read: nothing is left over."""
+        self._followed.pop(task.id, None)
+
+    def leave(self, task: Task) -> None:
+        """Nobody reads the task any more. Returns at once, and may be called anywhere."""
+        if self._followed.pop(task.id, None) is not None:
+            self._left.put(task)
+
+    def drop(self, payload: Payload) -> None:
+        """Nobody reads this value. Returns at once."""
+        self._left.put(payload)
+
+    def close(self) -> None:
+        """Leave every task that is followed, and wait until all is discarded."""
+        atexit.unregister(self.close)
+        if self._thread is None or os.getpid() != self._process:
+            return
+        for task in list(self._followed.values()):
+            self.leave(task)
+        self._left.put(None)
+        self._thread.join(PATIENCE)
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="zerofarm-leftovers", daemon=True)
+                self._thread.start()
+                atexit.register(self.close)
+
+    def _run(self) -> None:
+        while (left := self._left.get()) is not None:
+            try:
+                self._discard(left)
+            except (RedisError, OSError) as error:
+                logger.debug("what nobody reads is left to be swept: %s", error)
+            except Exception:
+                logger.exception("what nobody reads could not be discarded")
+
+    def _discard(self, left: Task | Payload) -> None:
+        if not isinstance(left, Task):
+            self._packer.discard(left)
+        elif not unfollow(self._queue, left):
+            for payload in payloads_of(self._queue, left):
+                self._packer.discard(payload)
