@@ -16,7 +16,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Farm, farm
+from tests.harness import Farm, expect_nothing_left, farm
+
+
+@pytest.fixture(autouse=True)
+def nothing_left() -> Iterator[None]:
+    """No test leaves a payload in shared memory or in the broker of a farm, nor a key without a lifetime."""
+    yield
+    expect_nothing_left()
 
 
 @pytest.fixture

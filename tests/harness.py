@@ -22,6 +22,7 @@ import psutil
 
 import spaces
 from spaces import config
+from spaces.farm.broker_errors import AWAY
 from spaces.farm.connection import connect
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.registry import FunctionRecord, Registry, SpaceRecord, record_of
@@ -33,6 +34,7 @@ from spaces_workers.broker.embedded import EmbeddedBroker
 from spaces_workers.broker.find import find_broker
 from spaces_workers.isolation import prepare
 from spaces_workers.setup.process_environment import of_web
+from tests.broker.support import leaked_keys
 
 T = TypeVar("T")
 
@@ -49,12 +51,14 @@ PATIENCE = 30.0
 START_PATIENCE = 240.0
 
 
-def wait_until(condition: Callable[[], T], patience: float = PATIENCE) -> T:
-    """The first truthy value of `condition`. Fails the test when none comes."""
+def wait_until(
+    condition: Callable[[], T], patience: float = PATIENCE, otherwise: Callable[[], object] = lambda: ""
+) -> T:
+    """The first truthy value of `condition`. Fails the test when none comes, with what `otherwise` says."""
     deadline = time.monotonic() + patience
     while not (value := condition()):
         if time.monotonic() > deadline:
-            raise AssertionError(f"{condition} did not come true within {patience:g} s")
+            raise AssertionError(f"{condition} did not come true within {patience:g} s {otherwise()}")
         time.sleep(0.01)
     return value
 
@@ -155,6 +159,21 @@ class Farm:
         """Start the broker that was killed."""
         self.broker = find_broker(self.folder / "broker")
 
+    def payloads(self) -> list[str]:
+        """Names of the payloads that wait in shared memory of any host, and in the broker if it answers."""
+        files = [str(path.relative_to(self.folder)) for path in self.folder.glob("run*/blobs/*")]
+        try:
+            return files + [key.decode() for key in self.redis.scan_iter(self.queue.keys.blob("*"))]
+        except AWAY:
+            return files
+
+    def lasting_keys(self) -> list[str]:
+        """Keys of the broker that would stay for ever and are not on the list of permanent ones."""
+        try:
+            return leaked_keys(self.queue)
+        except AWAY:
+            return []
+
     def stop(self) -> None:
         """Stop every process; a warm shutdown that hangs fails the test."""
         started = [*self.webs.values(), *self.workers]
@@ -163,20 +182,36 @@ class Farm:
                 process.send_signal(signal.SIGTERM)
         for process in started:
             process.wait(PATIENCE)
-        self.redis.close()
 
 
 @contextmanager
 def farm(folder: Path) -> Iterator[Farm]:
-    """A farm that leaves no process behind, which is checked."""
+    """A farm that leaves nothing behind, no process, payload or key that stays for ever, which is checked."""
     before = {process.pid for process in psutil.process_iter()}
     made = Farm(find_broker(folder / "broker"), folder)
+    _farms.append(made)
     try:
         yield made
+        expect_nothing_left()
     finally:
+        _farms.remove(made)
         made.stop()
+        left = made.payloads(), made.lasting_keys()
+        made.redis.close()
         made.broker.stop()
     wait_until(lambda: not leftovers(before, folder), patience=10)
+    assert left == ([], [])
+
+
+#: Those that run now.
+_farms: list[Farm] = []
+
+
+def expect_nothing_left() -> None:
+    """Fail unless every payload of the farms that run is discarded in a moment, and each key has a lifetime."""
+    for each in _farms:
+        wait_until(lambda each=each: not each.payloads(), patience=10, otherwise=each.payloads)  # type: ignore[misc]
+        assert each.lasting_keys() == []
 
 
 def leftovers(before: set[int], folder: Path) -> list[str]:

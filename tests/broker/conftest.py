@@ -29,6 +29,7 @@ def queue(broker_url: str) -> Iterator[Queue]:
         queue = Queue(redis, rules=PLAIN)
         yield queue
         assert not leaked_keys(queue), "keys without a lifetime were left"
+        assert not list(redis.scan_iter(queue.keys.blob("*"))), "payloads were left"
 
 
 @pytest.fixture

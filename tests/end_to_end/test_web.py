@@ -130,6 +130,15 @@ def test_a_stream_of_a_visitor_who_leaves_is_closed(studio: str, web_farm: Farm)
     wait_until(lambda: "running" not in states(web_farm))
 
 
+def test_a_stream_of_large_values_leaves_nothing_when_its_visitor_leaves(web_farm: Farm) -> None:
+    """The values that the visitor had not seen stayed in shared memory for good: 53 files of 1 MB after five frames."""
+    url = web_farm.start_web("frames")
+    with browsing(url, "sizes", 2000) as words:
+        wait_until(lambda: "process_generating" in next(words))
+    wait_until(lambda: "running" not in states(web_farm))
+    wait_until(lambda: not web_farm.payloads(), otherwise=web_farm.payloads)
+
+
 def test_tasks_of_a_web_process_that_is_killed_end(web_farm: Farm, tmp_path: Path) -> None:
     app = tmp_path / "doomed" / "app.py"
     app.parent.mkdir()

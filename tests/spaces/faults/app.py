@@ -99,6 +99,20 @@ def count(n, pause=0.0):
     return "counted"
 
 
+@spaces.GPU(duration=60)
+def frames(n, size):
+    for number in range(n):
+        yield bytes([number % 256]) * size
+    return bytes(size)
+
+
+@spaces.GPU
+def reversed_when(path, data):
+    while not os.path.exists(path):
+        time.sleep(0.01)
+    return data[::-1]
+
+
 @spaces.GPU
 def yield_then_fail():
     yield 1
