@@ -190,7 +190,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(lease=leases)
     def release(self, lease: Lease) -> None:
         held = self.model.holds(lease)
-        assert self.queue.release(lease) == held
+        assert bool(self.queue.release(lease)) == held
         if held:
             self.model.tasks[lease.task.id].give_back()
 

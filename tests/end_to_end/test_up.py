@@ -19,6 +19,8 @@ from gradio_client.client import Job
 
 from spaces.farm.connection import connect
 from spaces.farm.queue.queue import Queue
+from spaces_workers.broker.find import find_broker
+from tests.broker.support import leaked_keys
 from tests.harness import SPACES, leftovers, wait_until
 
 #: Seconds that a farm may take to be ready on a busy machine.
@@ -182,6 +184,22 @@ def test_ready_names_everything_that_answers(farm: Up) -> None:
         assert len(Queue(redis).leases.workers()) == 2
     with urllib.request.urlopen(ready["home"], timeout=10) as page:
         assert b"<title>ZeroFarm</title>" in page.read()
+
+
+def test_a_farm_that_has_stopped_leaves_nothing_in_shared_memory_or_in_its_broker(start: Start) -> None:
+    """But for keys with a lifetime: values of a stream that a visitor left stayed, and so they would at each start."""
+    up = start(str(SPACES / "frames"), "--gpus", "none", "--no-flower")
+    client = up.client("frames")
+    assert client.predict(3, api_name="/sizes") == str(2**20)
+    watched = client.submit(2000, api_name="/sizes")
+    wait_until(lambda: watched.outputs())
+    client.close()
+    wait_until(lambda: running(up))
+    assert up.stop() == 0
+    assert list((up.folder / "run" / "blobs").iterdir()) == []
+    with find_broker(up.state_dir) as broker, connect(broker.url) as redis:
+        assert leaked_keys(Queue(redis)) == []
+        assert list(redis.scan_iter(Queue(redis).keys.blob("*"))) == []
 
 
 def test_a_space_that_fails_to_import_is_reported_with_its_traceback_and_stops_nothing(farm: Up) -> None:

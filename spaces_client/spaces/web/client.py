@@ -5,6 +5,7 @@ Each process has one client, made at its first call. Its lease shows the farm th
 
 from __future__ import annotations
 
+import atexit
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
     from spaces.farm.queue.registry import SpaceRecord
     from spaces.functions.function import GPUFunction
     from spaces.state.outgoing import Outgoing
+    from spaces.web.client_lease import ClientLease
+
+
+#: Seconds that the end of a process waits for the farm to hear of it.
+LEAVING_PATIENCE = 1.0
 
 
 class FarmClient:
@@ -43,6 +49,7 @@ class FarmClient:
         self._record: SpaceRecord | None = None
         self._launched = False
         self._globals: Outgoing | None = None  #: set at the launch
+        self._lease: ClientLease | None = None
 
     @cached_property
     def _farm(self) -> FarmConnection:
@@ -51,8 +58,16 @@ class FarmClient:
         from spaces.web.client_lease import ClientLease
 
         farm = FarmConnection(self._settings, space_codec())
-        ClientLease(lambda: Queue(connect(self._settings.url)), self._client).start()
+        self._lease = ClientLease(lambda: Queue(connect(self._settings.url)), self._client)
+        self._lease.start()
+        atexit.register(self.leave)  # after the connection's own, and so called before it
         return farm
+
+    def leave(self) -> None:
+        """This process ends: the tasks that it waits for are cancelled, and nothing of them is kept."""
+        if self._lease is not None:
+            self._lease.stop(timeout=LEAVING_PATIENCE)
+            self._farm.close()
 
     @cached_property
     def _digest(self) -> str:
@@ -146,6 +161,12 @@ def stand_in(client: Any) -> Iterator[None]:
 @cache
 def _client_of_process() -> FarmClient:
     return FarmClient(config.current())
+
+
+def leave() -> None:
+    """This process ends, by a signal that does not let it end in its own way."""
+    if _client_of_process.cache_info().currsize:
+        _client_of_process().leave()
 
 
 def current_client() -> Any:  # Any: a FarmClient, or the stand-in of a test

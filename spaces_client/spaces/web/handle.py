@@ -60,8 +60,8 @@ class TaskHandle:
         for image in handle: ...        # the values that the function yields
         handle.result(timeout=30)       # the value that it returns, or the error that it raised
 
-    Only one thread at a time may read a handle. As a context manager it cancels its task if the block ends first. Values
-    that were not read are discarded when the block ends, or when the handle is garbage.
+    Only one thread at a time may read a handle. As a context manager it cancels its task if the block ends first.
+    Values that were not read are discarded when the block ends, or when the handle is garbage.
     """
 
     def __init__(self, task: Task, backend: Backend, visitor: Visitor) -> None:

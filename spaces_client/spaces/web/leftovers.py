@@ -41,6 +41,7 @@ class Leftovers:
         self._process = os.getpid()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
+        atexit.register(self.close)
 
     def follow(self, handle: object, task: Task) -> None:
         """Leave the task when `handle` is gone, or the process ends."""
@@ -62,7 +63,7 @@ class Leftovers:
         self._left.put(payload)
 
     def close(self) -> None:
-        """Leave every task that is followed, and wait until all is discarded."""
+        """Leave every task that is followed, and wait for a moment until all is discarded."""
         atexit.unregister(self.close)
         if self._thread is None or os.getpid() != self._process:
             return
@@ -76,7 +77,6 @@ class Leftovers:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="zerofarm-leftovers", daemon=True)
                 self._thread.start()
-                atexit.register(self.close)
 
     def _run(self) -> None:
         while (left := self._left.get()) is not None:

@@ -91,7 +91,7 @@ def run_worker(options: WorkerOptions) -> int:
         return DEVICE_LOST if workplace.device_lost else 0
     finally:
         heartbeat.stop()
-        preloader.stop()
+        preloader.stop(timeout=0.0)  # a zygote that is being made takes its time
 
 
 def _application(options: WorkerOptions, workplace: Workplace) -> Any:  # Any: celery has no types

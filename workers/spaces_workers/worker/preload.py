@@ -25,10 +25,6 @@ class Preloader(BrokerThread):
         super().__init__("preloader", connect)
         self._workplace = workplace
 
-    def stop(self) -> None:
-        """Stop listening. A zygote that is being made, which takes seconds, is not waited for."""
-        self._stopping.set()
-
     def _round(self, queue: Queue) -> None:
         registry = Registry(queue.redis)
         with registry.announcements() as names:

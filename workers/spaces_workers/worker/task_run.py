@@ -27,7 +27,7 @@ from spaces.farm.events import (
     payload_of,
     state_after,
 )
-from spaces.farm.queue.queue import Ended, LeaseLost
+from spaces.farm.queue.queue import LeaseLost
 from spaces.farm.task import Lease
 from spaces_workers.link.channel import ChannelClosed
 from spaces_workers.link.messages import Close, Idle, RunTask
@@ -183,9 +183,8 @@ class TaskRun:
         self._report.ended(self, end)
 
     def _tell(self, end: End) -> None:
-        ended = Ended.NOT
         if self._returned:
-            self._workplace.queue.release(self.lease)
+            ended = self._workplace.queue.release(self.lease)
         elif not (ended := self._writer.end(end)):
             logger.warning("task %s: its lease was lost; another worker ends it", self.lease.task.id)
         if self._last is not None and (self._last is not end or not ended):

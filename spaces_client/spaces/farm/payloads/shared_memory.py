@@ -68,7 +68,7 @@ class SharedMemoryStore:
         return blob.place == "memory" and blob.host == self._host
 
     def sweep(self, older_than: float) -> int:
-        """Remove files, complete or not, that were last used more than `older_than` seconds ago; returns their number."""
+        """Remove files, complete or not, that were not used for `older_than` seconds; returns their number."""
         removed = 0
         with suppress(FileNotFoundError):
             for entry in os.scandir(self._folder):

@@ -39,10 +39,10 @@ class BrokerThread(ABC):
         """Start the first round."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """Stop after the current round, and wait for that."""
+    def stop(self, timeout: float | None = None) -> None:
+        """Stop after the current round, and wait for that, at most `timeout` seconds."""
         self._stopping.set()
-        self._thread.join()
+        self._thread.join(timeout)
 
     @abstractmethod
     def _round(self, queue: Queue) -> None:

@@ -47,9 +47,9 @@ class CancelOutcome(StrEnum):
 
 
 class Ended(IntEnum):
-    """What `Queue.end` has done."""
+    """How a lease has ended."""
 
-    NOT = 0  #: the lease is lost
+    NOT = 0  #: it was lost before
     READ = 1  #: somebody may read what the task said
     UNREAD = 2  #: nobody will, see `spaces.farm.stream.unread`
 
@@ -150,9 +150,9 @@ class Queue:
         """End a running task, once, and learn its duration. The lease that ended it may call this again."""
         return self._end(lease.task.id, lease.worker, lease.attempt, end, _kind(lease.task))
 
-    def release(self, lease: Lease) -> bool:
-        """Return a task to its old place, without counting an attempt. False if the lease is lost."""
-        return bool(self.scripts.run("release", self.keys.task(lease.task.id), *_fence(lease)))
+    def release(self, lease: Lease) -> Ended:
+        """Return a task to its old place, without counting an attempt. A task that was cancelled ends instead."""
+        return Ended(self.scripts.run("release", self.keys.task(lease.task.id), *_fence(lease)))
 
     def cancel(self, task: str, reason: str) -> CancelOutcome:
         """Stop a task: a waiting task ends at once; for a running task, its worker is told."""
