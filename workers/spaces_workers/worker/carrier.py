@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from spaces.errors import SpacesError
-from spaces.farm.events import Event, Succeeded, Yielded
+from spaces.farm.events import Event, Succeeded, Yielded, payload_of
 from spaces.farm.payloads.broker_store import BrokerStore
 from spaces.farm.payloads.payload import Blob, Payload, blobs_of
 from spaces.farm.payloads.shared_memory import SharedMemoryStore
@@ -52,6 +52,11 @@ class Carrier:
     def discard(self, payload: Payload) -> None:
         """Delete the blobs of a payload that nobody reads, wherever this host reaches them."""
         discard(payload, self._memory, self._broker)
+
+    def discard_value_of(self, event: Event) -> None:
+        """Delete what an event brings that no reader will be given."""
+        if (value := payload_of(event)) is not None:
+            self.discard(value)
 
     def _fetch(self, blob: Blob) -> Blob:
         if self._memory.holds(blob):

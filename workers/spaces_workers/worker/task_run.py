@@ -18,13 +18,11 @@ from spaces.farm.events import (
     Cancelled,
     Crashed,
     End,
-    Event,
     Failed,
     Said,
     Succeeded,
     TimedOut,
     is_end,
-    payload_of,
     state_after,
 )
 from spaces.farm.queue.queue import LeaseLost
@@ -160,11 +158,7 @@ class TaskRun:
                     self._spoke = True
                 return event
             if not self._writer.write([event]):
-                self._discard_value_of(event)
-
-    def _discard_value_of(self, event: Event) -> None:
-        if (value := payload_of(event)) is not None:
-            self._workplace.carrier.discard(value)
+                self._workplace.carrier.discard_value_of(event)
 
     def _finish(self, end: End) -> None:
         """End the run; every run ends here."""
@@ -188,7 +182,7 @@ class TaskRun:
         elif not (ended := self._writer.end(end)):
             logger.warning("task %s: its lease was lost; another worker ends it", self.lease.task.id)
         if self._last is not None and (self._last is not end or not ended):
-            self._discard_value_of(self._last)
+            self._workplace.carrier.discard_value_of(self._last)
         self._workplace.clear(self.lease.task, ended)
 
     def _put_child_away(self, end: End) -> None:
