@@ -120,7 +120,7 @@ class TimedOut:
 
     seconds: float
     time_limit: float
-    hung_for: float = 0.0  #: seconds at its end in which it only waited for locks; 0: it did something, or nobody knows
+    hung_for: float = 0.0  #: the last seconds in which it only waited for locks; 0: it was active, or unknown
 
 
 @message

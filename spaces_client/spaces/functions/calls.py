@@ -1,4 +1,4 @@
-"""Calls a function of any kind: hands over its yields one by one and returns its return value."""
+"""Calls a function of any kind: passes on its yields one by one and returns its return value."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 
 from spaces.functions.function import GPUFunction, Kind
 
-#: Is given what a function yields; says whether the function may go on.
+#: Gets each yield of a function; returns whether the function may continue.
 Take = Callable[[Any], bool]
 
 
 def call_to_end(function: GPUFunction, args: Sequence[Any], kwargs: Mapping[str, Any], take: Take) -> Any:
-    """Call a function to its end, or until `take` says False; then what it made is closed, and None is returned.
+    """Call a function to its end, or until `take` returns False; then its generator is closed, and None is returned.
 
-    Raises what the function raises, StopIteration too.
+    Raises the function's own exception, even StopIteration.
     """
     call = function.function
     match function.kind:

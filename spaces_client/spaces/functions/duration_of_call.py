@@ -1,7 +1,7 @@
-"""The seconds that one call asks for, where its function's `duration` is a callable.
+"""The seconds that one call requests, if its function's `duration` is a callable.
 
-The callable gets the arguments of the call. Those that Gradio fills in itself (`gr.Progress`, `gr.Request`) it gets
-where it takes them: by their name, or because there are no fewer parameters.
+The callable gets the arguments of the call. It gets those that Gradio fills in itself (`gr.Progress`, `gr.Request`) if
+it takes them: by their names, or because it has at least as many parameters.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ANY_NUMBER = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 def duration_of_call(
     duration: Duration, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> float:
-    """Seconds that one call asks for; the errors of a callable are the caller's.
+    """The seconds that one call requests; the errors of a callable propagate.
 
     Raises DefinitionError for a callable that cannot be called with the arguments of the call.
     """
@@ -39,7 +39,7 @@ def duration_of_call(
 
 
 def check_duration_takes(duration: Duration, function: Callable[..., Any]) -> None:
-    """Refuse a callable that no call of the function could be given to. Raises DefinitionError."""
+    """Refuse a callable that cannot take the arguments of any call of the function. Raises DefinitionError."""
     taker = _taker(duration, function) if callable(duration) else None
     if taker is None or _takes_anything(inspect.signature(function, follow_wrapped=False)):
         return
@@ -62,13 +62,13 @@ class _Taker:
     filled: frozenset[str]  #: parameters of the function that Gradio fills in
 
     def taken(self, call: _Call) -> _Call | None:
-        """What the callable gets of a call; None: it cannot take it."""
+        """The callable's part of a call's arguments; None if it cannot take them."""
         without = self._without_filled(call)
         forms = (without, call) if self._lands_elsewhere(call) else (call, without)
         return next((form for form in forms if _binds(self.of_duration, form)), None)
 
     def refusal(self, function: Callable[..., Any]) -> str:
-        """What is wrong, and what to do."""
+        """The message of the error: the fault and the remedy."""
         name = getattr(function, "__name__", "the function")
         return (
             f"duration must take the arguments of {name}{_shown(self.of_function)}, got a callable that takes "
@@ -76,7 +76,7 @@ class _Taker:
         )
 
     def _without_filled(self, call: _Call) -> _Call:
-        """The call less what Gradio filled in and the callable does not name."""
+        """The call, without arguments that Gradio filled in and the callable does not name."""
         left_out = self.filled - self.of_duration.parameters.keys()
         names = [*_positional(self.of_function)][: len(call.args)]
         names += [""] * (len(call.args) - len(names))
@@ -84,7 +84,7 @@ class _Taker:
         return _Call(args, {name: value for name, value in call.kwargs.items() if name not in left_out})
 
     def _lands_elsewhere(self, call: _Call) -> bool:
-        """Whether something that Gradio filled in would be taken for an option of the callable."""
+        """Whether an argument that Gradio filled in would be bound to another parameter of the callable."""
         pairs = list(zip(_positional(self.of_function).keys(), _positional(self.of_duration).values(), strict=False))
         return any(
             name in self.filled and parameter.name != name and parameter.default is not Parameter.empty
@@ -93,7 +93,7 @@ class _Taker:
 
 
 def _taker(duration: Callable[..., Any], function: Callable[..., Any]) -> _Taker | None:
-    """None where Python cannot tell the parameters of one of them."""
+    """None if Python cannot find the parameters of one of them."""
     try:
         of_function = inspect.signature(function)
         return _Taker(inspect.signature(duration), of_function, filled_by_gradio(function, of_function))
@@ -102,7 +102,7 @@ def _taker(duration: Callable[..., Any], function: Callable[..., Any]) -> _Taker
 
 
 def _possible_calls(signature: Signature) -> Iterator[_Call]:
-    """Calls that a function takes: from what it must be given up to all that it can be, by position and by keyword."""
+    """The calls that a function accepts: from its required arguments up to all of them, by position and by keyword."""
     parameters = signature.parameters.values()
     required = [each for each in parameters if each.default is Parameter.empty]
     by_position = list(_positional(signature).values())
@@ -115,7 +115,7 @@ def _possible_calls(signature: Signature) -> Iterator[_Call]:
 
 
 def _takes_anything(signature: Signature) -> bool:
-    """Whether the parameters do not tell which calls there are: those of a wrapper, too."""
+    """Whether the parameters, such as those of a wrapper, do not show the accepted calls."""
     return any(each.kind in _ANY_NUMBER for each in signature.parameters.values())
 
 
@@ -132,7 +132,7 @@ def _binds(signature: Signature, call: _Call) -> bool:
 
 
 def _shown(signature: Signature) -> str:
-    """`(prompt, steps, *rest)`: names alone, for defaults may be anything."""
+    """`(prompt, steps, *rest)`: only names, because defaults may be anything."""
     stars: dict[object, str] = {Parameter.VAR_POSITIONAL: "*", Parameter.VAR_KEYWORD: "**"}
     names = (f"{stars.get(each.kind, '')}{each.name}" for each in signature.parameters.values())
     return f"({', '.join(names)})"

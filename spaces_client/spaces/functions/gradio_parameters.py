@@ -1,4 +1,4 @@
-"""The parameters of a function that Gradio fills in itself, as it finds them. Gradio is never imported here."""
+"""Finds the parameters of a function that Gradio fills in itself, by Gradio's rules. Gradio is never imported here."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any
 
 from spaces.farm.values.glance import module_of, qualname_of
 
-#: Classes of Gradio by which it knows such a parameter: of its default value, or of its annotation.
+#: Gradio's classes of such parameters: of the default value, or of the annotation.
 _BY_DEFAULT = frozenset({"Progress", "Cache"})
 _BY_ANNOTATION = frozenset({"Request", "OAuthProfile", "OAuthToken", "Header", "EventData"})
 
 
 def filled_by_gradio(function: Callable[..., Any], signature: inspect.Signature) -> frozenset[str]:
-    """Names of the parameters for `gr.Progress`, `gr.Request`, `gr.EventData`, `gr.OAuthProfile` and their like."""
+    """Names of the parameters for `gr.Progress`, `gr.Request`, `gr.EventData`, `gr.OAuthProfile` and the like."""
     if "gradio" not in sys.modules:
         return frozenset()
     hints = _hints(function)
@@ -34,7 +34,7 @@ def _hints(function: Any) -> dict[str, Any]:  # Any: a function, a partial, a ca
         function = function.func
     try:
         return typing.get_type_hints(function if inspect.isroutine(function) else type(function).__call__)
-    except Exception:  # a name that is not there: then Gradio finds none either
+    except Exception:  # an unknown name: Gradio finds no such parameter either
         return {}
 
 

@@ -121,7 +121,7 @@ class _Applied:
 
 
 def _copied(value: Any) -> Any:  # Any: containers of any items
-    """A container's content, for the day when the container gets it back."""
+    """A copy of a container's content, to restore it later."""
     if not issubclass(type(value), _REFILLED) and not is_array(type(value)):
         return value
     try:

@@ -93,7 +93,7 @@ class WaitingRoom:
                 level = logging.WARNING
             except Exception as error:  # of the broker, or of Gradio: the next check follows soon
                 logger.log(level, "visitors could not be shown their places: %s", error)
-                level = logging.DEBUG  # an outage is said once
+                level = logging.DEBUG  # an outage is logged once
 
     def _is_due(self, guest: Guest) -> bool:
         return guest.wait in self._guests and not guest.wait.is_over and guest.due_at <= time.monotonic()

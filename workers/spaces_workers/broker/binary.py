@@ -1,4 +1,4 @@
-"""Which program the farm's own broker runs."""
+"""Finds the server program of the farm's own broker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the rest of the farm is given of a broker."""
+"""A broker as the rest of the farm sees it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The farm's own broker: starts it, or joins the one that another process has started.
 
-It keeps its tasks in an append-only file in the state directory, so that a farm that is started again goes on where it
-stopped. One state directory has at most one server: a second process joins it.
+It keeps its tasks in an append-only file in the state directory, so that they survive a restart of the farm. One state
+directory has at most one server: a second process joins it.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def _check_joinable(settings: ServerSettings, running: str) -> None:
     if settings.listen is not None and running != settings.url:
         raise BrokerError(
             f"a broker already runs in {settings.state_dir} at {redacted(running)}, not at "
-            f"{redacted(settings.url)} as asked. Stop it first, or choose another --state-dir"
+            f"{redacted(settings.url)} as requested. Stop it first, or choose another --state-dir"
         )
 
 

@@ -71,7 +71,7 @@ class Execution:
             return call_to_end(function, args, kwargs, self._take)
 
     def _take(self, value: Any) -> bool:
-        """The function yielded: whether it may go on."""
+        """Send a yield; returns whether the function may continue."""
         self._tell(Yielded(self._pack(value, "yielded")))
         return not self.closing
 

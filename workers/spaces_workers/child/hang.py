@@ -1,7 +1,7 @@
-"""The words in a Space's log when a task has hung until its time limit: where it waits, and for whose lost threads.
+"""Writes into a Space's log where a task hung until its time limit, and which lost threads it may wait for.
 
-The stacks of Python are written by a signal's handler in C, which needs no lock of the interpreter's; the worker sends
-it. What is told here needs the lock, and is missing where the hanging thread holds it.
+A signal handler in C writes the Python stacks, which needs no interpreter lock; the worker sends the signal. The
+message of this module needs the lock, so it is missing if the hanging thread holds it.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from spaces_workers.forking.judgement import Loss
 from spaces_workers.forking.libraries import Fate
 from spaces_workers.forking.native_threads import innermost_packages
 
-#: Has a child write the Python stacks of all its threads to its log. No Space and no library is known to use it.
+#: The signal that makes a child write the Python stacks of all threads to its log. No known library uses it.
 SHOW_STACKS = signal.SIGRTMAX
 
 
 def show_stacks_at_signal() -> None:
-    """In a child: from now on SHOW_STACKS does that."""
+    """In a child: install the handler of SHOW_STACKS."""
     faulthandler.register(SHOW_STACKS, file=2, all_threads=True)
 
 
 def words(label: str, seconds: float, native_thread: int, losses: Sequence[Loss]) -> str:
-    """What the log says of a task that hung."""
+    """The message about a task that hung."""
     inside = innermost_packages(native_thread)
     where = f" inside {', '.join(inside)}" if inside else ""
     told = [
@@ -35,11 +35,11 @@ def words(label: str, seconds: float, native_thread: int, losses: Sequence[Loss]
     if lost := [str(loss) for loss in losses if loss.fate in (Fate.BROKEN, Fate.UNKNOWN)]:
         told.append(
             f"Its process is a fork, which lacks threads that were started before the launch: {', '.join(lost)}. If "
-            "one of them is waited for, start it in the function, or have the operator set fork = false for this Space"
+            "the function waits for one of them, start it there, or set fork = false for the Space in farm.toml"
         )
     return ". ".join(told)
 
 
 def tell(label: str, seconds: float, native_thread: int, losses: Sequence[Loss]) -> None:
-    """Write them to the Space's log."""
+    """Write the message to the Space's log."""
     print(words(label, seconds, native_thread, losses), file=sys.stderr, flush=True)

@@ -1,6 +1,6 @@
-"""What a fork loses: the threads that libraries, and the Space itself, have started while the script ran.
+"""Handles the threads that a fork loses: those that libraries and the Space itself have started during the script.
 
-A fork has one thread, the one that forked. `judgement.py` says whether the children of a Space can be forks, from the
-table in `libraries.py` and the threads that there are; `revival.py` gives a fork new threads where a library allows it.
-Where nothing helps, children run the script themselves (`nursery/fresh_server.py`).
+A fork has only the thread that forked. `judgement.py` decides whether the children of a Space can be forks, from the
+table in `libraries.py` and the existing threads; `revival.py` gives a fork new threads if a library allows it.
+Otherwise children run the script themselves (`nursery/fresh_server.py`).
 """

@@ -1,7 +1,7 @@
-"""Which line of a Space started which threads: looked at while its script runs, for the log of those that are lost.
+"""Records which line of a Space started which threads, while its script runs, for the log of lost threads.
 
-A thread of ours looks every few milliseconds at what has been added, and where the script is then. What ended within
-that time, or was started by a call that held the interpreter's lock, is told by a line that came a little later.
+A watcher thread checks every few milliseconds for new threads, and for the script's current line. Threads that were
+started by a call that held the interpreter's lock, or that returned before the check, get a slightly later line.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from spaces_workers.forking.own_threads import line_within
 
-#: Seconds between two looks.
+#: Seconds between two checks.
 INTERVAL = 0.01
 
 
@@ -28,17 +28,17 @@ class Birthplaces:
         self._ended = threading.Event()
 
     def begin(self) -> None:
-        """Begin to watch the calling thread's lines. The watcher is no thread that the script could find."""
+        """Start to watch the calling thread's lines. The script cannot find the watcher thread."""
         self._known = self._threads()
         _thread.start_new_thread(self._watch, (threading.get_ident(),))
 
     def end(self) -> None:
-        """Stop, and wait until the watcher has gone: the process may be forked after it."""
+        """Stop, and wait until the watcher has ended, so that the process may be forked."""
         self._over.set()
         self._ended.wait()
 
     def line_of(self, thread_id: int) -> str:
-        """The line of the Space that started a thread; empty where nobody saw it."""
+        """The line of the Space that started a thread; empty if unknown."""
         return self._lines.get(thread_id, "")
 
     def _watch(self, script: int) -> None:

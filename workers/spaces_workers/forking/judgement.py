@@ -1,4 +1,4 @@
-"""Whether the children of a Space can be forks, and what those would be without."""
+"""Decides whether the children of a Space can be forks, and lists the threads that forks would lack."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Loss:
 
     owner: str  #: `polars`, or `the Space's 'consumer'`
     threads: int
-    where: str  #: `started at app.py, line 12`; empty where nobody knows
+    where: str  #: `started at app.py, line 12`; empty if unknown
     fate: Fate
 
     def __str__(self) -> str:
@@ -28,18 +28,18 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a fork of this process would lose."""
+    """The threads that a fork of this process would lose."""
 
     losses: tuple[Loss, ...]
 
     @property
     def broken(self) -> tuple[Loss, ...]:
-        """What cannot go on in a fork."""
+        """The losses after which a fork does not work."""
         return tuple(loss for loss in self.losses if loss.fate is Fate.BROKEN)
 
 
 def judge(root: Path, line_of: Callable[[int], str]) -> Judgement:
-    """What this process, whose script has launched, would lose by a fork. `line_of`: where a thread was started."""
+    """Judge this process, whose script has launched. `line_of` returns the line that started a thread."""
     threads = native_threads()
     of_libraries = [
         _loss(row.name, row.fate, lost, line_of) for row in LIBRARIES if (lost := row.lost_threads(threads)) is not None

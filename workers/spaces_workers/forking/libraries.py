@@ -1,4 +1,4 @@
-"""What becomes of libraries in a fork, one row for each that was tried. `docs/compatibility.md` has the results."""
+"""The behaviour of libraries in a fork, one row for each tested one. `docs/compatibility.md` has the results."""
 
 from __future__ import annotations
 
@@ -11,28 +11,30 @@ from spaces_workers.forking.native_threads import NativeThread
 
 
 class Fate(Enum):
-    """What a fork makes of a library whose threads it lost."""
+    """The state of a library in a fork that has lost its threads."""
 
-    FINE = auto()  #: it makes new threads by itself, or computes without
+    FINE = auto()  #: it makes new threads by itself, or computes without them
     REVIVED = auto()  #: `revivers/` gives it new ones
-    SLOWER = auto()  #: it computes on, with one thread of many
+    SLOWER = auto()  #: it still computes, with one thread instead of many
     BROKEN = auto()  #: it hangs or ends the process
-    UNKNOWN = auto()  #: nobody has tried it
+    UNKNOWN = auto()  #: it was not tested
 
 
 @dataclass(frozen=True, slots=True)
 class Library:
     """One row."""
 
-    name: str  #: as it is imported
+    name: str  #: of the module
     fate: Fate
-    tried: str  #: the version that was tried
-    packages: tuple[str, ...] = ()  #: whose code its threads run, where they are called otherwise
-    threads: tuple[str, ...] = ()  #: beginnings of their names, where they have some of their own
-    was_used: Callable[[], bool] | None = None  #: asked where its threads are no sign, because others use them too
+    tried: str  #: the tested version
+    packages: tuple[str, ...] = ()  #: packages whose code its threads run, if not its own
+    threads: tuple[str, ...] = ()  #: prefixes of its threads' names, if it names them
+    was_used: Callable[[], bool] | None = (
+        None  #: whether it was used, if its threads do not show that, because other libraries use them too
+    )
 
     def lost_threads(self, threads: Sequence[NativeThread]) -> list[NativeThread] | None:
-        """The threads that are this library's; None if a fork loses nothing of it."""
+        """The threads of this library; None if a fork loses none of them."""
         if self.name not in sys.modules:
             return None
         own = [thread for thread in threads if self._owns(thread)]
@@ -46,7 +48,7 @@ class Library:
 
 
 def _numba_uses_openmp() -> bool:
-    """Whether it has computed with GNU's OpenMP, which it refuses to use again in a fork."""
+    """Whether it has computed with GNU's OpenMP, which does not work again in a fork."""
     parallel = sys.modules.get("numba.np.ufunc.parallel")
     if parallel is None or not parallel._is_initialized:
         return False

@@ -1,7 +1,7 @@
 """The native threads of this process, and the library that each one runs.
 
-Few libraries name their threads. The others are told by their stacks, which hold addresses to return to: the innermost
-one that lies in an installed package is of the package whose code waits there.
+Few libraries name their threads. Others are identified by the return addresses on their stacks: the innermost address
+in an installed package belongs to the package whose code waits there.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-#: Bytes of a stack that are searched, from its top. A thread that waits for work has used less.
+#: Bytes of a stack that are searched, from its top. A thread that waits for work uses fewer.
 STACK_BYTES = 16 << 10
 
 #: Number of the system call `futex` by machine; Linux has one table for each.
@@ -25,11 +25,11 @@ _PACKAGES = ("/site-packages/", "/dist-packages/")
 
 @dataclass(frozen=True, slots=True)
 class NativeThread:
-    """A thread of this process that Python has not started."""
+    """A thread of this process that was not started by Python."""
 
     thread_id: int
     name: str
-    package: str  #: the installed package whose code it runs, such as `polars`; empty where nobody can tell
+    package: str  #: the installed package whose code it runs, such as `polars`; empty if unknown
 
 
 def native_threads() -> list[NativeThread]:
@@ -44,18 +44,18 @@ def native_threads() -> list[NativeThread]:
 
 
 def waits_for_another(thread_id: int) -> bool:
-    """Whether a thread of this process sleeps until another one wakes it: on a lock, and without a timeout."""
+    """Whether a thread of this process waits for another one: on a lock, and without a timeout."""
     number, *arguments = _read(thread_id, "syscall").split() or [""]
     return bool(_FUTEX) and number == _FUTEX and len(arguments) > 3 and int(arguments[3], 16) == 0
 
 
 def innermost_packages(thread_id: int) -> list[str]:
-    """The installed packages whose code is on a thread's stack, the innermost first; none where nobody can tell."""
+    """The installed packages whose code is on a thread's stack, the innermost first; none if unknown."""
     return list(dict.fromkeys(_Mappings().packages_of(thread_id)))
 
 
 class _Mappings:
-    """Where in this process's memory the code of installed packages lies."""
+    """The addresses of the code of installed packages in this process's memory."""
 
     def __init__(self) -> None:
         self._starts: list[int] = []
@@ -80,7 +80,7 @@ class _Mappings:
 
 
 def package_of_file(path: str) -> str:
-    """The installed package that a shared object belongs to; empty for one of the system's or of Python's."""
+    """The installed package of a shared object; empty for one of the system or of Python."""
     for folder in _PACKAGES:
         _, found, rest = path.partition(folder)
         if found:
@@ -89,7 +89,7 @@ def package_of_file(path: str) -> str:
 
 
 def _stack_of(thread_id: int) -> tuple[int, ...]:
-    """The words on the stack of a thread that sleeps, the innermost first."""
+    """The machine words on the stack of a sleeping thread, the innermost first."""
     fields = _read(thread_id, "syscall").split()
     if len(fields) < 3:
         return ()  # it runs
@@ -105,4 +105,4 @@ def _read(thread_id: int, name: str) -> str:
     try:
         return Path(f"/proc/self/task/{thread_id}/{name}").read_text()
     except OSError:
-        return ""  # it has ended, or the system does not tell
+        return ""  # it has ended, or the system does not show it

@@ -1,7 +1,7 @@
-"""Threads of the Space itself that its functions depend on: those that wait for something to do.
+"""Finds threads of the Space itself that its functions may depend on: those that wait for work.
 
-One that fetches from a queue, or waits for an event, does its part for whoever gives it work; in a fork nobody does.
-One that sleeps, polls or serves is taken for a helper of the page's, which functions do without.
+A thread that reads a queue, or waits for an event, works for other code; in a fork it is missing. A thread that sleeps,
+polls or serves is assumed to belong to the page, and not to be needed by functions.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from spaces_workers.forking.native_threads import waits_for_another
 
 @dataclass(frozen=True, slots=True)
 class WaitingThread:
-    """A thread that waits for work from another."""
+    """A thread that waits for work from another thread."""
 
     name: str
-    line: str  #: where in the Space it waits: `app.py, line 12`
+    line: str  #: the line of the Space in which it waits: `app.py, line 12`
 
 
 def waiting_threads(root: Path) -> list[WaitingThread]:
-    """The threads that the Space in this folder has waiting for work. The main thread only waits for its end."""
+    """The threads of the Space in this folder that wait for work, without the main thread."""
     frames = sys._current_frames()
     found = []
     for thread in threading.enumerate():
@@ -39,7 +39,7 @@ def waiting_threads(root: Path) -> list[WaitingThread]:
 
 
 def line_within(frame: FrameType, root: Path) -> str:
-    """The innermost line of a stack that lies in the Space's own files; empty where there is none."""
+    """The innermost line of a stack in the Space's own files; empty if there is none."""
     for each in _outwards(frame):
         path = Path(each.f_code.co_filename)
         if path.is_relative_to(root) and not {"site-packages", "dist-packages"} & set(path.parts):

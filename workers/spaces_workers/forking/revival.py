@@ -1,4 +1,4 @@
-"""New threads for what a fork has lost them of: prepared once in the zygote, done in each child."""
+"""Gives objects new threads in place of those that a fork has lost: prepared once in the zygote, done in each child."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from spaces_workers.forking.revivers.reviver import Prepare, Revive
 
 logger = logging.getLogger(__name__)
 
-#: The reviver of each library. One is imported only where its library is. Order matters: locks and conditions first,
-#: because the others use them, and event loops after the executors that they hand work to.
+#: The reviver of each library, imported only if the library is. Order matters: locks and conditions first, because the
+#: others use them, and event loops after the executors to which they pass work.
 REVIVERS = {
     "threading": "conditions",
     "concurrent.futures.thread": "thread_pools",
@@ -29,17 +29,17 @@ REVIVERS = {
 
 @dataclass(frozen=True, slots=True)
 class Revival:
-    """What a child of this zygote does after its fork."""
+    """The steps that a child of this zygote takes after its fork."""
 
     steps: tuple[tuple[str, Revive], ...]  #: by library
 
     def carry_out(self) -> None:
-        """In a child: give everything new threads. What fails is told and left as the fork made it."""
+        """In a child: give all objects new threads. A failure is logged, and its objects stay without."""
         for library, revive in self.steps:
             try:
                 revive()
             except Exception:
-                logger.exception("what %s lost by the fork could not be given back", library)
+                logger.exception("the threads of %s, lost in the fork, could not be replaced", library)
 
 
 def prepare() -> Revival:
@@ -52,7 +52,7 @@ def prepare() -> Revival:
             try:
                 revive = reviver(objects)
             except Exception:
-                logger.exception("what %s loses by a fork could not be looked for", library)
+                logger.exception("the threads of %s, to be lost in a fork, could not be searched for", library)
                 continue
             if revive is not None:
                 steps.append((library, revive))

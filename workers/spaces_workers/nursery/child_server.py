@@ -1,6 +1,6 @@
-"""What the process of a Space does for workers: make children on request, and tell how each one ended.
+"""The part of a Space's process that serves workers: makes children on request, and reports how each ended.
 
-How children are made differs: `zygote.py` forks them, `fresh_server.py` has each one run the script.
+Subclasses make the children: `zygote.py` forks them, `fresh_server.py` runs the script in each.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from spaces_workers.link.messages import Adopt, Exited, Fork, Forked
 
 
 class ChildServer:
-    """Single-threaded; a subclass says how a child is made."""
+    """A single-threaded server; subclasses make the children."""
 
     def __init__(self, nursery: Channel) -> None:
         self._nursery = nursery
@@ -28,11 +28,11 @@ class ChildServer:
         raise NotImplementedError
 
     def groups(self) -> list[int]:
-        """The leaders of groups that end with this process, beside its own."""
+        """The leaders of process groups, beside its own, that end with this process."""
         return []
 
     def answer(self) -> NoReturn:
-        """Hear the nursery and the workers until the nursery is gone."""
+        """Serve the nursery and the workers until the nursery is gone."""
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, lambda *_: self._leave())
         self._selector.register(self._nursery, selectors.EVENT_READ, self._hear_nursery)
@@ -41,7 +41,7 @@ class ChildServer:
                 key.data(key.fileobj)
 
     def adopt(self, worker: Channel, pid: int) -> None:
-        """A child exists: tell its worker, and how it ends when it does."""
+        """Report a new child to its worker, and later its end."""
         self._children[pid] = worker
         pidfd = os.pidfd_open(pid)
         self._selector.register(pidfd, selectors.EVENT_READ, lambda _: self._bury(pid, pidfd))
@@ -91,9 +91,9 @@ class ChildServer:
             pass  # its socket reads as closed too: `_lose` follows
 
     def _leave(self) -> NoReturn:
-        """End, because the nursery is gone or asks for it, with all that the script has started.
+        """Exit, because the nursery is gone or asks for it, and kill all processes that the script has started.
 
-        Children live on, in groups of their own; another zygote makes the next ones.
+        Children live on, in their own groups; another zygote makes the next ones.
         """
         for group in self.groups():
             kill_group(group)
@@ -103,7 +103,7 @@ class ChildServer:
 
 
 def kill_group(pid: int) -> None:
-    """Kill a process that is, or is about to be, the leader of a group, with its group."""
+    """Kill a process that leads a group, or is about to, with its group."""
     try:
         os.killpg(pid, signal.SIGKILL)
     except ProcessLookupError:

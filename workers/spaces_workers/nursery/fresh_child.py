@@ -1,7 +1,7 @@
-"""A child that is no fork: it runs the Space's script, waits for a device, and then lives like any other.
+"""A child that is no fork: it runs the Space's script, waits for a device, and then runs tasks like any child.
 
-The fresh server starts it as `python -m spaces_workers.nursery.fresh_child FD`. It keeps all that its script has made,
-threads included.
+The fresh server starts it as `python -m spaces_workers.nursery.fresh_child FD`. It keeps everything that its script has
+made, including threads.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from spaces_workers.nursery.script_run import run_script
 
 
 def main() -> NoReturn:
-    """Run the script and be a child."""
-    os.setsid()  # whatever its script starts ends with this group
+    """Run the script, then become a child."""
+    os.setsid()  # processes that its script starts end with this group
     server = Channel.from_fd(int(sys.argv[1]))
     os.set_inheritable(server.fileno(), False)
     spec: ZygoteSpec = server.receive()

@@ -1,7 +1,7 @@
-"""Makes children that are no forks: each runs the Space's script itself. One is made ahead, so that no call waits.
+"""Makes children that are no forks: each runs the Space's script itself. One is made in advance, so that no call waits.
 
-A zygote becomes this, by `exec`, when its script has started threads that nothing can replace in a fork, or when the
-operator wants it. It imports nothing of the Space and holds next to no memory.
+A zygote execs this if its script has started threads that cannot be replaced in a fork, or if the operator wants it. It
+imports nothing of the Space and needs little memory.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from spaces_workers.link.lifeline import tied
 from spaces_workers.link.messages import Fork, ZygoteFailed, ZygoteReady, ZygoteSpec
 from spaces_workers.nursery.child_server import ChildServer, kill_group
 
-#: Processes in a row that may fail to get ready, once one did, until this server leaves. The next task starts another.
+#: Consecutive processes that may fail, after one was ready, before this server exits. The next task starts another.
 ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What a process was before it ran a script, which may change both."""
+    """The state of a process before it ran a script, which may change it."""
 
     folder: str
     environment: dict[str, str]
@@ -40,10 +40,10 @@ class Origin:
 
 
 def become(spec: ZygoteSpec, nursery: Channel, origin: Origin) -> NoReturn:
-    """Replace this process, with all that its script has made, by the server of fresh children."""
+    """Replace this process, and everything that its script has made, by the server of fresh children."""
     for each in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess):
-            each.kill()  # the script starts its own again, and would find their ports taken
+            each.kill()  # the script starts them again, and would find their ports taken
     packed = os.memfd_create("spec", 0)
     os.write(packed, wire.pack(spec))
     os.set_inheritable(nursery.fileno(), True)
@@ -54,7 +54,7 @@ def become(spec: ZygoteSpec, nursery: Channel, origin: Origin) -> NoReturn:
 
 @dataclass(eq=False, slots=True)
 class _Process:
-    """One that runs the script, or has run it and waits for a device."""
+    """A process that runs the script, or has run it and waits for a device."""
 
     pid: int
     channel: Channel
@@ -63,7 +63,7 @@ class _Process:
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """A child that a worker waits for."""
+    """A worker's request for a child."""
 
     worker: Channel
     fork: Fork
@@ -71,7 +71,7 @@ class _Request:
 
 
 class FreshServer(ChildServer):
-    """Keeps one process ahead, more while workers wait."""
+    """Keeps one process in reserve, more while workers wait."""
 
     def __init__(self, nursery: Channel, spec: ZygoteSpec) -> None:
         super().__init__(nursery)
@@ -82,17 +82,17 @@ class FreshServer(ChildServer):
         self._announced = False
 
     def serve(self) -> NoReturn:
-        """Send ZygoteReady when the first process is ready, and give children to workers until the nursery is gone."""
+        """Send ZygoteReady when the first process is ready, then serve workers until the nursery is gone."""
         self._start_what_is_wanted()
         self.answer()
 
     def make_child(self, worker: Channel, request: Fork, fd: int) -> None:
-        """Take the process that is ready, or the next one that gets ready."""
+        """Use the ready process, or the next one that gets ready."""
         self._requests.append(_Request(worker, request, fd))
         self._hand_out()
 
     def groups(self) -> list[int]:
-        """Those of the processes ahead, in which are the ones that their scripts have started."""
+        """The groups of the processes in reserve, which include those that their scripts have started."""
         return [process.pid for process in self._processes]
 
     def _hand_out(self) -> None:
@@ -100,7 +100,7 @@ class FreshServer(ChildServer):
         while self._requests and ready:
             process, request = ready.popleft(), self._requests.popleft()
             self._let_go(process)
-            with suppress(ChannelClosed):  # it has just died, which its worker hears like the death of any child
+            with suppress(ChannelClosed):  # it has just died; its worker is told as of any child
                 process.channel.send(request.fork, fd=request.fd)
             process.channel.close()
             os.close(request.fd)
@@ -126,7 +126,7 @@ class FreshServer(ChildServer):
         try:
             message = process.channel.receive()
         except ChannelClosed:
-            message = ZygoteFailed("a process that ran the script died without a word; see the log of the Space")
+            message = ZygoteFailed("a process that ran the script died without a message; see the log of the Space")
         match message:
             case ZygoteReady():
                 self._failures = 0
@@ -138,7 +138,7 @@ class FreshServer(ChildServer):
             case ZygoteFailed():
                 self._lose_process(process, message)
             case _:
-                raise TypeError(f"a fresh child does not say {type(message).__name__}")
+                raise TypeError(f"a fresh child does not send {type(message).__name__}")
 
     def _lose_process(self, process: _Process, failure: ZygoteFailed) -> None:
         self._let_go(process)

@@ -1,4 +1,4 @@
-"""One run of a Space's script in a process of the nursery's, up to its launch."""
+"""Runs a Space's script, up to its launch, in a process of the nursery."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from spaces_workers.link.messages import ZygoteFailed, ZygoteSpec
 
 
 def run_script(spec: ZygoteSpec, told: Channel, take_over: Callable[[], NoReturn]) -> NoReturn:
-    """Run the script; when it launches, or ends without a launch, `take_over`. A script that fails is told of."""
+    """Run the script; call `take_over` when it launches, or ends without a launch. A failure is reported to `told`."""
     replay.begin(spec.calls, take_over)
     launch.take_over_at_launch(take_over)
     try:
         script.run(Path(spec.app_file))
-    except BaseException as error:  # SystemExit too: a script that leaves has no function to run
+    except BaseException as error:  # SystemExit too: a script that exits has no function to run
         text = traceback.format_exc()
         print(text, file=sys.stderr, flush=True)
         told.send(ZygoteFailed(text if not isinstance(error, SystemExit) else f"the script exited by {error!r}"))

@@ -190,7 +190,7 @@ class Nursery:
                 self._bury(zygote, traceback)
                 self._make_next()
             case _:
-                raise TypeError(f"a zygote does not say {type(message).__name__}")
+                raise TypeError(f"a zygote does not send {type(message).__name__}")
 
     def _introduce(self, zygote: _Zygote, worker: Channel) -> None:
         ours, theirs = Channel.pair()

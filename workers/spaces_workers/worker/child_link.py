@@ -92,16 +92,16 @@ class ChildLink:
                 raise ChannelClosed(f"an idle child sent {type(other).__name__}")
 
     def look(self) -> None:
-        """Remember what it did until now, for `hung_for`."""
+        """Record its activity so far, for `hung_for`."""
         self._seen = activity_of(self.pid)
 
     def hung_for(self) -> float:
-        """Seconds since it was looked at, if it has only waited for locks of its own in them; else 0."""
+        """Seconds since `look`, if it has only waited for its own locks since then; else 0."""
         now = activity_of(self.pid)
         return self._seen.still_seconds(now) if self._seen is not None and now is not None else 0.0
 
     def terminate(self, hung_for: float = 0.0) -> None:
-        """Ask the running function to stop; its `finally` clauses run. One that hung first tells its log where."""
+        """Ask the running function to stop, so that its `finally` clauses run. One that hung first logs its stacks."""
         with contextlib.suppress(ChannelClosed, ProcessLookupError):
             if hung_for:
                 os.kill(self.pid, SHOW_STACKS)

@@ -1,4 +1,4 @@
-"""Whether a child does anything: looked at from outside, because one that hangs may hold its interpreter's lock."""
+"""Checks whether a child is active, from outside, because a hanging child may hold its interpreter's lock."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from pathlib import Path
 
 import psutil
 
-#: Where the threads of a process sleep that waits for nothing but itself: on locks, or in an idle event loop.
+#: Kernel functions in which the threads of a process sleep that only waits for itself: on locks, or in an event loop.
 #: Source: the kernel's names of `wait4` and friends in /proc/PID/task/TID/wchan, Linux 5.4 to 6.18.
 _LOCKS, _IDLE = ("futex",), ("futex", "ep_poll", "do_epoll_wait")
 
-#: Share of a processor below which a process counts as still: timers of idle threads need some.
+#: Share of a processor below which a process counts as inactive; timers of idle threads use a little.
 _STILL = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What a process and its descendants did until now."""
+    """The activity of a process and its descendants so far."""
 
     at: float  #: on the monotonic clock
     processor_seconds: float
-    waits_for_itself: bool  #: threads wait for locks, and none for anything outside of the process
+    waits_for_itself: bool  #: its threads wait for locks, and none waits for another process or a device
 
     def still_seconds(self, now: Activity) -> float:
-        """Seconds for which nothing was computed, and nothing was waited for but locks; 0 if anything was."""
+        """Seconds without computation in which it waited only for locks; 0 if it was active."""
         seconds = now.at - self.at
         used = now.processor_seconds - self.processor_seconds
         both = self.waits_for_itself and now.waits_for_itself
@@ -34,7 +34,7 @@ class Activity:
 
 
 def activity_of(pid: int) -> Activity | None:
-    """Of a process; None when it is gone, or may not be looked at."""
+    """The activity of a process; None if it is gone, or cannot be read."""
     try:
         process = psutil.Process(pid)
         others = process.children(recursive=True)
@@ -52,6 +52,6 @@ def _processor_seconds(process: psutil.Process) -> float:
 
 
 def _waits_for_itself(pid: int) -> bool:
-    """The main thread, which hears the worker, does not count."""
+    """Whether the threads wait so, except the main thread, which receives the worker's messages."""
     places = [(task / "wchan").read_text() for task in Path(f"/proc/{pid}/task").iterdir() if task.name != str(pid)]
     return all(place.startswith(_IDLE) for place in places) and any(place.startswith(_LOCKS) for place in places)

@@ -68,8 +68,8 @@ class TaskRun:
         self._returned = False  #: the task goes back to the queue
         self._put_away = False  #: the child is no longer this task's
         self._ran = False  #: the child was given the task
-        self._spoke = False  #: the child said how the task ended
-        self._verdict: End | None = None  #: decided from outside; outweighs whatever the child says after it
+        self._spoke = False  #: the child reported how the task ended
+        self._verdict: End | None = None  #: decided by another thread; overrides a later report of the child
         self._last: End | None = None  #: how the child said that the task ended
         self._lock = threading.Lock()
         self._writer = workplace.writer(lease)

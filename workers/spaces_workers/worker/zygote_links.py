@@ -82,7 +82,7 @@ class ZygoteLink:
             case Exited() as word:
                 self._words[word.pid] = word
             case _:
-                raise TypeError(f"a zygote does not say {type(message).__name__} here")
+                raise TypeError(f"a zygote does not send {type(message).__name__} here")
 
 
 class Zygotes:

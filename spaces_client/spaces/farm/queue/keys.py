@@ -195,7 +195,7 @@ class Keys:
         return f"{self.prefix}:cancellations:{worker}"
 
     def inbox(self, reader: str) -> str:
-        """Pub/sub channel on which a process hears the events of its tasks; no key."""
+        """Pub/sub channel on which a process receives the events of its tasks; no key."""
         return f"{self.prefix}:inbox:{reader}"
 
     def blob(self, name: str) -> str:

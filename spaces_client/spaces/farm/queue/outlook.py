@@ -61,7 +61,7 @@ class Outlook:
         return self.places([task])[0]
 
     def places(self, tasks: Sequence[str]) -> list[Place | None]:
-        """Where tasks stand; None for each that does not wait. One question for up to ASKED of them."""
+        """The places of tasks; None for each that does not wait. One request for up to ASKED of them."""
         found: list[Any] = []  # Any: what places.lua answers
         for start in range(0, len(tasks), ASKED):
             found += self._scripts.run("places", self._keys.arrivals(), *tasks[start : start + ASKED])

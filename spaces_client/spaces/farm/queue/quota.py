@@ -82,7 +82,7 @@ def exceeded(rules: QuotaRules, task: Task, kind: str, facts: Sequence[str]) -> 
 def is_charged(end: End) -> bool:
     """Whether a visitor pays for the task: not for the farm's failures, nor for a lack of memory.
 
-    A worker's own failures have no traceback, which what a function raised always has.
+    A function's own exception always has a traceback; a worker's failure has none.
     """
     match end:
         case Succeeded() | TimedOut() | Cancelled():

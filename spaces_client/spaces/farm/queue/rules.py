@@ -15,9 +15,9 @@ from spaces.farm.queue.tiers import QuotaRules
 
 @dataclass(frozen=True, slots=True)
 class SpaceRules:
-    """What the operator decides for one Space."""
+    """The operator's settings for one Space."""
 
-    fork: bool | None = None  #: whether its children are forks; None: as its zygote finds
+    fork: bool | None = None  #: whether its children are forks; None: its zygote decides
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ SLICE = 1.0
 #: Entries of a stream that are fetched at once, and tasks that are checked at once.
 FETCH, BATCH = 100, 200
 
-#: Seconds between two tries to reach a broker that is away.
+#: Seconds between two attempts to reach the broker while it is away.
 RETRY_INTERVAL = 0.2
 
 #: Seconds that the broker may be away before callers get an error.

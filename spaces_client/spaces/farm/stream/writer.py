@@ -24,7 +24,7 @@ WINDOW = 4 * YIELDS_PER_CREDIT
 #: Longest single wait for credit; after each the writer checks whether it was stopped or lost its lease.
 SLICE = 1.0
 
-#: Seconds between two tries to reach a broker that is away.
+#: Seconds between two attempts to reach the broker while it is away.
 RETRY_INTERVAL = 0.2
 
 

@@ -1,7 +1,7 @@
-"""The forms in which one exception travels, from the most faithful to the plainest; `failure` sends and raises them.
+"""The forms in which an exception is encoded, from the most exact to the simplest; `failure` sends and raises them.
 
-Exceptions of Python, of the farm and of Gradio need no pickle. Others go by value or, where they hold something that
-cannot travel, by those of their parts that can.
+Exceptions of Python, of the farm and of Gradio need no pickle. Others are sent by value or, if they hold a value that
+cannot be sent, by their other parts.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Form = list[Any]  # any: whatever the codec can write
 
 
 def write(error: BaseException, codec: Codec) -> Encoded | None:
-    """The exception in the first form that can be sent, small enough for an event, and read again; None: in none."""
+    """The exception in the first form that can be encoded, fits an event, and can be decoded; None if there is none."""
     for form in _FORMS:
         with suppress(EncodingError):
             fields = form(error, codec)
@@ -39,7 +39,7 @@ def write(error: BaseException, codec: Codec) -> Encoded | None:
 
 
 def read(encoded: Encoded, codec: Codec) -> BaseException | None:
-    """The exception that was sent; None if this process cannot make it."""
+    """Decode an exception; None if this process cannot make it."""
     with suppress(EncodingError, TypeError):
         match codec.decode(encoded.body, encoded.buffers):
             case ["value", BaseException() as error, list(notes)]:
@@ -54,7 +54,7 @@ def read(encoded: Encoded, codec: Codec) -> BaseException | None:
 
 
 def by_arguments(type_name: str, arguments: tuple[object, ...]) -> BaseException | None:
-    """An exception of Python's own or of the farm's; None if the name is of something else, or refuses them."""
+    """An exception of Python or of the farm; None if the name is no such class, or the class refuses the arguments."""
     module, _, name = type_name.rpartition(".")
     cls: Any = getattr(_BY_ARGUMENTS.get(module or "builtins"), name, None)  # any: named by a peer
     if not isinstance(cls, type) or not issubclass(cls, Exception):
@@ -70,7 +70,7 @@ def type_name_of(cls: type) -> str:
 
 
 def words_of(error: BaseException) -> str:
-    """What an exception says to people: of Gradio's own, the message alone."""
+    """An exception's text for people; of one of Gradio's, the message alone."""
     message = _field(error, "message") if isinstance(error, _gradio_error() or ()) else None
     return message if type(message) is str else text_of(error)
 
@@ -92,7 +92,7 @@ def _as_gradio_error_itself(error: BaseException, codec: Codec) -> Form | None:
 
 def _by_value(error: BaseException, codec: Codec) -> Form:
     del codec
-    return ["value", error, _notes(error)]  # one that says itself how it is written may not know of notes
+    return ["value", error, _notes(error)]  # a class with its own `__reduce__` may omit the notes
 
 
 def _by_parts(error: BaseException, codec: Codec) -> Form:

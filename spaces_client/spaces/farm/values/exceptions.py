@@ -1,6 +1,7 @@
-"""Exceptions taken apart and put together without their `__init__`, whose parameters may be any.
+"""Takes exceptions apart and rebuilds them without their `__init__`, whose parameters may be anything.
 
-The codec pickles exceptions so; `failure` builds from the parts those that hold something that cannot travel.
+The codec pickles exceptions in this way; `failure` rebuilds from their parts exceptions with a value that cannot be
+sent.
 """
 
 from __future__ import annotations
@@ -15,18 +16,18 @@ from typing import Any
 
 from spaces.farm.values.glance import module_of, own_attributes, text_of
 
-#: Fields that an AttributeError has for the moment alone, and those that a group is made with.
+#: Fields that an AttributeError has only temporarily, and those that a group is made with.
 _LEFT_OUT = frozenset({"obj", "message", "exceptions"})
 
 _args: Any = vars(BaseException)["args"]  # any: a descriptor, which no class of the Space can replace
 
-#: Whether a value may travel along.
+#: Returns whether a value can be sent.
 Keep = Callable[[object], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class ExceptionParts:
-    """All that makes an exception but its traceback, its cause and its context."""
+    """The content of an exception, without its traceback, cause and context."""
 
     cls: type[BaseException]
     members: tuple[str, tuple[BaseException, ...]] | None  #: of a group, which must be made with them
@@ -37,7 +38,7 @@ class ExceptionParts:
 
     @classmethod
     def of(cls, error: BaseException, keep: Keep = lambda _: True) -> ExceptionParts:
-        """Take an exception apart, without what `keep` refuses; arguments that it refuses are told in words."""
+        """Take an exception apart, without values that `keep` refuses; refused arguments become descriptions."""
         args = _args.__get__(error)
         return cls(
             type(error),
@@ -49,19 +50,19 @@ class ExceptionParts:
         )
 
     def together(self) -> BaseException:
-        """The exception. Raises TypeError where its class is made in another language, or is none."""
+        """Rebuild the exception. Raises TypeError if its class is no exception, or is not written in Python."""
         return filled(new_exception(self.cls, self.members), self)
 
 
 def reduced(error: BaseException) -> Any:  # any: a reduce value has six forms
-    """How pickle shall write an exception that does not say so itself."""
+    """The reduce value by which pickle writes an exception without its own."""
     parts = ExceptionParts.of(error)
     return new_exception, (parts.cls, parts.members), parts, None, None, filled
 
 
 @lru_cache(maxsize=1024)
 def is_reduced_by_default(cls: type) -> bool:
-    """Whether pickle would make it by its `__init__`, from whatever is in `args`."""
+    """Whether pickle would rebuild it by its `__init__` with `args`."""
     if not issubclass(cls, BaseException):
         return False
     own = [each for each in type.mro(cls) if module_of(each) != "builtins"]
@@ -74,7 +75,7 @@ _SAYS_ITSELF = ("__reduce__", "__reduce_ex__", "__getstate__", "__setstate__")
 def new_exception(
     cls: type[BaseException], members: tuple[str, tuple[BaseException, ...]] | None = None
 ) -> BaseException:
-    """An exception of a class, empty. Named in pickles."""
+    """An empty exception of a class. Pickles refer to this function."""
     base = next(each for each in type.mro(cls) if module_of(each) == "builtins")
     if not issubclass(base, BaseException):
         raise TypeError(f"{cls} is no exception")
@@ -82,7 +83,7 @@ def new_exception(
 
 
 def filled(error: BaseException, parts: ExceptionParts) -> BaseException:
-    """Put the parts into an exception. Named in pickles."""
+    """Put the parts into an exception. Pickles refer to this function."""
     _args.__set__(error, parts.args)
     own_attributes(error).update(parts.attributes)
     for name, value in (parts.fields | parts.slots).items():
@@ -92,7 +93,7 @@ def filled(error: BaseException, parts: ExceptionParts) -> BaseException:
 
 
 def native_fields(error: BaseException) -> Iterator[tuple[str, Any]]:
-    """What Python's own exceptions keep outside of `__dict__`, as far as it is set."""
+    """The fields of Python's own exceptions outside of `__dict__`, if they are set."""
     for base in type.mro(type(error)):
         if module_of(base) == "builtins" and base not in (object, BaseException):
             for name, descriptor in vars(base).items():

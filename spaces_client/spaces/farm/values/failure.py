@@ -1,8 +1,8 @@
 """Sends exceptions between processes: encodes one in a task's last event, and rebuilds it for the caller.
 
 The caller gets the exception that the function raised, with its causes and contexts, and the remote traceback as the
-last of its causes. What cannot be rebuilt, or would do something to the caller that its author never meant
-(`SystemExit`), becomes a RemoteError with its text.
+last of its causes. An exception that cannot be rebuilt, or that would end the caller's process (`SystemExit`), becomes
+a RemoteError with its text.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from spaces.farm.values.codec import Codec, Encoded
 from spaces.farm.values.exception_forms import by_arguments, type_name_of, words_of
 from spaces.farm.values.glance import LONGEST_TEXT, text_of
 
-#: Exceptions that travel together: one, its causes, its contexts and theirs.
+#: The most exceptions that are sent together: one, its causes, its contexts and theirs.
 MOST_LINKS = 16
 
-#: Characters of the text of a cause, which is needed only where it cannot be rebuilt.
+#: Characters of the text of a cause, which is needed only if it cannot be rebuilt.
 _LONGEST_WORDS = 500
 
 _OUR_PACKAGES = ("spaces", "spaces_workers")
@@ -41,7 +41,7 @@ def describe(error: BaseException, codec: Codec) -> Failed:
 
 
 def rebuild(failed: Failed, codec: Codec) -> BaseException:
-    """The exception to raise, with a RemoteTraceback as its cause, or as the cause of the causes that it had."""
+    """The exception to raise, with a RemoteTraceback as its cause, or as the last of its causes."""
     if failed.type_name == type_name_of(ScriptFailed):
         return _script_failed(failed.text)
     error = _rebuilt(failed, codec)
@@ -55,7 +55,7 @@ def format_traceback(error: BaseException) -> str:
         report = traceback.TracebackException.from_exception(error)
         _strip(report)
         text = "".join(report.format())
-    except Exception:  # attributes and notes of an exception may be anything, and are read by the traceback module
+    except Exception:  # the traceback module reads attributes and notes, which may raise anything
         frames = "".join(traceback.format_tb(error.__traceback__))
         text = f"{frames}{type_name_of(type(error))}: {text_of(error)}"
     return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
@@ -70,7 +70,7 @@ def _script_failed(text: str) -> ScriptFailed:
 
 
 def _payload(error: BaseException, codec: Codec) -> Payload | None:
-    """An exception with its causes and contexts, as many as an event has room for; None if it cannot be rebuilt."""
+    """An exception with as many causes and contexts as fit an event; None if it cannot be rebuilt."""
     first = exception_forms.write(error, codec)
     if first is None:
         return None
@@ -85,7 +85,7 @@ def _payload(error: BaseException, codec: Codec) -> Payload | None:
 
 
 def _chain(error: BaseException) -> list[BaseException]:
-    """The exception, and those that it came from, the nearest first."""
+    """The exception with its causes and contexts, the nearest first."""
     chain = [error]
     for each in chain:
         for other in (each.__cause__, each.__context__):
@@ -99,7 +99,7 @@ def _index(error: BaseException | None, chain: Sequence[BaseException]) -> int |
 
 
 def _link(error: BaseException, form: Encoded | None, chain: Sequence[BaseException]) -> list[Any]:  # any: plain data
-    """One exception of a chain: its name and text, its form, and where in the chain its cause and context are."""
+    """One exception of a chain: its name and text, its form, and the indices of its cause and context."""
     return [
         type_name_of(type(error)),
         words_of(error)[:_LONGEST_WORDS],
@@ -117,7 +117,7 @@ def _rebuilt(failed: Failed, codec: Codec) -> Exception:
 
 
 def _read_chain(failed: Failed, codec: Codec) -> BaseException | None:
-    """The exception with those that it came from; None if it cannot be made here."""
+    """The exception with its causes and contexts; None if it cannot be made here."""
     if failed.error is None:
         return None
     try:
@@ -139,7 +139,7 @@ def _read_link(type_name: Any, text: Any, form: Any, codec: Codec) -> BaseExcept
 
 
 def _first_cause(error: BaseException) -> BaseException:
-    """The end of the causes of an exception: itself, if it has none."""
+    """The last of the causes of an exception; itself, if it has none."""
     seen = {id(error)}
     while (cause := error.__cause__) is not None and id(cause) not in seen:
         seen.add(id(cause))

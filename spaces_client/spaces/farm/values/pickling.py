@@ -79,9 +79,9 @@ class _Pickler(pickle.Pickler):
         self._classes: set[type] = set()
 
     def check(self, value: object, pickled: bytes, buffers: Sequence[memoryview]) -> None:
-        """Read back what was written, once for each class, and always while it is small. Raises Unsendable.
+        """Test that a pickle can be read, once for each class, and always if it is small. Raises Unsendable.
 
-        Nothing is read whose death does something, such as deleting the file that it stands for.
+        Objects whose deletion has an effect, such as deleting a file, are not read.
         """
         known = all(cls in _readable for cls in self._classes)
         size = len(pickled) + sum(view.nbytes for view in buffers)

@@ -1,7 +1,7 @@
-"""Objects that pickle would write as their class and their attributes, written so without asking them anything.
+"""Pickles objects as their class and attributes, without running any of their code.
 
-Pickle asks an object for `__getnewargs_ex__` and `__setstate__`, and an empty one too; the `__getattr__` of many a
-configuration answers by a KeyError, or by asking itself without end.
+Pickle reads `__getnewargs_ex__` and `__setstate__` of an object, even of an empty one; the `__getattr__` of many
+configuration classes then raises KeyError or recurses without end.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from spaces.farm.values.glance import module_of, own_attributes
 
-#: Methods by which a class says itself how it is written.
+#: Methods by which a class controls its own pickling.
 _SAYS_ITSELF = ("__reduce__", "__reduce_ex__", "__getstate__", "__setstate__", "__getnewargs__", "__getnewargs_ex__")
 _ASKED = ("__getattr__", "__getattribute__")
 _POINTER_BYTES = struct.calcsize("P")
@@ -23,7 +23,7 @@ _POINTER_BYTES = struct.calcsize("P")
 
 @lru_cache(maxsize=1024)
 def answers_for_itself(cls: type) -> bool:
-    """Whether a class has a `__getattr__` of its own, says nothing of pickles, and is written in Python."""
+    """Whether a class has its own `__getattr__`, does not control its pickling, and is written in Python."""
     own = [vars(each) for each in type.mro(cls) if module_of(each) != "builtins"]
     if not any(name in each for each in own for name in _ASKED) or cls in copyreg.dispatch_table:
         return False
@@ -31,19 +31,19 @@ def answers_for_itself(cls: type) -> bool:
 
 
 def reduced(value: Any) -> Any:  # any: a reduce value has six forms
-    """How pickle shall write such an object."""
+    """The reduce value by which pickle writes such an object."""
     cls = type(value)
     state = own_attributes(value), dict(_slots(value)), _content(value)
     return new_object, (cls, *_arguments(value)), state, None, None, fill
 
 
 def new_object(cls: Any, *arguments: Any) -> Any:  # any: of a class of the Space
-    """An empty object. Named in pickles."""
+    """An empty object. Pickles refer to this function."""
     return cls.__new__(cls, *arguments)
 
 
 def fill(value: Any, state: tuple[dict[str, Any], dict[str, Any], Any]) -> None:  # any: of a class of the Space
-    """Put attributes and content into an object. Named in pickles."""
+    """Put attributes and content into an object. Pickles refer to this function."""
     attributes, slots, content = state
     own_attributes(value).update(attributes)
     for name, held in slots.items():
@@ -57,12 +57,12 @@ _IMMUTABLE = (int, float, complex, str, bytes, tuple, frozenset)
 
 
 def _base_of(cls: type) -> type:
-    """Python's own class that a class derives from."""
+    """The builtin class that a class derives from."""
     return next(each for each in type.mro(cls) if module_of(each) == "builtins")
 
 
 def _is_all_python(cls: type) -> bool:
-    """Whether an instance is no larger than its attributes and slots need: nothing else is in it, as pickle checks."""
+    """Whether an instance has no content beside its attributes and slots, by its size; pickle checks the same."""
     base = _base_of(cls)
     if base is not object and base not in _FILL and base not in _IMMUTABLE:
         return False

@@ -1,1 +1,1 @@
-"""How each library gets its threads back in a fork. `forking/revival.py` calls these."""
+"""Replace the threads of each library in a fork. `forking/revival.py` calls these."""

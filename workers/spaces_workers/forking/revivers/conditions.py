@@ -1,4 +1,4 @@
-"""`threading.Condition`: a notification wakes who has waited longest, which in a fork is a thread that is lost."""
+"""`threading.Condition`: a notification wakes the longest waiter, which in a fork may be a lost thread."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from spaces_workers.forking.revivers.reviver import Revive
 
 
 def prepare(objects: Objects) -> Revive | None:
-    """Conditions have a child forget their waiters, and locks that a lost thread held."""
+    """In a child, conditions forget their waiters, and locks that a lost thread held are released."""
     conditions = objects.of(threading.Condition)
 
     def revive() -> None:
         for condition in conditions:
-            condition._waiters.clear()  # type: ignore[attr-defined] # Python tells them by no other way
+            condition._waiters.clear()  # type: ignore[attr-defined] # Python has no other access
             if condition.acquire(blocking=False):
                 condition.release()
             else:

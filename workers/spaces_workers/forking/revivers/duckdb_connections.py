@@ -1,6 +1,6 @@
-"""DuckDB: a database computes on with one thread, and ends the process when it is told to have more.
+"""DuckDB: in a fork a database computes with one thread, and ends the process if more are requested.
 
-Its threads must be gone before the fork: then a child may ask for them again.
+Its threads must have ended before the fork: then a child may request them again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def prepare(objects: Objects) -> Revive | None:
     """
     duckdb: Any = sys.modules["duckdb"]  # Any: it is not typed here
     open_ones = [(each, _threads_of(each)) for each in objects.referred(duckdb.DuckDBPyConnection)]
-    used = [(each, threads) for each, threads in open_ones if threads > 1]  # asked all before the first is changed
+    used = [(each, threads) for each, threads in open_ones if threads > 1]  # all are read before the first is changed
     for each, _ in used:
         each.cursor().execute("set threads = 1")
 
@@ -39,5 +39,5 @@ def _threads_of(connection: Any) -> int:
     try:
         return int(connection.cursor().execute(_ASK).fetchone()[0])
     except Exception as error:  # it is closed, or in a transaction that has failed
-        logger.debug("a database does not tell its threads: %s", error)
+        logger.debug("the threads of a database could not be read: %s", error)
         return 1

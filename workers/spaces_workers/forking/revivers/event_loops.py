@@ -1,6 +1,6 @@
 """`asyncio` loops that run in a thread, for `run_coroutine_threadsafe`: the thread is lost, the selector is shared.
 
-A selector of epoll is one object of the kernel for all forks: what one registers or removes, it does for the others.
+An epoll selector is one kernel object for all forks: registrations of one process affect the others.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from spaces_workers.forking.revivers.reviver import Revive
 
 
 def prepare(objects: Objects) -> Revive | None:
-    """Loops that run in another thread go on in one of the child's, with what they had planned, and without sockets."""
+    """Loops that ran in another thread run in a thread of the child, with their scheduled calls, without sockets."""
     here = threading.get_ident()
     loops: list[Any] = [  # Any: its attributes are Python's own
         each

@@ -1,4 +1,4 @@
-"""`multiprocessing.Pool` and `ThreadPool`: the threads that manage them are lost, and their processes the zygote's."""
+"""`multiprocessing.Pool` and `ThreadPool`: the managing threads are lost, and the processes belong to the zygote."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from spaces_workers.forking.revivers.reviver import Revive
 
 
 def prepare(objects: Objects) -> Revive | None:
-    """Pools that are open are made anew in a child, with processes of its own."""
+    """Open pools are remade in a child, with the child's own processes."""
     pools: list[Any] = objects.of(pool.Pool)  # Any: its attributes are Python's own
     used = [each for each in pools if each._state == pool.RUN]
 

@@ -23,7 +23,7 @@ class Objects:
         return cast("list[T]", found)
 
     def referred(self, kind: type[T]) -> list[T]:
-        """Those of a class of C++, which the collector does not know: found in what holds them."""
+        """The objects of a C++ class, which the collector does not track: found in the objects that hold them."""
         holders = (holder for objects in self._by_type.values() for holder in objects)
         referents = (each for holder in holders for each in gc.get_referents(holder))
         return list({id(each): cast("T", each) for each in referents if issubclass(type(each), kind)}.values())

@@ -1,6 +1,6 @@
-"""onnxruntime: a session computes on with one thread. Setting its providers makes it anew, from its file or bytes.
+"""onnxruntime: in a fork a session computes with one thread. Setting its providers remakes it from its file or bytes.
 
-That takes as long as making it first did, so a child does it when a session is first used, not at its fork.
+That takes as long as making it, so a child does it at the first use of a session, not after the fork.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import Any
 from spaces_workers.forking.revivers.objects import Objects
 from spaces_workers.forking.revivers.reviver import Revive
 
-#: The methods that use a session's threads, or hand out what does.
+#: The methods that use a session's threads, or return an object that does.
 _USES = ("run", "run_async", "run_with_iobinding", "run_with_ort_values", "io_binding")
 
 _renewing = threading.Lock()
-_lost: list[object] = []  #: the sessions of C++ that were replaced: the end of one waits for its threads for ever
+_lost: list[object] = []  #: the replaced C++ sessions, kept because deleting one waits for its lost threads for ever
 
 
 def prepare(objects: Objects) -> Revive | None:
-    """Sessions with several threads are made anew in a child, each at its first use."""
+    """Sessions with several threads are remade in a child, each at its first use."""
     onnxruntime: Any = sys.modules["onnxruntime"]  # Any: it is not typed here
     sessions = [each for each in objects.of(onnxruntime.InferenceSession) if _has_threads(each)]
 
@@ -46,7 +46,7 @@ def _renew_at_use(session: Any) -> None:
 
 def _first_use(session: Any, name: str, *args: Any, **kwargs: Any) -> Any:
     with _renewing:
-        if name in vars(session):  # not renewed meanwhile by another thread
+        if name in vars(session):  # unless another thread has just remade it
             _lost.append(session._sess)
             options = session.get_provider_options()
             providers = session.get_providers()

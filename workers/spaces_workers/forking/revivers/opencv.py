@@ -1,6 +1,6 @@
-"""OpenCV computes on with one thread, and still says that it has all of them; telling it their number changes nothing.
+"""OpenCV: in a fork it computes with one thread but reports all of them, and setting their number has no effect.
 
-Its pool must be gone before the fork: then a child makes a new one.
+Its pool must have ended before the fork: then a child makes a new one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from spaces_workers.forking.revivers.reviver import Revive
 
 
 def prepare(_: Objects) -> Revive | None:
-    """The zygote gives up its threads; a child has as many as the Space had."""
+    """The zygote ends its threads; a child gets as many as before."""
     cv2 = sys.modules["cv2"]
     if not hasattr(cv2, "getNumThreads"):
         return None  # it was imported in part

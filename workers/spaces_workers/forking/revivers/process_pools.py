@@ -1,4 +1,4 @@
-"""`ProcessPoolExecutor`: the thread that manages it is lost, and its processes are the zygote's."""
+"""`ProcessPoolExecutor`: the managing thread is lost, and the processes belong to the zygote."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from spaces_workers.forking.revivers.reviver import Revive
 
 
 def prepare(objects: Objects) -> Revive | None:
-    """Executors that had processes are made anew in a child, which starts them when it needs them."""
+    """Executors with processes are remade in a child, which starts new processes on demand."""
     used: list[Any] = [  # Any: its attributes are Python's own
         each for each in objects.of(ProcessPoolExecutor) if each._executor_manager_thread is not None
     ]

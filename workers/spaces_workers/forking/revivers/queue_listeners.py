@@ -1,4 +1,4 @@
-"""`logging.handlers.QueueListener`: the thread that writes what others log is lost."""
+"""`logging.handlers.QueueListener`: the thread that writes the records of other threads is lost."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from spaces_workers.forking.revivers.reviver import Revive
 
 
 def prepare(objects: Objects) -> Revive | None:
-    """Listeners that had been started are started again in a child."""
+    """Listeners that were running are started again in a child."""
     listeners = [each for each in objects.of(QueueListener) if each._thread is not None]
 
     def revive() -> None:

@@ -1,4 +1,4 @@
-"""`ThreadPoolExecutor`: it counts its lost threads as idle, and starts no others."""
+"""`ThreadPoolExecutor`: it counts its lost threads as idle, and starts no new ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from spaces_workers.forking.revivers.reviver import Revive
 
 
 def prepare(objects: Objects) -> Revive | None:
-    """Executors that had threads have a child begin without any; what waited for one gets one there."""
+    """Executors start without threads in a child; queued work gets new ones there."""
     executors = [each for each in objects.of(ThreadPoolExecutor) if each._threads and not each._shutdown]
 
     def revive() -> None:
