@@ -14,7 +14,18 @@ from spaces.errors import SpacesError
 from spaces_workers.child.hang import SHOW_STACKS
 from spaces_workers.link.bond import Bond
 from spaces_workers.link.channel import Channel, ChannelClosed
-from spaces_workers.link.messages import Exited, MemoryUse, RunTask, Tie, TimeUp, Trim, Trimmed, Unfit, ZygoteSpec
+from spaces_workers.link.messages import (
+    Close,
+    Exited,
+    MemoryUse,
+    RunTask,
+    Tie,
+    TimeUp,
+    Trim,
+    Trimmed,
+    Unfit,
+    ZygoteSpec,
+)
 from spaces_workers.worker import oom_kills
 from spaces_workers.worker.stillness import Activity, activity_of
 
@@ -99,6 +110,11 @@ class ChildLink:
         """Seconds since `look`, if it has only waited for its own locks since then; else 0."""
         now = activity_of(self.pid)
         return self._seen.still_seconds(now) if self._seen is not None and now is not None else 0.0
+
+    def close_generator(self) -> None:
+        """Ask the running generator to close at its next yield."""
+        with contextlib.suppress(ChannelClosed):
+            self.channel.send(Close())
 
     def terminate(self, hung_for: float = 0.0) -> None:
         """Ask the running function to stop, so that its `finally` clauses run. One that hung first logs its stacks."""

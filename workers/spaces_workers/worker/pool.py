@@ -18,10 +18,11 @@ from celery.concurrency.base import BasePool
 from celery.concurrency.prefork import _run_ready_callbacks
 from celery.worker import state
 
-from spaces.farm.events import Cancelled, Crashed, End, Expired, Failed, Lost, Succeeded, TimedOut
+from spaces.farm.events import Cancelled, Crashed, Expired, Failed, Lost, Succeeded, TimedOut
 from spaces.farm.task import Lease
 from spaces_workers.worker.child_link import ChildLink
 from spaces_workers.worker.mailbox import Mailbox
+from spaces_workers.worker.run_state import GivenBack, Verdict
 from spaces_workers.worker.task_run import TaskRun
 from spaces_workers.worker.workplace import Workplace
 
@@ -97,9 +98,9 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
         _, callbacks = self._runs[run.lease.task.id]
         self._mailbox.post(lambda: callbacks.accept(pid, now))
 
-    def ended(self, run: TaskRun, end: End) -> None:
-        """The task's end is written."""
-        self._mailbox.post(lambda: self._settle(run, end))
+    def ended(self, run: TaskRun, verdict: Verdict) -> None:
+        """The task's end is written, or the task is requeued."""
+        self._mailbox.post(lambda: self._settle(run, verdict))
 
     # --- called by Celery and by the heartbeat
 
@@ -166,25 +167,25 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
     def num_processes(self) -> int:
         return int(self.limit)
 
-    def _settle(self, run: TaskRun, end: End) -> None:
+    def _settle(self, run: TaskRun, verdict: Verdict) -> None:
         _, callbacks = self._runs.pop(run.lease.task.id)
         self._early.pop(run.lease.task.id, None)
         self._done += 1
-        match end:
+        match verdict:
             case Succeeded(seconds=seconds):
                 callbacks.success((False, "", seconds))
             case Failed(type_name, text, traceback, seconds=seconds):
                 callbacks.success((True, _failure(f"{type_name}: {text}", traceback), seconds))
-            case TimedOut(seconds, limit):
-                what = "hung and was stopped" if end.hung_for else "stopped"
+            case TimedOut(seconds, limit, hung_for):
+                what = "hung and was stopped" if hung_for else "stopped"
                 text = f"TimeLimitExceeded: {what} after {seconds:.0f} s, it asked for {limit:g} s"
                 callbacks.success((True, _failure(text), seconds))
             case Crashed(reason, seconds):
                 callbacks.success((True, _failure(f"ChildCrashed: its process {reason}"), seconds))
-            case Cancelled(reason):
+            case Cancelled(reason) | GivenBack(reason):
                 callbacks.error(_info(Terminated(reason)))
             case Expired() | Lost():
-                raise ValueError(f"this end cannot come from a worker's own run: {end}")
+                raise ValueError(f"this end cannot come from a worker's own run: {verdict}")
 
     def _close(self) -> None:
         if self._closed:

@@ -1,0 +1,56 @@
+"""A child after its task: one that is fit for another task is kept warm, any other is killed."""
+
+from __future__ import annotations
+
+from spaces.farm.events import Cancelled, Failed, Succeeded
+from spaces_workers.link.channel import ChannelClosed
+from spaces_workers.link.messages import Idle
+from spaces_workers.worker.child_link import ChildLink
+from spaces_workers.worker.residency import Residency
+from spaces_workers.worker.run_state import NotGiven, Over, Reported, Verdict
+
+#: Seconds for a child to get ready for its next task, while threads of the last one still run.
+SETTLE_PATIENCE = 10.0
+
+#: The name of torch's error for a full GPU.
+_SHORTAGE = "OutOfMemoryError"
+
+#: Texts in an error after which a CUDA context cannot be trusted any more.
+_HARM = ("CUDA error", "AcceleratorError", _SHORTAGE, "cuDNN error", "CUBLAS_STATUS", "device-side assert")
+
+
+def put_away(child: ChildLink, over: Over, residency: Residency) -> None:
+    """Keep a child that is fit for another task; kill any other. Returns once the device is free for the next task."""
+    if isinstance(over.verdict, Failed) and _SHORTAGE in over.verdict.type_name:
+        residency.learn_shortage(child.spec)
+    match over.answer:
+        case NotGiven():
+            residency.keep(child)
+        case Reported() if _is_harmless(over.verdict) and _settles(child):
+            child.tasks_done += 1
+            residency.keep(child)
+        case _:
+            child.discard()
+
+
+def _settles(child: ChildLink) -> bool:
+    """Receive the child's messages after its task. Returns whether it is fit for the next one."""
+    try:
+        message = child.channel.receive(timeout=SETTLE_PATIENCE)
+    except (ChannelClosed, TimeoutError):
+        return False
+    if not isinstance(message, Idle):
+        return False
+    child.memory = message.memory
+    return message.clean
+
+
+def _is_harmless(verdict: Verdict) -> bool:
+    """Whether the child can run another task after this verdict."""
+    match verdict:
+        case Succeeded() | Cancelled():
+            return True
+        case Failed(type_name, text):
+            return not any(sign in f"{type_name} {text}" for sign in _HARM)
+        case _:
+            return False
