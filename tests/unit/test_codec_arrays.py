@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 from pathlib import Path
 from typing import Any
@@ -51,12 +52,40 @@ def test_an_array_comes_back_equal_and_writable(array: np.ndarray[Any, Any]) -> 
     assert result.flags.writeable
 
 
-def test_fortran_order_is_kept() -> None:
-    array = np.asfortranarray(np.arange(12.0).reshape(3, 4))
-    result = round_trip(array)
-    assert result.flags.f_contiguous
-    assert not result.flags.c_contiguous
+CUBE = np.arange(60.0).reshape(3, 4, 5)
+ORDERS = {
+    "C": CUBE,
+    "Fortran": np.asfortranarray(CUBE),
+    "transposed": CUBE.T,
+    "axes moved": CUBE.transpose(1, 0, 2),
+    "axes moved round": np.moveaxis(CUBE, 0, -1),
+    "a part, moved": CUBE.transpose(2, 0, 1)[::2, 1:],
+    "backwards": CUBE[::-1, :, ::-1],
+    "backwards, moved": CUBE.transpose(1, 2, 0)[::-1],
+    "broadcast": np.broadcast_to(np.arange(3.0)[:, None], (3, 4)),
+    "one axis of one": CUBE[:, :1].transpose(1, 2, 0),
+    "read-only": np.frombuffer(bytes(16), "f8"),
+    "structured": np.zeros((2, 3, 4), RECORD).transpose(1, 0, 2),
+    "big endian": CUBE.astype(">f4").transpose(1, 0, 2),
+    "unaligned": np.frombuffer(bytes(17), "u1")[1:].view("f8"),
+    "no element": np.zeros((3, 0, 2)).transpose(1, 0, 2),
+}
+
+
+def steps(array: np.ndarray[Any, Any]) -> list[int]:
+    """The strides that mean something: not of an axis that has one place."""
+    return [step for step, size in zip(array.strides, array.shape, strict=True) if size > 1] if array.size else []
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_an_array_comes_back_as_its_copy(order: str) -> None:
+    array: np.ndarray[Any, Any] = ORDERS[order]
+    result, copied = round_trip(array), array.copy(order="K")
     np.testing.assert_array_equal(result, array)
+    assert (result.shape, result.dtype, steps(result)) == (copied.shape, copied.dtype, steps(copied))
+    assert result.dtype.byteorder == array.dtype.byteorder
+    for flag in ("C_CONTIGUOUS", "F_CONTIGUOUS", "WRITEABLE", "ALIGNED"):
+        assert result.flags[flag] == copied.flags[flag], flag
 
 
 @pytest.mark.parametrize(
@@ -125,24 +154,89 @@ def test_a_tensor_of_every_dtype_comes_back(name: str) -> None:
     assert torch.equal(result.view(torch.uint8), tensor.view(torch.uint8))
 
 
-@pytest.mark.parametrize(
-    "tensor",
-    [
-        torch.tensor(2.5),
-        torch.zeros(0, 3),
-        torch.arange(12.0).reshape(3, 4).T,
-        torch.arange(12.0)[::2],
-        torch.ones(2, dtype=torch.complex64).conj(),
-        torch.ones(1).expand(3, 3),
-        torch.ones(100_000),
-    ],
-    ids=["no dimension", "empty", "transposed", "every second", "conjugated", "expanded", "large"],
-)
-def test_a_tensor_of_any_layout_comes_back_contiguous_and_writable(tensor: Any) -> None:
+VIDEO = torch.arange(360.0).reshape(1, 3, 4, 5, 6)
+LAYOUTS = {
+    "no dimension": torch.tensor(2.5),
+    "empty": torch.zeros(0, 3, 4, 5).contiguous(memory_format=torch.channels_last),
+    "channels last": VIDEO[:, :, 0].contiguous(memory_format=torch.channels_last),
+    "one channel, last": VIDEO[:, :1, 0].contiguous(memory_format=torch.channels_last),
+    "channels last, 3d": VIDEO.contiguous(memory_format=torch.channels_last_3d),
+    "channels last, half": VIDEO[:, :, 0].to(torch.bfloat16, memory_format=torch.channels_last),
+    "transposed": torch.arange(12.0).reshape(3, 4).T,
+    "permuted": VIDEO.permute(4, 0, 2, 1, 3),
+    "expanded": torch.ones(1, 3).expand(4, 3),
+    "expanded, permuted": VIDEO.permute(4, 0, 2, 1, 3)[None].expand(2, -1, -1, -1, -1, -1),
+    "every second": torch.arange(12.0)[::2],
+    "a part": VIDEO[:, 1:, 1:3, ::2],
+    "complex": torch.ones(2, 3, dtype=torch.complex64).T,
+    "conjugated": torch.ones(2, 3, dtype=torch.complex64).T.conj(),
+    "negated": torch._neg_view(torch.ones(2, 3)).T,
+    "imaginary": torch.ones(2, dtype=torch.complex64).conj().imag,
+    "large": torch.ones(100_000),
+    "float8": torch.ones(4, 6).to(torch.float8_e4m3fn)[:, ::2].T,
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_tensor_of_any_layout_comes_back_with_its_strides(layout: str) -> None:
+    """Only `copy.deepcopy` keeps as much, which takes all memory behind a view along."""
+    tensor = LAYOUTS[layout]
+    result = round_trip([tensor], Codec(KEY))[0]
+    copied = copy.deepcopy(tensor)
+    assert (result.shape, result.stride(), result.dtype) == (copied.shape, copied.stride(), copied.dtype)
+    assert (result.is_conj(), result.is_neg()) == (copied.is_conj(), copied.is_neg())
+    assert result.to(torch.complex128).tolist() == tensor.to(torch.complex128).tolist()
+
+
+@pytest.mark.parametrize("layout", ["channels last", "transposed", "every second", "large"])
+def test_a_tensor_is_its_receiver_s_own(layout: str) -> None:
+    tensor = LAYOUTS[layout]
     result = round_trip(tensor)
-    assert torch.equal(result, tensor)
-    assert result.is_contiguous()
-    result.zero_()
+    result.add_(1)
+    assert not torch.equal(result, tensor)
+
+
+def test_an_expanded_tensor_sends_each_element_once() -> None:
+    assert Codec().encode(torch.ones(1000, 1).expand(1000, 10_000)).size_bytes < 5000
+
+
+@pytest.mark.parametrize(
+    "view",
+    [torch.zeros(1000, 1000)[:, :10], torch.zeros(3_000_000)[::3], torch.arange(10.0).unfold(0, 3, 1)],
+    ids=["columns", "every third", "windows"],
+)
+def test_a_view_of_little_of_its_memory_comes_back_as_its_clone(view: Any) -> None:
+    encoded = Codec().encode(view)
+    assert encoded.size_bytes < view.numel() * view.element_size() + 1000
+    result = round_trip(view)
+    assert torch.equal(result, view)
+    assert result.stride() == view.clone().stride()
+
+
+def test_forged_strides_reach_no_other_memory() -> None:
+    honest = bytes(Codec().encode(torch.zeros(2, 3)).body)
+    strides = bytes(Codec().encode([3, 1]).body)
+    assert honest.count(strides) == 1
+    for forged in ([4, 1], [3, 2**40], [-3, 1], [3]):
+        with pytest.raises(EncodingError):
+            Codec().decode(honest.replace(strides, Codec().encode(forged).body))
+
+
+def test_a_parameter_keeps_its_strides_and_a_leaf_its_gradient() -> None:
+    leaf = torch.ones(2, 3, requires_grad=True)
+    (leaf * 2).sum().backward()
+    parameter = torch.nn.Parameter(LAYOUTS["channels last"].clone(), requires_grad=True)
+    parameter.grad = torch.ones_like(parameter)
+    first, second = round_trip([leaf, parameter], Codec(KEY))
+    assert first.grad.tolist() == [[2.0] * 3] * 2
+    assert type(second) is torch.nn.Parameter
+    assert second.stride() == second.grad.stride() == parameter.stride()
+
+
+def test_sizes_dtypes_and_devices_need_no_key() -> None:
+    value = [torch.Size([2, 3]), torch.float8_e5m2, torch.device("cuda:1"), torch.Size([])]
+    assert [type(each) for each in round_trip(value)] == [type(each) for each in value]
+    assert round_trip(value) == value
 
 
 def test_a_tensor_that_requires_grad_still_does_and_is_a_leaf() -> None:
@@ -150,11 +244,6 @@ def test_a_tensor_that_requires_grad_still_does_and_is_a_leaf() -> None:
     assert result.requires_grad
     assert result.is_leaf
     assert result.tolist() == [2.0, 2.0]
-
-
-def test_dtypes_and_devices_are_plain_data() -> None:
-    value = [torch.bfloat16, torch.device("cuda:1"), torch.device("cpu")]
-    assert round_trip(value) == value
 
 
 def test_what_is_no_plain_tensor_goes_by_pickle() -> None:

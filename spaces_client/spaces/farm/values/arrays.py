@@ -1,7 +1,7 @@
-"""Encodes numpy arrays and torch tensors: their description in the message, their bytes beside it.
+"""Encodes numpy arrays: shape, dtype and order of the axes in the message, their bytes beside it.
 
-Arrays arrive writable and private. Tensors arrive on the CPU, contiguous, from any device. Values that are more than
-their bytes (object, string and user-made dtypes; sparse, quantized and meta tensors) are left to pickle.
+An array arrives as `array.copy(order="K")` makes one: writable and private, with the same order of its axes in memory.
+Arrays that are more than their bytes (object, string and user-made dtypes) are left to pickle.
 """
 
 from __future__ import annotations
@@ -10,14 +10,12 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-from spaces.farm.values.glance import is_a
 from spaces.farm.values.raw_bytes import Raw, writable
 
 if TYPE_CHECKING:
     import numpy as np
 
 Data = bytes | memoryview
-Tensor = Any  # any: torch ships no types that a process without torch could use
 
 #: The form of `numpy.dtype.str`: byte order, kind, size, and a unit for times. Other texts are not passed to numpy.
 _DTYPE = re.compile(r"[<>|=][?biufcSUVmM]\d*(\[\d*[A-Za-zμ]+\])?")
@@ -29,19 +27,24 @@ def is_array(cls: type) -> bool:
 
 
 def write_array(array: np.ndarray[Any, Any]) -> list[Any] | None:  # any: fields
-    """Shape, dtype, order and bytes; Fortran order is kept."""
+    """Shape, dtype, the order of the axes in memory, and the bytes."""
     description = _describe(array.dtype)
     if description is None:
         return None
-    fortran = array.flags.f_contiguous and not array.flags.c_contiguous
-    return [list(array.shape), description, "F" if fortran else "C", _bytes_of(array.T if fortran else array)]
+    if not array.flags.c_contiguous and not array.flags.f_contiguous:
+        array = array.copy(order="K")
+    axes = _axes(array)
+    return [list(array.shape), description, axes, _bytes_of(array.transpose(axes) if axes else array)]
 
 
-def read_array(shape: list[int], description: Any, order: Any, data: Data) -> np.ndarray[Any, Any]:  # any: unchecked
+def read_array(shape: list[int], description: Any, axes: list[int], data: Data) -> np.ndarray[Any, Any]:  # any: as sent
     """A writable array over `data`, or over a copy if `data` is read-only."""
     import numpy as np
 
-    return np.ndarray(tuple(shape), _dtype(description), writable(data), order=order)
+    if not axes:
+        return np.ndarray(tuple(shape), _dtype(description), writable(data))
+    array = np.ndarray(tuple(shape[axis] for axis in axes), _dtype(description), writable(data))
+    return array.transpose(np.argsort(axes))
 
 
 def is_scalar(cls: type) -> bool:
@@ -63,97 +66,15 @@ def read_scalar(description: Any, data: bytes) -> Any:  # any: a scalar of the d
     return np.ndarray((), _dtype(description), writable(data))[()]
 
 
-def is_tensor(cls: type) -> bool:
-    """Whether instances are plain tensors, or the farm's own emulated CUDA tensors."""
-    tensor = _of("torch", "Tensor")
-    return cls is tensor or (tensor is not None and cls.__module__.startswith("spaces.") and issubclass(cls, tensor))
-
-
-def write_tensor(tensor: Tensor) -> list[Any] | None:  # any: fields
-    """Shape, dtype, `requires_grad` and bytes."""
-    import torch
-
-    if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_meta:
-        return None
-    plain = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
-    data = Raw(plain.reshape(-1).view(torch.uint8).numpy().data) if plain.numel() else b""
-    return [list(tensor.shape), _torch_name(tensor.dtype), tensor.requires_grad, data]
-
-
-def read_tensor(shape: list[int], dtype_name: str, requires_grad: bool, data: Data) -> Tensor:
-    """A CPU tensor over `data`, or over a copy if `data` is read-only."""
-    import torch
-
-    dtype = read_torch_dtype(dtype_name)
-    if 0 in shape:
-        tensor = torch.empty(tuple(shape), dtype=dtype, device="cpu")
-    else:
-        tensor = torch.frombuffer(writable(data), dtype=torch.uint8).view(dtype).reshape(tuple(shape))
-    return tensor.requires_grad_(requires_grad) if requires_grad else tensor
-
-
-def is_parameter(cls: type) -> bool:
-    """Whether instances are plain parameters of a torch module."""
-    return cls is _of("torch.nn.parameter", "Parameter")
-
-
-def rebuild_parameter(*fields: Any) -> Any:  # any: the fields of a tensor; a parameter
-    """A parameter on the tensor that the fields describe. Pickles refer to this function."""
-    import torch
-
-    tensor = read_tensor(*fields)
-    return torch.nn.Parameter(tensor.detach(), requires_grad=tensor.requires_grad)
-
-
-def is_module(value: object) -> bool:
-    """Whether `value` is a torch module."""
-    module = _of("torch.nn", "Module")
-    return module is not None and is_a(value, module)
-
-
-def is_torch_dtype(cls: type) -> bool:
-    """Whether instances are torch dtypes."""
-    return cls is _of("torch", "dtype")
-
-
-def write_torch_dtype(dtype: Any) -> list[Any]:  # any: a torch.dtype; fields
-    """Its name in torch."""
-    return [_torch_name(dtype)]
-
-
-def read_torch_dtype(name: str) -> Any:  # any: a torch.dtype
-    """The dtype of that name. Raises ValueError if this torch has none."""
-    import torch
-
-    dtype = getattr(torch, name, None)
-    if not isinstance(dtype, torch.dtype):
-        raise ValueError(f"torch {torch.__version__} has no dtype {name!r}")
-    return dtype
-
-
-def is_torch_device(cls: type) -> bool:
-    """Whether instances are torch devices."""
-    return cls is _of("torch", "device")
-
-
-def write_torch_device(device: Any) -> list[Any]:  # any: a torch.device; fields
-    """As torch prints it: `cuda:0`."""
-    return [str(device)]
-
-
-def read_torch_device(name: str) -> Any:  # any: a torch.device
-    """The device of that name."""
-    import torch
-
-    return torch.device(name)
-
-
 def _of(module: str, name: str) -> Any:  # any: a class of a library that may not be loaded
     return getattr(sys.modules.get(module), name, None)
 
 
-def _torch_name(dtype: Any) -> str:  # any: a torch.dtype
-    return str(dtype).removeprefix("torch.")
+def _axes(array: np.ndarray[Any, Any]) -> list[int]:  # any: of any dtype
+    """The axes from the one with the longest steps in memory to that with the shortest; none: as they are counted."""
+    if array.flags.c_contiguous:
+        return []
+    return sorted(range(array.ndim), key=lambda axis: -array.strides[axis])
 
 
 def _bytes_of(array: np.ndarray[Any, Any]) -> Raw | bytes:  # any: of any dtype

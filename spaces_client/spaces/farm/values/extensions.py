@@ -19,7 +19,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any
 
-from spaces.farm.values import arrays, images
+from spaces.farm.values import arrays, images, tensors
 from spaces.farm.values.raw_bytes import Raw
 
 Fields = list[Any]  # any: whatever the codec can write
@@ -57,6 +57,7 @@ class Kind(Enum):
     TORCH_DTYPE = 35
     TORCH_DEVICE = 36
     IMAGE = 37
+    TORCH_SIZE = 38
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +146,10 @@ _STANDARD: dict[type, Extension] = {
 _LIBRARIES: list[tuple[str, Kind, Callable[[type], bool], Writer]] = [
     ("numpy", Kind.ARRAY, arrays.is_array, arrays.write_array),
     ("numpy", Kind.NUMPY_SCALAR, arrays.is_scalar, arrays.write_scalar),
-    ("torch", Kind.TENSOR, arrays.is_tensor, arrays.write_tensor),
-    ("torch", Kind.TORCH_DTYPE, arrays.is_torch_dtype, arrays.write_torch_dtype),
-    ("torch", Kind.TORCH_DEVICE, arrays.is_torch_device, arrays.write_torch_device),
+    ("torch", Kind.TENSOR, tensors.is_tensor, tensors.write_tensor),
+    ("torch", Kind.TORCH_DTYPE, tensors.is_torch_dtype, tensors.write_torch_dtype),
+    ("torch", Kind.TORCH_DEVICE, tensors.is_torch_device, tensors.write_torch_device),
+    ("torch", Kind.TORCH_SIZE, tensors.is_torch_size, list),
     ("PIL.Image", Kind.IMAGE, images.is_image, images.write_image),
 ]
 
@@ -172,8 +174,9 @@ _READERS: dict[Kind, Reader] = {
     Kind.UUID: lambda data: uuid.UUID(bytes=data),
     Kind.ARRAY: arrays.read_array,
     Kind.NUMPY_SCALAR: arrays.read_scalar,
-    Kind.TENSOR: arrays.read_tensor,
-    Kind.TORCH_DTYPE: arrays.read_torch_dtype,
-    Kind.TORCH_DEVICE: arrays.read_torch_device,
+    Kind.TENSOR: tensors.read_tensor,
+    Kind.TORCH_DTYPE: tensors.read_torch_dtype,
+    Kind.TORCH_DEVICE: tensors.read_torch_device,
+    Kind.TORCH_SIZE: tensors.read_torch_size,
     Kind.IMAGE: images.read_image,
 }

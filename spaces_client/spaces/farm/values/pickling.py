@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from spaces.errors import EncodingError
-from spaces.farm.values import arrays, exceptions, plain_objects
+from spaces.farm.values import exceptions, plain_objects, tensors
 from spaces.farm.values.extensions import Extension, Kind, extension_of, read
 from spaces.farm.values.glance import a, is_a, name_of, qualname_of, reason_of, text_of
 from spaces.farm.values.raw_bytes import Raw, writable
@@ -104,8 +104,8 @@ class _Pickler(pickle.Pickler):
     def reducer_override(self, value: Any) -> Any:  # any: a reduce value has six forms
         cls: type = type(value)
         self._classes.add(cls)
-        if arrays.is_parameter(cls):
-            return _reduced(arrays.rebuild_parameter, arrays.write_tensor(value))
+        if tensors.is_parameter(cls):
+            return _reduced(tensors.rebuild_parameter, tensors.write_tensor(value))
         match extension_of(cls):
             case Extension(kind=Kind.TENSOR | Kind.IMAGE as kind, write=write):
                 return _reduced(_READ[kind], write(value))
@@ -163,7 +163,7 @@ def _is_gradio_event(value: object) -> bool:
 
 
 def _refuse_large_module(value: Any) -> None:  # any: a torch module, or anything else
-    if not arrays.is_module(value):
+    if not tensors.is_module(value):
         return
     size = sum(tensor.nbytes for group in (value.parameters(), value.buffers()) for tensor in group)
     if size > LARGEST_MODULE_BYTES:
