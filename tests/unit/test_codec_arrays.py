@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from spaces.errors import EncodingError
 from spaces.farm.payloads.packer import to_encoded, to_payload
@@ -366,3 +366,30 @@ def test_an_image_larger_than_its_pixels_is_refused_before_it_is_made() -> None:
     forged = bytes(honest.body).replace(b"\x92\x07\x09", Codec().encode([100_000, 1_000_000]).body)
     with pytest.raises(EncodingError, match="are no image of 100000x1000000 pixels"):
         Codec().decode(forged)
+
+
+def test_what_is_known_of_an_image_comes_back(tmp_path: Path) -> None:
+    """Pipelines write their prompts there as dicts; texts of a PNG that are not ASCII are of a class of PIL's own."""
+    image = Image.new("RGB", (4, 4))
+    image.info = {"prompt": {"steps": [20, (1, 2)]}, "dpi": (72, 72), "exif": b"Exif", "odd": object()}
+    assert round_trip(image).info == {name: value for name, value in image.info.items() if name != "odd"}
+
+    texts = PngImagePlugin.PngInfo()
+    texts.add_itxt("title", "Küche", "de", "Titel")
+    texts.add_text("parameters", "a cat")
+    image.save(tmp_path / "a.png", pnginfo=texts)
+    with Image.open(tmp_path / "a.png") as opened:
+        opened.load()
+        info = round_trip(opened).info
+    assert (info["parameters"], info["title"]) == ("a cat", "Küche")
+    assert (type(info["title"]), info["title"].lang, info["title"].tkey) == (PngImagePlugin.iTXt, "de", "Titel")
+
+
+def test_orientation_and_profile_of_a_photograph_come_back(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (4, 2)).save(tmp_path / "a.jpg", exif=exif, icc_profile=b"profile", comment=b"hello")
+    with Image.open(tmp_path / "a.jpg") as opened:
+        result = round_trip(opened)
+    assert result.getexif()[0x0112] == 6
+    assert (result.info["icc_profile"], result.info["comment"], result.format) == (b"profile", b"hello", "JPEG")

@@ -65,7 +65,7 @@ def by_arguments(type_name: str, arguments: tuple[object, ...]) -> BaseException
 
 
 def type_name_of(cls: type) -> str:
-    """`ValueError`, `app.Refused`."""
+    """The name of a class: `ValueError`, `app.Refused`."""
     return qualname_of(cls) if module_of(cls) == "builtins" else f"{module_of(cls)}.{qualname_of(cls)}"
 
 

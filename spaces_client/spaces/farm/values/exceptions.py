@@ -30,10 +30,10 @@ class ExceptionParts:
     """The content of an exception, without its traceback, cause and context."""
 
     cls: type[BaseException]
-    members: tuple[str, tuple[BaseException, ...]] | None  #: of a group, which must be made with them
+    members: tuple[str, tuple[BaseException, ...]] | None  #: only of a group, which is created with them
     args: tuple[Any, ...]
-    fields: dict[str, Any]  #: that Python's own exceptions have: `errno`, `filename`
-    attributes: dict[str, Any]  #: of the instance; its notes too
+    fields: dict[str, Any]  #: of Python's own exceptions: `errno`, `filename`
+    attributes: dict[str, Any]  #: of the instance, with its notes
     slots: dict[str, Any]
 
     @classmethod

@@ -16,7 +16,7 @@ from typing import Any
 
 from spaces.errors import EncodingError
 from spaces.farm.values.glance import a, glance, is_a, name_of, own_attributes, qualname_of
-from spaces.farm.values.pickling import Unsendable
+from spaces.farm.values.pickling import Unreadable, Unsendable
 
 #: The most values that a search for the culprit visits; then it names the last one found.
 DEEPEST = 12
@@ -103,7 +103,8 @@ def find_culprit(value: object, error: EncodingError, refusal: Refusal) -> Culpr
             if id(inner) in seen:
                 continue
             seen.add(id(inner))
-            if refused := refusal(inner):
+            refused = refusal(inner)
+            if refused and (isinstance(refused, Unreadable) or not isinstance(culprit.error, Unreadable)):
                 culprit = Culprit(inner, culprit.path + step, refused)
                 break
         else:

@@ -58,6 +58,7 @@ class Kind(Enum):
     TORCH_DEVICE = 36
     IMAGE = 37
     TORCH_SIZE = 38
+    MEMORYVIEW = 39
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,15 @@ def _write_bytes(value: bytes | bytearray) -> Fields:
     return [Raw(memoryview(value))]
 
 
+def _write_memoryview(view: memoryview) -> Fields:
+    return [view.format, list(view.shape or ()), view.readonly, Raw(memoryview(view.tobytes()))]
+
+
+def _read_memoryview(form: str, shape: list[int], is_readonly: bool, data: bytes | memoryview) -> memoryview:
+    view = memoryview(bytes(data) if is_readonly else bytearray(data))
+    return view if form == "B" and len(shape) == 1 else view.cast(form, shape)  # type: ignore[call-overload] # any format
+
+
 _STANDARD: dict[type, Extension] = {
     tuple: Extension(Kind.TUPLE, list),
     set: Extension(Kind.SET, list),
@@ -131,6 +141,7 @@ _STANDARD: dict[type, Extension] = {
     complex: Extension(Kind.COMPLEX, lambda value: [value.real, value.imag]),
     bytes: Extension(Kind.BYTES, _write_bytes),
     bytearray: Extension(Kind.BYTEARRAY, _write_bytes),
+    memoryview: Extension(Kind.MEMORYVIEW, _write_memoryview),
     slice: Extension(Kind.SLICE, lambda value: [value.start, value.stop, value.step]),
     range: Extension(Kind.RANGE, lambda value: [value.start, value.stop, value.step]),
     type(pathlib.Path()): Extension(Kind.PATH, lambda value: [str(value)]),
@@ -162,6 +173,7 @@ _READERS: dict[Kind, Reader] = {
     Kind.COMPLEX: complex,
     Kind.BYTES: bytes,
     Kind.BYTEARRAY: bytearray,
+    Kind.MEMORYVIEW: _read_memoryview,
     Kind.SLICE: slice,
     Kind.RANGE: range,
     Kind.PATH: pathlib.Path,

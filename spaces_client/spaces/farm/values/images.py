@@ -23,6 +23,8 @@ _PIXEL_BYTES = {
     **dict.fromkeys(("RGBA", "RGBa", "RGBX", "CMYK", "I", "F"), 4),
 }
 _PALETTE_MODES = ("RGB", "RGBA")
+#: Lists and dicts in what is known of a file are followed this far.
+_DEEPEST = 8
 _PLAIN = (str, bytes, int, float, bool, type(None))
 
 
@@ -40,7 +42,8 @@ def write_image(image: Image.Image) -> list[Any] | None:  # any: fields
         return None
     colours = [palette.mode, bytes(image.getpalette(palette.mode) or ())] if palette else []
     info = {key: value for key, value in image.info.items() if _is_plain(key) and _is_plain(value)}
-    file = [image.format, str(getattr(image, "filename", "")), info]
+    texts = {key: _parts_of_text(value) for key, value in image.info.items() if _is_text(type(value))}
+    file = [image.format, str(getattr(image, "filename", "")), info, texts]
     return [image.mode, list(image.size), colours, file, Raw(memoryview(pixels))]
 
 
@@ -60,14 +63,37 @@ def read_image(
     if colours:
         palette_mode, palette = colours
         image.putpalette(palette, palette_mode)
-    image.format, filename, image.info = file
+    image.format, filename, image.info, texts = file
+    image.info |= {key: _read_text(*parts) for key, parts in texts.items()}
     if filename:
         image.filename = filename  # type: ignore[attr-defined]  # as PIL itself sets it on images that it opens
     return image
 
 
-def _is_plain(value: object) -> bool:
-    return type(value) in _PLAIN or (type(value) is tuple and all(type(item) in _PLAIN for item in value))
+def _is_plain(value: Any, depth: int = 0) -> bool:  # any: told by its exact type
+    cls = type(value)
+    if cls in (list, tuple):
+        return depth < _DEEPEST and all(_is_plain(item, depth + 1) for item in value)
+    if cls is dict:
+        return depth < _DEEPEST and all(_is_plain(item, depth + 1) for pair in value.items() for item in pair)
+    return cls in _PLAIN
+
+
+def _is_text(cls: type) -> bool:
+    """PIL's own texts of a PNG, which know their language."""
+    return cls.__name__ == "iTXt" and cls.__module__ == "PIL.PngImagePlugin"
+
+
+def _parts_of_text(text: Any) -> list[str | None]:  # any: an iTXt
+    return [str.__str__(text), text.lang, text.tkey]
+
+
+def _read_text(text: str, language: str | None, key: str | None) -> str:
+    from PIL.PngImagePlugin import iTXt
+
+    made = iTXt(text)
+    made.lang, made.tkey = language, key
+    return made
 
 
 def _size_bytes(mode: str, width: int, height: int) -> int:

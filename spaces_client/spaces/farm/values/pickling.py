@@ -14,20 +14,20 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from spaces.errors import EncodingError
-from spaces.farm.values import exceptions, plain_objects, tensors
+from spaces.farm.values import exceptions, plain_objects, tensors, views
 from spaces.farm.values.extensions import Extension, Kind, extension_of, read
-from spaces.farm.values.glance import a, is_a, name_of, qualname_of, reason_of, text_of
+from spaces.farm.values.glance import a, is_a, module_of, name_of, qualname_of, reason_of, text_of
 from spaces.farm.values.raw_bytes import Raw, writable
 from spaces.farm.values.references import Reference
 
 #: The largest torch module that is sent by value. A larger one must be loaded at module level, where it happens once.
 LARGEST_MODULE_BYTES = 64 * 2**20
 
-#: Pickles up to this size, with their buffers, are always read back before they are sent; a larger one if it holds a
-#: class that is new here.
+#: Pickles up to this size, with their buffers, are always read back before they are sent. A larger one is read back if
+#: it holds a class that was not read back before.
 _SMALL_BYTES = 256 * 1024
 
-#: Classes that were read back once.
+#: Classes that were read back.
 _readable: weakref.WeakSet[type] = weakref.WeakSet()
 
 Find = Callable[[object], Reference | None]
@@ -46,6 +46,10 @@ class Unsendable(EncodingError):
     def __reduce__(self) -> tuple[type, tuple[str]]:
         """Pickle as EncodingError, the public class, with the text alone."""
         return EncodingError, (str(self),)
+
+
+class Unreadable(Unsendable):
+    """A value that can be pickled but not unpickled."""
 
 
 def dump(value: object, find: Find) -> tuple[bytes, list[memoryview]]:
@@ -79,19 +83,19 @@ class _Pickler(pickle.Pickler):
         self._classes: set[type] = set()
 
     def check(self, value: object, pickled: bytes, buffers: Sequence[memoryview]) -> None:
-        """Test that a pickle can be read, once for each class, and always if it is small. Raises Unsendable.
+        """Test that a pickle can be read, once for each class, and always if it is small. Raises Unreadable.
 
         Objects whose deletion has an effect, such as deleting a file, are not read.
         """
         known = all(cls in _readable for cls in self._classes)
         size = len(pickled) + sum(view.nbytes for view in buffers)
-        if (known and size > _SMALL_BYTES) or any(hasattr(cls, "__del__") for cls in self._classes):
+        if (known and size > _SMALL_BYTES) or any(map(_is_mortal, self._classes)):
             return
         try:
             _Unpickler(io.BytesIO(pickled), [view.toreadonly() for view in buffers], self._named.__getitem__).load()
         except Exception as error:  # constructors and `__setstate__` of any class
             reason = f"it cannot be read back: {qualname_of(type(error))}: {text_of(error)}"
-            raise Unsendable(a(name_of(value)), reason) from error
+            raise Unreadable(a(name_of(value)), reason) from error
         _readable.update(self._classes)
 
     def persistent_id(self, value: object) -> object:
@@ -114,7 +118,9 @@ class _Pickler(pickle.Pickler):
             return self._reduced_event(value)
         if exceptions.is_reduced_by_default(cls):
             return exceptions.reduced(value)
-        return plain_objects.reduced(value) if plain_objects.answers_for_itself(cls) else NotImplemented
+        if plain_objects.answers_for_itself(cls):
+            return plain_objects.reduced(value)
+        return views.reduced(value) or NotImplemented
 
     def _reduced_event(self, event: Any) -> Any:  # any: a gradio.EventData; a reduce value
         """Reduce Gradio's event data, whose own pickle recurses without end. Its component is sent by name or not."""
@@ -155,6 +161,11 @@ def _reduced(reader: Callable[..., Any], fields: list[Any] | None) -> Any:  # an
     if fields is None:
         return NotImplemented
     return reader, tuple(pickle.PickleBuffer(field.view) if isinstance(field, Raw) else field for field in fields)
+
+
+def _is_mortal(cls: type) -> bool:
+    """Whether a class has a `__del__`; that of Python's own files in memory does no harm."""
+    return hasattr(cls, "__del__") and module_of(cls) != "_io"
 
 
 def _is_gradio_event(value: object) -> bool:

@@ -1,9 +1,9 @@
-"""How torch tensors travel: what describes them in the message, their bytes beside it.
+"""Encodes torch tensors: their description in the message, their bytes beside it.
 
-A tensor arrives on the CPU, whichever device it left, as `copy.deepcopy` makes one: private, with its strides, so that
-`channels_last` stays what it is and an expanded tensor sends each element once. Only a large view that leaves most of
-its memory out, or whose elements overlap in another way, arrives as `clone` makes it. What the bytes alone do not tell
-(sparse, quantized, nested and meta tensors) is left to pickle.
+A tensor arrives on the CPU, from any device, as `copy.deepcopy` makes one: private and with its strides. So
+`channels_last` is kept, and an expanded tensor sends each element once. A large view that leaves out most of its
+memory, or whose elements overlap in another way, arrives as `clone` makes it. Tensors that are more than their bytes
+(sparse, quantized, nested and meta tensors) are left to pickle.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from spaces.farm.values.raw_bytes import Raw, writable
 Data = bytes | memoryview
 Tensor = Any  # any: torch ships no types that a process without torch could use
 
-#: Memory between the elements of a view goes along up to this size, or up to that of the elements.
+#: Gaps between the elements of a view are sent up to this size, or up to the size of the elements.
 MOST_GAPS_BYTES = 1024 * 1024
 
 
@@ -34,7 +34,8 @@ def write_tensor(tensor: Tensor) -> list[Any] | None:  # any: fields
 
     if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_meta or tensor.is_nested:
         return None
-    strides, data = tensor.stride(), b""
+    strides: tuple[int, ...] = tensor.stride()
+    data: Raw | bytes = b""
     if tensor.numel():
         strides, memory = _memory_of(tensor.detach())
         data = Raw(memory.view(torch.uint8).numpy().data)
@@ -63,7 +64,7 @@ def is_parameter(cls: type) -> bool:
 
 
 def rebuild_parameter(*fields: Any) -> Any:  # any: the fields of a tensor; a parameter
-    """A parameter over the tensor that the fields describe. Named in pickles."""
+    """A parameter on the tensor that the fields describe. Pickles refer to this function."""
     import torch
 
     tensor = read_tensor(*fields)
@@ -126,7 +127,7 @@ def read_torch_device(name: str) -> Any:  # any: a torch.device
 
 
 def _memory_of(tensor: Tensor) -> tuple[tuple[int, ...], Tensor]:
-    """The strides that it keeps, and its elements on the CPU as they lie in memory, one after the other."""
+    """The strides that the tensor keeps, and a CPU tensor of one axis with its elements in the order of its memory."""
     tensor = tensor.resolve_conj().resolve_neg()
     if not _keeps_strides(tensor):
         tensor = tensor.clone()
@@ -141,7 +142,7 @@ def _memory_of(tensor: Tensor) -> tuple[tuple[int, ...], Tensor]:
 
 
 def _keeps_strides(tensor: Tensor) -> bool:
-    """Whether no two elements overlap, but those of expanded axes, and there is not too much between them."""
+    """Whether only expanded axes overlap in memory, and the gaps between the elements are small."""
     span = count = 1
     for step, size in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
         if step and size > 1:
