@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
 from spaces.errors import ChildCrashed, TimeLimitExceeded
-from tests.harness import SPACES, Farm, farm
+from tests.harness import SPACES, Farm, farm, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +83,15 @@ def test_a_task_that_hangs_is_not_told_to_ask_for_more_time_and_its_log_says_whe
 def test_a_task_that_waits_for_something_outside_has_not_hung(forking_farm: Farm) -> None:
     with pytest.raises(TimeLimitExceeded, match=r"it asked for 4 s. Raise @spaces.GPU"):
         call(forking_farm, "threads", "wait_for_the_clock")
+
+
+def test_a_killed_server_of_fresh_children_is_replaced_and_warm_ones_go_on(forking_farm: Farm) -> None:
+    pid = call(forking_farm, "threads", "pid")
+    server = psutil.Process(psutil.Process(int(str(pid))).ppid())
+    assert "fresh_server" in " ".join(server.cmdline())
+    server.kill()
+    wait_until(lambda: not server.is_running() or server.status() == psutil.STATUS_ZOMBIE)
+    assert call(forking_farm, "threads", "pid") == pid
+    with pytest.raises(ChildCrashed):
+        call(forking_farm, "threads", "leave")
+    assert call(forking_farm, "threads", "double", 5) == 10

@@ -42,5 +42,10 @@ def parents():
 
 
 @spaces.GPU
+def pid():
+    return os.getpid()
+
+
+@spaces.GPU
 def leave():
     os._exit(3)
