@@ -77,7 +77,7 @@ class Up:
 
     def pid_of(self, *words: str) -> int:
         """The process of the farm whose command line has these words."""
-        children = psutil.Process(self.process.pid).children()
+        children = psutil.Process(self.process.pid).children(recursive=True)
         (found,) = [child for child in children if set(words) <= set(child.cmdline())]
         return found.pid
 

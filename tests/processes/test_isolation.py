@@ -166,7 +166,7 @@ def test_spaces_is_the_farm_s_whoever_asks_for_another(make: Make, wheels: Path)
     assert version(own, "spaces") == spaces.__version__
     assert version(own, "helper") == "1.0"
     output(
-        [str(own.python), "-c", "import spaces.web.client, spaces_workers.nursery.zygote"],
+        [str(own.python), "-c", "import spaces.web.client, spaces_workers.zygote.main"],
         own,
     )
 

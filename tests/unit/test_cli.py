@@ -320,7 +320,7 @@ def stubborn(tmp_path: Path) -> Command:
 
 def test_a_process_that_ignores_the_word_is_killed(stubborn: Command) -> None:
     async def story() -> int:
-        process = Process(stubborn)
+        process = await Process.start(stubborn)
         await process.stop()
         return await process.ended()
 

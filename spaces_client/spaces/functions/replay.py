@@ -1,8 +1,8 @@
 """Replays calls of GPU functions that a script makes before it launches: warm-ups, compilation, cached examples.
 
 In the web process such a call is a normal task, and its result is recorded with the Space. A zygote has no GPU, so it
-answers the call from the record. At the first call that is not recorded it becomes the fork server, and its children
-run that call. The next zygote, made with one more recorded call, gets further.
+answers the call from the record. At the first call that is not recorded it begins to fork, and its children run that
+call. The next zygote, made with one more recorded call, gets further.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ import importlib.util
 spec = importlib.util.find_spec("spaces")
 print(spec.origin if spec and spec.origin else "", flush=True)
 import spaces, spaces.web.client, spaces.farm.celery.celery_app, spaces.farm.payloads.packer
-import spaces_workers.nursery.zygote
+import spaces_workers.zygote.main
 """
 
 

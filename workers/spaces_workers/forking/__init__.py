@@ -2,5 +2,5 @@
 
 A fork has only the thread that forked. `judgement.py` decides whether the children of a Space can be forks, from the
 table in `libraries.py` and the existing threads; `revival.py` gives a fork new threads if a library allows it.
-Otherwise children run the script themselves (`nursery/fresh_server.py`).
+Otherwise children run the script themselves (`zygote/fresh_server.py`).
 """

@@ -3,6 +3,8 @@
 worker  -> nursery   Prepare, Connect            nursery -> worker   Connected (with a socket), Unmade
 nursery -> zygote    Adopt (with a socket)       zygote  -> nursery  ZygoteReady, ZygoteFailed
 worker  -> zygote    Fork (with a socket)        zygote  -> worker   Forked, Exited
+launcher, nursery -> fork server   Spawn (with a socket)
+fork server -> launcher, nursery   Spawned or Refused, Exited
 worker  -> child     Tie, RunTask, Close, TimeUp, Trim
 child   -> worker    ChildReady or Unfit, events, one end, Idle, Trimmed
 """
@@ -29,6 +31,33 @@ class ZygoteSpec:
     key: bytes  #: the Space's key; the farm's own never leaves the worker
     forks: bool | None = None  #: whether children are forks of the zygote; None: as it finds when the script has run
     calls: tuple[ImportCall, ...] = ()  #: recorded results of the calls that the script makes before its launch
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class Spawn:
+    """Fork a process of a Space. The descriptor with this message is a zygote's channel, or a web process's bond."""
+
+    app_file: str
+    environment: tuple[tuple[str, str], ...]
+    log: str  #: the file that its standard output and error go to
+    is_zygote: bool
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class Spawned:
+    """The process exists."""
+
+    pid: int
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """This Space must be started the plain way. The reason is a part of a sentence."""
+
+    reason: str
 
 
 @message

@@ -22,14 +22,18 @@ import psutil
 
 from spaces import config
 from spaces.farm.payloads.shared_memory import SharedMemoryStore
+from spaces_workers.forkserver import client as fork_server
+from spaces_workers.forkserver.client import ForkedProcess
 from spaces_workers.isolation import MODULE
 from spaces_workers.link.channel import Channel, ChannelClosed
 from spaces_workers.link.lifeline import tied
+from spaces_workers.link.listener import listen
 from spaces_workers.link.messages import (
     Adopt,
     Connect,
     Connected,
     Prepare,
+    Spawn,
     Unmade,
     ZygoteFailed,
     ZygoteReady,
@@ -51,7 +55,7 @@ BURIAL_PATIENCE = 3.0
 class _Zygote:
     """One zygote as the nursery knows it: being made, ready, or failed."""
 
-    def __init__(self, spec: ZygoteSpec, process: subprocess.Popen[bytes], channel: Channel) -> None:
+    def __init__(self, spec: ZygoteSpec, process: subprocess.Popen[bytes] | ForkedProcess, channel: Channel) -> None:
         self.spec = spec
         self.process = process
         self.channel = channel
@@ -61,9 +65,9 @@ class _Zygote:
         self.used_at = time.monotonic()
 
     @property
-    def resident_bytes(self) -> int:
+    def own_bytes(self) -> int:
         try:
-            return int(psutil.Process(self.process.pid).memory_info().rss)
+            return int(psutil.Process(self.process.pid).memory_full_info().uss)
         except psutil.NoSuchProcess:
             return 0
 
@@ -71,14 +75,15 @@ class _Zygote:
 class Nursery:
     """Makes zygotes and hands out sockets to them."""
 
-    def __init__(self, run_dir: Path, log_dir: Path) -> None:
+    def __init__(self, run_dir: Path, log_dir: Path, fork_server: Path | None = None) -> None:
         self._log_dir = log_dir
+        self._fork_server = fork_server
         self._zygotes: dict[tuple[str, str], _Zygote] = {}
         self._prepared: deque[ZygoteSpec] = deque()  #: to be made when no worker waits for another
         self._budget_bytes = int(psutil.virtual_memory().available * MEMORY_SHARE)
         self._sweeper = Sweeper(SharedMemoryStore(run_dir, config.current().host))
         self._selector = selectors.DefaultSelector()
-        self._listener = _listen(socket_path(run_dir, log_dir))
+        self._listener = listen(socket_path(run_dir, log_dir))
         self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
 
     def serve(self) -> None:
@@ -134,7 +139,7 @@ class Nursery:
     def _made_ahead(self, spec: ZygoteSpec) -> bool:
         if (spec.space, spec.revision) in self._zygotes:
             return False
-        used = sum(zygote.resident_bytes for zygote in self._zygotes.values())
+        used = sum(zygote.own_bytes for zygote in self._zygotes.values())
         if used > self._budget_bytes:
             logger.warning(
                 "%s is not made early: zygotes hold %.1f of %.1f GB", spec.space, used / 1e9, self._budget_bytes / 1e9
@@ -147,17 +152,7 @@ class Nursery:
         self._retire_other_revisions(spec)
         ours, theirs = Channel.pair()
         os.set_inheritable(theirs.fileno(), True)
-        command = [spec.python, *MODULE, "spaces_workers.nursery.zygote", str(theirs.fileno())]
-        with open(self._log_dir / f"{spec.space}.log", "ab") as log:
-            process = subprocess.Popen(
-                tied(command),
-                env=process_environment.of_zygote(spec),
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        process = self._forked(spec, theirs) or self._started(spec, theirs)
         theirs.close()
         with suppress(ChannelClosed):  # it died at once; its socket reports that too
             ours.send(spec)
@@ -165,6 +160,30 @@ class Nursery:
         self._selector.register(ours, selectors.EVENT_READ, lambda _: self._hear_zygote(zygote))
         logger.info("zygote of %s (%s) is being made, pid %d", spec.space, spec.revision, process.pid)
         return zygote
+
+    def _forked(self, spec: ZygoteSpec, channel: Channel) -> ForkedProcess | None:
+        """A zygote from the fork server, if this host has one and the Space runs in the farm's environment."""
+        if self._fork_server is None or spec.python != sys.executable:
+            return None
+        environment = tuple(process_environment.of_zygote(spec).items())
+        spawn = Spawn(spec.app_file, environment, str(self._log_of(spec)), is_zygote=True)
+        return fork_server.fork(self._fork_server, spawn, channel.fileno())
+
+    def _started(self, spec: ZygoteSpec, channel: Channel) -> subprocess.Popen[bytes]:
+        command = [spec.python, *MODULE, "spaces_workers.zygote.main", str(channel.fileno())]
+        with self._log_of(spec).open("ab") as log:
+            return subprocess.Popen(
+                tied(command),
+                env=process_environment.of_zygote(spec),
+                pass_fds=[channel.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def _log_of(self, spec: ZygoteSpec) -> Path:
+        return self._log_dir / f"{spec.space}.log"
 
     def _retire_other_revisions(self, spec: ZygoteSpec) -> None:
         """End the zygotes of a Space's earlier revisions; their children finish their tasks."""
@@ -222,17 +241,11 @@ class Nursery:
                 pass
 
 
-def _listen(path: Path) -> socket.socket:
-    path.unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(path))
-    path.chmod(0o600)
-    listener.listen(64)
-    return listener
-
-
 def main() -> None:
-    """`python -m spaces_workers.nursery.server RUN_DIR LOG_DIR`; exits quietly if this host has a nursery."""
+    """`python -m spaces_workers.nursery.server RUN_DIR LOG_DIR [preload]`; exits quietly if this host has a nursery.
+
+    With `preload` it starts the fork server of the host, for Spaces to be forked from.
+    """
     run_dir, log_dir = Path(sys.argv[1]), Path(sys.argv[2])
     for folder in (run_dir, log_dir):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -243,7 +256,14 @@ def main() -> None:
         except BlockingIOError:
             return
         logger.info("serving %s on %s", run_dir, config.current().host)
-        Nursery(run_dir, log_dir).serve()
+        preloads = sys.argv[3:] == ["preload"]
+        Nursery(run_dir, log_dir, _fork_server(run_dir, log_dir) if preloads else None).serve()
+
+
+def _fork_server(run_dir: Path, log_dir: Path) -> Path:
+    path = fork_server.socket_path(run_dir, log_dir)
+    fork_server.start(path, process_environment.of_fork_server(), log_dir / "fork-server.log")
+    return path
 
 
 if __name__ == "__main__":

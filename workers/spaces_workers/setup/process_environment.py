@@ -33,6 +33,15 @@ _OWNER = "zerofarm"
 _HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 
 
+#: Visitors wait in the farm's queue, not in the page's.
+_PAGES = {"GRADIO_DEFAULT_CONCURRENCY_LIMIT": "none"}
+
+
+def of_fork_server() -> dict[str, str]:
+    """For the fork server of a host: the variables that all processes of Spaces have alike, and no secret."""
+    return _DEFAULTS | _HUGE_PAGES | of_compilers(default_state_dir()) | _PAGES | without_secrets()
+
+
 def of_zygote(spec: ZygoteSpec) -> dict[str, str]:
     """For a zygote and, by inheritance, its children: the Space's own key, and no broker."""
     return (
@@ -40,6 +49,7 @@ def of_zygote(spec: ZygoteSpec) -> dict[str, str]:
         | _HUGE_PAGES
         | _address(spec.space)
         | of_compilers(default_state_dir())
+        | _PAGES
         | without_secrets()
         | {
             config.ROLE: Role.WORKER,
@@ -59,7 +69,7 @@ def of_web(space: str, url: str, key: bytes, address: tuple[str, int]) -> dict[s
         _DEFAULTS
         | _address(space)
         | of_compilers(default_state_dir())
-        | {"GRADIO_DEFAULT_CONCURRENCY_LIMIT": "none"}  # visitors wait in the farm's queue, not in the page's
+        | _PAGES
         | without_secrets()
         | {
             config.ROLE: Role.WEB,

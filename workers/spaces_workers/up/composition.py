@@ -15,6 +15,7 @@ from spaces.config import Role, without_secrets
 from spaces.farm.pages import pages_path
 from spaces.farm.queue.leases import Leases
 from spaces.farm.values.signing import derive_space_key
+from spaces_workers.forkserver import client as fork_server
 from spaces_workers.gpu.plan import PlannedWorker
 from spaces_workers.isolation import MODULE
 from spaces_workers.nursery import client as nursery
@@ -22,7 +23,7 @@ from spaces_workers.setup import process_environment
 from spaces_workers.setup.served_space import ServedSpace
 from spaces_workers.up import readiness
 from spaces_workers.up.keeper import Service
-from spaces_workers.up.process import Command, Process, Steps
+from spaces_workers.up.process import Command, ForkPlan, Process, Steps
 from spaces_workers.up.readiness import Probe
 
 #: After TERM the worker finishes its tasks; after QUIT it requeues them; then it is killed.
@@ -68,13 +69,22 @@ class Composition:
         """The nursery, unless one of this farm runs on this host already."""
         log_dir = self._options.state_dir / "logs"
         socket = nursery.socket_path(self._options.run_dir, log_dir)
-        module = _module("spaces_workers.nursery.server", str(self._options.run_dir), str(log_dir))
+        preload = ["preload"] if self._preloads else []
+        module = _module("spaces_workers.nursery.server", str(self._options.run_dir), str(log_dir), *preload)
         return Service(
             "nursery",
             Command(module, without_secrets(), self._log("nursery"), STOP_NURSERY),
             probe=lambda _: readiness.listener(socket),
             is_provided=lambda: readiness.listens(socket),
         )
+
+    @property
+    def _preloads(self) -> bool:
+        """Whether Spaces are forked from a fork server: its start takes longer than that of a single Space."""
+        return sum(not self._is_isolated(space) for space in self._options.spaces) > 1
+
+    def _is_isolated(self, space: ServedSpace) -> bool:
+        return self._options.isolate and space.asks_for_packages
 
     def workers(self) -> Iterator[Service]:
         """The workers, each on its own device or share of a device."""
@@ -99,10 +109,17 @@ class Composition:
                     [sys.executable, *space.command(self._options.state_dir, isolate=self._options.isolate)],
                     process_environment.of_web(space.name, self.url, key, (self._options.host, port)),
                     self._log(f"web-{space.name}"),
+                    fork=self._fork_of(space),
                 ),
                 (self._options.host, port),
                 space=space.name,
             )
+
+    def _fork_of(self, space: ServedSpace) -> ForkPlan | None:
+        if not self._preloads or self._is_isolated(space):
+            return None
+        log_dir = self._options.state_dir / "logs"
+        return ForkPlan(fork_server.socket_path(self._options.run_dir, log_dir), space.app_file)
 
     def home(self) -> Service:
         """The home page."""

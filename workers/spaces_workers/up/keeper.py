@@ -85,7 +85,7 @@ class Keeper:
     async def _live(self) -> int | None:
         """Run one process from start to end. Returns its exit status, or None if it must not be restarted."""
         self._report(Starting(self.service.name))
-        process = self._process = Process(self.service.command)
+        process = self._process = await Process.start(self.service.command)
         if await self._comes_to_answer(process):
             self._answer()
             self._report(Answering(self.service.name, self.service.url, process.seconds))

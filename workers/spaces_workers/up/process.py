@@ -11,17 +11,30 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
+from spaces_workers.forkserver.client import EXIT_PATIENCE, ForkedProcess, fork
+from spaces_workers.link.bond import Bond
 from spaces_workers.link.lifeline import tied
+from spaces_workers.link.messages import Spawn
 from spaces_workers.up.log_tail import LogTail
 
 #: The signals that ask a process to end, and the seconds to wait after each; KILL follows.
 Steps = Sequence[tuple[signal.Signals, float]]
 
 TERMINATE: Steps = ((signal.SIGTERM, 3.0),)
+
+
+@dataclass(frozen=True, slots=True)
+class ForkPlan:
+    """How a Space's web process is forked where a fork server runs."""
+
+    fork_server: Path  #: its socket
+    app_file: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,22 +45,29 @@ class Command:
     environment: Mapping[str, str] = field(repr=False)  #: holds secrets
     log: Path
     steps: Steps = TERMINATE
+    fork: ForkPlan | None = None  #: tried first
 
 
 class Process:
-    """A running process. Make it on the event loop's thread; it dies when this process dies."""
+    """A running process. Make it on the event loop's thread, by `start`; it dies when this process dies."""
 
-    def __init__(self, command: Command) -> None:
+    def __init__(self, command: Command, log: LogTail, started: Started) -> None:
         self.command = command
-        self.log = LogTail(command.log)
+        self.log = log
         self.started_at = time.monotonic()
-        self._popen = _started(command)
+        self._started = started
         self._ended = asyncio.create_task(self._wait())
+
+    @classmethod
+    async def start(cls, command: Command) -> Process:
+        """Start a process: a fork of the fork server if the command says so and there is one."""
+        log = LogTail(command.log)  # before the process writes to it
+        return cls(command, log, (await _forked(command)) or Plain(command))
 
     @property
     def pid(self) -> int:
         """The process id; the wrapper keeps it when it execs the command."""
-        return self._popen.pid
+        return self._started.pid
 
     @property
     def seconds(self) -> float:
@@ -76,14 +96,11 @@ class Process:
 
     async def _wait(self) -> int:
         await _readable(os.pidfd_open(self.pid))
-        # No other process gets its id before it is reaped, so the rest of its group can be killed safely.
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
-        return self._popen.wait()
+        return self._started.wait()
 
     def _signal(self, number: signal.Signals) -> None:
         if not self._ended.done():
-            self._popen.send_signal(number)
+            self._started.send_signal(number)
 
 
 async def end_of(pid: int) -> None:
@@ -99,17 +116,82 @@ def described(status: int) -> str:
     return f"was killed by {signal.Signals(-status).name}"
 
 
-def _started(command: Command) -> subprocess.Popen[bytes]:
-    with command.log.open("ab") as log:
-        return subprocess.Popen(
-            tied(command.arguments),
-            env=dict(command.environment),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            # A group of its own: Ctrl-C in the terminal reaches only the starter, and leftover processes can be killed.
-            start_new_session=True,
-        )
+class Started(Protocol):
+    """A process of this host that somebody has started."""
+
+    @property
+    def pid(self) -> int: ...
+    def send_signal(self, number: int, /) -> None: ...
+    def wait(self) -> int:
+        """Reap it, once it has ended, and kill the rest of its group. Returns the exit status."""
+
+
+class Plain:
+    """A process with an interpreter of its own, which dies with the calling thread."""
+
+    def __init__(self, command: Command) -> None:
+        with command.log.open("ab") as log:
+            self._popen = subprocess.Popen(
+                tied(command.arguments),
+                env=dict(command.environment),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                # Its own group: Ctrl-C in the terminal reaches only the starter, and leftover processes can be killed.
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        """The wrapper keeps it when it execs the command."""
+        return self._popen.pid
+
+    def send_signal(self, number: int, /) -> None:
+        self._popen.send_signal(number)
+
+    def wait(self) -> int:
+        # No other process gets its id before it is reaped, so the rest of its group can be killed safely.
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        return self._popen.wait()
+
+
+class Fork:
+    """A fork of the fork server, which dies with this process."""
+
+    def __init__(self, process: ForkedProcess, bond: Bond) -> None:
+        self.pid = process.pid
+        self._process = process
+        self._bond = bond
+
+    def send_signal(self, number: int, /) -> None:
+        self._process.send_signal(number)
+
+    def wait(self) -> int:
+        try:
+            return self._process.wait(EXIT_PATIENCE)
+        except subprocess.TimeoutExpired:
+            return -signal.SIGKILL  # its fork server ended before it could say more
+        finally:
+            self._bond.cut()
+
+
+async def _forked(command: Command) -> Fork | None:
+    if command.fork is None:
+        return None
+    bond = Bond()
+    spawn = Spawn(str(command.fork.app_file), tuple(command.environment.items()), str(command.log), is_zygote=False)
+    loop = asyncio.get_running_loop()
+    process = await loop.run_in_executor(_FORKING, fork, command.fork.fork_server, spawn, bond.fileno())
+    bond.given()
+    if process is None:
+        bond.cut()
+        return None
+    return Fork(process, bond)
+
+
+#: A fork waits for the fork server, which forks one process at a time.
+_FORKING = ThreadPoolExecutor(max_workers=2, thread_name_prefix="fork")
 
 
 async def _readable(fd: int) -> None:

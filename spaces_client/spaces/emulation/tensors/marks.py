@@ -103,6 +103,9 @@ def owns_its_memory(tensor: torch.Tensor) -> bool:
 _known: weakref.WeakValueDictionary[int, torch.Tensor] = weakref.WeakValueDictionary()
 
 
+_has_looked = False
+
+
 def tracked() -> list[torch.Tensor]:
     """The live tensors that are on emulated cuda: in modules, lists, closures, anywhere Python can reach.
 
@@ -110,8 +113,10 @@ def tracked() -> list[torch.Tensor]:
     operation. `gc.freeze()` hides objects from it, so a process that freezes must call this first: tensors that
     were found once are remembered.
     """
-    if gc.get_freeze_count() and not _known:
+    global _has_looked
+    if gc.get_freeze_count() and not _has_looked:
         gc.unfreeze()
+    _has_looked = True
     with DisableTorchFunction():
         for tensor in _tensors_known_to_gc():
             if place(tensor) != CPU:

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
+from spaces.config import preloaded_modules
 from spaces.errors import EncodingError
 from spaces.farm.values.extensions import extension_of
 from spaces.farm.values.glance import module_of, own_attributes, qualname_of
@@ -126,15 +127,17 @@ def space_modules(root: Path) -> Callable[[], Iterable[ModuleType]]:
     Packages of a virtual environment below `root` are not the Space's own.
     """
     prefix = f"{root.resolve()}/"
+    preloaded = preloaded_modules() | {"__mp_main__"}
     own: list[ModuleType] = []
     looked_at = 0
 
     def modules() -> list[ModuleType]:
         nonlocal own, looked_at
         if looked_at != len(sys.modules):  # of thousands of modules, a few are the Space's
-            loaded = list(sys.modules.items())
-            own = [module for name, module in loaded if name != "__mp_main__" and _is_below(prefix, module)]
-            looked_at = len(loaded)
+            loaded = [name for name in list(sys.modules) if name not in preloaded]
+            modules = [module for name in loaded if (module := sys.modules.get(name)) is not None]
+            own = [module for module in modules if _is_below(prefix, module)]
+            looked_at = len(sys.modules)
         main = sys.modules["__main__"]
         return [main, *(module for module in own if module is not main)]
 

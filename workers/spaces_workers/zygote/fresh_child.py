@@ -1,6 +1,6 @@
 """A child that is no fork: it runs the Space's script, waits for a device, and then runs tasks like any child.
 
-The fresh server starts it as `python -m spaces_workers.nursery.fresh_child FD`. It keeps everything that its script has
+The fresh server starts it as `python -m spaces_workers.zygote.fresh_child FD`. It keeps everything that its script has
 made, including threads.
 """
 
@@ -17,7 +17,7 @@ from spaces_workers.child import main as child
 from spaces_workers.link.channel import Channel, ChannelClosed
 from spaces_workers.link.lifeline import untie
 from spaces_workers.link.messages import Fork, ZygoteReady, ZygoteSpec
-from spaces_workers.nursery.script_run import run_script
+from spaces_workers.zygote.script_run import run_script
 
 
 def main() -> NoReturn:

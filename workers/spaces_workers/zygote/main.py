@@ -1,6 +1,6 @@
 """A zygote: a process that has executed a Space's script once, without touching CUDA, and forks children on request.
 
-The nursery starts it as `python -m spaces_workers.nursery.zygote FD`. From the script's launch on it stays idle and
+The nursery starts it as `python -m spaces_workers.zygote.main FD`. From the script's launch on it stays idle and
 single-threaded, because a fork copies only the forking thread: a lock that another thread held stays held for ever.
 Where the script has started threads that nothing can replace in a fork, it becomes a `fresh_server` instead.
 """
@@ -26,9 +26,9 @@ from spaces_workers.forking.birthplaces import Birthplaces
 from spaces_workers.forking.judgement import Judgement, judge
 from spaces_workers.link.channel import Channel
 from spaces_workers.link.messages import Fork, ZygoteReady, ZygoteSpec
-from spaces_workers.nursery import fresh_server
-from spaces_workers.nursery.child_server import ChildServer
-from spaces_workers.nursery.script_run import run_script
+from spaces_workers.zygote import fresh_server
+from spaces_workers.zygote.child_server import ChildServer
+from spaces_workers.zygote.script_run import run_script
 
 #: Said of a Space whose children cannot be forks: the words of the one line in its log that its author must understand.
 _FRESH = (
@@ -40,7 +40,7 @@ _FRESH = (
 
 
 class Zygote(ChildServer):
-    """The fork server that a Space's process becomes when its script launches."""
+    """Forks children, from the moment when the Space's script launches."""
 
     def __init__(self, nursery: Channel, spec: ZygoteSpec, origin: fresh_server.Origin) -> None:
         super().__init__(nursery)
@@ -99,7 +99,7 @@ class Zygote(ChildServer):
 
 
 def main() -> NoReturn:
-    """`python -m spaces_workers.nursery.zygote FD`; the descriptor is of the channel to the nursery."""
+    """`python -m spaces_workers.zygote.main FD`; the descriptor is of the channel to the nursery."""
     nursery = Channel.from_fd(int(sys.argv[1]))
     os.set_inheritable(nursery.fileno(), False)
     run(nursery)

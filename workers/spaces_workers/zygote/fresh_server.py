@@ -21,7 +21,7 @@ from spaces_workers.isolation import MODULE
 from spaces_workers.link.channel import Channel, ChannelClosed
 from spaces_workers.link.lifeline import tied
 from spaces_workers.link.messages import Fork, ZygoteFailed, ZygoteReady, ZygoteSpec
-from spaces_workers.nursery.child_server import ChildServer, kill_group
+from spaces_workers.zygote.child_server import ChildServer, kill_group
 
 #: Consecutive processes that may fail, after one was ready, before this server exits. The next task starts another.
 ATTEMPTS = 3
@@ -48,7 +48,7 @@ def become(spec: ZygoteSpec, nursery: Channel, origin: Origin) -> NoReturn:
     os.write(packed, wire.pack(spec))
     os.set_inheritable(nursery.fileno(), True)
     os.chdir(origin.folder)
-    command = [sys.executable, *MODULE, "spaces_workers.nursery.fresh_server", str(nursery.fileno()), str(packed)]
+    command = [sys.executable, *MODULE, "spaces_workers.zygote.fresh_server", str(nursery.fileno()), str(packed)]
     os.execve(command[0], command, origin.environment)
 
 
@@ -114,7 +114,7 @@ class FreshServer(ChildServer):
     def _start(self) -> None:
         ours, theirs = Channel.pair()
         os.set_inheritable(theirs.fileno(), True)
-        command = tied([sys.executable, *MODULE, "spaces_workers.nursery.fresh_child", str(theirs.fileno())])
+        command = tied([sys.executable, *MODULE, "spaces_workers.zygote.fresh_child", str(theirs.fileno())])
         process = _Process(os.posix_spawn(command[0], command, os.environ), ours)
         theirs.close()
         with suppress(ChannelClosed):  # it died at once; its socket reports that too
@@ -159,7 +159,7 @@ class FreshServer(ChildServer):
 
 
 def main() -> NoReturn:
-    """`python -m spaces_workers.nursery.fresh_server FD SPEC`: the channel to the nursery, and a file with the spec."""
+    """`python -m spaces_workers.zygote.fresh_server FD SPEC`: the channel to the nursery, and a file with the spec."""
     nursery, packed = Channel.from_fd(int(sys.argv[1])), int(sys.argv[2])
     os.set_inheritable(nursery.fileno(), False)
     with open(packed, "rb") as file:

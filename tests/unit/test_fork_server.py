@@ -1,0 +1,207 @@
+"""The fork server: which Spaces may be forked, and that a fork is like a process that was started by itself."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from spaces_workers.forkserver import client, libraries
+from spaces_workers.forkserver.client import ForkedProcess
+from spaces_workers.forkserver.libraries import Preloaded, observed_environment
+from spaces_workers.forkserver.plain_start import plain_reason
+from spaces_workers.link.bond import Bond
+from spaces_workers.link.messages import Spawn
+from spaces_workers.setup import process_environment
+from tests.harness import wait_until
+
+# --- which Spaces may be forked
+
+PRELOADED = Preloaded({"HF_HOME": "/cache"}, frozenset({"torch", "diffusers"}), {"HF_HOME", "HF_TOKEN", "TORCH_LOGS"})
+
+
+def space(folder: Path, script: str = "import torch", **files: str) -> Path:
+    """A Space in a folder of its own; returns its script."""
+    (folder / "app.py").write_text(script)
+    for name, text in files.items():
+        path = folder / f"{name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder / "app.py"
+
+
+def test_a_space_like_others_may_be_forked(tmp_path: Path) -> None:
+    script = space(tmp_path, "import os, torch\nos.environ['HF_TOKEN'] = os.environ.get('MINE')", helper="# HF_HOME")
+    assert plain_reason(script, {"HF_HOME": "/cache", "MINE": "x"}, PRELOADED) == ""
+
+
+@pytest.mark.parametrize(
+    ("script", "files", "environment", "words"),
+    [
+        ("", {}, {"HF_HOME": "/other"}, "the variable HF_HOME"),
+        ("", {}, {"HF_HOME": "/cache", "OMP_NUM_THREADS": "1"}, "the variable OMP_NUM_THREADS"),
+        ("import os\nos.environ['TORCH_LOGS'] = '+dynamo'", {}, {}, "the variable TORCH_LOGS"),
+        ("import os\nos.environ.update(TORCH_LOGS='+dynamo')", {}, {}, "the variable TORCH_LOGS"),
+        ("", {"settings": "import os\nos.environ.setdefault('HF_HOME', '/data')"}, {}, "the variable HF_HOME"),
+        ("", {"diffusers": ""}, {}, "has the name of the library diffusers"),
+        ("", {"vendored/diffusers/__init__": ""}, {}, "has the name of the library diffusers"),
+        ("import os\nos.system('pip install einops')", {}, {}, "installs packages"),
+        ("import subprocess, sys\nsubprocess.run([sys.executable, '-m', 'pip', 'install', 'x'])", {}, {}, "installs"),
+    ],
+)
+def test_a_space_that_could_notice_is_started_the_plain_way(
+    tmp_path: Path, script: str, files: dict[str, str], environment: dict[str, str], words: str
+) -> None:
+    reason = plain_reason(space(tmp_path, script, **files), {"HF_HOME": "/cache"} | environment, PRELOADED)
+    assert words in reason
+
+
+def test_the_variables_that_an_import_reads_are_noted_but_not_those_that_it_copies() -> None:
+    with observed_environment() as read:
+        os.environ.get("ASKED")
+        os.getenv("ASKED_TOO")
+        assert "HOME" in dict(os.environ)
+        assert os.environ.copy()
+        "CONTAINED" in os.environ  # noqa: B015
+    assert read == {"ASKED", "ASKED_TOO", "CONTAINED"}
+    os.environ.get("LATER")
+    assert "LATER" not in read
+
+
+def test_what_every_space_needs_exists() -> None:
+    for module in libraries.OURS:
+        importlib.import_module(module)
+
+
+# --- a fork
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A fork server with the smallest library, at a socket."""
+    folder = tmp_path_factory.mktemp("server")
+    process = client.start(folder / "socket", process_environment.of_fork_server(), folder / "log")
+    yield folder / "socket"
+    process.terminate()
+    process.wait(10.0)
+
+
+Fork = Callable[..., tuple[ForkedProcess, Bond, Path]]
+
+
+@pytest.fixture
+def fork(server: Path, tmp_path: Path) -> Iterator[Fork]:
+    bonds = []
+
+    def forked(script: str, **variables: str) -> tuple[ForkedProcess, Bond, Path]:
+        (tmp_path / "app.py").write_text(script)
+        environment = process_environment.of_fork_server() | {"ZEROFARM_ROLE": "worker"} | variables
+        bond, log = Bond(), tmp_path / "log"
+        spawn = Spawn(str(tmp_path / "app.py"), tuple(environment.items()), str(log), is_zygote=False)
+        process = client.fork(server, spawn, bond.fileno())
+        assert process is not None, log.read_text()
+        bond.given()
+        bonds.append(bond)
+        return process, bond, log
+
+    yield forked
+    for bond in bonds:
+        bond.cut()
+
+
+def test_a_fork_is_like_a_program_that_was_started_by_itself(fork: Fork, tmp_path: Path) -> None:
+    script = f"""
+import atexit, logging, os, random, signal, sys, tempfile, threading, warnings
+atexit.register(lambda: print("exit handler"))
+assert __name__ == "__main__" and __file__ == {str(tmp_path / "app.py")!r}, __file__
+assert sys.argv == [__file__] and sys.path[0] == os.path.dirname(__file__)
+assert os.getcwd() == os.path.dirname(__file__)
+assert os.environ["MINE"] == "x" and "KMP_" + "DUPLICATE_LIB_OK" not in os.environ
+assert threading.current_thread() is threading.main_thread() and threading.active_count() == 1
+assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+assert not logging.root.handlers and os.getsid(0) == os.getpid()
+assert tempfile.gettempdir() == {str(tmp_path)!r}
+open_files = [os.readlink(f"/proc/self/fd/{{fd}}") for fd in (0, 1, 2)]
+assert open_files == ["/dev/null", {str(tmp_path / "log")!r}, {str(tmp_path / "log")!r}], open_files
+threading.Thread(target=lambda: print("a thread that is no daemon")).start()
+import spaces, torch
+print("drew", random.random(), torch.rand(1).item())
+"""
+    process, _, log = fork(script, MINE="x", TMPDIR=str(tmp_path))
+    assert process.wait(30.0) == 0, log.read_text()
+    first = log.read_text()
+    assert "a thread that is no daemon\n" in first
+    assert "exit handler\n" in first
+    log.unlink()
+    process, _, log = fork(script, MINE="x", TMPDIR=str(tmp_path))
+    assert process.wait(30.0) == 0, log.read_text()
+    numbers = [line for line in first.splitlines() if line.startswith("drew")]
+    assert numbers
+    assert not set(numbers) & set(log.read_text().splitlines())
+
+
+@pytest.mark.parametrize(
+    ("script", "status", "words"),
+    [
+        ("raise ValueError('by the author')", 1, "ValueError: by the author"),
+        ("import sys; sys.exit(3)", 3, ""),
+        ("import sys; sys.exit('no weights')", 1, "no weights"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL, ""),
+    ],
+)
+def test_the_end_of_a_fork_is_told_as_it_was(fork: Fork, script: str, status: int, words: str) -> None:
+    process, _, log = fork(script)
+    assert process.wait(30.0) == status
+    assert words in log.read_text()
+
+
+def test_a_fork_dies_with_its_starter_and_with_everything_that_it_started(fork: Fork) -> None:
+    process, bond, log = fork("import subprocess, time\nprint(subprocess.Popen(['sleep', '600']).pid)\ntime.sleep(600)")
+    helper = int(wait_until(lambda: log.exists() and log.read_text().strip()))
+    bond.cut()
+    assert process.wait(10.0) == -signal.SIGKILL
+    wait_until(lambda: not psutil.pid_exists(helper) or psutil.Process(helper).status() == psutil.STATUS_ZOMBIE)
+
+
+def test_a_fork_shows_its_script_as_its_command_line(fork: Fork, tmp_path: Path) -> None:
+    process, _, _ = fork("import time\ntime.sleep(600)")
+    wait_until(lambda: psutil.Process(process.pid).cmdline()[-1] == str(tmp_path / "app.py"))
+    process.kill()
+    assert process.wait(10.0) == -signal.SIGKILL
+
+
+def test_one_space_s_changes_are_not_seen_by_another(fork: Fork) -> None:
+    process, _, log = fork("import torch, gradio\ntorch.mine = gradio.mine = 1\ntorch.set_default_dtype(torch.float64)")
+    assert process.wait(30.0) == 0, log.read_text()
+    script = "import torch, gradio\nassert not hasattr(torch, 'mine') and not hasattr(gradio, 'mine')"
+    process, _, log = fork(f"{script}\nassert torch.get_default_dtype() is torch.float32")
+    assert process.wait(30.0) == 0, log.read_text()
+
+
+def test_a_fork_starts_in_a_fraction_of_the_time_of_an_import(fork: Fork) -> None:
+    """Not by the clock: by the processor's time, which another load does not change much."""
+    script = "import time, torch, gradio, diffusers, transformers\nprint(time.process_time())"
+    process, _, log = fork(script)
+    assert process.wait(60.0) == 0
+    ours = float(log.read_text())
+    plain = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert ours < float(plain) / 3
+
+
+def test_where_no_fork_server_answers_the_plain_way_is_taken(tmp_path: Path) -> None:
+    bond = Bond()
+    spawn = Spawn("app.py", (), str(tmp_path / "log"), is_zygote=False)
+    began = time.monotonic()
+    assert client.fork(tmp_path / "none", spawn, bond.fileno()) is None
+    assert time.monotonic() - began < 5.0
+    bond.given()
+    bond.cut()

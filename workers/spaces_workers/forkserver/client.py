@@ -1,0 +1,121 @@
+"""The fork server as its callers see it: the nursery starts it, launcher and nursery have Spaces forked from it.
+
+Where none answers, or it refuses a Space, the caller starts the Space's process the plain way.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+
+from spaces_workers.forkserver.process_name import ROOM
+from spaces_workers.isolation import MODULE
+from spaces_workers.link.channel import Channel, ChannelClosed
+from spaces_workers.link.lifeline import tied
+from spaces_workers.link.listener import listen
+from spaces_workers.link.messages import Exited, Refused, Spawn, Spawned
+
+logger = logging.getLogger(__name__)
+
+#: Seconds in which a fork server answers; at its start it imports libraries, on a busy machine for long.
+PATIENCE = 120.0
+
+#: Seconds to wait for word of how a process ended; the fork server may be gone itself.
+EXIT_PATIENCE = 2.0
+
+
+def socket_path(run_dir: Path, log_dir: Path) -> Path:
+    """The socket of a farm's fork server on this host; one for each process namespace, like the nursery's."""
+    theirs = f"{os.readlink('/proc/self/ns/pid')} {log_dir.resolve()}"
+    return run_dir / f"forkserver-{sha256(theirs.encode()).hexdigest()[:10]}.sock"
+
+
+def start(path: Path, environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+    """Start a fork server that dies with the calling thread. It answers at `path` when its libraries are imported."""
+    with listen(path) as listener, log.open("ab") as output:  # callers may connect from here on, and wait
+        command = [sys.executable, *MODULE, "spaces_workers.forkserver.server", str(listener.fileno()), ROOM]
+        return subprocess.Popen(
+            tied(command),
+            env=dict(environment),
+            pass_fds=[listener.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+
+
+class ForkedProcess:
+    """A process that the fork server has made, with as much of `subprocess.Popen` as its callers use."""
+
+    def __init__(self, pid: int, channel: Channel) -> None:
+        self.pid = pid
+        self._channel = channel
+        self._status: int | None = None
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless it has ended."""
+        if self._status is None:
+            try:
+                os.kill(self.pid, number)
+            except ProcessLookupError:
+                pass
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """The exit status, negative for a signal. Raises subprocess.TimeoutExpired."""
+        if self._status is None:
+            try:
+                self._status = self._exited(timeout)
+            except TimeoutError:
+                raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0.0) from None
+            self._channel.close()
+        return self._status
+
+    def _exited(self, timeout: float | None) -> int:
+        try:
+            match self._channel.receive(timeout):
+                case Exited(status=status):
+                    return status
+                case other:
+                    raise TypeError(f"a fork server does not say {type(other).__name__} here")
+        except ChannelClosed:
+            return -signal.SIGKILL  # it has ended, or ends now: its fork server is gone
+
+
+def fork(path: Path, spawn: Spawn, fd: int) -> ForkedProcess | None:
+    """Have a process forked; `fd` goes to it. None where it must be started the plain way, which the log says."""
+    sock = socket.socket(socket.AF_UNIX)
+    try:
+        sock.connect(str(path))
+    except OSError:
+        sock.close()
+        return None
+    channel = Channel(sock)
+    try:
+        channel.send(spawn, fd=fd)
+        match channel.receive(PATIENCE):
+            case Spawned(pid):
+                return ForkedProcess(pid, channel)
+            case Refused(reason):
+                _note(spawn.log, reason)
+    except (ChannelClosed, TimeoutError) as error:
+        logger.debug("the fork server does not answer: %s", error)
+    channel.close()
+    return None
+
+
+def _note(log: str, reason: str) -> None:
+    with open(log, "a") as file:
+        file.write(f"ZeroFarm: this Space imports its libraries itself, which takes seconds and memory: {reason}\n")

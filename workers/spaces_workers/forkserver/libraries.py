@@ -1,0 +1,141 @@
+"""The libraries that a fork server imports once for all Spaces, and what it observes while it imports them.
+
+Only libraries of this table are imported ahead: each was seen to leave no thread of Python's, no socket and no file
+behind. onnxruntime (a thread and a database), OpenCV (writes LD_LIBRARY_PATH) and numba (reads the whole environment)
+are not in it.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import importlib.util
+import logging
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """One library, and the cost of its import: seconds of one core and megabytes, after those above it."""
+
+    name: str
+    modules: tuple[str, ...]  #: parts that libraries import only when they are used, named here to be shared too
+    seconds: float
+    megabytes: int
+
+
+#: In the order of import: torch before the libraries that import it, and the costly parts of each. Source of the costs:
+#: CPython 3.11, torch 2.13 for CPUs, transformers 5.23, diffusers 0.42, Gradio 6.31, one core of a server.
+LIBRARIES = (
+    Library("torch", ("torch", "torch._dynamo"), 2.7, 205),
+    Library("gradio", ("gradio", "gradio.themes", "gradio.routes", "uvicorn", "pydantic.v1"), 2.5, 110),
+    Library(
+        "transformers",
+        (
+            "transformers",
+            "transformers.models.auto.modeling_auto",
+            "transformers.generation.utils",
+            "transformers.generation.streamers",
+        ),
+        2.2,
+        140,
+    ),
+    Library(
+        "diffusers",
+        ("diffusers", "diffusers.pipelines.pipeline_utils", "diffusers.loaders", "diffusers.guiders"),
+        0.9,
+        45,
+    ),
+    Library("accelerate", ("accelerate",), 0.1, 5),
+    Library("sentence_transformers", ("sentence_transformers", "sentence_transformers.models"), 1.1, 70),
+    Library("peft", ("peft",), 0.3, 20),
+)
+
+#: Parts of the farm that a web process or a zygote needs when it launches.
+OURS = (
+    *("spaces.web.client", "spaces.web.gradio_queue", "spaces.farm.celery.celery_app", "spaces.farm.stream.inbox"),
+    *(
+        "spaces.farm.payloads.packer",
+        "spaces.state.outgoing",
+        "spaces.state.incoming",
+        "spaces.farm.values.lone_models",
+    ),
+)
+
+
+@dataclass(slots=True)
+class Preloaded:
+    """What a fork server has in memory."""
+
+    environment: dict[str, str] = field(default_factory=lambda: dict(os.environ))  #: before the imports changed it
+    modules: frozenset[str] = frozenset()  #: names of top-level modules outside the standard library
+    variables: set[str] = field(default_factory=set)  #: names of the environment variables that imports have read
+
+
+class _ObservedEnviron(os._Environ):  # type: ignore[type-arg]  # not generic at run time
+    """The environment, which notes the names that are looked up in it, though not those of a copy of all of it."""
+
+    read: set[str]
+    copied: deque[str]  #: names that a copy will look up next
+
+    def __getitem__(self, key: str) -> Any:
+        if _ObservedEnviron.copied and _ObservedEnviron.copied[0] == key:
+            _ObservedEnviron.copied.popleft()
+        else:
+            _ObservedEnviron.read.add(key)
+        return super().__getitem__(key)
+
+    def __iter__(self) -> Iterator[Any]:
+        _ObservedEnviron.copied = deque(super().__iter__())
+        return iter(list(_ObservedEnviron.copied))
+
+
+@contextmanager
+def observed_environment() -> Iterator[set[str]]:
+    """Within this, the names of all variables that Python code looks up are noted."""
+    plain = type(os.environ)
+    _ObservedEnviron.read, _ObservedEnviron.copied = set(), deque()
+    os.environ.__class__ = _ObservedEnviron  # the object stays: libraries hold it by name
+    try:
+        yield _ObservedEnviron.read
+    finally:
+        os.environ.__class__ = plain
+
+
+def preload(libraries: Iterable[Library] = LIBRARIES) -> Preloaded:
+    """Import the libraries that are installed. One that fails is logged and left out."""
+    preloaded = Preloaded()
+    gc.disable()  # a fifth of the time of an import goes into looking for garbage that is not there
+    with observed_environment() as read:
+        for library in libraries:
+            if importlib.util.find_spec(library.name) is not None:
+                _import(library)
+        for module in OURS:
+            importlib.import_module(module)
+        preloaded.variables = read
+    gc.enable()
+    standard = sys.stdlib_module_names
+    names = {name.partition(".")[0] for name in list(sys.modules)}
+    preloaded.modules = frozenset(name for name in names if name not in standard and not name.startswith("_"))
+    return preloaded
+
+
+def _import(library: Library) -> None:
+    before = threading.active_count()
+    for module in library.modules:
+        try:
+            importlib.import_module(module)
+        except Exception as error:
+            logger.warning("%s is not imported ahead: %s: %s", module, type(error).__name__, error)
+            return
+    if threading.active_count() > before:
+        logger.warning("%s starts a thread while it is imported, which no fork has", library.name)
