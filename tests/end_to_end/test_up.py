@@ -32,6 +32,20 @@ STOP_PATIENCE = 10.0
 Event = dict[str, Any]  # Any: JSON
 
 
+def _parent(process: psutil.Process) -> int:
+    try:
+        return process.ppid()
+    except psutil.Error:
+        return -1
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
 class Up:
     """A running `zerofarm up --json`."""
 
@@ -77,8 +91,10 @@ class Up:
 
     def pid_of(self, *words: str) -> int:
         """The process of the farm whose command line has these words."""
-        children = psutil.Process(self.process.pid).children(recursive=True)
-        (found,) = [child for child in children if set(words) <= set(child.cmdline())]
+        started = [process.pid for process in psutil.Process(self.process.pid).children(recursive=True)]
+        # A page that was forked has no parent any more where its fork server has died.
+        ours = [each for each in psutil.process_iter() if each.pid in started or _parent(each) in (0, 1)]
+        (found,) = [each for each in ours if set(words) <= set(_command(each))]
         return found.pid
 
     def client(self, space: str = "echo") -> Client:
