@@ -1,4 +1,4 @@
-"""Quotas in the broker: reserved with the push, settled once with the end, and what a refusal says."""
+"""Quotas in the broker: reserved by the push, settled once by the end; and the messages of refusals."""
 
 from __future__ import annotations
 
@@ -359,7 +359,7 @@ def test_everything_kept_of_a_visitor_has_a_lifetime(shared: Queue) -> None:
 
 
 def test_ends_settle_with_a_worker_that_knows_no_quotas(queue: Queue, shared: Queue) -> None:
-    """What a settlement needs travels with the task, so a worker on another host needs no settings for it."""
+    """The task carries the terms of its settlement, so a worker on another host needs no settings."""
     pushed(shared)
     lease = claimed(queue).lease
     hold(queue, lease, 5.0)

@@ -1,4 +1,4 @@
-"""What a fork loses: threads of the Space and of Python's own pools, which its functions still find at work."""
+"""Threads that a fork loses, of the Space and of Python's own pools: functions still find them working."""
 
 from __future__ import annotations
 

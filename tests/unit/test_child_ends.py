@@ -1,4 +1,4 @@
-"""How a child's end is told: by signal, exit code, or want of memory, with the memory that it held."""
+"""The description of a child's end: a signal, an exit code, or a lack of memory, with the memory that it held."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Zygote:
 
 
 class Socket:
-    """Takes what is sent."""
+    """Collects the sent messages."""
 
     def send(self, message: object) -> None:
         pass
