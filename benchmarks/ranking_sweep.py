@@ -57,7 +57,7 @@ class Recorded(ShortestFirst):
 
 
 def main() -> None:
-    """The sweep of the learning rules first, then of the rank."""
+    """Learning first, then what the rank makes of it."""
     days = [Day(GPUS, seed) for seed in SEEDS]
     _learning(days)
     print("\n| weight, shared by 4 GPUs | cap | mean wait | longest wait |\n|---|---|---|---|")

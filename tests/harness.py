@@ -83,12 +83,10 @@ class Farm:
         with config.stand_in(here):
             return spaces.Farm(self.broker.url, derive_space_key(FARM_KEY, space).hex())
 
-    def register(self, name: str = "faults", app_file: Path | None = None, python: Path | None = None) -> SpaceRecord:
-        """Make a Space of `tests/spaces` known, as its web process would; `python` is of an environment of its own."""
+    def register(self, name: str = "faults", app_file: Path | None = None) -> SpaceRecord:
+        """Make a Space of `tests/spaces` known, as its web process would."""
         source = Source(app_file or SPACES / name / "app.py")
         record = record_of(name, source, source.digest(), "test-host", _functions(source.app_file))
-        if python is not None:
-            record = replace(record, python=str(python), isolated=True)
         self.registry.register(record, source.archive(1 << 20))
         return record
 
@@ -124,7 +122,7 @@ class Farm:
     def start_web(self, space: str = "studio", app_file: Path | None = None, path: str = "") -> str:
         """Start the web process of a Space and wait until its page answers. Returns its URL."""
         here = replace(config.current(), run_dir=self.run_dir, host="test-host")
-        port = _free_port()
+        port = free_port()
         with config.stand_in(here):
             key = derive_space_key(FARM_KEY, space)
             environment = of_web(space, self.broker.url, key, ("127.0.0.1", port))
@@ -138,6 +136,12 @@ class Farm:
         wait_until(lambda: web.poll() is not None or _answers(f"{url}{path}"), patience=START_PATIENCE)
         assert web.poll() is None, (self.folder / f"web-{space}.log").read_text()
         return url
+
+    def stop_web(self, space: str) -> None:
+        """Stop the web process of a Space."""
+        web = self.webs.pop(space)
+        web.terminate()
+        web.wait(PATIENCE)
 
     def stop_workers(self) -> None:
         """Stop every worker, warm."""
@@ -243,7 +247,8 @@ def _python_of_spaces() -> tuple[Path, dict[str, str]]:
     return own.python, dict(own.variables)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this host that nothing listens at."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])

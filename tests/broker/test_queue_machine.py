@@ -44,7 +44,7 @@ TOO_LONG = PLAIN.limits.waited_too_long
 
 @dataclass
 class Modelled:
-    """The model's state of a task."""
+    """What the model knows of a task."""
 
     size: str
     space: str

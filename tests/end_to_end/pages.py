@@ -1,7 +1,11 @@
-"""What visitors of a page read instead of an answer."""
+"""What visitors of a page do, and read instead of an answer."""
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
+import httpx
 import pytest
 from gradio_client import Client
 from gradio_client.client import Job
@@ -19,8 +23,17 @@ def refused(visitor: Client, button: str, *arguments: object, words: str, title:
 
 
 def fails(job: Job, *, words: str, title: str) -> None:
-    """Wait for the result of a pressed button, and read it."""
+    """Wait for what a button was pressed for, and read this."""
     with pytest.raises(AppError, match=words) as caught:
         job.result(timeout=100)
     # Gradio 4 has the same title for all errors.
     assert caught.value.title == ("Error" if GRADIO.startswith("4.") else title)
+
+
+def called(page: str, name: str, *arguments: object) -> Any:  # Any: what the event shows
+    """What an event of a page answers. By plain HTTP: gradio_client takes a page of Gradio 4 to lie at the root."""
+    with httpx.Client(base_url=page, timeout=60) as http:
+        calls = http.get("/config").json().get("api_prefix", "") + f"/call/{name}"
+        event = http.post(calls, json={"data": arguments}).json()["event_id"]
+        *_, data = [line for line in http.get(f"{calls}/{event}").text.splitlines() if line.startswith("data: ")]
+        return json.loads(data.removeprefix("data: "))

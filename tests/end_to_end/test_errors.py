@@ -1,4 +1,4 @@
-"""The messages for visitors and the log when a task fails: each kind of end with its own message and reason."""
+"""What visitors read of a task that ended badly, and what the log has: each end with its own words and its reason."""
 
 from __future__ import annotations
 

@@ -6,12 +6,11 @@ import json
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
-from typing import Any
 
-import httpx
 import pytest
 from gradio_client import Client
 
+from tests.end_to_end.pages import called
 from tests.harness import GRADIO, Farm
 
 
@@ -28,7 +27,7 @@ def test_a_page_mounted_into_an_app_of_its_own(web_farm: Farm) -> None:
     url = web_farm.start_web("mounted", path="/ui")
     with urllib.request.urlopen(f"{url}/shout?text=hello", timeout=60) as answer:
         assert json.load(answer) == {"said": "HELLO"}
-    assert shouted(f"{url}/ui", "hello") == ["HELLO"]
+    assert called(f"{url}/ui", "shout", "hello") == ["HELLO"]
 
 
 def test_a_gradio_server_launched_inside_a_function(served: Client) -> None:
@@ -38,12 +37,3 @@ def test_a_gradio_server_launched_inside_a_function(served: Client) -> None:
 def test_visitors_are_not_turned_away_while_others_wait(visitor: Client) -> None:
     jobs = [visitor.submit(f"visitor {number}", api_name="/later") for number in range(8)]
     assert [job.result(timeout=60) for job in jobs] == [f"later visitor {number}" for number in range(8)]
-
-
-def shouted(page: str, text: str) -> Any:
-    """What an event of a page answers. By plain HTTP: gradio_client takes a page of Gradio 4 to lie at the root."""
-    with httpx.Client(base_url=page, timeout=60) as http:
-        calls = http.get("/config").json().get("api_prefix", "") + "/call/shout"
-        event = http.post(calls, json={"data": [text]}).json()["event_id"]
-        *_, data = [line for line in http.get(f"{calls}/{event}").text.splitlines() if line.startswith("data: ")]
-        return json.loads(data.removeprefix("data: "))

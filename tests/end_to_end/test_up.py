@@ -67,7 +67,7 @@ class Up:
 
     @property
     def events(self) -> list[Event]:
-        """Its reports so far."""
+        """What it has told so far."""
         lines = self._events.read_text().splitlines()
         return [json.loads(line) for line in lines if line.endswith("}")]
 
@@ -76,7 +76,7 @@ class Up:
         return self._errors.read_text()
 
     def told(self, event: str, **facts: str) -> list[Event]:
-        """The reports of one kind with these fields."""
+        """The events of one kind that say so."""
         return [each for each in self.events if each["event"] == event and facts.items() <= each.items()]
 
     def ready(self) -> Event:
@@ -229,8 +229,35 @@ def test_a_space_that_fails_to_import_is_reported_with_its_traceback_and_stops_n
     assert space["page"]["problem"] == "RuntimeError: the weights are not where they should be"
 
 
+def test_ready_is_said_of_a_space_when_its_page_answers(start: Start, tmp_path: Path) -> None:
+    """Its other server had the page's address meanwhile, and was taken for the page."""
+    script = tmp_path / "slow.py"
+    script.write_text(SLOW_PAGE)
+    farm = start(str(script), "--gpus", "none", "--no-flower")
+    with urllib.request.urlopen(f"{farm.ready()['spaces']['slow']}/config", timeout=10) as answer:
+        assert "Gradio" in json.load(answer)["title"]
+
+
+SLOW_PAGE = """
+import threading, time
+import gradio as gr
+import spaces
+import uvicorn
+from fastapi import FastAPI
+
+@spaces.GPU
+def f(): pass
+
+threading.Thread(target=uvicorn.run, args=(FastAPI(),), kwargs={"port": 0}, daemon=True).start()
+time.sleep(3)
+with gr.Blocks() as demo:
+    gr.Button().click(f)
+demo.launch()
+"""
+
+
 def test_a_space_that_does_without_the_farm_serves_its_page_and_the_operator_is_told(farm: Up) -> None:
-    """Its functions run in the web process, which only their slowness would show."""
+    """Its functions run in the web process, which nobody would notice but for their slowness."""
     (note,) = [event["text"] for event in farm.events if event["event"] == "note" and "detached" in event["text"]]
     assert note.startswith(
         "Space detached: the script has replaced the package `spaces` by namespace(GPU=<function <lambda>"

@@ -1,4 +1,4 @@
-"""`@spaces.GPU` in every form that Spaces use, and its refusals."""
+"""`@spaces.GPU` in every form that Spaces use, and what it refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The start of the emulation, its cost before that, and its error messages."""
+"""When the emulation takes hold, what it costs before that, and how its errors speak."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(not has_torch, reason="needs torch")
 
 
 def script(text: str, file: str = "-", **variables: str) -> str:
-    """The output of a script in a fresh Python."""
+    """What a fresh Python prints for a script."""
     run = subprocess.run(
         [sys.executable, file],
         input=textwrap.dedent(text),

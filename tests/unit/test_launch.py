@@ -1,4 +1,4 @@
-"""Options of a script's server that a farm does not support: the script runs without them, and its log says so."""
+"""What a script asks of its server that cannot be had in a farm: it goes on without, and says so in its log."""
 
 from __future__ import annotations
 
@@ -66,9 +66,34 @@ def test_gradio_answers_at_the_operator_s_address_of_either_kind(tmp_path: Path,
         port = Ports(host).after(0)
     except PortError as error:
         pytest.skip(str(error))
-    (tmp_path / "app.py").write_text(GRADIO)
-    command = [sys.executable, "-P", "-c", NO_BROKER, str(tmp_path / "app.py")]
+    assert launched(tmp_path, GRADIO, host, port).stdout == f"http://{name}:{port}/\n"
+
+
+ONE_SERVER = """
+import psutil, spaces, gradio as gr
+@spaces.GPU
+def f(): pass
+with gr.Blocks() as demo:
+    pass
+demo.launch(ssr_mode=True, num_workers=2, prevent_thread_lock=True, quiet=True)
+listening = [each.laddr.port for each in psutil.Process().net_connections() if each.status == psutil.CONN_LISTEN]
+print(listening, psutil.Process().children())
+"""
+
+
+def test_a_page_has_one_server_at_its_own_port(tmp_path: Path) -> None:
+    """With Node on PATH it took the given port and Python the next one, and workers the ports after it."""
+    port = Ports("127.0.0.1").after(0)
+    run = launched(tmp_path, ONE_SERVER, "127.0.0.1", port)
+    assert run.stdout == f"[{port}] []\n"
+    assert "ssr_mode=True has no effect in a farm: Node would take a second port" in run.stderr
+    assert "num_workers=2 has no effect in a farm: " in run.stderr
+
+
+def launched(folder: Path, script: str, host: str, port: int) -> subprocess.CompletedProcess[str]:
+    """A script that has run in a web process whose farm has no broker."""
+    (folder / "app.py").write_text(script)
+    command = [sys.executable, "-P", "-c", NO_BROKER, str(folder / "app.py")]
     address = {"GRADIO_SERVER_NAME": host, "GRADIO_SERVER_PORT": str(port)}
     environment = os.environ | {"ZEROFARM_ROLE": Role.WEB, "GRADIO_ANALYTICS_ENABLED": "False"} | address
-    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert run.stdout == f"http://{name}:{port}/\n"
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True)

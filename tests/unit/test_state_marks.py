@@ -1,4 +1,4 @@
-"""The changes of a value that its mark detects, and those that it ignores."""
+"""Whether a value changed: what its mark notices, and what it passes over."""
 
 from __future__ import annotations
 

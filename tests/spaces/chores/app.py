@@ -1,4 +1,4 @@
-"""A Space that builds something and moves to another folder at import, then serves an app with its own queues."""
+"""A Space that builds something and moves to another folder at import, then serves an app with queues of its own."""
 
 import asyncio
 import multiprocessing

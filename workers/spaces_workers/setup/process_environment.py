@@ -23,6 +23,10 @@ _DEFAULTS = {
     "GRADIO_CACHE_MODE": "lazy",
 }
 
+#: One server for each page: others would take ports that the farm gives to its other pages, and Node hides the
+#: addresses of visitors. `spaces.servers` overrules a script that asks for them.
+_ONE_SERVER = {"GRADIO_SSR_MODE": "false", "GRADIO_NODE_PATH": "", "GRADIO_NUM_WORKERS": "0"}
+
 #: The author's name in a Space's id. It is no account on the Hub, so no Space takes itself for its author's public
 #: instance, in which many Spaces restrict features.
 _OWNER = "zerofarm"
@@ -71,6 +75,7 @@ def of_web(space: str, url: str, key: bytes, address: tuple[str, int]) -> dict[s
         | of_compilers(default_state_dir())
         | _PAGES
         | without_secrets()
+        | _ONE_SERVER
         | {
             config.ROLE: Role.WEB,
             config.URL: url,

@@ -112,6 +112,7 @@ class Composition:
                     fork=self._fork_of(space),
                 ),
                 (self._options.host, port),
+                *("/config", "/"),  # Gradio's, and that of another framework
                 space=space.name,
             )
 
@@ -127,7 +128,7 @@ class Composition:
         pages = str(pages_path(self._options.state_dir))
         module = _module("spaces_app.home", "--host", host, "--port", str(port), "--pages", pages)
         command = Command(module, self._environment(), self._log("home"))
-        return self._page("home", command, (host, port), path="/healthz")
+        return self._page("home", command, (host, port), "/healthz")
 
     def flower(self) -> Iterator[Service]:
         """Flower, if the operator wants it."""
@@ -136,7 +137,7 @@ class Composition:
             return
         module = _module("spaces_workers.flower", "--address", FLOWER_HOST, "--port", str(port))
         command = Command(module, self._environment({FLOWER_LOGIN: self._login}), self._log("flower"))
-        yield self._page("Flower", command, (FLOWER_HOST, port), path="/healthcheck")
+        yield self._page("Flower", command, (FLOWER_HOST, port), "/healthcheck")
 
     def _worker(self, planned: PlannedWorker) -> list[str]:
         options = self._options
@@ -162,11 +163,9 @@ class Composition:
         }
         return without_secrets() | own | dict(more or {})
 
-    def _page(
-        self, name: str, command: Command, address: tuple[str, int], *, path: str = "/", space: str = ""
-    ) -> Service:
+    def _page(self, name: str, command: Command, address: tuple[str, int], *paths: str, space: str = "") -> Service:
         host, port = local(address[0]), address[1]
-        return Service(name, command, lambda _: readiness.page(host, port, path), url_of(host, port), space)
+        return Service(name, command, lambda _: readiness.page(host, port, *paths), url_of(host, port), space)
 
     def _log(self, name: str) -> Path:
         return self._options.state_dir / "logs" / f"{name}.log"

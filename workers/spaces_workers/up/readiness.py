@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -32,15 +32,26 @@ async def until(probe: Probe) -> None:
         await asyncio.sleep(INTERVAL)
 
 
-def page(host: str, port: int, path: str = "/") -> Probe:
-    """Probe whether a page is served. A redirect, a password prompt and a missing page count as served."""
+def page(host: str, port: int, *paths: str) -> Probe:
+    """Probe whether a page is served at the first of these paths that there is. Errors of its server count as not yet.
+
+    A redirect and a password prompt count as served. So does a page that has none of the paths: it lies below them.
+    """
 
     async def answers() -> bool:
         with suppress(OSError, ValueError, TimeoutError):
-            return await asyncio.wait_for(_status(host, port, path), PAGE_PATIENCE) < 500
+            return await asyncio.wait_for(_served(host, port, paths), PAGE_PATIENCE)
         return False
 
     return answers
+
+
+async def _served(host: str, port: int, paths: Sequence[str]) -> bool:
+    for path in paths:
+        status = await _status(host, port, path)
+        if status != 404:
+            return status < 500
+    return True
 
 
 def listener(path: Path) -> Probe:
