@@ -45,7 +45,7 @@ def _cost(queue: Queue, call: Callable[[], object]) -> float:
 
 
 def _life(queue: Queue, message: bytes) -> None:
-    """What the queue does for a task that says one thing; Celery's own events come on top, three of them."""
+    """The queue's work for a task with one event, without Celery's own three events."""
     queue.push(make_task("space-3"), message)
     claimed = queue.claim("w1", ["large", "xlarge"], WARMTH, device="NVIDIA H200")
     assert claimed is not None

@@ -1,6 +1,6 @@
 """Does a deep queue cost more than a shallow one? `python -m benchmarks.depth`
 
-What the broker's own thread spends on a call, so that neither the client's part nor other load hides a difference.
+It measures the time of the broker's own thread for a call, which neither the client nor other load can hide.
 Three brokers that differ in depth are measured in turns, for 1, 50 and 1,000 Spaces. Takes minutes and 3 GB.
 """
 

@@ -30,7 +30,7 @@ LEARNED, MEASURED, REAL_SEED = 10_000, 300, 4
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """What the waits of one trace in one order come to, in seconds."""
+    """A summary of the waits of one trace in one order, in seconds."""
 
     mean: float
     p95: float
@@ -88,7 +88,7 @@ def _policies() -> dict[str, Policy]:
 
 
 def _judge(name: str, load: float) -> None:
-    """What is promised, on every seed: half the mean wait, and no wait beyond first-come's and the own handicap."""
+    """Check the promises on every seed: half the mean wait, and no wait longer than first-come's plus the handicap."""
     ratios, spare = [], []
     for seed in SEEDS:
         trace = make_trace(load, COUNT, seed, GPUS)

@@ -57,7 +57,7 @@ class Recorded(ShortestFirst):
 
 
 def main() -> None:
-    """Learning first, then what the rank makes of it."""
+    """The sweep of the learning rules first, then of the rank."""
     days = [Day(GPUS, seed) for seed in SEEDS]
     _learning(days)
     print("\n| weight, shared by 4 GPUs | cap | mean wait | longest wait |\n|---|---|---|---|")

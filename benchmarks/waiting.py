@@ -63,7 +63,7 @@ class Waits:
             part.result()
 
     def errors(self) -> tuple[list[float], list[float]]:
-        """How wrong each look was, as a part of the whole wait, and as a part of what was left of it."""
+        """The error of each forecast, as a fraction of the whole wait, and of the remaining wait."""
         judged = [look for look in self.looks if look.task > LEARNING * COUNT and look.at < self.began[look.task]]
         wrong = [look.at + look.shown - self.began[look.task] for look in judged]
         whole = [self.began[look.task] - self.arrived[look.task] for look in judged]

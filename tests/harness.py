@@ -83,10 +83,12 @@ class Farm:
         with config.stand_in(here):
             return spaces.Farm(self.broker.url, derive_space_key(FARM_KEY, space).hex())
 
-    def register(self, name: str = "faults", app_file: Path | None = None) -> SpaceRecord:
-        """Make a Space of `tests/spaces` known, as its web process would."""
+    def register(self, name: str = "faults", app_file: Path | None = None, python: Path | None = None) -> SpaceRecord:
+        """Make a Space of `tests/spaces` known, as its web process would; `python` is of an environment of its own."""
         source = Source(app_file or SPACES / name / "app.py")
         record = record_of(name, source, source.digest(), "test-host", _functions(source.app_file))
+        if python is not None:
+            record = replace(record, python=str(python), isolated=True)
         self.registry.register(record, source.archive(1 << 20))
         return record
 

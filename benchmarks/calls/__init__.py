@@ -1,1 +1,1 @@
-"""What the benchmarks of calls share: a whole farm, and Celery as it comes beside it."""
+"""Shared by the benchmarks of calls: a whole farm, and Celery as it comes beside it."""

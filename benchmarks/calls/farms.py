@@ -1,4 +1,4 @@
-"""What the benchmarks measure: a farm on one CPU stand-in, and Celery's own pool on a broker of its own beside it."""
+"""The measured systems: a farm on one CPU stand-in, and Celery's own pool on its own broker."""
 
 from __future__ import annotations
 

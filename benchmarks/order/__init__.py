@@ -1,1 +1,1 @@
-"""What the benchmarks of the order of the queue share: traces, policies, and the simulated and the real queue."""
+"""Shared by the benchmarks of the queue's order: traces, policies, and the simulated and the real queue."""

@@ -15,7 +15,7 @@ RECENT = 20
 
 
 class RealSeconds(Estimates):
-    """Nobody can have it: knows what each run will take."""
+    """An ideal that no farm can have: knows the duration of each run."""
 
     def of(self, request: Request) -> float:
         """The truth."""
@@ -23,7 +23,7 @@ class RealSeconds(Estimates):
 
 
 class RealMeans(Estimates):
-    """Nobody can have it: knows from the start what the runs of each function take on average over the trace."""
+    """An ideal that no farm can have: knows from the start the mean duration of each function over the trace."""
 
     def __init__(self, trace: Iterable[Request]) -> None:
         super().__init__()

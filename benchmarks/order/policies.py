@@ -54,14 +54,14 @@ def bucket(seconds: float, steps: Sequence[int]) -> int:
 
 
 class Estimates:
-    """What a farm learns while a trace runs."""
+    """The estimates that a farm learns while a trace runs."""
 
     def __init__(self, rules: EstimateRules | None = None) -> None:
         self.rules = rules or EstimateRules()
         self.learned: dict[tuple[int, int], Learned] = defaultdict(lambda: NOTHING)
 
     def copy(self) -> Self:
-        """The same knowledge, to go on from more than once."""
+        """A copy of the same knowledge, to continue from more than once."""
         copy = type(self)(self.rules)
         copy.learned.update(self.learned)
         return copy

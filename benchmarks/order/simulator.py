@@ -17,7 +17,7 @@ Rank = tuple[float, ...]
 
 
 class Policy(Protocol):
-    """Ranks tasks. What it knows of a task is what a farm knows at that moment."""
+    """Ranks tasks, with the knowledge that a farm has at that moment."""
 
     def rank(self, request: Request) -> Rank:
         """Where a task that arrives now stands from now on."""

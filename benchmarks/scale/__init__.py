@@ -1,1 +1,1 @@
-"""What the benchmarks of the broker share: brokers of their own, full queues, and many workers without children."""
+"""Shared by the benchmarks of the broker: separate brokers, full queues, and many workers without children."""

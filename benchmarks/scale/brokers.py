@@ -22,7 +22,7 @@ from tests.harness import wait_until
 
 @contextmanager
 def volatile_broker() -> Iterator[Redis]:
-    """A broker of its own that writes nothing to disk: what is measured is its work, not that of the disk."""
+    """A separate broker that writes nothing to disk, so that its own work is measured, not the disk's."""
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         socket = Path(folder, "broker.sock")
         command = [str(find_server()), "--port", "0", "--unixsocket", str(socket), "--dir", folder, "--save", ""]
@@ -42,7 +42,7 @@ def url_of(redis: Redis) -> str:
 
 
 def cpu_seconds(redis: Redis) -> float:
-    """What the broker's one thread has spent so far; only this bounds what a broker carries."""
+    """The CPU time of the broker's only thread so far, which alone limits a broker's load."""
     spent = redis.info("cpu")
     return float(spent["used_cpu_user_main_thread"] + spent["used_cpu_sys_main_thread"])
 

@@ -1,4 +1,4 @@
-"""A queue of a given depth, made fast: a task of each Space is pushed as ever, the others are copies of it."""
+"""Makes a queue of a given depth fast: one task of each Space is pushed normally, the others are copies of it."""
 
 from __future__ import annotations
 

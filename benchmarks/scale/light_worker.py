@@ -43,7 +43,7 @@ class LightWorker:
         self._ended = ended
 
     def start(self) -> threading.Thread:
-        """Work on a thread of its own."""
+        """Work on its own thread."""
         thread = threading.Thread(target=self.run, name=self.name, daemon=True)
         thread.start()
         return thread

@@ -35,7 +35,7 @@ app.conf.update(
 
 @app.task  # type: ignore[untyped-decorator] # celery has no types
 def hold() -> None:
-    """Tell who runs it, and go on for ever."""
+    """Report who runs it, and run for ever."""
     connect(os.environ["PEER_URL"]).rpush("runs", os.getpid())
     time.sleep(PATIENCE)
 

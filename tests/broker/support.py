@@ -1,4 +1,4 @@
-"""What the tests of the broker layer share: tasks, a server that can be killed, and waiting for a condition."""
+"""Shared by the tests of the broker layer: tasks, a server that can be killed, and waiting for a condition."""
 
 from __future__ import annotations
 
@@ -117,9 +117,9 @@ def answers(client: Redis) -> bool:
 
 
 class Server:
-    """A broker that can be killed without warning and started again with what it had answered.
+    """A broker that can be killed without warning and restarted with all data that it had confirmed.
 
-    It flushes always: every second, a busy disk may keep the log behind the answers, which no test is about.
+    It flushes after each command: with a flush each second, a busy disk could lose confirmed data, which is not tested.
     """
 
     def __init__(self, folder: Path) -> None:

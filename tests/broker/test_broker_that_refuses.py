@@ -1,4 +1,4 @@
-"""A broker that is there and refuses to write (read only, full, without its replicas): everyone goes on afterwards."""
+"""A broker that answers but refuses to write (read only, full, without its replicas): all parts recover afterwards."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def warnings(caplog: pytest.LogCaptureFixture, of: str) -> list[str]:
 def test_a_client_whose_broker_refuses_keeps_its_lease_afterwards_and_says_so_once(
     server: Server, redis: Redis, refusing: Refusing, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The thread ended: from then on every long call of the page was cancelled, until somebody restarted it."""
+    """The thread ended: from then on every long call of the page was cancelled, until the page was restarted."""
     lease = ClientLease(lambda: Queue(connect(server.url), rules=QUICK), "web-1")
     lease.start()
     queue = Queue(redis)

@@ -1,4 +1,4 @@
-"""Cancelling a task, wherever it is: it ends once, and its worker hears at once."""
+"""Cancelling a task in any state: it ends once, and its worker is told at once."""
 
 from __future__ import annotations
 

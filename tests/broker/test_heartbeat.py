@@ -1,4 +1,4 @@
-"""The threads that keep leases: they beat through anything, hear of cancellations at once, and leave in good order."""
+"""The threads that keep leases: they survive all errors, receive cancellations at once, and sign off in order."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ QUICK = Rules(worker_beat=0.05, worker_lease=0.5, client_beat=0.05, client_lease
 
 
 class Listener:
-    """Remembers what a heartbeat said."""
+    """Records the calls of a heartbeat."""
 
     def __init__(self, url: str, worker: str = "w1") -> None:
         self.cancelled: list[tuple[str, str]] = []

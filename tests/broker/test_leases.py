@@ -12,7 +12,7 @@ from .support import claimed, expire_client, expire_worker, pushed, said, state_
 
 
 def away(queue: Queue, seconds: float) -> None:
-    """As if nobody had beaten for so long."""
+    """Pretend that no process has sent a beat for so long."""
     now, _ = queue.redis.time()
     queue.redis.set(queue.keys.last_beat(), now - seconds, ex=3600)
 
@@ -48,7 +48,7 @@ def test_the_tasks_of_a_dead_worker_go_back_to_their_old_places(queue: Queue) ->
 
 
 def test_where_no_worker_is_left_a_client_takes_over_from_the_dead(queue: Queue) -> None:
-    """Else a task whose worker died would count as running, and its visitor be told nothing, until a worker comes."""
+    """Otherwise a task whose worker died would count as running until a worker comes, and its visitor would wait."""
     task = pushed(queue, client="web-1")
     claimed(queue, "w1")
     expire_worker(queue, "w1")

@@ -1,4 +1,4 @@
-"""What is refused or ended because it is too much, with words that name the value and the limit; and counted."""
+"""Tasks over a limit are refused or ended, with messages that name the value and the limit, and are counted."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ TOO_LONG = PLAIN.limits.waited_too_long
 
 @dataclass
 class Modelled:
-    """What the model knows of a task."""
+    """The model's state of a task."""
 
     size: str
     space: str

@@ -1,4 +1,4 @@
-"""Quotas in the broker: reserved with the push, settled once with the end, and what a refusal says."""
+"""Quotas in the broker: reserved by the push, settled once by the end; and the messages of refusals."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from spaces.errors import IllegalDuration, QuotaExceeded
-from spaces.farm.events import Cancelled, Crashed, End, Expired, Failed, Lost, Succeeded, TimedOut
+from spaces.farm import wire
+from spaces.farm.events import Cancelled, CrashCause, Crashed, End, Expired, Failed, Lost, Succeeded, TimedOut
 from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue.keys import DAY
 from spaces.farm.queue.queue import CancelOutcome, Queue
@@ -143,11 +144,16 @@ def test_a_task_cancelled_while_it_ran_pays_for_what_it_held(shared: Queue) -> N
         (Failed("spaces.errors.SpacesError", "the worker failed: no zygote", ""), False),
         (Failed("torch.OutOfMemoryError", "CUDA out of memory", "Traceback ..."), False),
         (Failed("MemoryError", "", "Traceback ..."), False),
-        (Crashed("exited with code 3"), True),
-        (Crashed("was killed by SIGSEGV"), True),
-        (Crashed("was killed by SIGKILL"), False),
-        (Crashed("died together with its zygote"), False),
-        (Crashed("could not be made"), False),
+        (Failed("RuntimeError", "DefaultCPUAllocator: can't allocate memory: you tried ...", "Traceback ..."), False),
+        (Failed("torch.AcceleratorError", "CUDA error: out of memory", "Traceback ..."), False),
+        (Failed("torch.AcceleratorError", "CUDA error: an illegal memory access", "Traceback ..."), True),
+        (Failed("__main__.Refusal", "I ran CUDA out of memory", "Traceback ..."), True),
+        (Crashed("was killed by SIGKILL, so it says itself"), True),
+        (Crashed("exited with code 3", cause=CrashCause.FUNCTION), True),
+        (Crashed("was killed", cause=CrashCause.KILLED), False),
+        (Crashed("was killed", cause=CrashCause.OUT_OF_MEMORY), False),
+        (Crashed("was killed", cause=CrashCause.FARM), False),
+        (wire.unpack(wire.pack(Crashed("could not be made", cause=CrashCause.FARM))), False),
         (Expired("it waited longer than 12 h"), False),
         (Lost(3), False),
     ],
@@ -359,7 +365,7 @@ def test_everything_kept_of_a_visitor_has_a_lifetime(shared: Queue) -> None:
 
 
 def test_ends_settle_with_a_worker_that_knows_no_quotas(queue: Queue, shared: Queue) -> None:
-    """What a settlement needs travels with the task, so a worker on another host needs no settings for it."""
+    """The task carries the terms of its settlement, so a worker on another host needs no settings."""
     pushed(shared)
     lease = claimed(queue).lease
     hold(queue, lease, 5.0)

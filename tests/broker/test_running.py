@@ -1,4 +1,4 @@
-"""What a running task goes through: events, its one end, and nothing at all once the lease is lost."""
+"""A running task: its events, its only end, and no writes once the lease is lost."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_events_are_appended_in_order_with_the_attempt_that_said_them(queue: Que
 
 
 def test_an_outcome_can_be_read_for_as_long_as_the_operator_says(queue: Queue) -> None:
-    """It was an hour, whatever the rules said."""
+    """It was an hour, regardless of the rules."""
     limits = replace(queue.rules.limits, outcome_lifetime=60)
     brief = Queue(queue.redis, rules=replace(queue.rules, limits=limits))
     task = pushed(brief)

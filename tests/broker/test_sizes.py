@@ -1,4 +1,4 @@
-"""A task that no live worker can ever serve is refused at once; while nobody is alive, anything may wait."""
+"""A task that no live worker can serve is refused at once; while no worker is alive, any task may wait."""
 
 from __future__ import annotations
 

@@ -237,7 +237,7 @@ def test_the_acknowledgement_of_a_task_that_has_ended_changes_nothing(
 
 
 def test_a_message_that_celery_throws_away_ends_its_task(app: Celery, worker: Worker, queue: Queue) -> None:
-    """Celery acknowledges a revoked task without running it; its caller must hear of that."""
+    """Celery acknowledges a revoked task without running it; its caller must be told."""
     task = make_task()
     submit(app, task)
     worker.take().ack()
@@ -280,7 +280,7 @@ def test_the_acknowledgement_of_a_lost_lease_is_refused(
 def test_closing_the_connection_takes_no_task_from_the_pool(
     app: Celery, worker: Worker, queue: Queue, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Celery closes its channels when the broker was away; the task goes on meanwhile, and is acknowledged after."""
+    """Celery closes its channels after an outage of the broker; the task still runs, and is acknowledged afterwards."""
     task = make_task()
     submit(app, task)
     message = worker.take()

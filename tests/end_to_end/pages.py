@@ -23,7 +23,7 @@ def refused(visitor: Client, button: str, *arguments: object, words: str, title:
 
 
 def fails(job: Job, *, words: str, title: str) -> None:
-    """Wait for what a button was pressed for, and read this."""
+    """Wait for the result of a pressed button, and read it."""
     with pytest.raises(AppError, match=words) as caught:
         job.result(timeout=100)
     # Gradio 4 has the same title for all errors.

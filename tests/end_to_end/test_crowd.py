@@ -34,7 +34,7 @@ class Visitor:
         self._page = page
 
     async def call(self, function: str, text: str) -> Any:
-        """Press a button and read until the end. Returns what the page then shows."""
+        """Press a button and read until the end. Returns the page's final content."""
         page = self._page
         body = {"data": [text], "fn_index": page.functions[function], "session_hash": self.session}
         (await page.client.post(f"{page.prefix}/queue/join", json=body)).raise_for_status()

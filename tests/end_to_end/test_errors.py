@@ -1,4 +1,4 @@
-"""What visitors read of a task that ended badly, and what the log has: each end with its own words and its reason."""
+"""The messages for visitors and the log when a task fails: each kind of end with its own message and reason."""
 
 from __future__ import annotations
 

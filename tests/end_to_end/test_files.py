@@ -15,7 +15,7 @@ from tests.harness import SPACES, Farm, farm
 
 
 def separate_disks_possible() -> bool:
-    """Whether this machine lets a process have mounts of its own."""
+    """Whether this machine allows a process its own mounts."""
     return subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode == 0
 
 

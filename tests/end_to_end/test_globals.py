@@ -21,7 +21,7 @@ def stateful(web_farm: Farm) -> Iterator[Client]:
 
 @pytest.fixture
 def log(web_farm: Farm) -> Callable[[], str]:
-    """What the web process has said so far."""
+    """The log of the web process so far."""
     return (web_farm.folder / "web-stateful.log").read_text
 
 

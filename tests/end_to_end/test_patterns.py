@@ -44,12 +44,12 @@ def visit(web_farm: Farm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture
 def log(web_farm: Farm) -> Callable[[str], str]:
-    """What the web process of a Space has said."""
+    """The log of a Space's web process."""
     return lambda space: (web_farm.folder / f"web-{space}.log").read_text()
 
 
 def told(url: str, function: str, *arguments: Any) -> list[dict[str, Any]]:
-    """Everything that a page hears of one event, as its browser gets it."""
+    """All messages of one event that the browser receives."""
     messages = []
     with browsing(url.rstrip("/"), function, *arguments) as lines:
         for line in lines:

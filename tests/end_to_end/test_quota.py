@@ -1,4 +1,4 @@
-"""Quotas through Gradio's pages: who a visitor is, what they are charged, told and refused."""
+"""Quotas through Gradio's pages: the visitor's identity, charges, display and refusals."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def test_a_visitor_reads_that_the_rest_is_allocated_to_tasks_of_theirs(
 
 
 def test_a_visitor_reads_that_the_space_itself_has_used_its_share(ada: Client, metered: Farm, ledger: Ledger) -> None:
-    """A thread that the Space started for itself acts for nobody."""
+    """A thread that the Space started outside of a handler acts for no visitor."""
     assert ada.predict(api_name="/work_of_the_space") == "done"
     assert visitors(ledger) == ["space:metered"]
     used(metered, "space:metered", 60.0)
@@ -163,7 +163,7 @@ def test_a_visitor_reads_that_the_space_itself_has_used_its_share(ada: Client, m
 
 
 def test_a_visitor_cannot_make_up_an_address_or_a_token(metered: Farm, ledger: Ledger) -> None:
-    """uvicorn believes any process of its own host on X-Forwarded-For, unless it is told whom to believe."""
+    """By default uvicorn trusts X-Forwarded-For from any process of its own host."""
     headers = {"X-Forwarded-For": "203.0.113.9", "Authorization": "Bearer hf_invented"}
     client = Client(metered.start_web("studio"), headers=headers, verbose=False)
     assert client.predict("Ada", api_name="/greet") == "Hello Ada"

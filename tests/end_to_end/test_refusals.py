@@ -25,7 +25,7 @@ payload_bytes = 65536
 
 @pytest.fixture(scope="module")
 def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
-    """A farm with narrow limits and without a worker: whatever it accepts waits."""
+    """A farm with narrow limits and without a worker: every accepted task waits."""
     folder = tmp_path_factory.mktemp("farm")
     file = folder / settings.FILE
     file.write_text(SETTINGS)
@@ -84,7 +84,7 @@ def test_a_visitor_reads_which_sizes_there_are(queued: Client, limited: Farm) ->
 
 
 def give_up(limited: Farm, waiting: list[Job]) -> None:
-    """Cancel all that wait, and let their visitors be told."""
+    """Cancel all waiting tasks, and let their visitors be told."""
     limited.queue.purge("large", "nobody serves here")
     for job in waiting:
         fails(job, words="was cancelled: nobody serves here", title=WORKER)

@@ -67,7 +67,7 @@ class Up:
 
     @property
     def events(self) -> list[Event]:
-        """What it has told so far."""
+        """Its reports so far."""
         lines = self._events.read_text().splitlines()
         return [json.loads(line) for line in lines if line.endswith("}")]
 
@@ -76,7 +76,7 @@ class Up:
         return self._errors.read_text()
 
     def told(self, event: str, **facts: str) -> list[Event]:
-        """The events of one kind that say so."""
+        """The reports of one kind with these fields."""
         return [each for each in self.events if each["event"] == event and facts.items() <= each.items()]
 
     def ready(self) -> Event:
@@ -257,7 +257,7 @@ demo.launch()
 
 
 def test_a_space_that_does_without_the_farm_serves_its_page_and_the_operator_is_told(farm: Up) -> None:
-    """Its functions run in the web process, which nobody would notice but for their slowness."""
+    """Its functions run in the web process, which only their slowness would show."""
     (note,) = [event["text"] for event in farm.events if event["event"] == "note" and "detached" in event["text"]]
     assert note.startswith(
         "Space detached: the script has replaced the package `spaces` by namespace(GPU=<function <lambda>"

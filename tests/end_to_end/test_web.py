@@ -151,13 +151,13 @@ def test_tasks_of_a_web_process_that_is_killed_end(web_farm: Farm, tmp_path: Pat
 
 
 def bar_of(job: Job) -> str:
-    """What the progress bar says."""
+    """The text of the progress bar."""
     progress = job.status().progress_data
     return (progress[0].desc or "") if progress else ""
 
 
 def toasts(lines: Iterator[str]) -> list[str]:
-    """What the farm's queue says in toasts, up to the end of the event."""
+    """The toasts of the farm's queue, up to the end of the event."""
     told = []
     for line in lines:
         message = json.loads(line.removeprefix("data: ") or "{}")

@@ -16,7 +16,7 @@ MEGABYTE = 1_000_000
 
 
 def served(farm: Farm, name: str, folder: Path) -> tuple[float, int]:
-    """What the Space's function says, and the bytes that its web process has resident."""
+    """The result of the Space's function, and the resident bytes of its web process."""
     shutil.copytree(SPACES / "heavy", folder / name)
     with closing(Client(farm.start_web(name, folder / name / "app.py"), verbose=False)) as visitor:
         said = visitor.predict(10, api_name="/total")

@@ -1,4 +1,4 @@
-"""A farm whose worker has a real GPU: what was emulated is there, and what harms a GPU costs one child."""
+"""A farm whose worker has a real GPU: emulated objects become real, and harm to the GPU costs only one child."""
 
 from __future__ import annotations
 

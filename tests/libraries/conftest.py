@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,11 +32,11 @@ def library_farm(tmp_path: Path) -> Iterator[Farm]:
 def serve(farm: Farm, name: str) -> None:
     """Make a library's Space known, in the environment that its `requirements.txt` asks for."""
     app_file = LIBRARIES / name / "app.py"
-    record = farm.register(name, app_file)
-    if (app_file.parent / "requirements.txt").read_text().strip():
-        kept = Path(tempfile.gettempdir(), "zerofarm-test-libraries")
-        python = prepare(Source(app_file), kept, print).python
-        farm.registry.register(replace(record, python=str(python), isolated=True), None)
+    if not (app_file.parent / "requirements.txt").read_text().strip():
+        farm.register(name, app_file)
+        return
+    kept = Path(tempfile.gettempdir(), "zerofarm-test-libraries")
+    farm.register(name, app_file, prepare(Source(app_file), kept, print).python)
 
 
 def tell(row: str) -> None:

@@ -34,7 +34,7 @@ def official(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def of_official(official: Path) -> Observe:
-    """What the official package does, on ZeroGPU or off it."""
+    """The behaviour of the official package, on ZeroGPU or off it."""
     on = {"SPACES_ZERO_GPU": "true", "SPACES_ZERO_DEVICE_API_URL": "http://127.0.0.1:9"}
     return cache(lambda in_farm: _observed(in_farm, {"PYTHONPATH": str(official)} | (on if in_farm else {})))
 

@@ -1,6 +1,6 @@
 """Questions to a package named `spaces`, run as a script with the official one on the path, or with ours.
 
-Prints a JSON object: for each question what was observed. It says nothing of what is right.
+Prints a JSON object with the observation for each question; it does not judge them.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def warned(**options: Any) -> list[str]:
 
 
 def look(function: Callable[..., Any]) -> dict[str, Any]:
-    """What a decorated function looks like."""
+    """The attributes of a decorated function."""
     decorated = GPU(function)
     return {
         "name": decorated.__name__,

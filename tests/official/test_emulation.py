@@ -1,4 +1,4 @@
-"""CUDA at import, asked of the official package: whatever it answers is what ours does, or else a GPU takes our side.
+"""CUDA at import, compared with the official package: ours gives the same answers, or those of a real GPU.
 
 It needs a torch that is built for CUDA, though no GPU: the official package cannot be imported with another.
 """

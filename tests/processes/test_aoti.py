@@ -21,7 +21,7 @@ CACHE = "ZEROFARM_STATE_DIR"
 
 @pytest.fixture
 def cache(own_farm: Farm, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the farm that this test starts keeps what is compiled; torch leaves its own folder in the environment."""
+    """The cache of compiled code of this test's farm; torch puts its own folder into the environment."""
     monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
     monkeypatch.setenv(CACHE, str(own_farm.state_dir))
     return own_farm.state_dir / "aoti"
@@ -68,7 +68,7 @@ def test_what_a_child_compiled_is_used_by_all_that_follow(own_farm: Farm, cache:
 
 
 def test_torch_compile_is_allowed_and_keeps_its_cache_with_the_farm_s_state(own_farm: Farm, cache: Path) -> None:
-    """A stand-in runs what was compiled as it was written; a GPU's child finds what one before it compiled."""
+    """A stand-in runs compiled code uncompiled; on a GPU a child finds the package of an earlier child."""
     own_farm.register("jit")
     own_farm.start_worker()
     with own_farm.client("jit") as client:

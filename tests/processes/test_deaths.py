@@ -160,7 +160,7 @@ def test_a_worker_on_a_host_without_the_files_unpacks_the_archive(own_farm: Farm
 
 
 def test_a_worker_that_loses_its_gpu_leaves_its_task_to_others(own_farm: Farm) -> None:
-    """It would fail whatever waits within milliseconds, faster than any sound worker could take it."""
+    """It would fail all waiting tasks within milliseconds, before a working worker could take them."""
     own_farm.register("hungry", SPACES / "hungry" / "app.py")
     broken = own_farm.start_worker("broken", gpu="broken")
     with own_farm.client("hungry") as client:

@@ -1,4 +1,4 @@
-"""Flower beside a real farm: what it shows, what it can stop, whom it lets in."""
+"""Flower beside a real farm: its pages, its actions and its login."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Flower:
 
 @contextmanager
 def flower_of(farm: Farm, folder: Path, login: str = LOGIN) -> Iterator[Flower]:
-    """Flower on a free port, on which a warning of its own would be an error; it stops when told to, in silence."""
+    """Flower on a free port; a warning of its own is an error, and it must stop silently."""
     environment = os.environ | {"ZEROFARM_URL": farm.broker.url, "FLOWER_BASIC_AUTH": login}
     command = [sys.executable, "-W", "error", "-m", "spaces_workers.flower", "--port", "0"]
     log = folder / "flower.log"
@@ -209,7 +209,7 @@ def test_an_unknown_task_cannot_be_revoked(flower: Flower) -> None:
 def test_a_waiting_task_whose_caller_left_does_not_wait_for_ever(
     flower: Flower, client: spaces.Farm, running: TaskHandle
 ) -> None:
-    """No worker ever had it, so none tells Flower of its end."""
+    """No worker ever had it, so none reports its end to Flower."""
     with client.submit("faults", "add", 1, 2) as handle:
         flower.task_in("PENDING", handle)
     assert "worker" not in flower.task_in("REVOKED", handle)

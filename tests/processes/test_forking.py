@@ -1,4 +1,4 @@
-"""What a fork loses: threads of the Space and of Python's own pools, which its functions still find at work."""
+"""Threads that a fork loses, of the Space and of Python's own pools: functions still find them working."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_the_log_says_why_children_are_no_forks_and_where_to_look(forking_farm: 
     call(forking_farm, "threads", "double", 21)
     log = log_of(forking_farm, "threads")
     waits = 1 + (SPACES / "threads" / "app.py").read_text().splitlines().index("        ANSWERED.put(ASKED.get() * 2)")
-    assert f"without the Space's 'doubler' (1 thread, waiting for work at app.py, line {waits})" in log
+    assert f"lack the Space's 'doubler' (1 thread, waiting for work at app.py, line {waits})" in log
     assert "[spaces.threads]" in log
 
 

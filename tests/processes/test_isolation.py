@@ -86,7 +86,7 @@ def value(environment: SpaceEnvironment, code: str) -> str:
 
 
 def output(command: list[str], environment: SpaceEnvironment) -> str:
-    """What a command writes to standard output in this environment."""
+    """The standard output of a command in this environment."""
     variables = os.environ | environment.variables
     return subprocess.run(command, env=variables, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
@@ -273,7 +273,7 @@ def test_what_was_left_half_made_is_neither_used_nor_kept(make: Make, tmp_path: 
 def test_an_environment_that_has_lost_the_farm_s_package_is_told_by_doctor_and_made_anew(
     make: Make, tmp_path: Path
 ) -> None:
-    """Its links lead nowhere once the farm's own environment has moved; Gradio would go on without `spaces`."""
+    """Its links dangle once the farm's own environment has moved; Gradio would run without `spaces`."""
     own = make("humanize==0.0.1\n")
     served = served_space(tmp_path / "demo")
     (finding,) = examine_space(served, tmp_path / "state")

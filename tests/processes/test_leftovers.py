@@ -1,4 +1,4 @@
-"""Nothing is left in shared memory or in the broker of a task that nobody reads, whatever way its reader went."""
+"""A task whose reader is gone, in any way, leaves nothing in shared memory or in the broker."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_stream_that_a_coroutine_leaves_leaves_nothing(shared_farm: Farm, call
 
 
 def test_a_handle_that_is_garbage_leaves_nothing(shared_farm: Farm, caller: spaces.Farm, tmp_path: Path) -> None:
-    """The task goes on; what it returns is discarded when it ends, its arguments too."""
+    """The task still runs; its result and its arguments are discarded at its end."""
     with caller:
         handle = caller.submit("faults", "reversed_when", str(tmp_path / "go"), bytes(SIZE))
         state = caller._farm.queue.state
@@ -98,7 +98,7 @@ def test_a_queued_task_that_is_left_leaves_nothing(shared_farm: Farm, caller: sp
 
 
 def test_a_stream_that_is_cancelled_can_be_read_on(shared_farm: Farm, caller: spaces.Farm) -> None:
-    """Whoever cancels a task may still read what it has yielded: nothing of it is discarded before."""
+    """After a cancellation the caller may still read the yields: they are not discarded before."""
     with caller:
         handle = caller.submit("faults", "frames", 1000, SIZE)
         values = iter(handle)
@@ -111,7 +111,7 @@ def test_a_stream_that_is_cancelled_can_be_read_on(shared_farm: Farm, caller: sp
 
 @pytest.mark.parametrize("end", ["", "sys.exit(3)", "raise RuntimeError"])
 def test_a_script_that_ends_while_its_task_runs_leaves_nothing(shared_farm: Farm, tmp_path: Path, end: str) -> None:
-    """Its argument and its result stayed for good. The task itself goes on."""
+    """Its argument and its result stayed for good. The task itself still runs."""
     script = f"""
 import sys, spaces
 from dataclasses import replace
@@ -134,7 +134,7 @@ print(handle.id)
 
 
 def test_values_that_a_late_function_leaves_unsent_are_discarded(shared_farm: Farm, caller: spaces.Farm) -> None:
-    """A generator that runs ahead of a slow reader is stopped by its limit: what it had not sent by then stayed."""
+    """A generator that is ahead of a slow reader is stopped by its limit: its unsent values stayed."""
     with caller:
         handle = caller.submit("faults", "frames", 100_000, SIZE, duration=2)
         with pytest.raises(TimeLimitExceeded):

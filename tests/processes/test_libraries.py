@@ -8,7 +8,7 @@ import pytest
 
 from tests.harness import SPACES, Farm, farm
 
-NAMES = ("sklearn", "tokenizers", "torch_fork")
+NAMES = ("sklearn", "tokenizers", "torch_fork", "torch_loader")
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def libraries_farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_library_that_the_script_used_computes_the_same_in_a_function(libraries_farm: Farm, name: str) -> None:
-    """tokenizers and `torch.jit.fork` waited for lost threads until the time limit."""
+    """tokenizers and `torch.jit.fork` waited for lost threads; a loader of torch took others' processes for its own."""
     with libraries_farm.client(name) as client:
         first, again, _ = client.submit(name, "check", duration=40).result(timeout=120)
     assert again == first

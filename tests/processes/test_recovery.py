@@ -1,4 +1,4 @@
-"""Workers and brokers that are killed under load: nothing is lost, and only what was in flight runs twice."""
+"""Workers and brokers that are killed under load: no task is lost, and only running tasks run twice."""
 
 from __future__ import annotations
 

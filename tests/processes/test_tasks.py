@@ -72,6 +72,17 @@ def test_an_error_arrives_as_itself_and_the_child_stays_warm(client: spaces.Farm
     assert call(client, "pid") == before
 
 
+def test_a_function_without_a_match_raises_stop_iteration_and_its_parameters_have_any_name(client: spaces.Farm) -> None:
+    """It arrived as `RuntimeError: generator raised StopIteration`, and these keywords were taken by the farm."""
+    first_above = client.function("faults", "first_above", duration=30)
+    assert first_above.submit([1, 5, 9], self="me", duration=3, timeout=3).result(timeout=60) == 5
+    with pytest.raises(StopIteration):
+        first_above.submit([1], self="me", duration=3, timeout=3).result(timeout=60)
+    handle = client.submit("faults", "first_above", [1, 5, 9], self="me", timeout=3, duration=30)
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'duration'"):
+        handle.result(timeout=60)
+
+
 def test_yields_before_an_error_are_delivered(client: spaces.Farm) -> None:
     values = iter(client.submit("faults", "yield_then_fail"))
     assert [next(values), next(values)] == [1, 2]

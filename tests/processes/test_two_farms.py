@@ -15,7 +15,7 @@ def nurseries(run_dir: Path) -> list[psutil.Process]:
 
 
 def test_each_farm_has_zygotes_of_its_own(tmp_path: Path) -> None:
-    """A zygote holds the key of its farm: made by the other's nursery, it refused whatever its own farm sent."""
+    """A zygote holds the key of its farm: made by the other farm's nursery, it refused everything from its own farm."""
     with farm(tmp_path / "one") as one, farm(tmp_path / "two") as two:
         two.run_dir = one.run_dir
         for each in (one, two):

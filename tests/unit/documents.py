@@ -1,4 +1,4 @@
-"""What a document names that can be looked up: files, modules, commands, make targets, variables and links.
+"""Checks the names in a document that can be looked up: files, modules, commands, make targets, variables and links.
 
 `faults` returns one line for each name that does not exist. A document names a file by the end of its path, which must
 be the end of one path only; `file.py::name` is a definition in that file, and `…::name` one in the file named before.

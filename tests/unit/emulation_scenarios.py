@@ -1,4 +1,4 @@
-"""What Spaces do with CUDA at import, each as a function that returns what it observed.
+"""Uses of CUDA at import, as in real Spaces, each as a function that returns its observation.
 
 `test_emulation_matrix.py` runs all of them in one process of their own, in order, and compares. Nothing is imported
 here but by the scenarios, so that pytest can list them without torch.

@@ -1,4 +1,4 @@
-"""Payloads: small ones travel whole, large ones wait in shared memory or in the broker, and nobody reaches beyond."""
+"""Payloads: small ones are sent whole, large ones are kept in shared memory or in the broker, and paths are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a child's end is told: by signal, exit code, or want of memory, with the memory that it held."""
+"""The description of a child's end: a signal, an exit code, or a lack of memory, with the memory that it held."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import cast
 
 import pytest
 
+from spaces.farm.events import CrashCause
 from spaces_workers.link.channel import Channel
 from spaces_workers.link.messages import Exited, RunTask, ZygoteSpec
 from spaces_workers.worker import oom_kills
+from spaces_workers.worker.child_death import Death
 from spaces_workers.worker.child_link import ChildLink
 
 
@@ -25,7 +27,7 @@ class Zygote:
 
 
 class Socket:
-    """Takes what is sent."""
+    """Collects the sent messages."""
 
     def send(self, message: object) -> None:
         pass
@@ -40,29 +42,30 @@ def child(exited: Exited | None) -> ChildLink:
     return made
 
 
-ENDS: list[tuple[Exited | None, str]] = [
-    (None, "died together with its zygote"),
-    (Exited(1, 3, 0), "exited with code 3"),
-    (Exited(1, -signal.SIGSEGV, 10**9), "was killed by SIGSEGV"),
-    (Exited(1, -signal.SIGKILL, 312 * 10**6), "was killed by SIGKILL (it held up to 312 MB)"),
+ENDS: list[tuple[Exited | None, str, CrashCause]] = [
+    (None, "died together with its zygote", CrashCause.FARM),
+    (Exited(1, 3, 0), "exited with code 3", CrashCause.FUNCTION),
+    (Exited(1, -signal.SIGSEGV, 10**9), "was killed by SIGSEGV", CrashCause.FUNCTION),
+    (Exited(1, -signal.SIGKILL, 312 * 10**6), "was killed by SIGKILL (it held up to 312 MB)", CrashCause.KILLED),
 ]
 
 
-@pytest.mark.parametrize(("exited", "words"), ENDS)
-def test_the_end_of_a_child_in_words(exited: Exited | None, words: str) -> None:
-    assert child(exited).how_it_ended() == words
+@pytest.mark.parametrize(("exited", "words", "cause"), ENDS)
+def test_the_end_of_a_child_in_words_and_by_cause(exited: Exited | None, words: str, cause: CrashCause) -> None:
+    assert child(exited).how_it_ended() == Death(words, cause)
 
 
 def test_a_kill_for_want_of_memory_is_told_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     killed = child(Exited(1, -signal.SIGKILL, 12_300_000_000))
     monkeypatch.setattr(oom_kills, "kills", lambda: 10**9)
     words = "was killed by SIGKILL because the machine ran out of memory (it held up to 12.3 GB)"
-    assert killed.how_it_ended() == words
+    assert killed.how_it_ended() == Death(words, CrashCause.OUT_OF_MEMORY)
 
 
 def test_a_kill_for_want_of_memory_before_the_task_is_another_one_s(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(oom_kills, "kills", lambda: 10**9)
-    assert child(Exited(1, -signal.SIGKILL, 0)).how_it_ended() == "was killed by SIGKILL (it held up to 0 MB)"
+    words = "was killed by SIGKILL (it held up to 0 MB)"
+    assert child(Exited(1, -signal.SIGKILL, 0)).how_it_ended() == Death(words, CrashCause.KILLED)
 
 
 def test_the_kernel_s_count_of_kills_is_read(tmp_path: Path) -> None:

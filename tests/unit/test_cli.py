@@ -1,4 +1,4 @@
-"""The command line: what it takes, what it refuses and how, and the parts of `zerofarm up` that need no process."""
+"""The command line: its options, its errors, and the parts of `zerofarm up` that need no process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who sends what cannot travel is told which argument it is, what inside it is to blame, and what to do."""
+"""A value that cannot be sent: the error names the argument, the part to blame, and the remedy."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def test_a_subclass_of_str_keeps_its_attributes() -> None:
 
 
 def gradio_and_component() -> tuple[Any, Any]:  # any: gradio is untyped here
-    """Gradio leaves event loops open when it is imported; they are collected here, where nobody minds."""
+    """Gradio leaves event loops open when it is imported; they are collected here, where warnings are allowed."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         gradio: Any = pytest.importorskip("gradio")  # any: as above

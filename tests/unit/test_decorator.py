@@ -1,4 +1,4 @@
-"""`@spaces.GPU` in every form that Spaces use, and what it refuses."""
+"""`@spaces.GPU` in every form that Spaces use, and its refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The doctor finds what is wrong with a machine and says what to do about it."""
+"""The doctor finds the problems of a machine and names their remedies."""
 
 from __future__ import annotations
 

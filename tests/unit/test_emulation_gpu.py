@@ -1,4 +1,4 @@
-"""The child's side on a real GPU: what was emulated in the parent is really there after the fork."""
+"""The child's side on a real GPU: objects that were emulated in the parent are real after the fork."""
 
 from __future__ import annotations
 

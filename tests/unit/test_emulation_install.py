@@ -1,4 +1,4 @@
-"""When the emulation takes hold, what it costs before that, and how its errors speak."""
+"""The start of the emulation, its cost before that, and its error messages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(not has_torch, reason="needs torch")
 
 
 def script(text: str, file: str = "-", **variables: str) -> str:
-    """What a fresh Python prints for a script."""
+    """The output of a script in a fresh Python."""
     run = subprocess.run(
         [sys.executable, file],
         input=textwrap.dedent(text),

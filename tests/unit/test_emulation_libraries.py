@@ -191,7 +191,7 @@ FLASH_ATTN = {
 
 @pytest.fixture
 def prints(tmp_path: Path) -> Prints:
-    """Given a stand-in and a script: what a Space with both prints, when CUDA is emulated."""
+    """The output of a Space with this stand-in module and script, under emulated CUDA."""
 
     def run(library: dict[str, str], text: str) -> str:
         for name, code in library.items():

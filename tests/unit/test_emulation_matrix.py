@@ -1,4 +1,4 @@
-"""CUDA without a GPU, call by call: the table of what Spaces say at import and what they must hear.
+"""CUDA without a GPU, call by call: a table of calls that Spaces make at import, and their expected results.
 
 All rows run in one process of their own, with the emulation installed before torch is imported. `tests/gpu` asks a
 real GPU the same, `tests/official` the official package.

@@ -20,7 +20,7 @@ def case(function: Case) -> Case:
 
 
 def tagged() -> type[Any]:
-    """A subclass without code of its own."""
+    """A subclass without its own code."""
     import torch
 
     return type("Tagged", (torch.Tensor,), {})
@@ -87,7 +87,7 @@ def quantized() -> type[Any]:
 
 
 def calls(tensor: Any) -> dict[str, Callable[[], Any]]:
-    """One call of each kind that the emulation answers in a way of its own, and of some that it does not."""
+    """One call of each kind that the emulation handles specially, and some that it does not."""
     import torch
 
     return {
@@ -141,7 +141,7 @@ def calls(tensor: Any) -> dict[str, Callable[[], Any]]:
 
 
 def told(call: Callable[[], Any]) -> Any:
-    """What a call gives, as far as two runs can be compared."""
+    """The comparable part of a call's result."""
     import torch
 
     def seen(value: Any) -> Any:
@@ -288,7 +288,7 @@ def an_older_subclass_that_sets_every_torch_function_aside_moves_too() -> None:
 
 @case
 def quantised_after_the_move_a_weight_is_on_cuda() -> None:
-    """A wrapper is made with the device of what it wraps, which C++ believed: SIGABRT, or storages that differ."""
+    """A wrapper was made with the device of its inner tensors, which C++ took as real: SIGABRT, or unequal storages."""
     import torch
 
     kind = quantized()

@@ -1,4 +1,4 @@
-"""Estimates begin as what is declared, become what runs take, and never leave these two."""
+"""Estimates start at the declared duration, approach the measured one, and stay between the two."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An exception of the Space's own arrives as itself, whatever its `__init__` takes, with all that it came from."""
+"""A Space's own exception arrives as itself, with any `__init__`, and with its causes and contexts."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _says_itself(text: str, code: int) -> SaysItselfError:
 
 
 class MisreducedError(Exception):
-    """Says of itself that it can be made from what it cannot be made from."""
+    """Its `__reduce__` names arguments that its class refuses."""
 
     def __init__(self, *, code: int) -> None:
         super().__init__("code", code)

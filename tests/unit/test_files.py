@@ -1,4 +1,4 @@
-"""Files that travel with payloads: which do, where they appear, and what is refused."""
+"""Files that are sent with payloads: their selection, their paths, and the refusals."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_files_appear_where_they_were_with_their_time(root: Path, store: SharedM
 
 
 def test_a_newer_file_is_not_written_over(root: Path, store: SharedMemoryStore) -> None:
-    """Hosts that count as apart may share a folder; a log there lost what was written while its copy travelled."""
+    """Different hosts may share a folder; a log there lost the lines that were written while its copy was sent."""
     path = root / "log.txt"
     path.write_text("one")
     payload = packer(SpaceFiles(root), store).pack_result("f", str(path), "returned")

@@ -1,4 +1,4 @@
-"""Discovery, choice and claims of GPUs, against a driver library that is told which GPUs there are."""
+"""Discovery, choice and claims of GPUs, with a fake driver library."""
 
 from __future__ import annotations
 

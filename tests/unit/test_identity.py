@@ -1,4 +1,4 @@
-"""Who asks: a login, a token that the farm knows, an address that nobody can make up, and the same in every thread."""
+"""The visitor's identity: a login, a token that the farm knows, an unforgeable address; equal in every thread."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ RULES = QuotaRules(
 def request(
     peer: str = "192.0.2.7", login: str | None = None, session: dict[str, Any] | None = None, **headers: str
 ) -> SimpleNamespace:
-    """What Gradio hands to a handler, as far as it tells who asks."""
+    """The parts of Gradio's request that identify a visitor."""
     lines = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     scope = {"client": (peer, 1234), "headers": lines, "session": session or {}}
     return SimpleNamespace(username=login, request=SimpleNamespace(scope=scope))
@@ -76,12 +76,12 @@ def test_a_known_token_names_its_visitor_by_its_hash(header: str) -> None:
 
 @pytest.mark.parametrize("value", ["Bearer hf_invented", "Bearer ", f"Basic {TOKEN}", TOKEN])
 def test_a_token_that_nobody_listed_is_no_new_visitor(value: str) -> None:
-    """Else whoever makes one up for each call would have no quota at all."""
+    """Otherwise a caller with a new token for each call would have no quota."""
     assert visitor_of(request(authorization=value), RULES) == "address:192.0.2.7"
 
 
 def test_the_token_that_pages_of_hugging_face_send_names_nobody() -> None:
-    """Whoever signed it is not of this farm, and a visitor could send any."""
+    """It was signed outside of this farm, and a visitor could send any."""
     assert visitor_of(request(x_ip_token=TOKEN), RULES) == "address:192.0.2.7"
 
 

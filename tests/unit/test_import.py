@@ -1,4 +1,4 @@
-"""What `import spaces` costs, and what it does where there is no farm: nothing."""
+"""The cost of `import spaces`, and that it has no effect without a farm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Space in which `import spaces` has no effect says so in its log, in the web process and in the zygote."""
+"""If `import spaces` has no effect in a Space, its log says so, in the web process and in the zygote."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ uvicorn.Server(uvicorn.Config(None)).run()
 
 
 def log_of(folder: Path, text: str, role: Role) -> str:
-    """What a Space's script writes to its log, up to its launch."""
+    """The log of a Space's script up to its launch."""
     (folder / "app.py").write_text(textwrap.dedent(text) + LAUNCHES)
     command = [sys.executable, "-P", "-c", PROGRAM, str(folder / "app.py")]
     environment = os.environ | {"ZEROFARM_ROLE": role}
@@ -48,7 +48,7 @@ def test_a_script_whose_functions_are_the_farm_s_is_told_nothing(tmp_path: Path,
 
 @roles
 def test_a_script_without_a_gpu_function_says_so(tmp_path: Path, role: Role) -> None:
-    """Gradio, and a Space that guards its import, go on as if there were no ZeroGPU where `spaces` is not there."""
+    """Without `spaces`, Gradio, and a Space that guards its import, run as if there were no ZeroGPU."""
     assert log_of(tmp_path, "import spaces", role) == (
         "ZeroFarm: no function is decorated with @spaces.GPU: the whole Space runs in its web process, without a GPU\n"
     )

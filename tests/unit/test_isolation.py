@@ -1,4 +1,4 @@
-"""What a Space asks for and in which order it is tried; what the farm lends; how environments are kept."""
+"""A Space's requirements and the order of attempts; the packages that the farm lends; the store of environments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a script asks of its server that cannot be had in a farm: it goes on without, and says so in its log."""
+"""Options of a script's server that a farm does not support: the script runs without them, and its log says so."""
 
 from __future__ import annotations
 

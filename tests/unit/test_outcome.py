@@ -1,4 +1,4 @@
-"""What a caller gets for each way in which a task ends without a value."""
+"""The caller's error for each end of a task without a value."""
 
 from __future__ import annotations
 

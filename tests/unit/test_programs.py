@@ -14,7 +14,7 @@ COMMAND = ["/bin/sh", "-c", 'echo "$PATH|$PIP_INDEX_URL|$SKIP_CUDA_BUILD|$HOME"'
 
 @pytest.fixture(autouse=True)
 def found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a Space's script has when it begins."""
+    """The environment of a Space's script at its start."""
     monkeypatch.setenv("PATH", "/space/bin:/usr/bin")
     monkeypatch.setenv("PIP_INDEX_URL", "https://packages")
     monkeypatch.setenv("HOME", "/root")

@@ -1,4 +1,4 @@
-"""What a worker knows of how soon it could begin a task: measured, by how much of the Space is here."""
+"""A worker's measured estimates of how soon it can begin a task, by how much of the Space is loaded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from spaces_workers.worker.swap_costs import ASSUMED, Level, SwapCosts
 
 
 class StubChild:
-    """A child without a process, which keeps `spare` GiB of what it holds for later."""
+    """A child without a process, of whose memory `spare` GiB are only cached."""
 
     gone = False
     is_trimmed = False
@@ -61,7 +61,7 @@ def on_gpu(gigabytes: int, used: int = 0, limit: int = 8) -> Residency:
 
 
 class Clock:
-    """Time that passes when it is told to."""
+    """A clock that the test advances."""
 
     def __init__(self) -> None:
         self.now = 100.0

@@ -1,4 +1,4 @@
-"""`farm.toml`: what it may say, and the words for what it may not."""
+"""`farm.toml`: its allowed settings, and the messages about others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The simulator is a farm on paper, its traces are what they say, and the bound on waiting holds in whatever order."""
+"""The simulator behaves like a farm, its traces have the stated properties, and the bound on waiting always holds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether `import spaces` finds ours: where it does not, doctor and every other command say so, and the remedy."""
+"""If `import spaces` does not find our package, doctor and every other command report it, with the remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Globals that change: which of them travel, which are told of, and whose value holds."""
+"""Globals that change: those that are sent, those that are warned about, and whose value counts."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def names(out: Outgoing) -> list[str]:
 
 
 def run(incoming: Incoming, packed: bytes, function: Callable[[], Any] = lambda: None) -> list[ChangedGlobal]:
-    """Run a task; what its child tells of globals."""
+    """Run a task; returns its child's reports of changed globals."""
     told: list[ChangedGlobals] = []
     with incoming.during(packed, told.append):
         function()

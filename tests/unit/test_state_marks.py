@@ -1,4 +1,4 @@
-"""Whether a value changed: what its mark notices, and what it passes over."""
+"""The changes of a value that its mark detects, and those that it ignores."""
 
 from __future__ import annotations
 

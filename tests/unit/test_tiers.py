@@ -1,4 +1,4 @@
-"""The operator's words on quotas: what they may say, and what is refused, by name."""
+"""The operator's settings of quotas: the allowed ones, and refusals that name the setting."""
 
 from __future__ import annotations
 

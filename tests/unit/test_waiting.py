@@ -1,4 +1,4 @@
-"""What a visitor sees of a wait: nothing of a short one, then the place and the seconds as they change."""
+"""A visitor's view of a wait: nothing for a short one, then the place and the seconds as they change."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from spaces.web.waiting import ACQUIRED, WAITING, Rolls, Wait, in_words
 
 
 class Page:
-    """A visitor who writes down what is told."""
+    """A visitor that records its messages."""
 
     def is_gone(self, rolls: Rolls) -> bool:
         return False
@@ -25,7 +25,7 @@ class Page:
 
     @property
     def texts(self) -> list[str | None]:
-        """What the progress bar said, and of toasts the text."""
+        """The texts of the progress bar and of the toasts."""
         return [each.text if isinstance(each, Said) else _text(each) for each in self.told]
 
 

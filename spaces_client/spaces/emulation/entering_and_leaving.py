@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from spaces.emulation.dispatch import handlers, subclasses, threads
-from spaces.emulation.dispatch.mode import leave_thread
+from spaces.emulation.dispatch import copies, dispatch_modes, handlers, operators, subclasses, threads
+from spaces.emulation.dispatch.mode import leave_process
 from spaces.emulation.emulated_device import EmulatedDevice
 from spaces.emulation.patching import becoming_real
 from spaces.emulation.patching.patches import Patches
@@ -38,7 +38,10 @@ from spaces.emulation.torch_python import (
 def install(patches: Patches, device: EmulatedDevice) -> None:
     """Emulate `device` in torch; every part can be undone."""
     handlers.install()
+    copies.install()
     subclasses.install(patches)
+    operators.install(patches)
+    dispatch_modes.install(patches)
     streams.install(patches)
     device_properties.install(patches, device)
     current_device.install(patches)
@@ -65,7 +68,7 @@ def leave(patches: Patches, device: str, move: weights.Move | None) -> None:
     """Undo `install` and move everything on emulated cuda to `device`."""
     tensors = tracked()
     patches.undo()
-    leave_thread()
+    leave_process()
     compiling.compile_again()
     target = torch.device(device)
     generators.leave(target)

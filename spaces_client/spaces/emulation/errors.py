@@ -10,6 +10,10 @@ class EmulationError(SpacesError, RuntimeError):
     """A call reached for a GPU, or for weights, in a process that has none; the message has line and remedy."""
 
 
+class NoKernelError(EmulationError, NotImplementedError):
+    """An operation of a tensor on emulated cuda that torch has for the GPU alone."""
+
+
 _stays = False
 
 
@@ -19,14 +23,14 @@ def stay() -> None:
     _stays = True
 
 
-def needs_gpu(what: str) -> EmulationError:
+def needs_gpu(what: str, kind: type[EmulationError] = EmulationError) -> EmulationError:
     """The error of a call that emulation cannot answer, e.g. `needs_gpu("torch.cuda.CUDAGraph")`."""
     if _stays:
-        return EmulationError(
-            f"{what} needs a real GPU and this worker has none ({space_line()}): CUDA is emulated on its CPU. "
+        return kind(
+            f"{what} needs a real GPU, and this worker has none ({space_line()}): CUDA is emulated on its CPU. "
             "Run the Space on a farm with GPUs"
         )
-    return EmulationError(
+    return kind(
         f"{what} needs a real GPU, and this process has none ({space_line()}): outside @spaces.GPU functions "
         "CUDA is only emulated. Move it inside the @spaces.GPU function"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TypeGuard
 
 from spaces.farm.payloads.payload import Payload
@@ -123,6 +124,15 @@ class TimedOut:
     hung_for: float = 0.0  #: the last seconds in which it only waited for locks; 0: it was active, or unknown
 
 
+class CrashCause(StrEnum):
+    """What killed a child while it had a task. Only a crash of the function is charged to its visitor."""
+
+    FUNCTION = "function"  #: it exited, or by a signal for its own errors, or one that it sent to itself
+    KILLED = "killed"  #: SIGKILL from outside, by an unknown process
+    OUT_OF_MEMORY = "out of memory"  #: SIGKILL while the kernel was killing processes for want of memory
+    FARM = "farm"  #: a process of the farm died first, or it could not be made
+
+
 @message
 @dataclass(frozen=True, slots=True)
 class Crashed:
@@ -130,6 +140,7 @@ class Crashed:
 
     reason: str
     seconds: float = 0.0
+    cause: str = CrashCause.FUNCTION  #: a CrashCause; arrives as plain text
 
 
 @message

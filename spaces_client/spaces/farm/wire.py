@@ -56,10 +56,16 @@ def _parts(name: str) -> Callable[[object], tuple[Any, ...]]:
     return attrgetter("__class__.__name__", *names) if names else lambda _: (name,)
 
 
+@cache
+def _field_count(name: str) -> int:
+    """The fields that this version knows of a message. A newer one adds fields at the end, which are ignored here."""
+    return len(fields(_CLASSES[name]))
+
+
 def _rebuild(code: int, data: bytes) -> object:
     if code != _MESSAGE:
         raise ValueError(f"unknown extension {code} in a message")
     name, *values = unpack(data)
     if name not in _CLASSES:
         raise ValueError(f"unknown message {name!r}: both sides must run the same version of zerofarm")
-    return _CLASSES[name](*values)
+    return _CLASSES[name](*values[: _field_count(name)])

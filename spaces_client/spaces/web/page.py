@@ -14,6 +14,7 @@ from typing import Any
 
 from spaces.errors import RemoteError, SpacesError, TaskError
 from spaces.farm.events import Bar, Progressed, Said
+from spaces.farm.memory_errors import lacks_memory
 from spaces.farm.values.glance import text_of
 from spaces.functions.gradio_relay import local_context
 from spaces.web.waiting import Rolls
@@ -111,10 +112,7 @@ def _concerns_visitor(error: Exception) -> bool:
 
 
 def _is_of_memory(error: Exception) -> bool:
-    """Whether it is Python's, NumPy's or torch's error for a lack of memory; torch is not imported here."""
-    if type(error) is RuntimeError:  # torch has no class for it on the CPU
-        return "DefaultCPUAllocator: can't allocate memory" in text_of(error)
-    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return isinstance(error, MemoryError) or lacks_memory(type(error).__name__, text_of(error))
 
 
 def _as_gradio_error(error: Exception) -> BaseException | None:

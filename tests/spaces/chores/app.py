@@ -1,4 +1,4 @@
-"""A Space that builds something and moves to another folder at import, then serves an app with queues of its own."""
+"""A Space that builds something and moves to another folder at import, then serves an app with its own queues."""
 
 import asyncio
 import multiprocessing

@@ -1,4 +1,4 @@
-"""A module of the Space with GPU functions of its own."""
+"""A module of the Space with its own GPU functions."""
 
 import os
 import threading

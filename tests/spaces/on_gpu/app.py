@@ -1,4 +1,4 @@
-"""A Space that needs a real GPU: what was emulated at import is there in its functions, and some of them harm it."""
+"""A Space that needs a real GPU: objects emulated at import are real in its functions, and some functions harm it."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""A Space that tells much: cumulative text from a streamer's thread, progress of all kinds, toasts and an error."""
+"""A Space with much output: cumulative text from a streamer's thread, progress of all kinds, toasts and an error."""
 
 import inspect
 import os

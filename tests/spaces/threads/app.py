@@ -1,4 +1,4 @@
-"""A Space with a thread of its own that its function gives work to. It has no interface."""
+"""A Space whose function passes work to a thread of the Space. It has no interface."""
 
 import os
 import queue

@@ -19,6 +19,7 @@ from typing import NoReturn
 from spaces import config
 from spaces.errors import TimeLimitExceeded
 from spaces.farm.events import Event
+from spaces.farm.memory_errors import lacks_gpu_memory
 from spaces_workers.child import hang
 from spaces_workers.child.execution import Execution
 from spaces_workers.child.meter import GpuMeter, Meter, StandInMeter
@@ -145,7 +146,8 @@ def _settle_in(request: Fork, channel: Channel) -> None:
         try:
             _take_gpu(request.memory_fraction)
         except Exception as error:
-            channel.send(Unfit(f"{type(error).__name__}: {error}", "out of memory" in str(error)))
+            name, text = type(error).__name__, str(error)
+            channel.send(Unfit(f"{name}: {text}", lacks_gpu_memory(name, text)))
             raise
     else:
         _stay_emulated()

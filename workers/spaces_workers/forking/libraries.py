@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -55,6 +56,12 @@ def _numba_uses_openmp() -> bool:
     return str(parallel.threading_layer()) == "omp"
 
 
+def _psycopg_pool_is_open() -> bool:
+    """Whether a pool has its threads. Its connections would be every fork's."""
+    targets = [getattr(thread, "_target", None) for thread in threading.enumerate()]
+    return any(getattr(each, "__module__", "").startswith("psycopg_pool.") for each in targets)
+
+
 LIBRARIES = (
     Library("av", Fate.BROKEN, "18.1.0", threads=("av:",)),
     Library("chromadb", Fate.BROKEN, "1.5.9", packages=("chromadb_rust_bindings",)),
@@ -62,6 +69,7 @@ LIBRARIES = (
     Library("jax", Fate.BROKEN, "0.10.2", packages=("jaxlib",)),
     Library("numba", Fate.BROKEN, "0.68.1", packages=("", "torch"), was_used=_numba_uses_openmp),
     Library("polars", Fate.BROKEN, "2.1.0", packages=("_polars_runtime_32",), threads=("polars-0", "polars-1")),
+    Library("psycopg_pool", Fate.BROKEN, "3.3.3", was_used=_psycopg_pool_is_open),
     Library("pyvips", Fate.BROKEN, "3.2.0", packages=("pyvips_binary",), threads=("libvips worker",)),
     Library("tensorflow", Fate.BROKEN, "2.21.0", threads=("tf_",)),
     Library("tokenizers", Fate.BROKEN, "0.23.3"),
@@ -69,6 +77,7 @@ LIBRARIES = (
     Library("cv2", Fate.REVIVED, "5.0.0"),
     Library("duckdb", Fate.REVIVED, "2.0.1", packages=("_duckdb",)),
     Library("onnxruntime", Fate.REVIVED, "1.32.0"),
+    Library("open3d", Fate.SLOWER, "0.20.0"),
     Library("faiss", Fate.FINE, "1.15.1", packages=("faiss_cpu",)),
     Library("grpc", Fate.FINE, "1.85.3"),
     Library("lancedb", Fate.FINE, "0.40.0"),

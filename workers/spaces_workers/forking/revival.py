@@ -24,6 +24,7 @@ REVIVERS = {
     "cv2": "opencv",
     "duckdb": "duckdb_connections",
     "onnxruntime": "onnxruntime_sessions",
+    "torch.utils.data.dataloader": "data_loaders",
 }
 
 

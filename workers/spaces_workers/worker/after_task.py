@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from spaces.farm.events import Cancelled, Failed, Succeeded
+from spaces.farm.memory_errors import lacks_gpu_memory
 from spaces_workers.link.channel import ChannelClosed
 from spaces_workers.link.messages import Idle
 from spaces_workers.worker.child_link import ChildLink
@@ -12,16 +13,13 @@ from spaces_workers.worker.run_state import NotGiven, Over, Reported, Verdict
 #: Seconds for a child to get ready for its next task, while threads of the last one still run.
 SETTLE_PATIENCE = 10.0
 
-#: The name of torch's error for a full GPU.
-_SHORTAGE = "OutOfMemoryError"
-
 #: Texts in an error after which a CUDA context cannot be trusted any more.
-_HARM = ("CUDA error", "AcceleratorError", _SHORTAGE, "cuDNN error", "CUBLAS_STATUS", "device-side assert")
+_HARM = ("CUDA error", "AcceleratorError", "cuDNN error", "CUBLAS_STATUS", "device-side assert")
 
 
 def put_away(child: ChildLink, over: Over, residency: Residency) -> None:
     """Keep a child that is fit for another task; kill any other. Returns once the device is free for the next task."""
-    if isinstance(over.verdict, Failed) and _SHORTAGE in over.verdict.type_name:
+    if isinstance(over.verdict, Failed) and lacks_gpu_memory(over.verdict.type_name, over.verdict.text):
         residency.learn_shortage(child.spec)
     match over.answer:
         case NotGiven():
@@ -51,6 +49,7 @@ def _is_harmless(verdict: Verdict) -> bool:
         case Succeeded() | Cancelled():
             return True
         case Failed(type_name, text):
-            return not any(sign in f"{type_name} {text}" for sign in _HARM)
+            harmed = any(sign in f"{type_name} {text}" for sign in _HARM)
+            return not harmed and not lacks_gpu_memory(type_name, text)
         case _:
             return False

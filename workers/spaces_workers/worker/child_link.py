@@ -27,14 +27,11 @@ from spaces_workers.link.messages import (
     ZygoteSpec,
 )
 from spaces_workers.worker import oom_kills
+from spaces_workers.worker.child_death import Death, death_of
 from spaces_workers.worker.stillness import Activity, activity_of
 
 #: Seconds for an idle child to free cached memory.
 TRIM_PATIENCE = 10.0
-
-#: Signals that ask a process to end. The farm sends none of them to a child; some libraries send them to themselves.
-_ORDERS_TO_END = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
-_NOT_OURS = ", which the farm did not send: some libraries end their process so after a fatal error"
 
 
 class Zygote(Protocol):
@@ -140,15 +137,6 @@ class ChildLink:
     def _exited(self) -> Exited | None:
         return self._zygote.word_of(self.pid)
 
-    def how_it_ended(self) -> str:
-        """In words: `was killed by SIGSEGV`, `exited with code 3`; with its memory size if memory may have run out."""
-        exited = self._exited
-        if exited is None:
-            return "died together with its zygote"
-        if exited.status >= 0:
-            return f"exited with code {exited.status}"
-        if exited.status != -signal.SIGKILL:
-            why = _NOT_OURS if -exited.status in _ORDERS_TO_END else ""
-            return f"was killed by {signal.Signals(-exited.status).name}{why}"
-        why = " because the machine ran out of memory" if oom_kills.kills() > self._kills else ""
-        return f"was killed by SIGKILL{why} (it held up to {oom_kills.words(exited.peak_bytes)})"
+    def how_it_ended(self) -> Death:
+        """Its death; waits for the zygote's report. The kernel counts kills for want of memory, but not by process."""
+        return death_of(self._exited, memory_ran_out=oom_kills.kills() > self._kills)

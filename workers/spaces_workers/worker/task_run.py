@@ -12,12 +12,13 @@ import time
 from typing import Protocol
 
 from spaces.errors import SpacesError
-from spaces.farm.events import Cancelled, Crashed, End, Failed, TimedOut, is_end
+from spaces.farm.events import Cancelled, CrashCause, Crashed, End, Failed, TimedOut, is_end
 from spaces.farm.queue.queue import LeaseLost
 from spaces.farm.task import Lease
 from spaces_workers.link.channel import ChannelClosed
 from spaces_workers.link.messages import Idle, RunTask
 from spaces_workers.worker.after_task import put_away
+from spaces_workers.worker.child_death import Death
 from spaces_workers.worker.child_link import ChildLink, UnfitChild
 from spaces_workers.worker.deadline import Deadline, Steps
 from spaces_workers.worker.limit_warning import warn_of_limit
@@ -28,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds for a generator to close at its next yield before its child is killed.
 CLOSE_GRACE = 5.0
+
+_NOT_MADE = Death("could not be made", CrashCause.FARM)
 
 #: The verdict on a run whose task another worker has taken; the broker refuses its writes.
 _LEASE_LOST = Cancelled("another worker holds its lease")
@@ -128,7 +131,8 @@ class TaskRun:
         """The verdict on a task whose child was not made, died, or cannot be heard any more."""
         match error:
             case ChannelClosed():
-                return Crashed(self.child.how_it_ended() if self.child else "could not be made", self._seconds)
+                death = self.child.how_it_ended() if self.child else _NOT_MADE
+                return Crashed(death.reason, self._seconds, death.cause)
             case LeaseLost():
                 return _LEASE_LOST
             case UnfitChild() if self._workplace.lost_device():  # and the Space is not at fault

@@ -51,7 +51,7 @@ class ZygoteLink:
                         raise TypeError(f"a child's first message cannot be {type(other).__name__}")
             except (TimeoutError, ChannelClosed):
                 child.discard()
-                reason = child.how_it_ended()
+                reason = child.how_it_ended().reason
         raise SpacesError(f"no child of Space {self._spec.space!r} got ready in {FORK_ATTEMPTS} attempts: it {reason}")
 
     def word_of(self, pid: int) -> Exited | None:

@@ -32,9 +32,9 @@ from spaces_workers.zygote.script_run import run_script
 
 #: Said of a Space whose children cannot be forks: the words of the one line in its log that its author must understand.
 _FRESH = (
-    "zerofarm: a fork of this process would be without %s, and could not go on. So each child of Space %s runs the "
-    "script itself, with one made ahead: %.1f s and %.0f MB for each. What it starts when a function is called, or "
-    "leaves alone until then, costs nothing. In farm.toml, under [spaces.%s], fork = false spares the first run of the "
+    "zerofarm: a fork of this process would lack %s, and could not work without. So each child of Space %s runs the "
+    "script itself, and one is kept ready: %.1f s and %.0f MB for each. To avoid this, start those threads in the "
+    "function and not while the script runs. In farm.toml, under [spaces.%s], fork = false spares the first run of the "
     "script, and fork = true forks all the same"
 )
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
 from typing import Any  # torch is not typed here
 
 import torch
 
 from spaces.emulation.dispatch import subclasses
-from spaces.emulation.dispatch.mode import HANDLERS, Emulation, Handler, names_cuda, reentered
+from spaces.emulation.dispatch.mode import HANDLERS, Emulation, names_cuda, reentered
+from spaces.emulation.dispatch.registration import Function, handles
 from spaces.emulation.errors import weights_are_gone
 from spaces.emulation.tensors.marks import (
     CPU,
@@ -23,17 +24,7 @@ from spaces.emulation.tensors.marks import (
 )
 from spaces.emulation.tensors.wrappers import dispatches
 
-Function = Callable[..., Any]
 Tensor = torch.Tensor
-
-
-def handles(*functions: Function) -> Callable[[Handler], Handler]:
-    def register(handler: Handler) -> Handler:
-        for function in functions:
-            HANDLERS[function] = handler
-        return handler
-
-    return register
 
 
 @handles(Tensor.device.__get__)
@@ -203,6 +194,21 @@ def _as_subclass(_mode: Emulation, func: Function, args: tuple[Any, ...], kwargs
     return func(*args, **kwargs)
 
 
+@handles(Tensor.register_hook)
+def _register_hook(_mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Gradients are made in C++, so they get their mark where the Space's code first sees them."""
+    tensor, hook = args
+    if not place(tensor):
+        return func(tensor, hook, **kwargs)
+
+    @functools.wraps(hook)
+    def see_cuda(gradient: Any) -> Any:
+        mark(gradient)
+        return hook(gradient)
+
+    return func(tensor, see_cuda, **kwargs)
+
+
 def _plain(_mode: Emulation, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Run the function unchanged: it touches neither values nor devices; results that share memory share the mark."""
     return func(*args, **kwargs)
@@ -226,7 +232,7 @@ def install() -> None:
         "size", "stride", "storage_offset", "dim", "numel", "nelement", "element_size", "is_contiguous", "detach",
         "is_floating_point", "is_complex", "is_signed", "is_inference", "requires_grad_", "detach_", "untyped_storage",
         "storage", "_typed_storage", "data_ptr", "__len__", "__hash__", "dim_order", "is_shared", "retain_grad",
-        "register_hook", "register_post_accumulate_grad_hook", "is_set_to", "has_names", "_is_view", "ndimension",
+        "register_post_accumulate_grad_hook", "is_set_to", "has_names", "_is_view", "ndimension",
         "storage_type", "is_same_size", "is_conj", "is_neg",
     ]  # fmt: skip
     for name in methods:

@@ -18,7 +18,7 @@ import torch
 from torch._C import _is_torch_function_enabled
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack, _pop_mode, _push_mode
 
-from spaces.emulation.errors import weights_are_gone
+from spaces.emulation.errors import NoKernelError, needs_gpu, weights_are_gone
 from spaces.emulation.tensors.marks import CPU, CPU_DEVICE, CUDA, DROPPED, highest, mark_result
 from spaces.emulation.tensors.wrappers import is_called_with_one
 
@@ -35,6 +35,7 @@ class Emulation(TorchFunctionMode):  # type: ignore[misc]  # torch is untyped he
         super().__init__()
         self.moving_modules = 0
         self.reading_files = 0
+        self.copying: set[int] = set()  #: ids of the tensors whose attributes are being copied
 
     def __torch_function__(
         self,
@@ -59,7 +60,12 @@ class Emulation(TorchFunctionMode):  # type: ignore[misc]  # torch is untyped he
             return func(*args, **kwargs)
         if where == DROPPED:
             raise weights_are_gone(getattr(func, "__name__", str(func)))
-        result = func(*args, **kwargs)
+        try:
+            result = func(*args, **kwargs)
+        except NotImplementedError as error:
+            if "'CPU' backend" in str(error):
+                raise needs_gpu(getattr(func, "__name__", str(func)), NoKernelError) from error
+            raise
         mark_result(result, args)
         return result
 
@@ -107,6 +113,9 @@ def _with_device(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[s
     return result
 
 
+_in_force = False
+
+
 class _ThisThread(threading.local):
     mode: Emulation | None = None
     tells_the_truth = False  #: whether the mode is paused on purpose
@@ -122,6 +131,20 @@ def current() -> Emulation:
         _this_thread.mode = Emulation()
         _push_mode(_this_thread.mode)
     return _this_thread.mode
+
+
+def enter_process() -> None:
+    """Enter this thread, and let `reentered` have an effect from now on."""
+    global _in_force
+    _in_force = True
+    current()
+
+
+def leave_process() -> None:
+    """Leave this thread, the only one of a fork, and let `reentered` have no effect any more."""
+    global _in_force
+    _in_force = False
+    leave_thread()
 
 
 def leave_thread() -> None:
@@ -156,7 +179,7 @@ def paused() -> Iterator[None]:
 def reentered() -> Iterator[None]:
     """Within this, the mode is active, although torch has disabled it for a function that calls user code back."""
     stack = _get_current_function_mode_stack()
-    if _this_thread.tells_the_truth or any(isinstance(mode, Emulation) for mode in stack):
+    if not _in_force or _this_thread.tells_the_truth or any(isinstance(mode, Emulation) for mode in stack):
         yield
         return
     with _this_thread.mode or Emulation():

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 
-from spaces.emulation.dispatch.mode import current, leave_thread
+from spaces.emulation.dispatch.mode import current, enter_process, leave_thread
 from spaces.emulation.patching.patches import Patches
 from spaces.space_line import remember_start
 
 
 def install(patches: Patches) -> None:
-    current()
+    enter_process()
     # The inner bootstrap, not `run`, because subclasses override `run` without calling it.
     bootstrap = vars(threading.Thread)["_bootstrap_inner"]
 

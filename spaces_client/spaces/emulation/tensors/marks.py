@@ -3,7 +3,8 @@
 The values are ordinary CPU memory; a mark on its storage makes a tensor "cuda". The mark is an attribute of the
 storage's Python object, which torch keeps as long as the storage lives. So views, detached tensors and Parameters have
 the mark of the tensor that they share memory with, a mark ends with its memory, and there is no table to update, lock
-or clean. Sparse tensors have no storage and carry the mark themselves.
+or clean. Sparse tensors have no storage and carry the mark themselves; those of `torch.vmap` and `torch.func` pass it
+on to the tensor that they wrap.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Final
 
 import torch
 from torch._C import DisableTorchFunction
+from torch._C._functorch import get_unwrapped, is_functorch_wrapped_tensor
 
 CPU: Final = 0
 CUDA: Final = 1
@@ -37,6 +39,8 @@ def place(tensor: torch.Tensor) -> int:
     try:
         return tensor.untyped_storage().emulated_place  # type: ignore[no-any-return]  # our own attribute
     except NO_STORAGE:
+        if is_functorch_wrapped_tensor(tensor):
+            return place(get_unwrapped(tensor))
         return tensor.__dict__.get("emulated_place", CPU)  # type: ignore[no-any-return]
 
 
@@ -46,7 +50,10 @@ def mark(tensor: torch.Tensor, where: int = CUDA) -> None:
         if not tensor.is_meta:
             tensor.untyped_storage().emulated_place = where
     except NO_STORAGE:
-        tensor.__dict__["emulated_place"] = where
+        if is_functorch_wrapped_tensor(tensor):
+            mark(get_unwrapped(tensor), where)
+        else:
+            tensor.__dict__["emulated_place"] = where
 
 
 def highest(values: Iterable[object]) -> int:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, assert_never
 import msgpack
 
 from spaces.errors import IllegalDuration, QuotaExceeded
-from spaces.farm.events import Cancelled, Crashed, End, Expired, Failed, Lost, Succeeded, TimedOut
+from spaces.farm.events import Cancelled, CrashCause, Crashed, End, Expired, Failed, Lost, Succeeded, TimedOut
+from spaces.farm.memory_errors import lacks_memory
 from spaces.farm.queue.keys import Keys
 from spaces.farm.queue.scripts import Scripts
 from spaces.farm.queue.tiers import QuotaRules
@@ -26,10 +27,6 @@ if TYPE_CHECKING:
 
 #: Seconds charged for each second that a task of a size holds its GPU, as on ZeroGPU.
 RATES = {Size.LARGE: 1.0, Size.XLARGE: 2.0}
-
-#: How a child ends that was killed for lack of memory, or went down with the farm's own processes.
-_NOT_ITS_FAULT = ("was killed by SIGKILL", "died together with its zygote", "could not be made")
-_NO_MEMORY = ("OutOfMemoryError", "MemoryError")
 
 
 def terms(rules: QuotaRules, task: Task) -> bytes:
@@ -87,10 +84,10 @@ def is_charged(end: End) -> bool:
     match end:
         case Succeeded() | TimedOut() | Cancelled():
             return True
-        case Failed(type_name, traceback=traceback):
-            return bool(traceback) and not type_name.endswith(_NO_MEMORY)
-        case Crashed(reason):
-            return not reason.startswith(_NOT_ITS_FAULT)
+        case Failed(type_name, text, traceback):
+            return bool(traceback) and not lacks_memory(type_name, text)
+        case Crashed(cause=cause):
+            return cause == CrashCause.FUNCTION
         case Expired() | Lost():
             return False
         case _:

@@ -42,16 +42,21 @@ def _renew_at_use(session: Any) -> None:
     for name in _USES:
         if hasattr(session, name):
             setattr(session, name, partial(_first_use, session, name))
+    session.set_providers = partial(_set_providers, session)  # whoever calls it makes the session anew
 
 
 def _first_use(session: Any, name: str, *args: Any, **kwargs: Any) -> Any:
     with _renewing:
         if name in vars(session):  # unless another thread has just remade it
-            _lost.append(session._sess)
             options = session.get_provider_options()
             providers = session.get_providers()
-            session.set_providers(providers, [options[each] for each in providers])
-            for each in _USES:
-                vars(session).pop(each, None)
+            session.set_providers(providers, [options.get(each, {}) for each in providers])
     method: Callable[..., Any] = getattr(session, name)
     return method(*args, **kwargs)
+
+
+def _set_providers(session: Any, *args: Any, **kwargs: Any) -> None:
+    _lost.append(session._sess)
+    for name in (*_USES, "set_providers"):
+        vars(session).pop(name, None)
+    session.set_providers(*args, **kwargs)
