@@ -16,7 +16,7 @@ from spaces.farm.queue.queue import CancelOutcome, Queue
 from spaces.farm.queue.quota import Standing, is_charged
 from spaces.farm.queue.rules import Rules
 from spaces.farm.queue.tiers import QuotaRules, Tier
-from spaces.farm.task import Lease, State, Task
+from spaces.farm.task import State, Task
 
 from .support import MESSAGE, SIZES, claimed, expire_client, expire_worker, make_task, state_of
 
@@ -50,19 +50,10 @@ def standing(queue: Queue, visitor: str = ADA) -> Standing:
     return queue.ledger.standing(visitor)
 
 
-def hold(queue: Queue, lease: Lease, seconds: float) -> None:
-    """As if the worker had claimed the task so long ago."""
-    key = queue.keys.task(lease.task.id)
-    began = queue.redis.hget(key, "started_at")
-    queue.redis.hset(key, "started_at", repr(float(began or 0) - seconds))
-
-
 def run(queue: Queue, seconds: float, end: End = RESULT, size: str = "large", visitor: str = ADA) -> Task:
     """A task from its push to its end, after so many seconds on a GPU."""
     task = pushed(queue, visitor, min(seconds, 10.0), size)
-    lease = claimed(queue).lease
-    hold(queue, lease, seconds)
-    assert queue.end(lease, end)
+    assert queue.end(claimed(queue).lease, end, held=seconds)
     return task
 
 
@@ -109,9 +100,7 @@ def test_a_task_that_takes_longer_than_expected_pays_for_it(shared: Queue) -> No
 def test_a_whole_gpu_counts_twice(shared: Queue) -> None:
     pushed(shared, estimate=5.0, size="xlarge")
     assert standing(shared).reserved == 10.0
-    lease = claimed(shared).lease
-    hold(shared, lease, 4.0)
-    shared.end(lease, RESULT)
+    shared.end(claimed(shared).lease, RESULT, held=4.0)
     assert standing(shared).quota.used == about(8.0)
 
 
@@ -169,9 +158,8 @@ def test_failures_of_the_farm_cost_nothing(shared: Queue, end: End, charged: boo
 def test_an_end_said_twice_is_charged_once(shared: Queue) -> None:
     pushed(shared)
     lease = claimed(shared).lease
-    hold(shared, lease, 5.0)
-    assert shared.end(lease, RESULT)
-    assert shared.end(lease, RESULT)
+    assert shared.end(lease, RESULT, held=5.0)
+    assert shared.end(lease, RESULT, held=5.0)
     assert standing(shared).quota.used == about(5.0)
 
 
@@ -185,14 +173,12 @@ def test_a_push_said_twice_reserves_once(shared: Queue) -> None:
 def test_a_task_whose_worker_died_pays_for_its_last_worker_alone(shared: Queue) -> None:
     task = pushed(shared)
     first = claimed(shared, "w1").lease
-    hold(shared, first, 30.0)
     expire_worker(shared, "w1")
     shared.leases.beat("w2")
     assert standing(shared).reserved == 10.0
     second = claimed(shared, "w2").lease
-    hold(shared, second, 5.0)
-    assert not shared.end(first, RESULT)
-    assert shared.end(second, RESULT)
+    assert not shared.end(first, RESULT, held=30.0)
+    assert shared.end(second, RESULT, held=5.0)
     assert state_of(shared, task) is State.SUCCEEDED
     assert standing(shared).quota.used == about(5.0)
     assert standing(shared).reserved == 0.0
@@ -201,17 +187,25 @@ def test_a_task_whose_worker_died_pays_for_its_last_worker_alone(shared: Queue) 
 def test_a_released_task_pays_for_its_last_worker_alone(shared: Queue) -> None:
     pushed(shared)
     first = claimed(shared).lease
-    hold(shared, first, 30.0)
     assert shared.release(first)
     assert standing(shared).reserved == 10.0
-    shared.end(claimed(shared).lease, RESULT)
-    assert standing(shared).quota.used < 1.0
+    shared.end(claimed(shared).lease, RESULT, held=5.0)
+    assert standing(shared).quota.used == about(5.0)
+
+
+def test_the_time_in_which_a_child_is_made_costs_nothing(shared: Queue) -> None:
+    """A visitor paid for the import of a Space, if theirs was its first call."""
+    task = pushed(shared)
+    lease = claimed(shared).lease
+    shared.redis.hset(shared.keys.task(task.id), "started_at", 1.0)
+    shared.end(lease, RESULT, held=2.0)
+    assert standing(shared).quota.used == 2.0
 
 
 def test_a_lost_task_costs_nothing_and_reserves_nothing(shared: Queue) -> None:
     task = pushed(shared)
     for attempt in range(shared.rules.attempts):
-        hold(shared, claimed(shared, f"w{attempt}").lease, 20.0)
+        claimed(shared, f"w{attempt}")
         expire_worker(shared, f"w{attempt}")
         shared.leases.beat("observer")
     assert state_of(shared, task) is State.LOST
@@ -221,7 +215,7 @@ def test_a_lost_task_costs_nothing_and_reserves_nothing(shared: Queue) -> None:
 
 def test_a_cancelled_task_of_a_dead_worker_costs_nothing(shared: Queue) -> None:
     task = pushed(shared)
-    hold(shared, claimed(shared).lease, 20.0)
+    claimed(shared)
     shared.cancel(task.id, "changed my mind")
     expire_worker(shared, "w1")
     shared.leases.beat("observer")
@@ -368,8 +362,7 @@ def test_ends_settle_with_a_worker_that_knows_no_quotas(queue: Queue, shared: Qu
     """The task carries the terms of its settlement, so a worker on another host needs no settings."""
     pushed(shared)
     lease = claimed(queue).lease
-    hold(queue, lease, 5.0)
-    assert queue.end(lease, RESULT)
+    assert queue.end(lease, RESULT, held=5.0)
     assert standing(shared).quota.used == about(5.0)
 
 

@@ -18,7 +18,7 @@ from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.quota import Ledger
 from spaces.farm.task import State
 from spaces_workers.cli import main
-from tests.end_to_end.pages import refused
+from tests.end_to_end.pages import called, refused
 from tests.harness import Farm, farm, wait_until
 
 EXCEEDED = "ZeroGPU quota exceeded"
@@ -95,6 +95,34 @@ def test_a_login_is_charged_for_what_its_task_held(ada: Client, ledger: Ledger) 
     assert 0.5 <= found.quota.used < 20.0
     assert (found.reserved, found.tasks) == (0.0, 0)
     assert visitors(ledger) == ["user:ada"]
+
+
+def test_the_start_of_a_child_is_the_farm_s_to_pay(metered: Farm, ledger: Ledger, tmp_path: Path) -> None:
+    """The first visitor of a Space was charged for its import."""
+    script = tmp_path / "app.py"
+    script.write_text(SLOW_IMPORT)
+    url = metered.start_web("slow-import", script)
+    assert called(url, "work") == ["done"]
+    assert 0.0 < ledger.standing("address:127.0.0.1").quota.used < 2.0
+
+
+SLOW_IMPORT = """
+import os, time
+import gradio as gr
+import spaces
+
+if os.environ["ZEROFARM_ROLE"] == "worker":
+    time.sleep(8)
+
+@spaces.GPU(duration=10)
+def work():
+    return "done"
+
+with gr.Blocks() as demo:
+    gr.Button().click(work, outputs=gr.Textbox(), api_name="work")
+
+demo.launch()
+"""
 
 
 def test_a_thread_of_a_handler_is_its_visitor_s(ada: Client, ledger: Ledger) -> None:
@@ -196,14 +224,14 @@ def test_a_task_whose_worker_is_killed_is_charged_once_and_for_its_second_worker
     os.kill(first.pid, signal.SIGKILL)
     assert job.result(timeout=60) == "done"
     wait_until(lambda: ledger.standing("user:ada").tasks == 0)
-    (task,) = (each for each in _tasks(metered) if each[1] == 2)
+    (task,) = (each for each in _tasks(metered) if each[1] > 1)
     charged = float(metered.redis.hget(metered.queue.keys.task(task[0]), "charged") or 0)
     assert ledger.standing("user:ada").quota.used == pytest.approx(charged)
     state = metered.queue.state(task[0])
     assert state is not None
     assert state.ended_at is not None
     assert state.started_at is not None
-    assert charged == pytest.approx(state.ended_at - state.started_at, abs=0.1)
+    assert 6.0 <= charged <= state.ended_at - state.started_at
 
 
 def _running(farm: Farm) -> bool:

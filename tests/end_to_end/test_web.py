@@ -121,7 +121,7 @@ def test_a_visitor_who_waits_is_told_so_and_one_who_does_not_is_not(
 def test_a_visitor_is_warned_before_a_task_is_stopped(studio: str) -> None:
     """At four fifths of its time, where at least 2 s are left."""
     with browsing(studio, "dawdle") as words:
-        wait_until(lambda: "dawdle has used 8 of its 10 s and is stopped after them" in next(words))
+        wait_until(lambda: "dawdle has run for 8 s. It will be stopped at its time limit of 10 s." in next(words))
 
 
 def test_a_stream_of_a_visitor_who_leaves_is_closed(studio: str, web_farm: Farm) -> None:

@@ -19,7 +19,7 @@ def warn_of_limit(queue: Queue, lease: Lease, seconds: float) -> None:
     Returns at once: the broker is spoken to on a thread of its own, so that its absence holds up the toast alone.
     """
     limit = lease.task.time_limit
-    text = f"{lease.task.function} has used {seconds:.0f} of its {limit:g} s and is stopped after them"
+    text = f"{lease.task.function} has run for {seconds:.0f} s. It will be stopped at its time limit of {limit:g} s."
     said = Said(text, "warning", "ZeroGPU duration")
     threading.Thread(target=_say, args=(queue, lease, said), name="limit-warning", daemon=True).start()
 

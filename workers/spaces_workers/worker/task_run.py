@@ -50,6 +50,7 @@ class TaskRun:
         self.lease = lease
         self.child: ChildLink | None = None
         self._started = time.monotonic()
+        self._has_begun = False  #: the child was given the task
         self._arguments = lease.task.arguments
         self._workplace = workplace
         self._report = report
@@ -152,6 +153,7 @@ class TaskRun:
         self._started = time.monotonic()
         if not self._state.begin(child, RunTask(task.id, task.label, task.function, arguments, carrier.is_far(task))):
             return
+        self._has_begun = True
         self._deadline.start()
         self._report.began(self)
         while True:
@@ -169,11 +171,12 @@ class TaskRun:
     def _finish(self) -> None:
         """End the run; every run ends here."""
         over, task, seconds = self._state.now, self.lease.task, self._seconds
+        held = seconds if self._has_begun else 0.0  # making its child is the farm's
         if not isinstance(over, Over):
             raise RuntimeError(f"task {task.id} is finished while it is {type(over).__name__}")
         self._deadline.stop()
         try:
-            self._write(over)
+            self._write(over, held)
             self._workplace.carrier.forget(self._arguments, task.arguments)
         except Exception:  # the lease then expires, and another worker takes the task
             logger.exception("task %s: its end could not be written", task.id)
@@ -185,10 +188,10 @@ class TaskRun:
         logger.info("task %s: %s %s after %.2f s", task.id, task.label, in_words(over.verdict), seconds)
         self._report.ended(self, over.verdict)
 
-    def _write(self, over: Over) -> None:
+    def _write(self, over: Over, held: float) -> None:
         if isinstance(over.verdict, GivenBack):
             ended = self._workplace.queue.release(self.lease)
-        elif not (ended := self._writer.end(over.verdict)):
+        elif not (ended := self._writer.end(over.verdict, held)):
             logger.warning("task %s: its lease was lost; another worker ends it", self.lease.task.id)
         if isinstance(over.answer, Reported) and not (ended and over.answer.end is over.verdict):
             self._workplace.carrier.discard_value_of(over.answer.end)

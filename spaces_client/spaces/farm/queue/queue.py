@@ -146,9 +146,12 @@ class Queue:
             raise LeaseLost(f"task {lease.task.id} is no longer held by {lease.worker}, attempt {lease.attempt}")
         return tokens
 
-    def end(self, lease: Lease, end: End) -> Ended:
-        """End a running task, once, and learn its duration. The lease that ended it may call this again."""
-        return self._end(lease.task.id, lease.worker, lease.attempt, end, _kind(lease.task))
+    def end(self, lease: Lease, end: End, held: float = 0.0) -> Ended:
+        """End a running task, once, and learn its duration. The lease that ended it may call this again.
+
+        `held` has the seconds for which its function had a GPU; its visitor is charged for them if `end` is charged.
+        """
+        return self._end(lease.task.id, lease.worker, lease.attempt, end, _kind(lease.task), held)
 
     def release(self, lease: Lease) -> Ended:
         """Return a task to its old place, without counting an attempt. A task that was cancelled ends instead."""
@@ -214,8 +217,9 @@ class Queue:
             return None
         return Claimed(Lease(task, worker, attempt), message, _text(size))
 
-    def _end(self, task: str, worker: str, attempt: int, end: End, kind: str = "") -> Ended:
-        how = (state_after(end), wire.pack(end), _lesson(end), kind, self.rules.rank.memory, int(quota.is_charged(end)))
+    def _end(self, task: str, worker: str, attempt: int, end: End, kind: str = "", held: float = 0.0) -> Ended:
+        charged = max(0.0, held) if quota.is_charged(end) else 0.0
+        how = (state_after(end), wire.pack(end), _lesson(end), kind, self.rules.rank.memory, charged)
         return Ended(self.scripts.run("end", self.keys.task(task), task, worker, attempt, *how))
 
     def _pushed(self, task: Task, message: bytes) -> list[str | bytes | float]:

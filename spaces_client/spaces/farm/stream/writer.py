@@ -52,11 +52,11 @@ class EventWriter:
             self._wait_for_credit()
         return True
 
-    def end(self, end: End) -> Ended:
-        """End the task, even if stopped, and through outages."""
+    def end(self, end: End, held: float = 0.0) -> Ended:
+        """End the task, whose function had a GPU for `held` seconds, even if stopped, and through outages."""
         while True:
             try:
-                return self._queue.end(self._lease, end)
+                return self._queue.end(self._lease, end, held)
             except AWAY as error:
                 self._bear(error)
 

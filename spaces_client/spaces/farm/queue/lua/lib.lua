@@ -53,7 +53,7 @@ local function write(id, event, attempt, reader)
 end
 
 -- End a task in any state; every end goes through here. Its visitor is charged for the time held if `charge` is set.
-local function finish(id, state, event, charged)
+local function finish(id, state, event, seconds)
   local name = keys.task(id)
   local task = redis.call('HMGET', name, 'state', 'size', 'space', 'client', 'worker', 'attempt', 'reader')
   if task[1] == 'queued' then dequeue(id, task[2], task[3]) end
@@ -62,7 +62,7 @@ local function finish(id, state, event, charged)
   write(id, event, task[6], task[7])
   local now = server_time()
   redis.call('HSET', name, 'state', state, 'ended_at', now)
-  settle(id, charged, now)
+  settle(id, seconds or 0, now)
   redis.call('HDEL', name, 'task', 'message', 'cancelled')
   redis.call('EXPIRE', name, ENDED)
   redis.call('EXPIRE', keys.events(id), ENDED)

@@ -79,13 +79,13 @@ local function admit(id, packed, expected, now)
   return terms.weight * usage.decayed
 end
 
--- Free the reserved seconds of a task, and charge its visitor once for the time that its last worker held a GPU for it.
-local function settle(id, charged, now)
+-- Free the reserved seconds of a task, and charge its visitor once for the seconds that its function held a GPU.
+local function settle(id, seconds, now)
   local name = keys.task(id)
-  local task = redis.call('HMGET', name, 'visitor', 'rate', 'half_life', 'started_at')
+  local task = redis.call('HMGET', name, 'visitor', 'rate', 'half_life')
   if redis.call('HDEL', name, 'reserved') == 0 then return end
   redis.call('HDEL', keys.reserved(task[1]), id)
-  local held = charged and task[4] and math.max(0, now - tonumber(task[4])) * tonumber(task[2]) or 0
+  local held = seconds * tonumber(task[2])
   redis.call('HSET', name, 'charged', held)
   if held == 0 then return end
   local half_life = tonumber(task[3])
