@@ -12,9 +12,9 @@ from spaces.farm.task import Lease
 from spaces_workers.gpu.devices import standin
 from spaces_workers.link.messages import MemoryUse, ZygoteSpec
 from spaces_workers.worker.child_link import ChildLink
-from spaces_workers.worker.device_memory import DeviceMemory
-from spaces_workers.worker.residency import Residency
-from spaces_workers.worker.swap_costs import Level
+from spaces_workers.worker.gpu_memory.device_memory import DeviceMemory
+from spaces_workers.worker.gpu_memory.residency import Residency
+from spaces_workers.worker.gpu_memory.swap_costs import Level
 
 ZYGOTE_SECONDS = 0.2
 SWAP_SECONDS = 0.2

@@ -13,7 +13,7 @@ from typing import NoReturn
 from spaces import config, effect_check
 from spaces.config import Role
 from spaces.functions import replay
-from spaces.imports import when_imported
+from spaces.import_hooks import when_imported
 from spaces.servers import fixed_ports, gradio_pages, uvicorn_servers
 from spaces.web.login import stand_for_nobody
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from types import FrameType, ModuleType
 
 from spaces.effect_check import tell_of_namesakes
-from spaces.programs import find_the_space
 from spaces.space import source_at
+from spaces.subprocesses import find_the_space
 
 
 def run(app_file: Path) -> None:

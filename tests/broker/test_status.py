@@ -8,7 +8,7 @@ import pytest
 
 from spaces.errors import RefusedError
 from spaces.farm.events import Succeeded
-from spaces.farm.pages import Pages
+from spaces.farm.page_addresses import Pages
 from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue.limits import Limits
 from spaces.farm.queue.queue import Queue

@@ -31,7 +31,7 @@ from torch.utils._pytree import tree_map_only
 from spaces.aoti import compiling, exporting
 from spaces.aoti.compiled_weights import KeptWeights
 from spaces.aoti.model import CompiledModel
-from spaces.aoti.names import LazyAOTIModel, ZeroGPUCompiledModel, ZeroGPUWeights, drain_module_parameters
+from spaces.aoti.official_names import LazyAOTIModel, ZeroGPUCompiledModel, ZeroGPUWeights, drain_module_parameters
 from spaces.aoti.package import Package
 
 # Torch warns of its own pickles, and of its own use of TorchScript.

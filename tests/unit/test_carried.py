@@ -9,7 +9,7 @@ import pytest
 
 from spaces.errors import EncodingError
 from spaces.farm.values.codec import Codec
-from spaces.functions.carried import Carried
+from spaces.functions.sent_functions import Carried
 
 FACTOR = 3
 

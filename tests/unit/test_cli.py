@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from spaces.farm.pages import Page, Pages, read_pages
+from spaces.farm.page_addresses import Page, Pages, read_pages
 from spaces_workers.cli import main
 from spaces_workers.doctor.finding import Finding, Status
 from spaces_workers.gpu import plan as worker_plan

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from spaces.errors import EncodingError
 from spaces.farm.values.codec import Codec, Encoded
-from spaces.farm.values.extensions import Kind
+from spaces.farm.values.codec_types import Kind
 from spaces.farm.values.signing import derive_space_key
 
 KEY = derive_space_key(b"the key of a farm", "digits")

@@ -21,7 +21,7 @@ import pytest
 
 from spaces.errors import EncodingError
 from spaces.farm.values.codec import Codec
-from spaces.farm.values.extensions import Kind
+from spaces.farm.values.codec_types import Kind
 from spaces.farm.values.signing import derive_space_key, sign, verify
 
 FARM_KEY = b"the key of a farm"

@@ -18,7 +18,7 @@ from spaces_workers.forkserver import client, libraries
 from spaces_workers.forkserver.client import ForkedProcess
 from spaces_workers.forkserver.libraries import Preloaded, observed_environment
 from spaces_workers.forkserver.plain_start import plain_reason
-from spaces_workers.link.bond import Bond
+from spaces_workers.link.kill_on_close import Bond
 from spaces_workers.link.messages import Spawn
 from spaces_workers.setup import process_environment
 from tests.harness import wait_until

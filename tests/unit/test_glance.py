@@ -24,7 +24,7 @@ from spaces.farm.values.references import References
 from spaces.state.space_globals import SpaceGlobals
 from spaces.testing import InMemoryFarm
 from spaces.web.summary import LENGTH, summary
-from spaces_workers.child.kept_results import KeptResults
+from spaces_workers.child.results_with_destructors import KeptResults
 from tests.unit.hostile import HOSTILE, AttributeDict, Nameless, Proxy, refuse
 
 KEY = b"k" * 32

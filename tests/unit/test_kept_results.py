@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from spaces_workers.child.kept_results import LIFETIME, MOST, KeptResults
+from spaces_workers.child.results_with_destructors import LIFETIME, MOST, KeptResults
 
 
 class Mortal:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from spaces.programs import find_the_space
+from spaces.subprocesses import find_the_space
 
 COMMAND = ["/bin/sh", "-c", 'echo "$PATH|$PIP_INDEX_URL|$SKIP_CUDA_BUILD|$HOME"']
 

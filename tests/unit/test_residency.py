@@ -9,11 +9,11 @@ import pytest
 from spaces.farm.queue.warmth import MOST_KNOWN, Warmth
 from spaces_workers.gpu.devices import GIB, Device, DeviceReading, standin
 from spaces_workers.link.messages import MemoryUse, ZygoteSpec
-from spaces_workers.worker import residency as residency_module
 from spaces_workers.worker.child_link import ChildLink
-from spaces_workers.worker.device_memory import DeviceMemory
-from spaces_workers.worker.residency import Residency
-from spaces_workers.worker.swap_costs import ASSUMED, Level, SwapCosts
+from spaces_workers.worker.gpu_memory import residency as residency_module
+from spaces_workers.worker.gpu_memory.device_memory import DeviceMemory
+from spaces_workers.worker.gpu_memory.residency import Residency
+from spaces_workers.worker.gpu_memory.swap_costs import ASSUMED, Level, SwapCosts
 
 
 class StubChild:

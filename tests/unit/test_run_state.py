@@ -14,7 +14,7 @@ from spaces.farm.task import FunctionName
 from spaces_workers.link.channel import ChannelClosed
 from spaces_workers.link.messages import RunTask
 from spaces_workers.worker.child_link import ChildLink
-from spaces_workers.worker.run_state import (
+from spaces_workers.worker.run.run_state import (
     GivenBack,
     NoAnswer,
     NotGiven,

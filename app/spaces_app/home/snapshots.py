@@ -12,7 +12,7 @@ from redis import RedisError
 
 from spaces.errors import FarmUnavailable
 from spaces.farm.connection import connect, redacted
-from spaces.farm.pages import Page, Pages, read_pages
+from spaces.farm.page_addresses import Page, Pages, read_pages
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.status import FarmStatus, StatusReader
 

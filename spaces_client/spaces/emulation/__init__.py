@@ -23,7 +23,7 @@ from spaces.emulation.emulated_device import H200, RTX_PRO_6000, EmulatedDevice
 from spaces.emulation.errors import EmulationError, stay
 from spaces.emulation.libraries.watched import WATCHED
 from spaces.emulation.patching.patches import Patches
-from spaces.imports import when_imported
+from spaces.import_hooks import when_imported
 
 if TYPE_CHECKING:
     import torch

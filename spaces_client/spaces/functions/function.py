@@ -32,7 +32,9 @@ class GPUFunction:
     duration: Duration
     size: Size
     kind: Kind
-    carried: bool = False  #: decorated after the launch: it is sent with each call, see `spaces.functions.carried`
+    carried: bool = (
+        False  #: decorated after the launch: it is sent with each call, see `sent_functions.py`
+    )
 
     @property
     def yields(self) -> bool:

@@ -17,14 +17,14 @@ from spaces.config import Config, Role
 from spaces.errors import RefusedError, SpacesError
 from spaces.farm.queue.registry import ImportCall
 from spaces.farm.task import Task
-from spaces.functions.carried import Carried
 from spaces.functions.function import complete, functions
+from spaces.functions.sent_functions import Carried
 from spaces.space import space_codec, space_name, space_source
 from spaces.web.farm_connection import FarmConnection
 from spaces.web.handle import TaskHandle
 from spaces.web.identity import current_identity
 from spaces.web.page import current_visitor
-from spaces.web.recorded import RecordedHandle
+from spaces.web.recorded_handle import RecordedHandle
 from spaces.web.summary import summary
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 
 from spaces_workers.broker.server_settings import ServerSettings
-from spaces_workers.link import lifeline
+from spaces_workers.link import die_with_starter
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ class Server:
     def _spawn(self, lock: int) -> subprocess.Popen[bytes]:
         with self.settings.log_path.open("ab") as output:
             return subprocess.Popen(
-                lifeline.tied([str(self.binary), str(self.settings.configuration_path)]),
+                die_with_starter.tied([str(self.binary), str(self.settings.configuration_path)]),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

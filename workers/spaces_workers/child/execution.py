@@ -21,13 +21,13 @@ from spaces.farm.payloads.shared_memory import SharedMemoryStore
 from spaces.farm.task import Size
 from spaces.farm.values.failure import describe
 from spaces.functions.calls import call_to_end
-from spaces.functions.carried import Carried
 from spaces.functions.function import GPUFunction, functions, kind_of
 from spaces.functions.gradio_relay import relay
+from spaces.functions.sent_functions import Carried
 from spaces.space import space_codec, space_files
 from spaces.state.incoming import Incoming
 from spaces.state.of_space import space_globals
-from spaces_workers.child.kept_results import KeptResults
+from spaces_workers.child.results_with_destructors import KeptResults
 from spaces_workers.link.messages import RunTask
 
 _kept = KeptResults()

@@ -22,12 +22,12 @@ from spaces.farm.events import Event
 from spaces.farm.memory_errors import lacks_gpu_memory
 from spaces_workers.child import hang
 from spaces_workers.child.execution import Execution
-from spaces_workers.child.meter import GpuMeter, Meter, StandInMeter
+from spaces_workers.child.memory_meter import GpuMeter, Meter, StandInMeter
 from spaces_workers.child.stragglers import settled
 from spaces_workers.child.upload import upload
 from spaces_workers.forking.judgement import Loss
-from spaces_workers.link.bond import die_with
 from spaces_workers.link.channel import Bell, Channel, ChannelClosed
+from spaces_workers.link.kill_on_close import die_with
 from spaces_workers.link.messages import ChildReady, Close, Fork, Idle, RunTask, TimeUp, Trim, Trimmed, Unfit
 
 #: Seconds that a task's threads may outlive it before the child is given up.

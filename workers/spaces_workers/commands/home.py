@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from spaces.errors import SpacesError
-from spaces.farm.pages import pages_path
+from spaces.farm.page_addresses import pages_path
 from spaces_workers.commands import options
 from spaces_workers.commands.become import become, own_environment
 from spaces_workers.isolation import MODULE

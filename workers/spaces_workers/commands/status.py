@@ -8,7 +8,7 @@ from dataclasses import asdict
 from rich.console import Console
 
 from spaces.farm.connection import connect
-from spaces.farm.pages import pages_path, read_pages
+from spaces.farm.page_addresses import pages_path, read_pages
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.status import StatusReader
 from spaces_workers.commands import options

@@ -11,7 +11,7 @@ import typer
 from spaces.farm.queue import settings
 from spaces_workers.commands import options
 from spaces_workers.gpu import plan as worker_plan
-from spaces_workers.link.tether import leave_with_parent
+from spaces_workers.link.leave_with_supervisor import leave_with_parent
 from spaces_workers.setup.farm_key import farm_key
 from spaces_workers.setup.state_dir import shared
 

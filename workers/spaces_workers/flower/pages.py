@@ -18,7 +18,7 @@ from flower.views.monitor import Metrics
 from redis import RedisError
 from tornado.web import HTTPError, authenticated
 
-from spaces.farm.celery.ranked import RANKED
+from spaces.farm.celery.ranked_queues import RANKED
 from spaces.farm.queue.queue import CancelOutcome, Queue, TaskState
 from spaces.farm.task import State
 

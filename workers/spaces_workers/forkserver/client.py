@@ -18,7 +18,7 @@ from pathlib import Path
 from spaces_workers.forkserver.process_name import ROOM
 from spaces_workers.isolation import MODULE
 from spaces_workers.link.channel import Channel, ChannelClosed
-from spaces_workers.link.lifeline import tied
+from spaces_workers.link.die_with_starter import tied
 from spaces_workers.link.listener import listen
 from spaces_workers.link.messages import Exited, Refused, Spawn, Spawned
 

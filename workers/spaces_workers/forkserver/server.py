@@ -23,8 +23,8 @@ from spaces_workers.forkserver.libraries import Preloaded, preload
 from spaces_workers.forkserver.plain_start import plain_reason
 from spaces_workers.forkserver.process_name import name_process
 from spaces_workers.isolation import MODULE
-from spaces_workers.link.bond import die_with
 from spaces_workers.link.channel import Channel, ChannelClosed
+from spaces_workers.link.kill_on_close import die_with
 from spaces_workers.link.messages import Exited, Refused, Spawn, Spawned
 from spaces_workers.zygote import main as zygote
 

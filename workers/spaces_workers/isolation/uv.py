@@ -11,7 +11,7 @@ from pathlib import Path
 
 from spaces.config import without_secrets
 from spaces_workers.isolation.errors import IsolationError
-from spaces_workers.link.lifeline import tied
+from spaces_workers.link.die_with_starter import tied
 
 #: If a setting of pip is given and uv's is not, uv uses pip's.
 _AS_PIP = {

@@ -19,7 +19,7 @@ from spaces.config import without_secrets
 from spaces.errors import ScriptFailed, SpacesError
 from spaces_workers.isolation import MODULE
 from spaces_workers.link.channel import Channel, ChannelClosed
-from spaces_workers.link.lifeline import tied
+from spaces_workers.link.die_with_starter import tied
 from spaces_workers.link.messages import Connect, Connected, Prepare, Unmade, ZygoteSpec
 
 #: Seconds to wait for a nursery that was just started.

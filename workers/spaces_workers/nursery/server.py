@@ -26,7 +26,7 @@ from spaces_workers.forkserver import client as fork_server
 from spaces_workers.forkserver.client import ForkedProcess
 from spaces_workers.isolation import MODULE
 from spaces_workers.link.channel import Channel, ChannelClosed
-from spaces_workers.link.lifeline import tied
+from spaces_workers.link.die_with_starter import tied
 from spaces_workers.link.listener import listen
 from spaces_workers.link.messages import (
     Adopt,

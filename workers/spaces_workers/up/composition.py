@@ -12,7 +12,7 @@ from pathlib import Path
 
 from spaces import config
 from spaces.config import Role, without_secrets
-from spaces.farm.pages import pages_path
+from spaces.farm.page_addresses import pages_path
 from spaces.farm.queue.leases import Leases
 from spaces.farm.values.signing import derive_space_key
 from spaces_workers.forkserver import client as fork_server

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from spaces.effect_check import MARK
-from spaces.farm.pages import Serving
+from spaces.farm.page_addresses import Serving
 from spaces_workers.up.process import Command, Process, described
 from spaces_workers.up.readiness import Probe, until
 from spaces_workers.up.reports import Answering, Failed, Note, Reporter, Restarting, Starting

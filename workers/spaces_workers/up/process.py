@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Protocol
 
 from spaces_workers.forkserver.client import EXIT_PATIENCE, ForkedProcess, fork
-from spaces_workers.link.bond import Bond
-from spaces_workers.link.lifeline import tied
+from spaces_workers.link.die_with_starter import tied
+from spaces_workers.link.kill_on_close import Bond
 from spaces_workers.link.messages import Spawn
 from spaces_workers.up.log_tail import LogTail
 

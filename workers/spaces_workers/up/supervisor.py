@@ -14,7 +14,7 @@ from typing import Any
 
 from spaces.errors import SpacesError
 from spaces.farm.connection import connect
-from spaces.farm.pages import Page, Pages, pages_path
+from spaces.farm.page_addresses import Page, Pages, pages_path
 from spaces.farm.queue.queue import Queue
 from spaces_workers.setup.served_space import ServedSpace
 from spaces_workers.up import readiness

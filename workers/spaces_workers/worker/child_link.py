@@ -12,8 +12,8 @@ from typing import Protocol
 
 from spaces.errors import SpacesError
 from spaces_workers.child.hang import SHOW_STACKS
-from spaces_workers.link.bond import Bond
 from spaces_workers.link.channel import Channel, ChannelClosed
+from spaces_workers.link.kill_on_close import Bond
 from spaces_workers.link.messages import (
     Close,
     Exited,
@@ -28,7 +28,7 @@ from spaces_workers.link.messages import (
 )
 from spaces_workers.worker import oom_kills
 from spaces_workers.worker.child_death import Death, death_of
-from spaces_workers.worker.stillness import Activity, activity_of
+from spaces_workers.worker.run.stillness import Activity, activity_of
 
 #: Seconds for an idle child to free cached memory.
 TRIM_PATIENCE = 10.0

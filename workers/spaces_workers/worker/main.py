@@ -17,10 +17,10 @@ from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.registry import Registry
 from spaces_workers.gpu import probe as device_probe
 from spaces_workers.gpu.devices import Device
-from spaces_workers.worker.device_memory import DeviceMemory
+from spaces_workers.worker.gpu_memory.device_memory import DeviceMemory
+from spaces_workers.worker.gpu_memory.residency import Residency
 from spaces_workers.worker.heartbeat import Heartbeat
 from spaces_workers.worker.preload import Preloader
-from spaces_workers.worker.residency import Residency
 from spaces_workers.worker.workplace import Workplace
 from spaces_workers.worker.zygote_links import Zygotes
 

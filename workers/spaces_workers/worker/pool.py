@@ -22,8 +22,8 @@ from spaces.farm.events import Cancelled, Crashed, Expired, Failed, Lost, Succee
 from spaces.farm.task import Lease
 from spaces_workers.worker.child_link import ChildLink
 from spaces_workers.worker.mailbox import Mailbox
-from spaces_workers.worker.run_state import GivenBack, Verdict
-from spaces_workers.worker.task_run import TaskRun
+from spaces_workers.worker.run.run_state import GivenBack, Verdict
+from spaces_workers.worker.run.task_run import TaskRun
 from spaces_workers.worker.workplace import Workplace
 
 logger = logging.getLogger(__name__)

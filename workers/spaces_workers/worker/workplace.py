@@ -29,8 +29,8 @@ from spaces_workers.gpu.devices import Device
 from spaces_workers.link.messages import ZygoteSpec
 from spaces_workers.worker.carrier import Carrier
 from spaces_workers.worker.child_link import ChildLink, UnfitChild
-from spaces_workers.worker.residency import Residency
-from spaces_workers.worker.swap_costs import Level
+from spaces_workers.worker.gpu_memory.residency import Residency
+from spaces_workers.worker.gpu_memory.swap_costs import Level
 from spaces_workers.worker.zygote_links import Zygotes
 
 logger = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from spaces.functions import replay
 from spaces.state.of_space import space_globals
 from spaces_workers.child import main as child
 from spaces_workers.link.channel import Channel, ChannelClosed
-from spaces_workers.link.lifeline import untie
+from spaces_workers.link.die_with_starter import untie
 from spaces_workers.link.messages import Fork, ZygoteReady, ZygoteSpec
 from spaces_workers.zygote.script_run import run_script
 

@@ -19,7 +19,7 @@ import psutil
 from spaces.farm import wire
 from spaces_workers.isolation import MODULE
 from spaces_workers.link.channel import Channel, ChannelClosed
-from spaces_workers.link.lifeline import tied
+from spaces_workers.link.die_with_starter import tied
 from spaces_workers.link.messages import Fork, ZygoteFailed, ZygoteReady, ZygoteSpec
 from spaces_workers.zygote.child_server import ChildServer, kill_group
 

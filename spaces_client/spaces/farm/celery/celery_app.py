@@ -18,7 +18,7 @@ from kombu.exceptions import OperationalError
 from spaces.errors import FarmUnavailable
 from spaces.farm.broker_errors import AWAY
 from spaces.farm.celery import transport
-from spaces.farm.celery.ranked import RANKED
+from spaces.farm.celery.ranked_queues import RANKED
 from spaces.farm.celery.sending import outgoing
 from spaces.farm.connection import redacted
 from spaces.farm.task import Size, Task

@@ -17,7 +17,7 @@ from kombu.utils.json import JSONEncoder
 from redis import Redis
 
 from spaces.farm.broker_errors import AWAY, Parser
-from spaces.farm.celery.ranked import RANKED, is_ranked
+from spaces.farm.celery.ranked_queues import RANKED, is_ranked
 from spaces.farm.queue.queue import Queue
 from spaces.farm.task import Task
 

@@ -25,7 +25,7 @@ from redis import ConnectionPool, Redis
 from redis.exceptions import NoScriptError
 
 from spaces.farm.broker_errors import REFUSES
-from spaces.farm.celery.ranked import RANKED, is_ranked
+from spaces.farm.celery.ranked_queues import RANKED, is_ranked
 from spaces.farm.celery.sending import SendingChannel
 from spaces.farm.events import Cancelled, End, Failed
 from spaces.farm.queue import claiming

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
-from spaces.farm.pages import Page, Pages
+from spaces.farm.page_addresses import Page, Pages
 from spaces.farm.queue.registry import Registry, SpaceRecord
 from spaces.farm.task import Size, State
 

@@ -16,7 +16,7 @@ import msgpack
 
 from spaces.errors import EncodingError
 from spaces.farm.values import explain, pickling, signing
-from spaces.farm.values.extensions import Extension, Kind, extension_of, read
+from spaces.farm.values.codec_types import Extension, Kind, extension_of, read
 from spaces.farm.values.glance import a, name_of, qualname_of, reason_of, text_of
 from spaces.farm.values.raw_bytes import SHORT_BYTES, Raw
 from spaces.farm.values.references import Reference, References

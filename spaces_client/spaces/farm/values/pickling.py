@@ -15,7 +15,7 @@ from typing import Any
 
 from spaces.errors import EncodingError
 from spaces.farm.values import exceptions, plain_objects, tensors, views
-from spaces.farm.values.extensions import Extension, Kind, extension_of, read
+from spaces.farm.values.codec_types import Extension, Kind, extension_of, read
 from spaces.farm.values.glance import a, is_a, module_of, name_of, qualname_of, reason_of, text_of
 from spaces.farm.values.raw_bytes import Raw, writable
 from spaces.farm.values.references import Reference

@@ -17,7 +17,7 @@ from typing import Any
 
 from spaces.config import preloaded_modules
 from spaces.errors import EncodingError
-from spaces.farm.values.extensions import extension_of
+from spaces.farm.values.codec_types import extension_of
 from spaces.farm.values.glance import module_of, own_attributes, qualname_of
 
 #: The most steps from a module's global to an object: `MODELS["small"].tokenizer` takes two.

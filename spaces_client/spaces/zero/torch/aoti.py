@@ -15,7 +15,7 @@ from spaces.aoti import (
 )
 from spaces.aoti.compiling import PACKAGE as PACKAGE_FILENAME
 from spaces.aoti.loading import FOLDER as PACKAGE_DIRNAME
-from spaces.aoti.names import (
+from spaces.aoti.official_names import (
     INDUCTOR_CONFIGS_OVERRIDES,
     LazyAOTIModel,
     ZeroGPUCompiledModel,

@@ -17,12 +17,12 @@ from spaces.farm.queue.queue import LeaseLost
 from spaces.farm.task import Lease
 from spaces_workers.link.channel import ChannelClosed
 from spaces_workers.link.messages import Idle, RunTask
-from spaces_workers.worker.after_task import put_away
 from spaces_workers.worker.child_death import Death
 from spaces_workers.worker.child_link import ChildLink, UnfitChild
-from spaces_workers.worker.deadline import Deadline, Steps
-from spaces_workers.worker.limit_warning import warn_of_limit
-from spaces_workers.worker.run_state import GivenBack, Over, Reported, RunState, Verdict, in_words
+from spaces_workers.worker.run.after_task import put_away
+from spaces_workers.worker.run.deadline import Deadline, Steps
+from spaces_workers.worker.run.limit_warning import warn_of_limit
+from spaces_workers.worker.run.run_state import GivenBack, Over, Reported, RunState, Verdict, in_words
 from spaces_workers.worker.workplace import Workplace
 
 logger = logging.getLogger(__name__)

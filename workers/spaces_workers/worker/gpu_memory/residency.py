@@ -16,9 +16,9 @@ from spaces.farm.queue.warmth import MOST_KNOWN, Warmth
 from spaces_workers.link.channel import ChannelClosed
 from spaces_workers.link.messages import ZygoteSpec
 from spaces_workers.worker.child_link import ChildLink
-from spaces_workers.worker.device_memory import DeviceMemory, Needs
+from spaces_workers.worker.gpu_memory.device_memory import DeviceMemory, Needs
+from spaces_workers.worker.gpu_memory.swap_costs import Level, SwapCosts
 from spaces_workers.worker.oom_kills import words
-from spaces_workers.worker.swap_costs import Level, SwapCosts
 
 logger = logging.getLogger(__name__)
 

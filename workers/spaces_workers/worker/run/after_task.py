@@ -7,8 +7,8 @@ from spaces.farm.memory_errors import lacks_gpu_memory
 from spaces_workers.link.channel import ChannelClosed
 from spaces_workers.link.messages import Idle
 from spaces_workers.worker.child_link import ChildLink
-from spaces_workers.worker.residency import Residency
-from spaces_workers.worker.run_state import NotGiven, Over, Reported, Verdict
+from spaces_workers.worker.gpu_memory.residency import Residency
+from spaces_workers.worker.run.run_state import NotGiven, Over, Reported, Verdict
 
 #: Seconds for a child to get ready for its next task, while threads of the last one still run.
 SETTLE_PATIENCE = 10.0
