@@ -22,9 +22,6 @@ from typing import ClassVar
 URL, FARM_KEY, SPACE_KEY = "ZEROFARM_URL", "ZEROFARM_KEY", "ZEROFARM_SPACE_KEY"
 ROLE, SPACE, RUN_DIR, HOST = "ZEROFARM_ROLE", "ZEROFARM_SPACE", "ZEROFARM_RUN_DIR", "ZEROFARM_HOST"
 
-#: The variables of the operator's environment that a zygote and a child do not inherit.
-SECRETS = (URL, FARM_KEY, "REDIS_URL", "FLOWER_BASIC_AUTH")
-
 
 class Role(StrEnum):
     """The role of this process in the farm."""
@@ -121,11 +118,6 @@ def stand_in(config: Config) -> Iterator[None]:
         yield
     finally:
         _stand_in = before
-
-
-def without_secrets(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The operator's environment without the broker's URL and the farm's keys, as a Space may have it."""
-    return {name: value for name, value in environment.items() if name not in SECRETS}
 
 
 def default_run_dir() -> Path:

@@ -32,9 +32,7 @@ class GPUFunction:
     duration: Duration
     size: Size
     kind: Kind
-    carried: bool = (
-        False  #: decorated after the launch: it is sent with each call, see `sent_functions.py`
-    )
+    carried: bool = False  #: decorated after the launch: it is sent with each call, see `sent_functions.py`
 
     @property
     def yields(self) -> bool:

@@ -7,7 +7,8 @@ import sys
 from typing import NoReturn
 
 from spaces import config
-from spaces.config import Role, without_secrets
+from spaces.config import Role
+from spaces.withheld_variables import without_secrets
 
 
 def become(arguments: list[str], environment: dict[str, str]) -> NoReturn:

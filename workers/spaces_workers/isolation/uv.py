@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from spaces.config import without_secrets
+from spaces.withheld_variables import without_secrets
 from spaces_workers.isolation.errors import IsolationError
 from spaces_workers.link.die_with_starter import tied
 

@@ -1,4 +1,4 @@
-"""Run a command that dies with the process that started it: `python lifeline.py PARENT COMMAND...`.
+"""Run a command that dies with the process that started it: `python die_with_starter.py PARENT COMMAND...`.
 
 Linux sends the command SIGTERM when the *thread* that started it ends; so start it from a thread that lives as long
 as the command must. This script runs before the command, instead of a `preexec_fn`, which would run Python in a fork

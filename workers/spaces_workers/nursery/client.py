@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
-from spaces.config import without_secrets
 from spaces.errors import ScriptFailed, SpacesError
+from spaces.withheld_variables import without_secrets
 from spaces_workers.isolation import MODULE
 from spaces_workers.link.channel import Channel, ChannelClosed
 from spaces_workers.link.die_with_starter import tied

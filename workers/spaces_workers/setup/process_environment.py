@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from spaces import config
-from spaces.config import Role, without_secrets
+from spaces.config import Role
+from spaces.withheld_variables import without_secrets
 from spaces_workers.isolation import variables_of
 from spaces_workers.link.messages import ZygoteSpec
 from spaces_workers.setup.compile_cache import of_compilers

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from spaces import config
-from spaces.config import Role, without_secrets
+from spaces.config import Role
 from spaces.farm.page_addresses import pages_path
 from spaces.farm.queue.leases import Leases
 from spaces.farm.values.signing import derive_space_key
+from spaces.withheld_variables import without_secrets
 from spaces_workers.forkserver import client as fork_server
 from spaces_workers.gpu.plan import PlannedWorker
 from spaces_workers.isolation import MODULE

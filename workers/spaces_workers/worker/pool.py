@@ -21,6 +21,7 @@ from celery.worker import state
 from spaces.farm.events import Cancelled, Crashed, Expired, Failed, Lost, Succeeded, TimedOut
 from spaces.farm.task import Lease
 from spaces_workers.worker.child_link import ChildLink
+from spaces_workers.worker.flower_pool_tab import pool_tab
 from spaces_workers.worker.mailbox import Mailbox
 from spaces_workers.worker.run.run_state import GivenBack, Verdict
 from spaces_workers.worker.run.task_run import TaskRun
@@ -152,16 +153,8 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
     def _get_info(self) -> dict[str, Any]:  # Any: shown as it is on Flower's Pool tab
         busy = [run for run, _ in list(self._runs.values())]  # a copy: the heartbeat asks too, on its own thread
         idle = self._workplace.residency.children()
-        return super()._get_info() | {  # type: ignore[no-any-return] # celery has no types
-            "max-concurrency": self.limit,
-            # Lists, because Flower removes dashes from plain strings.
-            "gpu": [self._workplace.device.description],
-            "device": [self._workplace.device.visible_devices or "CPU"],
-            "busy": [f"{run.lease.task.label} (pid {run.child.pid if run.child else '-'})" for run in busy],
-            "children": [f"{child.spec.space} (pid {child.pid}, {child.tasks_done} done)" for child in idle],
-            "processes": [child.pid for child in idle] + [run.child.pid for run in busy if run.child],
-            "done": self._done,
-        }
+        tab = pool_tab(self._workplace.device, busy, idle)
+        return super()._get_info() | tab | {"max-concurrency": self.limit, "done": self._done}  # type: ignore[no-any-return] # celery has no types
 
     @property
     def num_processes(self) -> int:
