@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from spaces.effect_check import MARK
 from spaces.farm.page_addresses import Serving
 from spaces_workers.up.process import Command, Process, described
 from spaces_workers.up.readiness import Probe, until
-from spaces_workers.up.reports import Answering, Failed, Note, Reporter, Restarting, Starting
+from spaces_workers.up.reports import Answering, Failed, Note, Queued, Reporter, Restarting, Starting
+from spaces_workers.up.turns import Turns
 
 #: Seconds before a dead process is restarted: the first time, and at most.
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
@@ -41,12 +43,13 @@ class Service:
 class Keeper:
     """Runs one service until it is stopped."""
 
-    def __init__(self, service: Service, report: Reporter) -> None:
+    def __init__(self, service: Service, report: Reporter, turns: Turns | None = None) -> None:
         self.service = service
         self.settled = asyncio.Event()  #: it answers, or has failed
         self.serving: Serving = "starting"
         self.problem = ""  #: why it does not answer, in one line
         self._report = report
+        self._turns = turns  #: in which it starts; None: at once
         self._process: Process | None = None
         self._pause = Pause()
 
@@ -84,9 +87,10 @@ class Keeper:
 
     async def _live(self) -> int | None:
         """Run one process from start to end. Returns its exit status, or None if it must not be restarted."""
-        self._report(Starting(self.service.name))
-        process = self._process = await Process.start(self.service.command)
-        if await self._comes_to_answer(process):
+        async with self._turns.turn(self._queue) if self._turns else nullcontext():
+            process = self._process = await self._start()
+            answers = await self._comes_to_answer(process)
+        if answers:
             self._answer()
             self._report(Answering(self.service.name, self.service.url, process.seconds))
             self._repeat_notes(process)
@@ -94,6 +98,15 @@ class Keeper:
             await self._fail(process)
             return None
         return await process.ended()
+
+    def _queue(self) -> None:
+        self.serving = "queued"
+        self._report(Queued(self.service.name))
+
+    async def _start(self) -> Process:
+        self.serving = "starting"
+        self._report(Starting(self.service.name))
+        return await Process.start(self.service.command)
 
     async def _comes_to_answer(self, process: Process) -> bool:
         probing = asyncio.create_task(until(self.service.probe(process)))

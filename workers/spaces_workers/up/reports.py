@@ -16,6 +16,13 @@ from spaces.farm.connection import redacted
 
 
 @dataclass(frozen=True, slots=True)
+class Queued:
+    """A process will be started when others have started, which use all cores now."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Starting:
     """A process is being started."""
 
@@ -82,7 +89,7 @@ class Stopped:
     """No process is left."""
 
 
-Report: TypeAlias = Starting | Answering | Failed | Restarting | Note | Ready | Stopping | Stopped
+Report: TypeAlias = Queued | Starting | Answering | Failed | Restarting | Note | Ready | Stopping | Stopped
 
 
 class Reporter(Protocol):
@@ -106,12 +113,17 @@ class Words:
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(highlight=False)
+        self._queued: list[str] = []
         self._awaited: list[str] = []
         self._status: Status | None = None
 
     def __call__(self, report: Report) -> None:
         match report:
+            case Queued(name):
+                self._queued.append(name)
+                self._await(self._awaited)
             case Starting(name):
+                self._queued = [each for each in self._queued if each != name]
                 self._await([*self._awaited, name])
             case Answering(name, url, seconds):
                 place = f" at {_link(url)}" if url else ""
@@ -148,7 +160,7 @@ class Words:
             self._status.stop()
             self._status = None
         elif names and self._console.is_terminal:
-            text = f"Starting {', '.join(names)}"
+            text = f"Starting {', '.join(names)}" + (f"; {len(self._queued)} wait" if self._queued else "")
             if self._status is None:
                 self._status = self._console.status(text)
                 self._status.start()

@@ -1,8 +1,8 @@
 """`zerofarm up`: the one owner of every process of a farm on this host.
 
-It starts the broker, the nursery, and then workers, pages and Flower at once; reports when all of them answer or have
-failed; restarts those that die; and stops everything on SIGINT or SIGTERM. The kernel kills its processes when it is
-killed itself.
+It starts the broker, the nursery, and then workers, pages and Flower; as many Spaces at once as there are cores.
+It reports when all of them answer or have failed, restarts those that die, and stops everything on SIGINT or SIGTERM.
+The kernel kills its processes when it is killed itself.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from spaces_workers.up.broker_keeper import BrokerKeeper
 from spaces_workers.up.composition import Composition, FarmOptions
 from spaces_workers.up.keeper import Keeper, Service
 from spaces_workers.up.reports import Ready, Report, Reporter, Stopped, Stopping
+from spaces_workers.up.turns import Turns, cores
 
 #: Seconds that a request to the broker may take; callers retry.
 BROKER_PATIENCE = 3.0
@@ -71,15 +72,15 @@ class Supervisor:
         await _needed(self._nursery)
         self._home = self._kept([farm.home()])
         self._workers = self._kept(farm.workers())
-        self._spaces = self._kept(farm.spaces())
+        self._spaces = self._kept(farm.spaces(), Turns(cores()))
         self._flower = self._kept(farm.flower())
         await _needed(self._home)
         await _needed(self._workers)
         await _settled([*self._spaces, *self._flower])
         self._report(self._ready(farm, await readiness.workers(leases)))
 
-    def _kept(self, services: Iterable[Service]) -> list[Keeper]:
-        keepers = [Keeper(service, self._report) for service in services]
+    def _kept(self, services: Iterable[Service], turns: Turns | None = None) -> list[Keeper]:
+        keepers = [Keeper(service, self._report, turns) for service in services]
         for keeper in keepers:
             self._go(keeper.run())
         return keepers
@@ -158,7 +159,7 @@ async def _needed(keepers: Sequence[Keeper]) -> None:
 def _page(space: ServedSpace, keeper: Keeper | None) -> Page:
     return Page(
         url=_url([keeper] if keeper else []),
-        serving=keeper.serving if keeper else "starting",
+        serving=keeper.serving if keeper else "queued",
         title=space.title,
         emoji=space.emoji,
         colour_from=space.colour_from,
