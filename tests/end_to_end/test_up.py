@@ -359,3 +359,13 @@ def test_ctrl_c_while_the_farm_starts_ends_it(start: Start) -> None:
     farm.process.send_signal(signal.SIGINT)
     assert farm.process.wait(STOP_PATIENCE) == 0
     assert farm.left() == []
+
+
+def test_the_memory_that_each_space_holds_is_told_to_the_operator(farm: Up) -> None:
+    def of_echo() -> int:
+        (space,) = [space for space in status(farm)["spaces"] if space["name"] == "echo"]
+        return int(space["page"]["memory_bytes"])
+
+    web = psutil.Process(farm.pid_of(str(SPACES / "echo" / "app.py"))).memory_full_info().uss
+    wait_until(lambda: of_echo() > web)  # its zygote counts too
+    assert "MiB" in farm.run("status").stdout

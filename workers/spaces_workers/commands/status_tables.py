@@ -10,7 +10,7 @@ from rich.table import Table
 from spaces.farm.queue.status import FarmStatus, QueueStatus, TaskStatus
 from spaces.farm.units import seconds_in_words
 
-GIB = 2**30
+MIB, GIB = 2**20, 2**30
 
 _COLOURS = {"running": "cyan", "queued": "yellow", "succeeded": "green"}
 
@@ -41,13 +41,20 @@ def _workers(status: FarmStatus) -> Table:
 
 def _spaces(status: FarmStatus) -> Table:
     waiting = ", ".join(map(_queue, status.queues))
-    table = _table(f"Spaces (waiting in the queues: {waiting})", "Space", "page", "functions", "waiting", "running")
+    table = _table(
+        f"Spaces (waiting in the queues: {waiting})", "Space", "page", "functions", "waiting", "running", "memory"
+    )
     for space in status.spaces:
         page = space.page
         place = (page.url or f"{page.serving} {page.problem}") if page else "-"
         functions = escape(" ".join(space.functions))
-        table.add_row(escape(space.name), escape(place), functions, str(space.waiting), str(space.running))
+        memory = _host_memory(page.memory_bytes if page else 0)
+        table.add_row(escape(space.name), escape(place), functions, str(space.waiting), str(space.running), memory)
     return table
+
+
+def _host_memory(size_bytes: int) -> str:
+    return f"{size_bytes / MIB:.0f} MiB" if size_bytes else "-"
 
 
 def _queue(queue: QueueStatus) -> str:

@@ -39,6 +39,7 @@ from spaces_workers.link.messages import (
     ZygoteReady,
     ZygoteSpec,
 )
+from spaces_workers.nursery import roster
 from spaces_workers.nursery.client import socket_path
 from spaces_workers.nursery.sweeper import Sweeper
 from spaces_workers.setup import process_environment
@@ -83,6 +84,8 @@ class Nursery:
         self._budget_bytes = int(psutil.virtual_memory().available * MEMORY_SHARE)
         self._sweeper = Sweeper(SharedMemoryStore(run_dir, config.current().host))
         self._selector = selectors.DefaultSelector()
+        self._roster = roster.roster_path(run_dir, log_dir)
+        self._note_zygotes()
         self._listener = listen(socket_path(run_dir, log_dir))
         self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
 
@@ -157,6 +160,7 @@ class Nursery:
         with suppress(ChannelClosed):  # it died at once; its socket reports that too
             ours.send(spec)
         zygote = self._zygotes[spec.space, spec.revision] = _Zygote(spec, process, ours)
+        self._note_zygotes()
         self._selector.register(ours, selectors.EVENT_READ, lambda _: self._hear_zygote(zygote))
         logger.info("zygote of %s (%s) is being made, pid %d", spec.space, spec.revision, process.pid)
         return zygote
@@ -181,6 +185,9 @@ class Nursery:
                 stderr=log,
                 start_new_session=True,
             )
+
+    def _note_zygotes(self) -> None:
+        roster.write(self._roster, [(each.spec.space, each.process.pid) for each in self._zygotes.values()])
 
     def _log_of(self, spec: ZygoteSpec) -> Path:
         return self._log_dir / f"{spec.space}.log"
@@ -225,6 +232,7 @@ class Nursery:
 
     def _bury(self, zygote: _Zygote, traceback: str = "it was replaced by another revision") -> None:
         del self._zygotes[zygote.spec.space, zygote.spec.revision]
+        self._note_zygotes()
         self._selector.unregister(zygote.channel)
         zygote.channel.close()
         zygote.process.terminate()

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 
 from spaces.errors import SpacesError
 from spaces.farm.connection import connect
 from spaces.farm.page_addresses import Page, Pages, pages_path
 from spaces.farm.queue.queue import Queue
+from spaces_workers.nursery import roster
 from spaces_workers.setup.served_space import ServedSpace
-from spaces_workers.up import readiness
+from spaces_workers.up import host_memory, readiness
 from spaces_workers.up.broker_keeper import BrokerKeeper
 from spaces_workers.up.composition import Composition, FarmOptions
 from spaces_workers.up.keeper import Keeper, Service
@@ -46,6 +47,7 @@ class Supervisor:
         self._spaces: list[Keeper] = []
         self._flower: list[Keeper] = []
         self._home: list[Keeper] = []
+        self._memory: Mapping[str, int] = {}  #: bytes by Space
         self._tasks: set[asyncio.Task[None]] = set()
         self._ending: asyncio.Future[None] | None = None
 
@@ -74,6 +76,7 @@ class Supervisor:
         self._workers = self._kept(farm.workers())
         self._spaces = self._kept(farm.spaces(), Turns(cores()))
         self._flower = self._kept(farm.flower())
+        self._go(host_memory.watch(self._processes, self._note_memory))
         await _needed(self._home)
         await _needed(self._workers)
         await _settled([*self._spaces, *self._flower])
@@ -98,13 +101,33 @@ class Supervisor:
         if (error := task.exception()) is not None:
             self._ending.set_exception(error)
 
+    def _processes(self) -> dict[str, list[int]]:
+        """The web process and the zygotes of each Space."""
+        found: dict[str, list[int]] = {space.name: [] for space in self._options.spaces}
+        webs = ((keeper.service.space, keeper.pid) for keeper in self._spaces)
+        zygotes = roster.read(roster.roster_path(self._options.run_dir, self._options.state_dir / "logs"))
+        for name, pid in (*webs, *zygotes):
+            if name in found and pid is not None:
+                found[name].append(pid)
+        return found
+
+    def _note_memory(self, found: Mapping[str, int]) -> None:
+        self._memory = found
+        self._write_pages()
+
     def _report(self, report: Report) -> None:
         self._reporter(report)
+        self._write_pages()
+
+    def _write_pages(self) -> None:
         self._pages().write(pages_path(self._options.state_dir))
 
     def _pages(self) -> Pages:
         keepers = {keeper.service.space: keeper for keeper in self._spaces}
-        spaces = {space.name: _page(space, keepers.get(space.name)) for space in self._options.spaces}
+        spaces = {
+            space.name: _page(space, keepers.get(space.name), self._memory.get(space.name, 0))
+            for space in self._options.spaces
+        }
         return Pages(_url(self._home), _url(self._flower), spaces)
 
     def _ready(self, farm: Composition, workers: Iterable[dict[str, Any]]) -> Ready:  # Any: what workers tell
@@ -156,7 +179,7 @@ async def _needed(keepers: Sequence[Keeper]) -> None:
         raise FarmFault(f"{names} could not be started; see {keepers[0].service.command.log}")
 
 
-def _page(space: ServedSpace, keeper: Keeper | None) -> Page:
+def _page(space: ServedSpace, keeper: Keeper | None, memory_bytes: int) -> Page:
     return Page(
         url=_url([keeper] if keeper else []),
         serving=keeper.serving if keeper else "queued",
@@ -165,6 +188,7 @@ def _page(space: ServedSpace, keeper: Keeper | None) -> Page:
         colour_from=space.colour_from,
         colour_to=space.colour_to,
         problem=keeper.problem if keeper else "",
+        memory_bytes=memory_bytes,
     )
 
 

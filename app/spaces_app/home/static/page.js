@@ -50,6 +50,7 @@ function fillSpace(element, space) {
   functions.classList.toggle("problem", Boolean(page?.problem));
   write(element, "counts .running", `${space.running} running`).classList.toggle("some", space.running > 0);
   write(element, "counts .waiting", `${space.waiting} waiting`).classList.toggle("some", space.waiting > 0);
+  write(element, "counts .memory", page?.memory_bytes ? `${Math.round(page.memory_bytes / 2 ** 20)} MiB` : "");
 }
 
 function fillWorker(element, worker) {
