@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from spaces.farm.queue import settings
 from spaces_workers.forkserver import client, libraries
 from spaces_workers.forkserver.client import ForkedProcess
 from spaces_workers.forkserver.libraries import Preloaded, observed_environment
@@ -62,6 +63,17 @@ def test_a_space_that_could_notice_is_started_the_plain_way(
 ) -> None:
     reason = plain_reason(space(tmp_path, script, **files), {"HF_HOME": "/cache"} | environment, PRELOADED)
     assert words in reason
+
+
+def test_a_space_that_the_operator_has_excepted_is_started_the_plain_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = tmp_path / "farm.toml"
+    rules.write_text("[spaces.excepted]\npreload = false\n")
+    monkeypatch.setenv(settings.VARIABLE, str(rules))
+    script, environment = space(tmp_path), {"HF_HOME": "/cache"}
+    assert "preload = false" in plain_reason(script, environment | {"ZEROFARM_SPACE": "excepted"}, PRELOADED)
+    assert plain_reason(script, environment | {"ZEROFARM_SPACE": "other"}, PRELOADED) == ""
 
 
 def test_the_variables_that_an_import_reads_are_noted_but_not_those_that_it_copies() -> None:

@@ -43,6 +43,7 @@ def test_what_the_file_says_is_used_and_the_rest_is_as_ever(file: Path) -> None:
         ("[rank]\ncap = true", r"\[rank\] cap must be a number of at least 0, got True"),
         ("[rank]\nfloor = 9\ncap = 3", r"\[rank\] floor must be at most cap, got 9 and 3"),
         ("[spaces.digits]\nfork = 1", r"farm\.toml: \[spaces\.digits\] fork must be true or false, got 1"),
+        ("[spaces.digits]\npreload = 'no'", r"\[spaces\.digits\] preload must be true or false, got 'no'"),
         ("[spaces.digits]\nforks = true", r"\[spaces\.digits\] has an unknown 'forks'; it may have fork"),
         ("[spaces]\ndigits = true", r"\[spaces\.digits\] must be a table, got True"),
         ("[limits]\nlongest_wait = nan", r"longest_wait must be a number of at least 1, got nan"),

@@ -12,6 +12,9 @@ import tokenize
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from spaces import config
+from spaces.farm.queue import settings
+from spaces.farm.queue.rules import SpaceRules
 from spaces.space import source_at
 from spaces_workers.forkserver.libraries import Preloaded
 
@@ -48,6 +51,9 @@ def plain_reason(app_file: Path, environment: Mapping[str, str], preloaded: Prel
 
     `environment` is the Space's.
     """
+    space = environment.get(config.SPACE, "")
+    if not settings.current().spaces.get(space, SpaceRules()).preload:
+        return f"farm.toml has preload = false under [spaces.{space}]"
     critical = (preloaded.variables | READ_BY_NATIVE_CODE) - READ_LATER
     for name in sorted(critical):
         if environment.get(name) != preloaded.environment.get(name):

@@ -18,6 +18,7 @@ class SpaceRules:
     """The operator's settings for one Space."""
 
     fork: bool | None = None  #: whether its children are forks; None: its zygote decides
+    preload: bool = True  #: whether it may start as a fork of a process that has imported its libraries
 
 
 @dataclass(frozen=True, slots=True)

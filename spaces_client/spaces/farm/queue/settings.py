@@ -12,6 +12,7 @@
 
     [spaces.NAME]
     fork = false          # each child runs the script itself: see docs/compatibility.md
+    preload = false       # it imports its libraries itself: see docs/compatibility.md
 
 Every setting has a default. Every process of a farm, on every host, must be given the same file.
 """
@@ -122,9 +123,10 @@ def _spaces(path: Path, found: Mapping[str, Any]) -> dict[str, SpaceRules]:  # A
 def _space(where: str, table: object) -> SpaceRules:
     if not isinstance(table, dict):
         raise SettingsFault(f"{where} must be a table, got {table!r}")
-    _refuse_others(where, table, ("fork",))
-    if not isinstance(table.get("fork", True), bool):
-        raise SettingsFault(f"{where} fork must be true or false, got {table['fork']!r}")
+    _refuse_others(where, table, ("fork", "preload"))
+    for key, value in table.items():
+        if not isinstance(value, bool):
+            raise SettingsFault(f"{where} {key} must be true or false, got {value!r}")
     return SpaceRules(**table)
 
 
