@@ -16,6 +16,7 @@ from rich.table import Table
 from spaces_workers.commands import options
 from spaces_workers.doctor import machine
 from spaces_workers.doctor.finding import Finding
+from spaces_workers.doctor.host_memory import host_memory
 from spaces_workers.doctor.space import examine_space
 from spaces_workers.setup.served_space import served_spaces
 
@@ -33,8 +34,11 @@ def doctor(
     """Check that this machine has everything that a farm needs; exit code 1 if there is a problem."""
     url = redis_url or options.named_in_environment() or options.running_broker(state_dir)
     findings = machine.examine(url)
-    for space in served_spaces(spaces or []):
+    served = served_spaces(spaces or [])
+    for space in served:
         findings += examine_space(space, state_dir)
+    if served:
+        findings.append(host_memory(served))
     if json:
         print(json_format.dumps([asdict(finding) for finding in findings]))
     else:
