@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -140,6 +141,21 @@ def test_values_that_a_late_function_leaves_unsent_are_discarded(shared_farm: Fa
         with pytest.raises(TimeLimitExceeded):
             read_slowly(iter(handle))
         expect_none_left(shared_farm)
+
+
+def test_a_worker_that_is_taken_for_dead_leaves_nothing(own_farm: Farm) -> None:
+    """The values that its child had said, and it had not passed on when its lease was lost, stayed."""
+    first = own_farm.start_worker()
+    with own_farm.client(near=True) as caller, caller.submit("faults", "frames", 10_000, 100_000) as handle:
+        values = iter(handle)
+        next(values)
+        wait_until(lambda: len(own_farm.payloads()) > 400)  # those in the stream, and more that wait for credit
+        own_farm.start_worker("cpu1")
+        os.kill(first.pid, signal.SIGSTOP)
+        wait_until(lambda: len(own_farm.queue.leases.workers()) == 1)
+        os.kill(first.pid, signal.SIGCONT)
+        wait_until(lambda: len(own_farm.queue.leases.workers()) == 2)
+    expect_none_left(own_farm)
 
 
 def test_a_nursery_sweeps_what_is_older_than_any_task(own_farm: Farm) -> None:

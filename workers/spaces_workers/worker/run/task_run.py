@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import suppress
 from typing import Protocol
 
 from spaces.errors import SpacesError
@@ -22,7 +23,7 @@ from spaces_workers.worker.child_link import ChildLink, UnfitChild
 from spaces_workers.worker.run.after_task import put_away
 from spaces_workers.worker.run.deadline import Deadline, Steps
 from spaces_workers.worker.run.limit_warning import warn_of_limit
-from spaces_workers.worker.run.run_state import GivenBack, Over, Reported, RunState, Verdict, in_words
+from spaces_workers.worker.run.run_state import GivenBack, NoAnswer, Over, Reported, RunState, Verdict, in_words
 from spaces_workers.worker.workplace import Workplace
 
 logger = logging.getLogger(__name__)
@@ -182,6 +183,8 @@ class TaskRun:
             logger.exception("task %s: its end could not be written", task.id)
         try:
             if self.child is not None:
+                if isinstance(over.answer, NoAnswer):
+                    self._discard_unheard(self.child)
                 put_away(self.child, over, self._workplace.residency)
         except Exception:
             logger.exception("task %s: its child could not be kept or ended", task.id)
@@ -196,6 +199,13 @@ class TaskRun:
         if isinstance(over.answer, Reported) and not (ended and over.answer.end is over.verdict):
             self._workplace.carrier.discard_value_of(over.answer.end)
         self._workplace.clear(self.lease.task, ended)
+
+    def _discard_unheard(self, child: ChildLink) -> None:
+        """Kill a child that will not report an end, and delete the values that it sent and nobody received."""
+        child.kill()
+        with suppress(ChannelClosed):
+            while not isinstance(message := child.channel.receive(), Idle):
+                self._workplace.carrier.discard_value_of(message)
 
     @property
     def _seconds(self) -> float:
