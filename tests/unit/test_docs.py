@@ -25,7 +25,7 @@ CONFIGURATIONS = [
 
 #: A text beside the fault that it has, or has not.
 SENTENCES = [
-    ("`worker/deadline.py` and `farm/queue/lua/claim.lua`", ""),
+    ("`run/deadline.py` and `farm/queue/lua/claim.lua`", ""),
     ("`worker/nothing.py`", "worker/nothing.py: there is none"),
     ("`__main__.py`", "__main__.py: there are several"),
     ("`farm.toml` and `requirements.txt`", ""),

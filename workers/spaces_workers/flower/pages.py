@@ -19,7 +19,8 @@ from redis import RedisError
 from tornado.web import HTTPError, authenticated
 
 from spaces.farm.celery.ranked_queues import RANKED
-from spaces.farm.queue.queue import CancelOutcome, Queue, TaskState
+from spaces.farm.queue.queue import CancelOutcome, Queue
+from spaces.farm.queue.task_state import TaskState
 from spaces.farm.task import State
 
 REASON = "revoked by an operator"

@@ -7,7 +7,6 @@ effect or raises redis's ConnectionError or TimeoutError; it can then be called 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
@@ -26,8 +25,9 @@ from spaces.farm.queue.limits import refusal, size_of
 from spaces.farm.queue.outlook import Outlook
 from spaces.farm.queue.rules import Rules
 from spaces.farm.queue.scripts import Scripts
+from spaces.farm.queue.task_state import TaskState, task_state
 from spaces.farm.queue.warmth import INDIFFERENT, Warmth
-from spaces.farm.task import Lease, Size, State, Task
+from spaces.farm.task import Lease, Size, Task
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -52,19 +52,6 @@ class Ended(IntEnum):
     NOT = 0  #: it was lost before
     READ = 1  #: somebody may read what the task said
     UNREAD = 2  #: nobody will, see `spaces.farm.stream.unread`
-
-
-@dataclass(frozen=True, slots=True)
-class TaskState:
-    """The state of a task. Times are the broker's, in seconds since the epoch."""
-
-    state: State
-    position: int | None  #: tasks ahead of it, 0 for the next one; None when it does not wait
-    attempt: int  #: workers that have taken it so far
-    worker: str  #: the worker that runs it, or ended it
-    enqueued_at: float
-    started_at: float | None
-    ended_at: float | None
 
 
 class Queue:
@@ -177,7 +164,7 @@ class Queue:
     def state(self, task: str) -> TaskState | None:
         """The state of a task, or None if the broker does not know it (any more)."""
         reply = self.scripts.run("state", self.keys.task(task), task)
-        return None if reply is None else _state(*reply)
+        return None if reply is None else task_state(*reply)
 
     def position(self, task: str) -> int | None:
         """How many tasks are ahead in the queue of its size, or None if it does not wait."""
@@ -279,23 +266,3 @@ def _fence(lease: Lease) -> tuple[str, str, int]:
 
 def _text(value: bytes) -> str:
     return value.decode()
-
-
-def _state(
-    state: bytes,
-    position: int | None,
-    attempt: bytes,
-    worker: bytes | None,
-    enqueued_at: bytes,
-    started_at: bytes | None,
-    ended_at: bytes | None,
-) -> TaskState:
-    return TaskState(
-        state=State(_text(state)),
-        position=position,
-        attempt=int(attempt),
-        worker=_text(worker or b""),
-        enqueued_at=float(enqueued_at),
-        started_at=float(started_at) if started_at else None,
-        ended_at=float(ended_at) if ended_at else None,
-    )
