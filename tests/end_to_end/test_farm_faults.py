@@ -10,8 +10,8 @@ from pathlib import Path
 
 from gradio_client import Client
 
-from spaces.farm.queue.queue import TaskState
 from spaces.farm.queue.rules import Rules
+from spaces.farm.queue.task_state import TaskState
 from spaces.farm.task import State
 from tests.end_to_end.pages import CLIENT, WORKER, fails, refused
 from tests.harness import Farm, wait_until
