@@ -20,6 +20,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any, TypeVar
 
 from spaces.farm.queue.tiers import QuotaRules
+from spaces.imports import when_imported
+from spaces.web import mcp_callers
 from spaces.web.page import current_request
 
 T = TypeVar("T")
@@ -50,6 +52,7 @@ def prepare(rules: QuotaRules) -> None:
     if rules.enabled:
         _believe_only(rules.trusted_proxies)
         _follow_threads(rules)
+        when_imported("gradio.mcp", lambda mcp: mcp_callers.watch(mcp, lambda request: visitor_of(request, rules)))
 
 
 @contextmanager
@@ -68,6 +71,8 @@ def visitor_of(request: Any, rules: QuotaRules) -> str:  # Any: gradio.Request
     if login := _login(request, scope):
         return f"user:{login}"
     headers = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope.get("headers", ())]
+    if vouched := mcp_callers.vouched_visitor(headers):
+        return vouched
     for token in _tokens(headers):
         if (name := hashed(token)) in rules.visitors:
             return name
@@ -124,8 +129,8 @@ def _acting_for(visitor: str, function: Callable[..., T]) -> Callable[..., T]:
     return act
 
 
-def _scope(request: Any) -> Mapping[str, Any]:  # Any: gradio.Request; a scope is ASGI's
-    scope = getattr(getattr(request, "request", None), "scope", None)
+def _scope(request: Any) -> Mapping[str, Any]:  # Any: gradio.Request, or starlette's; a scope is ASGI's
+    scope = getattr(getattr(request, "request", request), "scope", None)
     return scope if isinstance(scope, Mapping) else {}
 
 
