@@ -7,15 +7,16 @@ from typing import Any
 
 from spaces_workers.gpu.devices import Device
 from spaces_workers.worker.child_link import ChildLink
-from spaces_workers.worker.run.task_run import TaskRun
+from spaces_workers.worker.run.runs import Runs
 
 
-def pool_tab(device: Device, busy: Sequence[TaskRun], idle: Sequence[ChildLink]) -> dict[str, Any]:
+def pool_tab(device: Device, runs: Runs, idle: Sequence[ChildLink]) -> dict[str, Any]:
     """Each row by its name. Flower removes dashes from plain strings, so rows are lists. Any: texts and numbers."""
     return {
         "gpu": [device.description],
         "device": [device.visible_devices or "CPU"],
-        "busy": [f"{run.lease.task.label} (pid {run.child.pid if run.child else '-'})" for run in busy],
+        "busy": runs.in_words(),
         "children": [f"{child.spec.space} (pid {child.pid}, {child.tasks_done} done)" for child in idle],
-        "processes": [child.pid for child in idle] + [run.child.pid for run in busy if run.child],
+        "processes": [child.pid for child in idle] + [child.pid for child in runs.children()],
+        "done": runs.done,
     }

@@ -20,7 +20,9 @@ from spaces_workers.gpu.devices import Device
 from spaces_workers.worker.gpu_memory.device_memory import DeviceMemory
 from spaces_workers.worker.gpu_memory.residency import Residency
 from spaces_workers.worker.heartbeat import Heartbeat
+from spaces_workers.worker.pool import TaskPool, pool_of
 from spaces_workers.worker.preload import Preloader
+from spaces_workers.worker.run.runs import Runs
 from spaces_workers.worker.workplace import Workplace
 from spaces_workers.worker.zygote_links import Zygotes
 
@@ -72,15 +74,15 @@ def run_worker(options: WorkerOptions) -> int:
         residency=residency,
         memory_fraction=options.memory_fraction,
     )
-    app = _application(options, workplace)
+    runs = Runs()
+    app = _application(options, pool_of(workplace, runs))
     preloader = Preloader(lambda: Queue(connect(options.url)), workplace)
     heartbeat = Heartbeat(
         lambda: Queue(connect(options.url)),
         worker,
-        info=lambda: _info(options, memory, app),
-        # Until Celery has started there is no pool, and no task to stop.
-        on_cancel=lambda task, reason: app.pool_of_worker and app.pool_of_worker.cancel(task, reason),
-        on_lease_lost=lambda: app.pool_of_worker and app.pool_of_worker.abandon_all(),
+        info=lambda: _info(options, memory, residency, runs),
+        on_cancel=runs.cancel,
+        on_lease_lost=runs.abandon_all,
     )
     transport.identify(worker, options.device.name)
     transport.set_warmth(residency.warmth)
@@ -94,16 +96,14 @@ def run_worker(options: WorkerOptions) -> int:
         preloader.stop(timeout=0.0)  # a zygote that is being made takes its time
 
 
-def _application(options: WorkerOptions, workplace: Workplace) -> Any:  # Any: celery has no types
+def _application(options: WorkerOptions, pool: type[TaskPool]) -> Any:  # Any: celery has no types
     app = make_celery(options.url)
     app.conf.update(
-        worker_pool="spaces_workers.worker.pool:TaskPool",
+        worker_pool=pool,
         worker_consumer="spaces_workers.worker.consumer:FarmConsumer",
         task_default_queue=f"zerofarm.{options.device.sizes[0]}",
         worker_state_db=None,
     )
-    app.workplace = workplace
-    app.pool_of_worker = None
     return app
 
 
@@ -120,10 +120,9 @@ def _arguments(options: WorkerOptions) -> list[str]:
     ]
 
 
-def _info(options: WorkerOptions, memory: DeviceMemory, app: Any) -> dict[str, Any]:  # Any: plain data for people
-    pool = app.pool_of_worker
-    info = pool._get_info() if pool is not None else {}
-    running = pool.children() if pool is not None else []
+def _info(
+    options: WorkerOptions, memory: DeviceMemory, residency: Residency, runs: Runs
+) -> dict[str, Any]:  # Any: plain data for people
     return {
         "node": options.node_name,
         "host": config.current().host,
@@ -132,8 +131,8 @@ def _info(options: WorkerOptions, memory: DeviceMemory, app: Any) -> dict[str, A
         "uuid": options.device.uuid,
         "sizes": list(options.device.sizes),
         "memory_bytes": memory.budget_bytes,
-        "held_bytes": app.workplace.residency.held_bytes + sum(child.memory.held_bytes for child in running),
-        "busy": info.get("busy", []),
-        "warm": sorted(child.spec.space for child in app.workplace.residency.children()),
-        "done": info.get("done", 0),
+        "held_bytes": residency.held_bytes + sum(child.memory.held_bytes for child in runs.children()),
+        "busy": runs.in_words(),
+        "warm": sorted(child.spec.space for child in residency.children()),
+        "done": runs.done,
     }

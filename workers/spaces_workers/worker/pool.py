@@ -20,10 +20,10 @@ from celery.worker import state
 
 from spaces.farm.events import Cancelled, Crashed, Expired, Failed, Lost, Succeeded, TimedOut
 from spaces.farm.task import Lease
-from spaces_workers.worker.child_link import ChildLink
 from spaces_workers.worker.flower_pool_tab import pool_tab
 from spaces_workers.worker.mailbox import Mailbox
 from spaces_workers.worker.run.run_state import GivenBack, Verdict
+from spaces_workers.worker.run.runs import Runs
 from spaces_workers.worker.run.task_run import TaskRun
 from spaces_workers.worker.workplace import Workplace
 
@@ -50,7 +50,10 @@ class Callbacks:
 
 
 class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
-    """Runs one task at a time, with the means in `app.workplace`."""
+    """Runs one task at a time. Celery makes it from a class, so `pool_of` makes a class that knows its worker."""
+
+    workplace: Workplace
+    runs: Runs
 
     signal_safe = False
     uses_semaphore = False
@@ -58,13 +61,9 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
 
     def on_start(self) -> None:
         self._mailbox = Mailbox()
-        self._runs: dict[str, tuple[TaskRun, Callbacks]] = {}
+        self._callbacks: dict[str, Callbacks] = {}
         self._closed = False
-        self._early: dict[str, str] = {}  #: cancellations that arrived before Celery passed the task to the pool
         self._hub: Any = None
-        self._done = 0
-        self._workplace: Workplace = self.app.workplace
-        self.app.pool_of_worker = self
 
     def register_with_event_loop(self, hub: Any) -> None:
         self._hub = hub
@@ -82,10 +81,9 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
         **options: Any,
     ) -> TaskRun:
         lease: Lease = args[2]["properties"]["lease"]
-        run = TaskRun(lease, self._workplace, self)
-        self._runs[lease.task.id] = run, Callbacks(accept_callback, timeout_callback, callback, error_callback)
-        if (reason := self._early.pop(lease.task.id, None)) is not None:
-            run.cancel(reason)
+        run = TaskRun(lease, self.workplace, self)
+        self._callbacks[lease.task.id] = Callbacks(accept_callback, timeout_callback, callback, error_callback)
+        self.runs.add(run)
         run.start()
         return run
 
@@ -96,34 +94,20 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
         if run.child is None:
             raise ValueError(f"task {run.lease.task.id} began without a child")
         pid, now = run.child.pid, time.monotonic()
-        _, callbacks = self._runs[run.lease.task.id]
+        callbacks = self._callbacks[run.lease.task.id]
         self._mailbox.post(lambda: callbacks.accept(pid, now))
 
     def ended(self, run: TaskRun, verdict: Verdict) -> None:
         """The task's end is written, or the task is requeued."""
         self._mailbox.post(lambda: self._settle(run, verdict))
 
-    # --- called by Celery and by the heartbeat
+    # --- called by Celery
 
     def terminate_job(self, pid: int, signal: int | None = None) -> None:
         """Revoke the task that runs in this child, for an operator."""
-        for run, _ in list(self._runs.values()):
+        for run in self.runs.all():
             if run.child is not None and run.child.pid == pid:
                 run.cancel("revoked by an operator")
-
-    def cancel(self, task_id: str, reason: str) -> None:
-        """Cancel a task for its caller, or for a caller with the right. Callable from any thread."""
-        self._early[task_id] = (
-            reason  # before the search for the run: `on_apply`, on another thread, reads it after it has made the run
-        )
-        if (found := self._runs.get(task_id)) is not None:
-            self._early.pop(task_id, None)
-            found[0].cancel(reason)
-
-    def abandon_all(self) -> None:
-        """Abandon all tasks, because this worker's lease has expired and others have them. Callable from any thread."""
-        for run, _ in list(self._runs.values()):
-            run.abandon()
 
     def on_stop(self) -> None:
         """A warm shutdown: wait for running tasks, acknowledge ended ones. A cold one: see `on_terminate`."""
@@ -131,7 +115,7 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
             # Celery calls this in a signal handler, and the interrupted code may hold Celery's locks.
             self.on_terminate()
             return
-        while self._runs:
+        while self.runs.all():
             self._mailbox.wait(_STOPPING_INTERVAL)
             if self._hub is not None:
                 self._hub.fire_timers()
@@ -140,30 +124,23 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
 
     def on_terminate(self) -> None:
         """A cold shutdown: running tasks return to the queue, for other workers."""
-        for run, _ in list(self._runs.values()):
+        for run in self.runs.all():
             run.give_back()
-        for run, _ in list(self._runs.values()):
+        for run in self.runs.all():
             run.join(_GIVING_BACK)
         self._close()
 
-    def children(self) -> list[ChildLink]:
-        """The children that run a task now."""
-        return [run.child for run, _ in list(self._runs.values()) if run.child is not None]
-
     def _get_info(self) -> dict[str, Any]:  # Any: shown as it is on Flower's Pool tab
-        busy = [run for run, _ in list(self._runs.values())]  # a copy: the heartbeat asks too, on its own thread
-        idle = self._workplace.residency.children()
-        tab = pool_tab(self._workplace.device, busy, idle)
-        return super()._get_info() | tab | {"max-concurrency": self.limit, "done": self._done}  # type: ignore[no-any-return] # celery has no types
+        tab = pool_tab(self.workplace.device, self.runs, self.workplace.residency.children())
+        return super()._get_info() | tab | {"max-concurrency": self.limit}  # type: ignore[no-any-return] # celery has no types
 
     @property
     def num_processes(self) -> int:
         return int(self.limit)
 
     def _settle(self, run: TaskRun, verdict: Verdict) -> None:
-        _, callbacks = self._runs.pop(run.lease.task.id)
-        self._early.pop(run.lease.task.id, None)
-        self._done += 1
+        self.runs.remove(run)
+        callbacks = self._callbacks.pop(run.lease.task.id)
         match verdict:
             case Succeeded(seconds=seconds):
                 callbacks.success((False, "", seconds))
@@ -184,8 +161,13 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
         if self._closed:
             return
         self._closed = True
-        self._workplace.close()
+        self.workplace.close()
         self._mailbox.close()
+
+
+def pool_of(workplace: Workplace, runs: Runs) -> type[TaskPool]:
+    """The pool of one worker, for Celery's setting `worker_pool`."""
+    return type("TaskPool", (TaskPool,), {"workplace": workplace, "runs": runs})
 
 
 class Reported(Exception):

@@ -23,7 +23,16 @@ from spaces_workers.worker.child_link import ChildLink, UnfitChild
 from spaces_workers.worker.run.after_task import put_away
 from spaces_workers.worker.run.deadline import Deadline, Steps
 from spaces_workers.worker.run.limit_warning import warn_of_limit
-from spaces_workers.worker.run.run_state import GivenBack, NoAnswer, Over, Reported, RunState, Verdict, in_words
+from spaces_workers.worker.run.run_state import (
+    GivenBack,
+    NoAnswer,
+    NotGiven,
+    Over,
+    Reported,
+    RunState,
+    Verdict,
+    in_words,
+)
 from spaces_workers.worker.workplace import Workplace
 
 logger = logging.getLogger(__name__)
@@ -51,7 +60,6 @@ class TaskRun:
         self.lease = lease
         self.child: ChildLink | None = None
         self._started = time.monotonic()
-        self._has_begun = False  #: the child was given the task
         self._arguments = lease.task.arguments
         self._workplace = workplace
         self._report = report
@@ -154,7 +162,6 @@ class TaskRun:
         self._started = time.monotonic()
         if not self._state.begin(child, RunTask(task.id, task.label, task.function, arguments, carrier.is_far(task))):
             return
-        self._has_begun = True
         self._deadline.start()
         self._report.began(self)
         while True:
@@ -172,9 +179,9 @@ class TaskRun:
     def _finish(self) -> None:
         """End the run; every run ends here."""
         over, task, seconds = self._state.now, self.lease.task, self._seconds
-        held = seconds if self._has_begun else 0.0  # making its child is the farm's
         if not isinstance(over, Over):
             raise RuntimeError(f"task {task.id} is finished while it is {type(over).__name__}")
+        held = 0.0 if isinstance(over.answer, NotGiven) else seconds  # making its child is the farm's
         self._deadline.stop()
         try:
             self._write(over, held)
