@@ -28,6 +28,9 @@ from spaces_workers.up.turns import Turns, cores
 #: Seconds that a request to the broker may take; callers retry.
 BROKER_PATIENCE = 3.0
 
+#: Spaces that start at once, for each core: a start waits about as long as it computes.
+STARTS_PER_CORE = 2
+
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -74,7 +77,7 @@ class Supervisor:
         await _needed(self._nursery)
         self._home = self._kept([farm.home()])
         self._workers = self._kept(farm.workers())
-        self._spaces = self._kept(farm.spaces(), Turns(cores()))
+        self._spaces = self._kept(farm.spaces(), Turns(STARTS_PER_CORE * cores()))
         self._flower = self._kept(farm.flower())
         self._go(host_memory.watch(self._processes, self._note_memory))
         await _needed(self._home)

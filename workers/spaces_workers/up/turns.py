@@ -1,4 +1,4 @@
-"""Lets the Spaces of a farm start in order, as many at once as there are cores.
+"""Lets the Spaces of a farm start in order, a few at once for each core.
 
 The start of a Space computes: it imports libraries and loads weights. If all started at once, the first page would
 answer almost as late as the last.
