@@ -50,11 +50,12 @@ def _tell_visitors_apart() -> None:
 
 def _let_visitors_wait() -> None:
     from spaces.decorator import without_thread
-    from spaces.web import gradio_queue
+    from spaces.web import gradio_queue, state_deletion
 
     when_imported("gradio.blocks", lambda blocks: gradio_queue.watch_functions(blocks, without_thread))
     when_imported("gradio.blocks", gradio_queue.watch_limiter)
     when_imported("gradio.queueing", gradio_queue.watch_queue)
+    when_imported("gradio.components.state", state_deletion.watch)
 
 
 def take_over_at_launch(serve: Serve) -> None:

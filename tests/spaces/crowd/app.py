@@ -30,6 +30,9 @@ with gr.Blocks() as demo:
     gr.Button("Shout").click(shout, text, out, api_name="shout")
     gr.Button("Aloud").click(aloud, text, out, api_name="aloud")
     gr.Button("Spell").click(spell, text, out, api_name="spell")
-    gr.Button("Gather").click(spaces.GPU(gather), text, out, api_name="gather", batch=True, max_batch_size=4)
+    batched = spaces.GPU(gather)
+    for limit in ("default", 2):
+        options = {"max_batch_size": 4, "concurrency_limit": limit, "concurrency_id": f"gather {limit}"}
+        gr.Button("Gather").click(batched, text, out, api_name=f"gather_{limit}", batch=True, **options)
 
 demo.launch()
