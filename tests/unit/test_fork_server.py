@@ -116,6 +116,7 @@ def fork(server: Path, tmp_path: Path) -> Iterator[Fork]:
     def forked(script: str, **variables: str) -> tuple[ForkedProcess, Bond, Path]:
         (tmp_path / "app.py").write_text(script)
         environment = process_environment.of_fork_server() | {"ZEROFARM_ROLE": "worker"} | variables
+        environment.pop("KMP_" + "DUPLICATE_LIB_OK", None)  # of scikit-learn, where a test before imported it
         bond, log = Bond(), tmp_path / "log"
         spawn = Spawn(str(tmp_path / "app.py"), tuple(environment.items()), str(log), is_zygote=False)
         process = client.fork(server, spawn, bond.fileno())

@@ -67,6 +67,7 @@ class Inbox:
         self._lock = threading.Lock()
         self._deliveries: dict[str, Delivery] = {}
         self._away_since: float | None = None
+        self._asked = threading.Event()  #: there are tasks to follow
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
         self._replies = ThreadPoolExecutor(max_workers=1, thread_name_prefix="zerofarm-credit")
@@ -76,6 +77,7 @@ class Inbox:
         delivery = Delivery(task, partial(self._pay, task), self._drop)
         with self._lock:
             self._deliveries[task] = delivery
+            self._asked.set()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="zerofarm-inbox", daemon=True)
                 self._thread.start()
@@ -97,6 +99,7 @@ class Inbox:
     def close(self) -> None:
         """Stop reading. Tasks continue."""
         self._closing.set()
+        self._asked.set()
         self._replies.shutdown(wait=False, cancel_futures=True)
 
     @cached_property
@@ -112,6 +115,7 @@ class Inbox:
 
     def _run(self) -> None:
         while not self._closing.is_set():
+            self._asked.wait()
             try:
                 with self._connect() as redis, PubSub(redis.connection_pool) as subscription:
                     subscription.subscribe(self._keys.inbox(self.name))
@@ -121,6 +125,13 @@ class Inbox:
             except Exception:
                 logger.exception("the inbox could not read a message of the broker; it subscribes again")
                 self._closing.wait(RETRY_INTERVAL)
+            self._rest()
+
+    def _rest(self) -> None:
+        """Connect again only when somebody waits for a task."""
+        with self._lock:
+            if not self._deliveries and not self._closing.is_set():
+                self._asked.clear()
 
     def _listen(self, subscription: PubSub) -> None:
         looked_at = time.monotonic()
