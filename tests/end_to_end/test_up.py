@@ -117,7 +117,7 @@ class Up:
 
 def _in_the_way(folder: Path) -> Path:
     """A folder for the operator to be in, with a module of our package's name."""
-    (folder / "here").mkdir()
+    (folder / "here").mkdir(exist_ok=True)
     (folder / "here" / "spaces.py").write_text("raise RuntimeError('not this one')")
     return folder / "here"
 
@@ -369,3 +369,35 @@ def test_the_memory_that_each_space_holds_is_told_to_the_operator(farm: Up) -> N
     web = psutil.Process(farm.pid_of(str(SPACES / "echo" / "app.py"))).memory_full_info().uss
     wait_until(lambda: of_echo() > web)  # its zygote counts too
     assert "MiB" in farm.run("status").stdout
+
+
+def daemons(farm: Up) -> list[str]:
+    return [each for each in farm.left() if each.endswith("sleep 6000")]
+
+
+def test_what_a_page_starts_ends_with_it_and_with_the_farm(start: Start) -> None:
+    """Daemons lived on: one more for each restart of the page, and after the farm."""
+    farm = start(str(SPACES / "daemons"), "--gpus", "none", "--no-flower")
+    farm.ready()
+    (first,) = daemons(farm)
+    page = farm.pid_of(str(SPACES / "daemons" / "app.py"))
+    os.kill(page, signal.SIGKILL)
+    wait_until(lambda: len(farm.told("answering", name="Space daemons")) == 2)
+    (second,) = daemons(farm)
+    assert first != second
+    assert farm.stop() == 0
+    assert farm.left() == []
+
+
+def test_what_a_page_of_a_killed_farm_has_left_ends_when_the_farm_starts_again(start: Start) -> None:
+    farm = start(str(SPACES / "daemons"), "--gpus", "none", "--no-flower")
+    farm.ready()
+    (first,) = daemons(farm)
+    farm.process.kill()
+    farm.process.wait()
+    wait_until(lambda: farm.left() == [first], STOP_PATIENCE)
+    again = start(str(SPACES / "daemons"), "--gpus", "none", "--no-flower")
+    again.ready()
+    assert first not in daemons(farm)
+    assert again.stop() == 0
+    wait_until(lambda: not farm.left(), STOP_PATIENCE)

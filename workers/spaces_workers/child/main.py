@@ -29,6 +29,7 @@ from spaces_workers.forking.judgement import Loss
 from spaces_workers.link.channel import Bell, Channel, ChannelClosed
 from spaces_workers.link.kill_on_close import die_with
 from spaces_workers.link.messages import ChildReady, Close, Fork, Idle, RunTask, TimeUp, Trim, Trimmed, Unfit
+from spaces_workers.link.orphans import adopt_orphans
 
 #: Seconds that a task's threads may outlive it before the child is given up.
 STRAGGLER_GRACE = 5.0
@@ -137,6 +138,7 @@ def _settle_in(request: Fork, channel: Channel) -> None:
     """Undo the last of the inherited state: process group, signals, seeds, device."""
     if os.getpgrp() != os.getpid():  # a fork is in its zygote's group still
         os.setsid()
+    adopt_orphans()
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)  # with a handler, a library that raises one to exit would continue

@@ -21,11 +21,13 @@ from typing import Any, NoReturn
 
 from spaces import config, launch
 from spaces_workers.link.messages import Spawn
+from spaces_workers.link.orphans import adopt_orphans
 
 
 def begin(spawn: Spawn, keep: Set[int]) -> None:
     """Become the process that `spawn` describes. Of the descriptors, `keep` and the three standard ones stay open."""
     os.setsid()
+    adopt_orphans()  # what a page leaves behind then comes to the fork server when the page ends, not before
     _reset_signals()
     _close_descriptors(keep)
     _open_standard_streams(spawn.log)

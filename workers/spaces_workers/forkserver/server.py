@@ -24,6 +24,7 @@ from spaces_workers.forkserver.plain_start import plain_reason
 from spaces_workers.forkserver.process_name import name_process
 from spaces_workers.isolation import MODULE
 from spaces_workers.link.channel import Channel, ChannelClosed
+from spaces_workers.link.foster_children import FosterChildren
 from spaces_workers.link.kill_on_close import die_with
 from spaces_workers.link.messages import Exited, Refused, Spawn, Spawned
 from spaces_workers.zygote import main as zygote
@@ -39,6 +40,8 @@ class ForkServer:
         self._selector = selectors.DefaultSelector()
         self._listener = listener
         self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
+        self._processes: dict[int, bool] = {}  #: whether each is a zygote, by pid
+        self._children = FosterChildren(self._selector, lambda: set(self._processes))
 
     def serve(self) -> NoReturn:
         """Answer for ever; the process ends by a signal, or with the nursery."""
@@ -75,6 +78,7 @@ class ForkServer:
         if pid == 0:
             self._become(spawn, fd)
         os.close(fd)
+        self._processes[pid] = spawn.is_zygote
         pidfd = os.pidfd_open(pid)
         self._selector.register(pidfd, selectors.EVENT_READ, lambda _: self._bury(pid, pidfd, starter))
         starter.send(Spawned(pid))
@@ -98,6 +102,10 @@ class ForkServer:
         except (ProcessLookupError, PermissionError):
             pass
         _, status, used = os.wait4(pid, 0)
+        if self._processes.pop(pid):
+            self._children.adopt()
+        else:
+            self._children.end_orphans()
         try:
             starter.send(Exited(pid, os.waitstatus_to_exitcode(status), used.ru_maxrss * 1024))
         except ChannelClosed:

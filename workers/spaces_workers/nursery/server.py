@@ -10,23 +10,28 @@ import fcntl
 import logging
 import os
 import selectors
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections import deque
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import psutil
+from spaces.farm.version import check_version
 
 from spaces import config
+from spaces.errors import RefusedError
 from spaces.farm.payloads.shared_memory import SharedMemoryStore
+from spaces.farm.wire import BadMessage
 from spaces_workers.forkserver import client as fork_server
 from spaces_workers.forkserver.client import ForkedProcess
 from spaces_workers.isolation import MODULE
 from spaces_workers.link.channel import Channel, ChannelClosed
 from spaces_workers.link.die_with_starter import tied
+from spaces_workers.link.foster_children import FosterChildren
 from spaces_workers.link.listener import listen
 from spaces_workers.link.messages import (
     Adopt,
@@ -51,6 +56,9 @@ MEMORY_SHARE = 0.5
 
 #: Seconds that a zygote has to end after TERM.
 BURIAL_PATIENCE = 3.0
+
+#: Seconds that all zygotes together have to leave when the nursery does.
+LEAVE_PATIENCE = 0.8
 
 
 class _Zygote:
@@ -86,6 +94,7 @@ class Nursery:
         self._selector = selectors.DefaultSelector()
         self._roster = roster.roster_path(run_dir, log_dir)
         self._note_zygotes()
+        self._children = FosterChildren(self._selector, self._zygote_pids)
         self._listener = listen(socket_path(run_dir, log_dir))
         self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
 
@@ -96,6 +105,17 @@ class Nursery:
             for key, _ in self._selector.select(self._sweeper.due_in):
                 key.data(key.fileobj)
 
+    def close(self) -> None:
+        """Let every zygote leave, and with it what the children of dead workers have left behind."""
+        deadline = time.monotonic() + LEAVE_PATIENCE
+        for zygote in self._zygotes.values():
+            zygote.channel.close()
+            if not zygote.ready:  # it would not notice
+                zygote.process.terminate()
+        for zygote in self._zygotes.values():
+            with suppress(subprocess.TimeoutExpired):
+                zygote.process.wait(max(0.0, deadline - time.monotonic()))
+
     def _accept(self, listener: socket.socket) -> None:
         sock, _ = listener.accept()
         self._selector.register(Channel(sock), selectors.EVENT_READ, self._hear_worker)
@@ -103,12 +123,12 @@ class Nursery:
     def _hear_worker(self, worker: Channel) -> None:
         try:
             message = worker.receive()
-        except ChannelClosed:
+        except (ChannelClosed, BadMessage):
             self._forget_worker(worker)
             return
         match message:
-            case Connect(spec):
-                self._connect(spec, worker)
+            case Connect(spec, version):
+                self._connect_neighbour(spec, worker, version)
             case Prepare(spec):
                 self._prepare(spec)
             case _:
@@ -120,6 +140,17 @@ class Nursery:
         for zygote in self._zygotes.values():
             if worker in zygote.waiting:
                 zygote.waiting.remove(worker)
+
+    def _connect_neighbour(self, spec: ZygoteSpec, worker: Channel, version: int) -> None:
+        try:
+            check_version("a worker", version)
+        except RefusedError as error:
+            worker.send(Unmade(str(error)))
+        else:
+            self._connect(spec, worker)
+
+    def _zygote_pids(self) -> set[int]:
+        return {zygote.process.pid for zygote in self._zygotes.values()}
 
     def _connect(self, spec: ZygoteSpec, worker: Channel) -> None:
         zygote = self._zygotes.get((spec.space, spec.revision)) or self._make(spec)
@@ -242,6 +273,7 @@ class Nursery:
             zygote.process.kill()
             status = zygote.process.wait()
         logger.info("zygote of %s is gone (%d), pid %d", zygote.spec.space, status, zygote.process.pid)
+        self._children.adopt()
         for worker in zygote.waiting:
             try:
                 worker.send(Unmade(traceback))
@@ -265,7 +297,9 @@ def main() -> None:
             return
         logger.info("serving %s on %s", run_dir, config.current().host)
         preloads = sys.argv[3:] == ["preload"]
-        Nursery(run_dir, log_dir, _fork_server(run_dir, log_dir) if preloads else None).serve()
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+        with closing(Nursery(run_dir, log_dir, _fork_server(run_dir, log_dir) if preloads else None)) as nursery:
+            nursery.serve()
 
 
 def _fork_server(run_dir: Path, log_dir: Path) -> Path:

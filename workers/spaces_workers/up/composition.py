@@ -22,7 +22,7 @@ from spaces_workers.isolation import MODULE
 from spaces_workers.nursery import client as nursery
 from spaces_workers.setup import process_environment
 from spaces_workers.setup.served_space import ServedSpace
-from spaces_workers.up import readiness
+from spaces_workers.up import readiness, remains
 from spaces_workers.up.keeper import Service
 from spaces_workers.up.process import Command, ForkPlan, Process, Steps
 from spaces_workers.up.readiness import Probe
@@ -111,6 +111,7 @@ class Composition:
                     process_environment.of_web(space.name, self.url, key, (self._options.host, port)),
                     self._log(f"web-{space.name}"),
                     fork=self._fork_of(space),
+                    mark=remains.of_page(self._options.state_dir, space.name),
                 ),
                 (self._options.host, port),
                 *("/config", "/"),  # Gradio's, and that of another framework

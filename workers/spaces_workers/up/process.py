@@ -22,6 +22,7 @@ from spaces_workers.link.die_with_starter import tied
 from spaces_workers.link.kill_on_close import Bond
 from spaces_workers.link.messages import Spawn
 from spaces_workers.up.log_tail import LogTail
+from spaces_workers.up.remains import VARIABLE, end_remains_of_page
 
 #: The signals that ask a process to end, and the seconds to wait after each; KILL follows.
 Steps = Sequence[tuple[signal.Signals, float]]
@@ -46,6 +47,12 @@ class Command:
     log: Path
     steps: Steps = TERMINATE
     fork: ForkPlan | None = None  #: tried first
+    mark: str = ""  #: the value in `remains.py` that all processes have which end with this one
+
+    @property
+    def marked_environment(self) -> dict[str, str]:
+        """The environment with the mark, if there is one."""
+        return {**self.environment, **({VARIABLE: self.mark} if self.mark else {})}
 
 
 class Process:
@@ -96,7 +103,10 @@ class Process:
 
     async def _wait(self) -> int:
         await _readable(os.pidfd_open(self.pid))
-        return self._started.wait()
+        status = self._started.wait()
+        if self.command.mark:
+            end_remains_of_page(self.command.mark)
+        return status
 
     def _signal(self, number: signal.Signals) -> None:
         if not self._ended.done():
@@ -133,7 +143,7 @@ class Plain:
         with command.log.open("ab") as log:
             self._popen = subprocess.Popen(
                 tied(command.arguments),
-                env=dict(command.environment),
+                env=command.marked_environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -180,7 +190,9 @@ async def _forked(command: Command) -> Fork | None:
     if command.fork is None:
         return None
     bond = Bond()
-    spawn = Spawn(str(command.fork.app_file), tuple(command.environment.items()), str(command.log), is_zygote=False)
+    spawn = Spawn(
+        str(command.fork.app_file), tuple(command.marked_environment.items()), str(command.log), is_zygote=False
+    )
     loop = asyncio.get_running_loop()
     process = await loop.run_in_executor(_FORKING, fork, command.fork.fork_server, spawn, bond.fileno())
     bond.given()

@@ -8,6 +8,7 @@ The kernel kills its processes when it is killed itself.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from typing import Any
@@ -18,7 +19,7 @@ from spaces.farm.page_addresses import Page, Pages, pages_path
 from spaces.farm.queue.queue import Queue
 from spaces_workers.nursery import roster
 from spaces_workers.setup.served_space import ServedSpace
-from spaces_workers.up import host_memory, readiness
+from spaces_workers.up import host_memory, readiness, remains
 from spaces_workers.up.broker_keeper import BrokerKeeper
 from spaces_workers.up.composition import Composition, FarmOptions
 from spaces_workers.up.keeper import Keeper, Service
@@ -58,6 +59,8 @@ class Supervisor:
         """Run until asked to stop, then end every process. Raises SpacesError if the farm cannot run."""
         loop = asyncio.get_running_loop()
         self._ending = loop.create_future()
+        os.environ[remains.VARIABLE] = remains.of_farm(self._options.state_dir)
+        remains.end_remains_of_farm(self._options.state_dir)
         for number in STOP_SIGNALS:
             loop.add_signal_handler(number, self._ask_to_stop)
         self._go(self._start())
@@ -162,6 +165,7 @@ class Supervisor:
         await asyncio.gather(*(keeper.stop() for keeper in self._everything()))
         await asyncio.gather(*(keeper.stop() for keeper in self._nursery))
         await self._broker.stop()
+        remains.end_remains_of_farm(self._options.state_dir)
         pages_path(self._options.state_dir).unlink(missing_ok=True)
 
     def _everything(self) -> list[Keeper]:

@@ -9,10 +9,16 @@ import os
 import selectors
 import signal
 import threading
+import time
+from contextlib import suppress
 from typing import NoReturn
 
 from spaces_workers.link.channel import Channel, ChannelClosed
 from spaces_workers.link.messages import Adopt, Exited, Fork, Forked
+from spaces_workers.link.orphans import Orphans
+
+#: Seconds in which the children of dead workers end, when their server leaves.
+LEAVE_PATIENCE = 0.5
 
 
 class ChildServer:
@@ -22,6 +28,8 @@ class ChildServer:
         self._nursery = nursery
         self._selector = selectors.DefaultSelector()
         self._children: dict[int, Channel] = {}  # by pid: the worker that asked for it
+        self._dying: set[int] = set()  #: children of workers that are gone
+        self._orphans = Orphans()
 
     def make_child(self, worker: Channel, request: Fork, fd: int) -> None:
         """Make a child with this end of its worker's socket, and `adopt` it once it exists."""
@@ -76,13 +84,17 @@ class ChildServer:
         worker.close()
         for pid, owner in self._children.items():
             if owner is worker:
+                self._dying.add(pid)
                 kill_group(pid)
 
     def _bury(self, pid: int, pidfd: int) -> None:
         self._selector.unregister(pidfd)
         os.close(pidfd)
         _, status, used = os.wait4(pid, 0)
-        self._tell(self._children.pop(pid), Exited(pid, os.waitstatus_to_exitcode(status), used.ru_maxrss * 1024))
+        worker = self._children.pop(pid)
+        self._dying.discard(pid)
+        self._orphans.kill(self._own())
+        self._tell(worker, Exited(pid, os.waitstatus_to_exitcode(status), used.ru_maxrss * 1024))
 
     def _tell(self, worker: Channel, message: Forked | Exited) -> None:
         try:
@@ -95,11 +107,30 @@ class ChildServer:
 
         Children live on, in their own groups; another zygote makes the next ones.
         """
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        self._see_children_of_dead_workers_end()
         for group in self.groups():
             kill_group(group)
+        self._orphans.spare_none()
+        self._orphans.kill(self._children)
         if os.getpgrp() == os.getpid():
             os.killpg(0, signal.SIGKILL)
         os._exit(0)
+
+    def _see_children_of_dead_workers_end(self) -> None:
+        """What they leave behind comes to this process, and would come to nobody later."""
+        with suppress(KeyError):
+            self._selector.unregister(self._nursery)
+        deadline = time.monotonic() + LEAVE_PATIENCE
+        while True:
+            for key, _ in self._selector.select(max(0.0, deadline - time.monotonic()) if self._dying else 0):
+                key.data(key.fileobj)
+            if not self._dying or time.monotonic() > deadline:
+                return
+
+    def _own(self) -> set[int]:
+        return {*self._children, *self.groups()}
 
 
 def kill_group(pid: int) -> None:

@@ -17,12 +17,14 @@ from spaces_workers.child import main as child
 from spaces_workers.link.channel import Channel, ChannelClosed
 from spaces_workers.link.die_with_starter import untie
 from spaces_workers.link.messages import Fork, ZygoteReady, ZygoteSpec
+from spaces_workers.link.orphans import adopt_orphans
 from spaces_workers.zygote.script_run import run_script
 
 
 def main() -> NoReturn:
     """Run the script, then become a child."""
     os.setsid()  # processes that its script starts end with this group
+    adopt_orphans()  # or with this process
     server = Channel.from_fd(int(sys.argv[1]))
     os.set_inheritable(server.fileno(), False)
     spec: ZygoteSpec = server.receive()

@@ -66,6 +66,7 @@ class Zygote(ChildServer):
         space_globals()  # before the forks, which all need it
         self._weights_bytes = emulation.weights_bytes()  # needs the unfrozen garbage collector
         self._revival = revival.prepare()  # as well
+        self._orphans.spare_present()  # the script's own
         gc.collect()
         gc.freeze()
         self._nursery.send(ZygoteReady(self._weights_bytes))
