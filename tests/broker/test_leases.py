@@ -8,7 +8,7 @@ from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.rules import Rules
 from spaces.farm.task import State
 
-from .support import claimed, expire_client, expire_worker, pushed, said, state_of
+from .support import SIZES, claimed, expire_client, expire_worker, pushed, said, state_of
 
 
 def away(queue: Queue, seconds: float) -> None:
@@ -182,3 +182,48 @@ def test_a_client_is_known_to_be_alive_while_it_beats(queue: Queue) -> None:
     assert queue.leases.has_client("web-1")
     expire_client(queue, "web-1")
     assert not queue.leases.has_client("web-1")
+
+
+def test_tasks_of_a_page_that_died_with_its_farm_never_run_when_the_farm_starts_again(queue: Queue) -> None:
+    """They ran for the 15 s of a fresh lease, and their visitors, who were gone, were charged."""
+    running, waiting = (pushed(queue, client="web-1", estimate=seconds) for seconds in (1.0, 2.0))
+    of_program = pushed(queue, estimate=3.0)
+    claimed(queue, "w1")
+    queue.leases.client_beat("web-1")
+    expire_worker(queue, "w1")
+    expire_client(queue, "web-1")
+    away(queue, 60.0)
+    queue.leases.beat("w2")
+    assert claimed(queue, "w2").lease.task.id == of_program.id
+    assert queue.claim("w2", SIZES) is None
+    expire_worker(queue, "w1")
+    queue.leases.beat("w2")
+    assert state_of(queue, running) is State.QUEUED
+    assert queue.claim("w2", SIZES) is None
+    expire_client(queue, "web-1")
+    queue.leases.beat("w2")
+    assert [state_of(queue, task) for task in (running, waiting)] == [State.CANCELLED] * 2
+    assert queue.redis.exists(queue.keys.doubted(), queue.keys.arrivals()) == 0
+
+
+def test_a_page_that_comes_back_after_an_absence_of_the_broker_finds_its_tasks_in_their_places(queue: Queue) -> None:
+    first, second = (pushed(queue, client="web-1", estimate=seconds) for seconds in (1.0, 3.0))
+    other = pushed(queue, client="web-2", estimate=2.0)
+    for client in ("web-1", "web-2"):
+        queue.leases.client_beat(client)
+    away(queue, 60.0)
+    queue.leases.beat("w1")
+    assert queue.claim("w1", SIZES) is None
+    for client in ("web-1", "web-2"):
+        queue.leases.client_beat(client)
+    assert [claimed(queue, "w1").lease.task.id for _ in range(3)] == [first.id, other.id, second.id]
+
+
+def test_a_running_task_whose_page_and_worker_come_back_goes_on(queue: Queue) -> None:
+    task = pushed(queue, client="web-1")
+    lease = claimed(queue, "w1").lease
+    away(queue, 60.0)
+    queue.leases.beat("w1")
+    queue.leases.client_beat("web-1")
+    assert state_of(queue, task) is State.RUNNING
+    assert queue.end(lease, Cancelled("by hand"))

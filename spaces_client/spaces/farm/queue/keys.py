@@ -21,6 +21,7 @@
 | `refused`                    | HASH   | limit: tasks that it refused or ended         | REFUSED after the last one   |
 | `clients`                    | ZSET   | web processes by the expiry of their lease    | WAITING after the last beat  |
 | `client:{client}`            | SET    | ids of the tasks that it waits for            | WAITING after the last push  |
+| `doubted`                    | SET    | web processes unheard since an outage         | WAITING after the last outage|
 | `usage:{visitor}`            | HASH   | GPU seconds that a visitor has used           | a day and ten half-lives     |
 | `reserved:{visitor}`         | HASH   | their tasks that wait or run: seconds of each | WAITING after the last push  |
 | `last_beat`                  | STRING | time of any last beat: shows broker outages   | WAITING                      |
@@ -177,6 +178,10 @@ class Keys:
     def client(self, client: str) -> str:
         """SET of the tasks that a web process waits for; WAITING after the last push."""
         return f"{self.prefix}:client:{client}"
+
+    def doubted(self) -> str:
+        """SET of the web processes that were not heard since nobody was; WAITING after the last such time."""
+        return f"{self.prefix}:doubted"
 
     def usage(self, visitor: str) -> str:
         """HASH of the GPU seconds that a visitor has used; a day and ten half-lives after the last change."""

@@ -23,6 +23,7 @@ for _, dead in ipairs(expired(keys.clients(), now)) do
   for _, id in ipairs(redis.call('SMEMBERS', keys.client(dead))) do cancel_unread(id, ARGV[8], ARGV[9]) end
   redis.call('DEL', keys.client(dead))
   redis.call('ZREM', keys.clients(), dead)
+  redis.call('SREM', keys.doubted(), dead)
 end
 
 local answer = { had_lease }

@@ -7,5 +7,6 @@
 
 local lease, now = tonumber(ARGV[2]), server_time()
 beat(KEYS[1], ARGV[1], lease, now, tonumber(ARGV[4]), tonumber(ARGV[3]), lease)
+trust(ARGV[1])
 bury_workers(now, tonumber(ARGV[5]), ARGV[6])
 return 1

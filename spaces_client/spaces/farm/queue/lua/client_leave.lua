@@ -8,4 +8,5 @@ local waiting = redis.call('SMEMBERS', keys.client(ARGV[1]))
 for _, id in ipairs(waiting) do cancel_unread(id, ARGV[2], ARGV[3]) end
 redis.call('DEL', keys.client(ARGV[1]))
 redis.call('ZREM', KEYS[1], ARGV[1])
+redis.call('SREM', keys.doubted(), ARGV[1])
 return #waiting

@@ -68,14 +68,21 @@ local function finish(id, state, event, seconds)
   redis.call('EXPIRE', keys.events(id), ENDED)
 end
 
--- Take a running task from its worker: return it to its old place, or end it if its cancellation was requested.
+-- Whether a web process has not been heard since nobody was: it is gone, or it has not reached the broker yet.
+local function is_doubted(client)
+  return (client or '') ~= '' and redis.call('SISMEMBER', keys.doubted(), client) == 1
+end
+
+-- Take a running task from its worker: return it to its old place, or end it if its cancellation was requested. The
+-- task of a doubted web process gets its place when that is heard.
 local function give_back(id, worker)
   local name = keys.task(id)
   redis.call('SREM', keys.held(worker), id)
-  local task = redis.call('HMGET', name, 'size', 'space', 'score', 'cancelled', 'enqueued_at')
+  local task = redis.call('HMGET', name, 'size', 'space', 'score', 'cancelled', 'enqueued_at', 'client')
   redis.call('HDEL', name, 'worker', 'started_at')
   if task[4] then return finish(id, 'cancelled', task[4]) end
   redis.call('HSET', name, 'state', 'queued')
+  if is_doubted(task[6]) then return insert(keys.arrivals(), task[5], id) end
   enqueue(id, task[1], task[2], task[3], task[5])
 end
 
@@ -125,8 +132,31 @@ local function bury_workers(now, attempts, lost)
   end
 end
 
+-- Doubt a web process: no worker may claim its tasks until it is heard. They stay in `arrivals`.
+local function doubt(client)
+  redis.call('SADD', keys.doubted(), client)
+  redis.call('EXPIRE', keys.doubted(), WAITING)
+  for _, id in ipairs(redis.call('SMEMBERS', keys.client(client))) do
+    local task = redis.call('HMGET', keys.task(id), 'state', 'size', 'space')
+    if task[1] == 'queued' then
+      redis.call('ZREM', keys.queue(task[2]), id)
+      redis.call('ZREM', keys.waiting(task[2], task[3]), id)
+    end
+  end
+end
+
+-- A doubted web process is heard: its tasks return to their old places.
+local function trust(client)
+  if redis.call('SREM', keys.doubted(), client) == 0 then return end
+  for _, id in ipairs(redis.call('SMEMBERS', keys.client(client))) do
+    local task = redis.call('HMGET', keys.task(id), 'state', 'size', 'space', 'score', 'enqueued_at')
+    if task[1] == 'queued' then enqueue(id, task[2], task[3], task[4], task[5]) end
+  end
+end
+
 -- Extend a lease. If no process has sent a beat for a while, the broker itself was away and its leases are outdated:
--- then every process gets one new lease before any is declared dead.
+-- then every process gets one new lease before any is declared dead. It may also be that the whole farm was stopped, and
+-- then its web processes never come back, so each is doubted until it is heard.
 local function beat(lease, name, seconds, now, away, worker_seconds, client_seconds)
   local last = tonumber(redis.call('GET', keys.last_beat()) or now)
   redis.call('SET', keys.last_beat(), now, 'EX', WAITING)
@@ -136,6 +166,7 @@ local function beat(lease, name, seconds, now, away, worker_seconds, client_seco
         redis.call('ZADD', key, 'GT', now + fresh, each)
       end
     end
+    for _, client in ipairs(redis.call('ZRANGE', keys.clients(), 0, -1)) do doubt(client) end
   end
   redis.call('ZADD', lease, now + seconds, name)
   redis.call('EXPIRE', lease, WAITING)
