@@ -246,3 +246,36 @@ def test_a_traceback_of_ours_alone_is_kept() -> None:
     assert caught.value.__traceback__ is not None
     below_the_test = caught.value.with_traceback(caught.value.__traceback__.tb_next)
     assert "codec.py" in format_traceback(below_the_test)
+
+
+def test_the_middle_of_a_long_traceback_is_left_out() -> None:
+    """Its end was cut off, which says what failed."""
+
+    def recurse(depth: int) -> None:
+        if depth:
+            exec("\n" * depth + "recurse(depth - 1)", {"recurse": recurse, "depth": depth})  # no two lines are equal
+        raise ValueError("at the bottom")
+
+    text = format_traceback(raised_by(lambda: recurse(200)))
+    assert text.startswith("Traceback (most recent call last):\n")
+    assert text.rstrip().endswith("ValueError: at the bottom")
+    assert "characters are left out …" in text
+    assert len(text) < 51_000
+
+
+def test_an_exception_of_20_mb_takes_no_more_of_the_broker_than_any_text() -> None:
+    """It took 40 MB for an hour: its text, and its traceback, which ends with it."""
+    huge = "x" * 20_000_000
+    for error in (ValueError(huge), AuthorsError(huge, 1), type(huge[:100_000], (Exception,), {})("named")):
+        assert len(wire.pack(describe(raised(error), Codec(KEY)))) < 300_000
+    result = over_the_wire(ValueError(huge), Codec(KEY))
+    assert type(result) is ValueError
+    assert str(result) == "x" * 100_000 + "…"
+
+
+def raised_by(call: Callable[[], object]) -> BaseException:
+    try:
+        call()
+    except BaseException as caught:
+        return caught
+    raise AssertionError("it raised nothing")

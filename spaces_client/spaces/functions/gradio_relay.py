@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from spaces.farm.events import Bar, Progressed, Said
+from spaces.farm.texts import LONGEST_WORD, cut
 from spaces.farm.values.glance import is_a
 
 
@@ -53,7 +54,7 @@ class _QueueStandIn:
         visible: bool = True,
     ) -> None:
         del event_id
-        self._tell(Said(str(log), level, title, duration, visible))
+        self._tell(Said(_word(log), _word(level), _word(title), _number(duration), bool(visible)))
 
 
 def local_context() -> Any:  # Any: gradio.context.LocalContext
@@ -69,4 +70,23 @@ def _tracks_tqdm(argument: object) -> bool:
 
 
 def _bar(tracked: Any) -> Bar:  # Any: gradio.helpers.TrackedIterable
-    return Bar(tracked.index, tracked.length, tracked.desc, tracked.unit, tracked.progress)
+    index, length, fraction = map(_number, (tracked.index, tracked.length, tracked.progress))
+    return Bar(index, length, _word_or_none(tracked.desc), _word_or_none(tracked.unit), fraction)
+
+
+def _number(value: object) -> float | None:
+    """A number of any library as a plain one; None for what is no number."""
+    if is_a(value, (int, float)):
+        return value
+    try:
+        return float(value)  # type: ignore[arg-type] # this is what is tried
+    except Exception:  # its own code may raise anything
+        return None
+
+
+def _word(value: object) -> str:
+    return cut(str(value), LONGEST_WORD)
+
+
+def _word_or_none(value: object) -> str | None:
+    return None if value is None else _word(value)

@@ -16,6 +16,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from spaces.errors import ScriptFailed, SpacesError
+from spaces.farm.texts import without_middle
+from spaces.farm.version import VERSION
 from spaces.withheld_variables import without_secrets
 from spaces_workers.isolation import MODULE
 from spaces_workers.link.channel import Channel, ChannelClosed
@@ -58,14 +60,15 @@ def connect(nursery_socket: Path, zygote: ZygoteSpec) -> tuple[Channel, int]:
     Raises ScriptFailed, ChannelClosed.
     """
     with _dial(nursery_socket) as nursery:
-        nursery.send(Connect(zygote))
+        nursery.send(Connect(zygote, VERSION))
         answer, fd = nursery.receive_with_fd()
     match answer:
         case Connected(weights_bytes=weights_bytes) if fd is not None:
             return Channel.from_fd(fd), weights_bytes
         case Unmade(traceback):
             raise ScriptFailed(
-                f"the script of Space {zygote.space!r} failed in the worker; its log has the traceback\n{traceback}"
+                f"the script of Space {zygote.space!r} failed in the worker; its log has the traceback\n"
+                f"{without_middle(traceback)}"
             )
         case _:
             raise TypeError(f"a nursery does not answer {type(answer).__name__}")

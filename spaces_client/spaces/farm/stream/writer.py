@@ -9,12 +9,21 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from spaces.farm.broker_errors import AWAY
-from spaces.farm.events import End, Event, Yielded
+from redis import RedisError
+
+from spaces.errors import RemoteError, SpacesError
+from spaces.farm import wire
+from spaces.farm.broker_errors import AWAY, REFUSES
+from spaces.farm.events import End, Event, Failed, Yielded
 from spaces.farm.queue.keys import YIELDS_PER_CREDIT
 from spaces.farm.queue.queue import Ended, Queue
 from spaces.farm.task import Lease
+from spaces.farm.texts import cut
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +35,17 @@ SLICE = 1.0
 
 #: Seconds between two attempts to reach the broker while it is away.
 RETRY_INTERVAL = 0.2
+
+
+#: The smallest `proto-max-bulk-len` of a broker; smaller events are never too large.
+LARGE_BYTES = 1024 * 1024
+
+#: Times that a broker may break the connection at large events, and answer otherwise, until they are given up.
+MOST_REFUSALS = 3
+
+
+class EventRefused(SpacesError):
+    """The broker answers, but does not accept an event: it is larger than a string may be there."""
 
 
 class EventWriter:
@@ -53,23 +73,39 @@ class EventWriter:
         return True
 
     def end(self, end: End, held: float = 0.0) -> Ended:
-        """End the task, whose function had a GPU for `held` seconds, even if stopped, and through outages."""
+        """End the task, whose function had a GPU for `held` seconds, even if stopped, and through outages.
+
+        An end that cannot be packed, or that the broker does not accept, is replaced by a failure that says so.
+        """
+        patience = _Patience(end)
         while True:
             try:
                 return self._queue.end(self._lease, end, held)
             except AWAY as error:
                 self._bear(error)
+                if not patience.is_over(error, self._queue.redis):
+                    continue
+                reason: Exception = error
+            except Exception as error:  # a value of another library in a field, a script that the broker cannot run
+                if patience.exhausted:
+                    raise
+                reason = error
+            patience.exhausted = True
+            end = _in_our_words(end, reason)
 
     def stop(self) -> None:
         """Make `write` return, even while it waits."""
         self._stopped.set()
 
     def _append(self, events: Sequence[Event], batch: int = 0) -> None:
+        patience = _Patience(*events)
         while not self._stopped.is_set():
             try:
                 tokens = self._queue.append(self._lease, events, batch)
             except AWAY as error:
                 self._bear(error)
+                if patience.is_over(error, self._queue.redis):
+                    raise EventRefused(f"an event is too large for the broker: {error}") from error
             else:
                 self._credit(tokens)
                 return
@@ -89,3 +125,36 @@ class EventWriter:
     def _bear(self, error: Exception) -> None:
         logger.debug("the broker is away while task %s writes: %s", self._lease.task.id, error)
         self._stopped.wait(RETRY_INTERVAL)
+
+
+class _Patience:
+    """How often events are sent to a broker that breaks the connection at them, while it answers otherwise.
+
+    A broker that is sent more than `proto-max-bulk-len` says nothing else, and looks as if it were away.
+    """
+
+    def __init__(self, *events: Event) -> None:
+        self._events = events
+        self._refusals = 0
+        self.exhausted = False
+
+    def is_over(self, error: Exception, redis: Redis) -> bool:
+        if self.exhausted or isinstance(error, REFUSES) or not self._are_large():
+            return False
+        self._refusals += _answers(redis)
+        return self._refusals >= MOST_REFUSALS
+
+    def _are_large(self) -> bool:
+        return sum(len(wire.pack(event)) for event in self._events) >= LARGE_BYTES
+
+
+def _answers(redis: Redis) -> bool:
+    try:
+        return bool(redis.ping())
+    except RedisError:
+        return False
+
+
+def _in_our_words(end: End, reason: Exception) -> Failed:
+    text = f"the function ended, but how it ended ({type(end).__name__}) could not be told: {reason}"
+    return Failed(f"{RemoteError.__module__}.{RemoteError.__qualname__}", cut(text), "")

@@ -16,6 +16,7 @@ from typing import Any
 import spaces.errors
 from spaces.errors import EncodingError
 from spaces.farm.payloads.payload import INLINE_BYTES
+from spaces.farm.texts import cut
 from spaces.farm.values.codec import Codec, Encoded
 from spaces.farm.values.exceptions import ExceptionParts, native_fields
 from spaces.farm.values.glance import module_of, own_attributes, qualname_of, text_of
@@ -72,7 +73,7 @@ def type_name_of(cls: type) -> str:
 def words_of(error: BaseException) -> str:
     """An exception's text for people; of one of Gradio's, the message alone."""
     message = _field(error, "message") if isinstance(error, _gradio_error() or ()) else None
-    return message if type(message) is str else text_of(error)
+    return cut(message) if type(message) is str else text_of(error)
 
 
 def _by_arguments(error: BaseException, codec: Codec) -> Form | None:

@@ -15,10 +15,11 @@ from typing import Any
 from spaces.errors import EncodingError, RemoteError, RemoteTraceback, ScriptFailed
 from spaces.farm.events import Failed
 from spaces.farm.payloads.payload import INLINE_BYTES, Payload
+from spaces.farm.texts import cut, without_middle
 from spaces.farm.values import exception_forms
 from spaces.farm.values.codec import Codec, Encoded
 from spaces.farm.values.exception_forms import by_arguments, type_name_of, words_of
-from spaces.farm.values.glance import LONGEST_TEXT, text_of
+from spaces.farm.values.glance import text_of
 
 #: The most exceptions that are sent together: one, its causes, its contexts and theirs.
 MOST_LINKS = 16
@@ -33,7 +34,7 @@ _STARTERS = ("threading.py", "concurrent/futures/thread.py", "asyncio/")
 def describe(error: BaseException, codec: Codec) -> Failed:
     """The end of a task that was ended by this exception."""
     return Failed(
-        type_name=type_name_of(type(error)),
+        type_name=cut(type_name_of(type(error))),
         text=words_of(error),
         traceback=format_traceback(error),
         error=_payload(error, codec),
@@ -58,7 +59,7 @@ def format_traceback(error: BaseException) -> str:
     except Exception:  # the traceback module reads attributes and notes, which may raise anything
         frames = "".join(traceback.format_tb(error.__traceback__))
         text = f"{frames}{type_name_of(type(error))}: {text_of(error)}"
-    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
+    return without_middle(text)
 
 
 def _script_failed(text: str) -> ScriptFailed:

@@ -11,10 +11,9 @@ import sys
 from types import FunctionType
 from typing import Any, TypeGuard, TypeVar
 
-T = TypeVar("T")
+from spaces.farm.texts import cut
 
-#: Characters of an exception's text that are kept.
-LONGEST_TEXT = 200_000
+T = TypeVar("T")
 
 #: Bits of the largest integer that is written out; Python itself refuses integers of more than 4300 digits.
 _MOST_BITS = 256
@@ -88,7 +87,7 @@ def text_of(error: BaseException) -> str:
         text = "".join((str(error),))  # of no subclass of str
     except BaseException:  # its own error must not hide the exception
         return "(its text cannot be read: __str__ raised)"
-    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
+    return cut(text)
 
 
 def reason_of(error: BaseException) -> str:
