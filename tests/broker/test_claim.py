@@ -12,6 +12,7 @@ from spaces.farm.queue.keys import WAITING
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.warmth import Warmth
 from spaces.farm.task import Lease, State
+from spaces.farm.version import VERSION
 
 from .support import MESSAGE, SIZES, claimed, events_of, in_thread, make_task, pushed, state_of, wait_until
 
@@ -46,7 +47,7 @@ def test_a_task_says_where_it_has_started_in_the_step_that_claims_it(queue: Queu
     assert queue.claim("w1", ["large"], device="cpu") is not None
     assert queue.redis.ttl(queue.keys.events(task.id)) > WAITING - 5
     assert queue.claim("w1", ["large"], in_hand=[], device="cpu") is not None  # as if the answer had been lost
-    assert events_of(queue, task.id) == [(1, Started("w1", "cpu")), (2, Started("w1", "cpu"))]
+    assert events_of(queue, task.id) == [(attempt, Started("w1", "cpu", VERSION)) for attempt in (1, 2)]
 
 
 def test_a_claim_that_finds_nothing_silences_the_bells_of_its_sizes(queue: Queue) -> None:

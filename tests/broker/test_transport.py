@@ -27,6 +27,7 @@ from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.warmth import Warmth
 from spaces.farm.task import Lease, State, Task
+from spaces.farm.version import VERSION
 
 from .support import SIZES, Server, claimed, expire_worker, in_thread, make_task, pushed, said, state_of, wait_until
 
@@ -105,7 +106,7 @@ def test_a_task_that_is_delivered_says_on_which_device_it_has_started(
     task = make_task()
     submit(app, task)
     message = worker.take()
-    assert said(queue, task.id) == [Started("w1", "cpu")]
+    assert said(queue, task.id) == [Started("w1", "cpu", VERSION)]
     message.ack()
 
 

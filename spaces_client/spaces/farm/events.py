@@ -18,6 +18,7 @@ class Started:
 
     worker: str
     device: str
+    version: int = 0  #: of the formats of the stream
 
 
 @message

@@ -69,6 +69,7 @@ class Task:
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     visitor: str = ""  #: whose quota it uses, see `spaces.web.identity`; empty: no quota
     reader: str = ""  #: the inbox that its events are delivered to; empty: none
+    version: int = 0  #: of the formats of its caller
 
     @property
     def label(self) -> str:

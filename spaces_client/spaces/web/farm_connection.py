@@ -12,6 +12,7 @@ from spaces.errors import RefusedError
 from spaces.farm.events import End
 from spaces.farm.task import State, Task
 from spaces.farm.units import seconds_in_words
+from spaces.farm.version import VERSION
 from spaces.space import space_files
 from spaces.web.outcome import outcome
 
@@ -79,6 +80,7 @@ class FarmConnection:
             client=client,
             host=self._host,
             visitor=visitor,
+            version=VERSION,
         )
 
     def submit(self, task: Task) -> None:

@@ -74,6 +74,7 @@ class Connect:
     """Ask for a socket to this Space's zygote, which is made first if it does not exist."""
 
     zygote: ZygoteSpec
+    version: int = 0  #: of the formats of the worker
 
 
 @message

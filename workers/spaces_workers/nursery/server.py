@@ -20,11 +20,11 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import psutil
-from spaces.farm.version import check_version
 
 from spaces import config
 from spaces.errors import RefusedError
 from spaces.farm.payloads.shared_memory import SharedMemoryStore
+from spaces.farm.version import check_version
 from spaces.farm.wire import BadMessage
 from spaces_workers.forkserver import client as fork_server
 from spaces_workers.forkserver.client import ForkedProcess

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from spaces.errors import SpacesError
+from spaces.farm.version import VERSION, check_version
 
 VARIABLE = "ZEROFARM_STATE_DIR"
 
@@ -38,8 +39,32 @@ def usable(folder: Path, option: str = "--state-dir") -> Path:
 
 def shared(folder: Path) -> Path:
     """Like `usable`, and sets `$ZEROFARM_RUN_DIR` to it for the processes that this one starts."""
-    os.environ[VARIABLE] = str(usable(folder))
-    return usable(folder)
+    found = usable(folder)
+    _check_version(found)
+    _check_folder(found / "logs")
+    os.environ[VARIABLE] = str(found)
+    return found
+
+
+def _check_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        why = "is a file. Move it away" if folder.is_file() else f"cannot be made ({error})"
+        raise StateDirFault(f"{folder} {why}, or give another --state-dir") from None
+
+
+def _check_version(state_dir: Path) -> None:
+    path = state_dir / "version"
+    try:
+        text = path.read_text().strip() if path.exists() else ""
+        if not text:
+            path.write_text(f"{VERSION}\n")
+    except (OSError, ValueError) as error:
+        raise StateDirFault(f"{path} cannot be read or written ({error}). Give another --state-dir") from None
+    if text and not text.isdecimal():
+        raise StateDirFault(f"{path} must hold a number, got {text[:40]!r}. Remove it, or give another --state-dir")
+    check_version(f"the state directory {state_dir}", int(text or VERSION))
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from spaces.farm.events import Started
 from spaces.farm.queue.rules import Rules
 from spaces.farm.queue.warmth import Warmth
 from spaces.farm.task import Lease
+from spaces.farm.version import VERSION
 
 #: The answer of `claim.lua`: a task with its fields, or the seconds after which to claim again, or nothing.
 Reply: TypeAlias = "Sequence[bytes | int] | bytes | None"
@@ -40,7 +41,7 @@ def arguments(
     """The arguments of `claim.lua`; `Queue.claim` explains them."""
     in_hand_packed = b"" if in_hand is None else msgpack.packb(list(in_hand))
     sizes_packed = msgpack.packb(list(sizes))
-    started = wire.pack(Started(worker, device)) if device else b""
+    started = wire.pack(Started(worker, device, VERSION)) if device else b""
     return [worker, rules.worker_lease, sizes_packed, *warmth.packed(), in_hand_packed, hold, started]
 
 

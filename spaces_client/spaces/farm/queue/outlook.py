@@ -81,10 +81,9 @@ class Outlook:
     def _shared(self) -> Forecast | None:
         packed = cast(bytes | None, self._redis.get(self._keys.forecast()))
         try:
-            found = None if packed is None else wire.unpack(packed)
-        except (ValueError, TypeError):  # written by another version
+            return None if packed is None else wire.unpack_as(Forecast, packed)
+        except wire.BadMessage:  # written by another version
             return None
-        return found if isinstance(found, Forecast) else None
 
     def _made(self) -> Forecast:
         made = forecast(*_survey(self._scripts.run("survey", self._keys.workers(), HEAD, SAMPLES)))

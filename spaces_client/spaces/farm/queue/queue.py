@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 import msgpack
 
-from spaces.errors import SpacesError
+from spaces.errors import RefusedError, SpacesError
 from spaces.farm import wire
 from spaces.farm.events import Cancelled, End, Event, Expired, Failed, Succeeded, TimedOut, state_after
 from spaces.farm.queue import claiming, estimates, quota, settings
@@ -28,6 +28,7 @@ from spaces.farm.queue.scripts import Scripts
 from spaces.farm.queue.task_state import TaskState, task_state
 from spaces.farm.queue.warmth import INDIFFERENT, Warmth
 from spaces.farm.task import Lease, Size, Task
+from spaces.farm.version import check_version
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -192,15 +193,17 @@ class Queue:
     def claimed(self, worker: str, reply: Reply) -> Claimed | None:
         """Decode the answer of `claim.lua`; None also if all waiting tasks are left to others for `moment` seconds.
 
-        A task that this version cannot decode is ended as failed, and None is returned.
+        A task that this version cannot read is ended as failed, and None is returned.
         """
         if reply is None or isinstance(reply, bytes):
             return None
         task_id, size, message, packed, attempt = cast(tuple[bytes, bytes, bytes, bytes, int], tuple(reply))
         try:
-            task = wire.unpack(packed)
-        except (ValueError, TypeError) as error:
-            self._end(_text(task_id), worker, attempt, Failed(type(error).__name__, str(error), traceback=""))
+            task = wire.unpack_as(Task, packed)
+            check_version(f"a task of Space {task.space!r}", task.version)
+        except (wire.BadMessage, RefusedError) as error:
+            refused = Failed(f"{type(error).__module__}.{type(error).__name__}", str(error), traceback="")
+            self._end(_text(task_id), worker, attempt, refused)
             return None
         return Claimed(Lease(task, worker, attempt), message, _text(size))
 

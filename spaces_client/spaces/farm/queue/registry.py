@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -15,6 +15,7 @@ from spaces.farm.events import Failed, Succeeded
 from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue.keys import Keys
 from spaces.farm.task import FunctionName
+from spaces.farm.version import VERSION, check_version
 from spaces.source import Source
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class SpaceRecord:
     functions: tuple[FunctionRecord, ...]
     calls: tuple[ImportCall, ...] = ()  #: recorded results of the calls that the script made before its launch
     client: str = ""  #: the web process that serves it; empty if no web process registered it
+    version: int = 0  #: of the formats of the process that registered it
 
     @property
     def digest(self) -> str:
@@ -133,7 +135,7 @@ class Registry:
         gone = [name for name, packed in found.items() if packed is None]
         if gone:
             self._redis.srem(self._keys.spaces(), *gone)
-        return [_record(packed) for packed in found.values() if packed is not None]
+        return list(_readable(packed for packed in found.values() if packed is not None))
 
 
 class Announcements:
@@ -170,11 +172,18 @@ def record_of(
         functions=tuple(functions),
         calls=calls,
         client=client,
+        version=VERSION,
     )
 
 
 def _record(packed: object) -> SpaceRecord:
-    record = wire.unpack(packed)  # type: ignore[arg-type] # bytes: decode_responses is off
-    if not isinstance(record, SpaceRecord):
-        raise ValueError(f"a record of a Space was expected, got {type(record).__name__}")
+    record = wire.unpack_as(SpaceRecord, packed)  # type: ignore[arg-type] # bytes: decode_responses is off
+    check_version(f"Space {record.name!r}", record.version)
     return record
+
+
+def _readable(packed: Iterable[object]) -> Iterator[SpaceRecord]:
+    """The records that this version can read: one Space that it cannot read hides no other."""
+    for each in packed:
+        with suppress(wire.BadMessage, RefusedError):
+            yield _record(each)

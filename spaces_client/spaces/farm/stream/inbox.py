@@ -18,13 +18,15 @@ from typing import Any, cast
 from redis import Redis, RedisError
 from redis.client import PubSub
 
-from spaces.errors import FarmUnavailable, TaskLost
+from spaces.errors import FarmUnavailable, RefusedError, TaskLost
 from spaces.farm import wire
+from spaces.farm.events import Event, Started
 from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue import settings
 from spaces.farm.queue.keys import CREDIT, Keys
 from spaces.farm.queue.scripts import Scripts
 from spaces.farm.stream.delivery import Delivery, Entry
+from spaces.farm.version import check_version
 
 logger = logging.getLogger(__name__)
 
@@ -158,7 +160,19 @@ class Inbox:
             return
         if delivery.is_behind:
             self._catch_up([delivery])
-        elif delivery.put(_entry(entry), int(attempt), wire.unpack(packed)):
+        else:
+            self._put(delivery, entry, attempt, packed)
+
+    def _put(self, delivery: Delivery, entry: bytes, attempt: bytes, packed: bytes) -> None:
+        """Deliver one event. The task's reader hears of one that cannot be read; those of other tasks do not."""
+        try:
+            event = _event(delivery.task, packed)
+        except (wire.BadMessage, RefusedError) as error:
+            delivery.last = _entry(entry)
+            delivery.fail(TaskLost(f"an event of task {delivery.task} cannot be read: {error}"))
+            self.forget(delivery.task)
+            return
+        if delivery.put(_entry(entry), int(attempt), event):
             self.forget(delivery.task)
 
     def _catch_up_with_all(self) -> None:
@@ -184,8 +198,7 @@ class Inbox:
                 found = cast("list[list[tuple[bytes, dict[bytes, bytes]]]]", pipe.execute())
             for delivery, entries in zip(behind, found, strict=True):
                 for entry, fields in entries:
-                    if delivery.put(_entry(entry), int(fields[b"n"]), wire.unpack(fields[b"e"])):
-                        self.forget(delivery.task)
+                    self._put(delivery, entry, fields[b"n"], fields[b"e"])
                 delivery.is_behind = len(entries) == FETCH
             behind = [delivery for delivery in behind if delivery.is_behind]
 
@@ -256,6 +269,13 @@ class Inbox:
 def _next_word(subscription: PubSub) -> Any:  # Any: what redis-py answers
     """The next message as the broker sent it: redis-py's `get_message` takes twice the time."""
     return subscription.parse_response(block=False, timeout=SLICE)  # type: ignore[no-untyped-call]
+
+
+def _event(task: str, packed: bytes) -> Event:
+    event: Event = wire.unpack(packed)
+    if isinstance(event, Started):
+        check_version(f"the stream of task {task}", event.version)
+    return event
 
 
 def _entry(text: bytes) -> Entry:
