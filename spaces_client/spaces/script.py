@@ -12,9 +12,11 @@ import sys
 from pathlib import Path
 from types import FrameType, ModuleType
 
+from spaces import config
 from spaces.effect_check import tell_of_namesakes
 from spaces.space import source_at
 from spaces.subprocesses import find_the_space
+from spaces.web import descriptors
 
 
 def run(app_file: Path) -> None:
@@ -28,6 +30,8 @@ def run(app_file: Path) -> None:
     os.chdir(source_at(path).root)
     tell_of_namesakes(path.parent)
     find_the_space()
+    if config.current().role is config.Role.WEB:
+        descriptors.prepare()
     exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), module.__dict__)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import uvicorn
 
 from spaces import config
+from spaces.web import descriptors
 from spaces_app.home.app import make_app
 from spaces_app.home.snapshots import Snapshots
 
@@ -18,6 +19,7 @@ SHUTDOWN_GRACE = 1
 def main() -> None:
     """Serve until told to stop."""
     arguments = _parser().parse_args()
+    descriptors.prepare()
     links = dict(link.split("=", 1) for link in arguments.link)
     snapshots = Snapshots(config.current().url, arguments.pages, links)
     uvicorn.run(

@@ -74,7 +74,6 @@ class Connect:
     """Ask for a socket to this Space's zygote, which is made first if it does not exist."""
 
     zygote: ZygoteSpec
-    version: int = 0  #: of the formats of the worker
 
 
 @message
@@ -84,6 +83,7 @@ class Connected:
 
     pid: int
     weights_bytes: int
+    version: int = 0  #: of the formats of the nursery
 
 
 @message

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from spaces.errors import ScriptFailed, SpacesError
 from spaces.farm.texts import without_middle
-from spaces.farm.version import VERSION
+from spaces.farm.version import check_version
 from spaces.withheld_variables import without_secrets
 from spaces_workers.isolation import MODULE
 from spaces_workers.link.channel import Channel, ChannelClosed
@@ -57,14 +57,16 @@ def ensure(run_dir: Path, log_dir: Path) -> subprocess.Popen[bytes] | None:
 def connect(nursery_socket: Path, zygote: ZygoteSpec) -> tuple[Channel, int]:
     """Return a channel to a Space's zygote, and the bytes of its weights; makes the zygote if missing (seconds).
 
-    Raises ScriptFailed, ChannelClosed.
+    Raises ScriptFailed, ChannelClosed, and RefusedError for a nursery of a version that is no neighbour.
     """
     with _dial(nursery_socket) as nursery:
-        nursery.send(Connect(zygote, VERSION))
+        nursery.send(Connect(zygote))
         answer, fd = nursery.receive_with_fd()
     match answer:
-        case Connected(weights_bytes=weights_bytes) if fd is not None:
-            return Channel.from_fd(fd), weights_bytes
+        case Connected(weights_bytes=weights_bytes, version=version) if fd is not None:
+            channel = Channel.from_fd(fd)
+            check_version("the nursery", version)
+            return channel, weights_bytes
         case Unmade(traceback):
             raise ScriptFailed(
                 f"the script of Space {zygote.space!r} failed in the worker; its log has the traceback\n"

@@ -22,9 +22,8 @@ from pathlib import Path
 import psutil
 
 from spaces import config
-from spaces.errors import RefusedError
 from spaces.farm.payloads.shared_memory import SharedMemoryStore
-from spaces.farm.version import check_version
+from spaces.farm.version import VERSION
 from spaces.farm.wire import BadMessage
 from spaces_workers.forkserver import client as fork_server
 from spaces_workers.forkserver.client import ForkedProcess
@@ -127,8 +126,8 @@ class Nursery:
             self._forget_worker(worker)
             return
         match message:
-            case Connect(spec, version):
-                self._connect_neighbour(spec, worker, version)
+            case Connect(spec):
+                self._connect(spec, worker)
             case Prepare(spec):
                 self._prepare(spec)
             case _:
@@ -140,14 +139,6 @@ class Nursery:
         for zygote in self._zygotes.values():
             if worker in zygote.waiting:
                 zygote.waiting.remove(worker)
-
-    def _connect_neighbour(self, spec: ZygoteSpec, worker: Channel, version: int) -> None:
-        try:
-            check_version("a worker", version)
-        except RefusedError as error:
-            worker.send(Unmade(str(error)))
-        else:
-            self._connect(spec, worker)
 
     def _zygote_pids(self) -> set[int]:
         return {zygote.process.pid for zygote in self._zygotes.values()}
@@ -254,7 +245,7 @@ class Nursery:
         with_worker, with_zygote = ours.fileno(), theirs.fileno()
         try:
             zygote.channel.send(Adopt(), fd=with_zygote)
-            worker.send(Connected(zygote.process.pid, zygote.weights_bytes), fd=with_worker)
+            worker.send(Connected(zygote.process.pid, zygote.weights_bytes, VERSION), fd=with_worker)
         except ChannelClosed:
             pass  # the socket of the one that is gone reports it
         finally:

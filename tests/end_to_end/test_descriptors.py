@@ -1,0 +1,35 @@
+"""A page that has no file descriptor left says so shortly, and answers again as soon as it has some."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import ExitStack
+from urllib.parse import urlsplit
+
+import httpx
+import psutil
+
+from tests.harness import Farm, wait_until
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def test_a_page_out_of_descriptors_recovers_and_fills_no_disk(own_farm: Farm) -> None:
+    """It wrote 12 MB of log a minute, and did not come back."""
+    url = own_farm.start_web("studio")
+    page = psutil.Process(own_farm.webs["studio"].pid)
+    log = own_farm.folder / "web-studio.log"
+    soft, hard = page.rlimit(psutil.RLIMIT_NOFILE)
+    assert soft == min(hard, 65_536)
+    with ExitStack() as connections:
+        page.rlimit(psutil.RLIMIT_NOFILE, (page.num_fds() + 3, hard))
+        for _ in range(30):
+            connections.enter_context(socket.create_connection((urlsplit(url).hostname, urlsplit(url).port), 5))
+        wait_until(lambda: log.read_text().count("socket.accept() out of system resource") >= 3)
+        assert log.stat().st_size < 100_000
+    wait_until(lambda: answers(url))
