@@ -19,6 +19,8 @@ from spaces_workers.worker.child_link import ChildLink
 class Zygote:
     """Knows how its child ended."""
 
+    is_gone = False
+
     def __init__(self, exited: Exited | None) -> None:
         self._exited = exited
 

@@ -78,6 +78,16 @@ class Channel:
         """Close this end; the other side sees the end of the stream."""
         self._socket.close()
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the other side is gone and has left no message."""
+        try:
+            return not self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
     def abandon(self) -> None:
         """Shut the connection down for both sides, from any thread, so that a receiver wakes up."""
         try:

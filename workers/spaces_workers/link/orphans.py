@@ -27,6 +27,14 @@ def adopt_orphans() -> None:
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
+def descendants(pid: int) -> list[psutil.Process]:
+    """All processes below one that adopts orphans."""
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
 class Orphans:
     """The orphans that this process adopts."""
 

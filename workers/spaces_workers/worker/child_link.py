@@ -10,6 +10,8 @@ import time
 from functools import cached_property
 from typing import Protocol
 
+import psutil
+
 from spaces.errors import SpacesError
 from spaces_workers.child.hang import SHOW_STACKS
 from spaces_workers.link.channel import Channel, ChannelClosed
@@ -26,6 +28,7 @@ from spaces_workers.link.messages import (
     Unfit,
     ZygoteSpec,
 )
+from spaces_workers.link.orphans import descendants
 from spaces_workers.worker import oom_kills
 from spaces_workers.worker.child_death import Death, death_of
 from spaces_workers.worker.run.stillness import Activity, activity_of
@@ -39,6 +42,10 @@ class Zygote(Protocol):
 
     def word_of(self, pid: int) -> Exited | None:
         """How a child ended, once that is known; None if it cannot be known any more."""
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether nobody else will end what a child leaves behind."""
 
 
 class UnfitChild(SpacesError):
@@ -122,8 +129,12 @@ class ChildLink:
 
     def kill(self) -> None:
         """Kill the child and all processes that its tasks started."""
+        below = descendants(self.pid) if self._zygote.is_gone else []
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
+        for process in below:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
         self.channel.abandon()
 
     def discard(self) -> None:

@@ -62,6 +62,10 @@ class ZygoteLink:
                 self._note(self._channel.receive(max(0.0, deadline - time.monotonic())))
         return self._words.pop(pid, None)
 
+    @property
+    def is_gone(self) -> bool:
+        return self._channel.is_closed
+
     def close(self) -> None:
         """Disconnect from the zygote, which kills the children that it made for this link."""
         self._channel.close()

@@ -10,7 +10,6 @@ import selectors
 import signal
 import threading
 import time
-from contextlib import suppress
 from typing import NoReturn
 
 from spaces_workers.link.channel import Channel, ChannelClosed
@@ -28,7 +27,6 @@ class ChildServer:
         self._nursery = nursery
         self._selector = selectors.DefaultSelector()
         self._children: dict[int, Channel] = {}  # by pid: the worker that asked for it
-        self._dying: set[int] = set()  #: children of workers that are gone
         self._orphans = Orphans()
 
     def make_child(self, worker: Channel, request: Fork, fd: int) -> None:
@@ -59,6 +57,7 @@ class ChildServer:
         try:
             message, fd = nursery.receive_with_fd()
         except ChannelClosed:
+            self._see_children_of_dead_workers_end()
             self._leave()
         match message:
             case Adopt() if fd is not None:
@@ -84,7 +83,6 @@ class ChildServer:
         worker.close()
         for pid, owner in self._children.items():
             if owner is worker:
-                self._dying.add(pid)
                 kill_group(pid)
 
     def _bury(self, pid: int, pidfd: int) -> None:
@@ -92,7 +90,6 @@ class ChildServer:
         os.close(pidfd)
         _, status, used = os.wait4(pid, 0)
         worker = self._children.pop(pid)
-        self._dying.discard(pid)
         self._orphans.kill(self._own())
         self._tell(worker, Exited(pid, os.waitstatus_to_exitcode(status), used.ru_maxrss * 1024))
 
@@ -109,7 +106,6 @@ class ChildServer:
         """
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        self._see_children_of_dead_workers_end()
         for group in self.groups():
             kill_group(group)
         self._orphans.spare_none()
@@ -119,15 +115,15 @@ class ChildServer:
         os._exit(0)
 
     def _see_children_of_dead_workers_end(self) -> None:
-        """What they leave behind comes to this process, and would come to nobody later."""
-        with suppress(KeyError):
-            self._selector.unregister(self._nursery)
+        """What they leave behind comes to this process, and would come to nobody later.
+
+        A nursery that dies with its worker does so before that worker's sockets are closed. SIGTERM cuts this short.
+        """
+        self._selector.unregister(self._nursery)
         deadline = time.monotonic() + LEAVE_PATIENCE
-        while True:
-            for key, _ in self._selector.select(max(0.0, deadline - time.monotonic()) if self._dying else 0):
+        while self._children and (left := deadline - time.monotonic()) > 0:
+            for key, _ in self._selector.select(left):
                 key.data(key.fileobj)
-            if not self._dying or time.monotonic() > deadline:
-                return
 
     def _own(self) -> set[int]:
         return {*self._children, *self.groups()}
