@@ -27,8 +27,8 @@ def test_a_page_out_of_descriptors_recovers_and_fills_no_disk(own_farm: Farm) ->
     soft, hard = page.rlimit(psutil.RLIMIT_NOFILE)
     assert soft == min(hard, 65_536)
     with ExitStack() as connections:
-        page.rlimit(psutil.RLIMIT_NOFILE, (page.num_fds() + 3, hard))
-        for _ in range(30):
+        page.rlimit(psutil.RLIMIT_NOFILE, (page.num_fds() + 20, hard))
+        for _ in range(60):
             connections.enter_context(socket.create_connection((urlsplit(url).hostname, urlsplit(url).port), 5))
         wait_until(lambda: log.read_text().count("socket.accept() out of system resource") >= 3)
         assert log.stat().st_size < 100_000
