@@ -45,6 +45,7 @@ from spaces_workers.link.messages import (
 )
 from spaces_workers.nursery import roster
 from spaces_workers.nursery.client import socket_path
+from spaces_workers.nursery.made_zygote import MadeZygote
 from spaces_workers.nursery.sweeper import Sweeper
 from spaces_workers.setup import process_environment
 
@@ -60,33 +61,13 @@ BURIAL_PATIENCE = 3.0
 LEAVE_PATIENCE = 0.8
 
 
-class _Zygote:
-    """One zygote as the nursery knows it: being made, ready, or failed."""
-
-    def __init__(self, spec: ZygoteSpec, process: subprocess.Popen[bytes] | ForkedProcess, channel: Channel) -> None:
-        self.spec = spec
-        self.process = process
-        self.channel = channel
-        self.ready = False
-        self.weights_bytes = 0
-        self.waiting: list[Channel] = []  #: workers that asked while it was being made
-        self.used_at = time.monotonic()
-
-    @property
-    def own_bytes(self) -> int:
-        try:
-            return int(psutil.Process(self.process.pid).memory_full_info().uss)
-        except psutil.NoSuchProcess:
-            return 0
-
-
 class Nursery:
     """Makes zygotes and hands out sockets to them."""
 
     def __init__(self, run_dir: Path, log_dir: Path, fork_server: Path | None = None) -> None:
         self._log_dir = log_dir
         self._fork_server = fork_server
-        self._zygotes: dict[tuple[str, str], _Zygote] = {}
+        self._zygotes: dict[tuple[str, str], MadeZygote] = {}
         self._prepared: deque[ZygoteSpec] = deque()  #: to be made when no worker waits for another
         self._budget_bytes = int(psutil.virtual_memory().available * MEMORY_SHARE)
         self._sweeper = Sweeper(SharedMemoryStore(run_dir, config.current().host))
@@ -173,7 +154,7 @@ class Nursery:
         self._make(spec)
         return True
 
-    def _make(self, spec: ZygoteSpec) -> _Zygote:
+    def _make(self, spec: ZygoteSpec) -> MadeZygote:
         self._retire_other_revisions(spec)
         ours, theirs = Channel.pair()
         os.set_inheritable(theirs.fileno(), True)
@@ -181,7 +162,7 @@ class Nursery:
         theirs.close()
         with suppress(ChannelClosed):  # it died at once; its socket reports that too
             ours.send(spec)
-        zygote = self._zygotes[spec.space, spec.revision] = _Zygote(spec, process, ours)
+        zygote = self._zygotes[spec.space, spec.revision] = MadeZygote(spec, process, ours)
         self._note_zygotes()
         self._selector.register(ours, selectors.EVENT_READ, lambda _: self._hear_zygote(zygote))
         logger.info("zygote of %s (%s) is being made, pid %d", spec.space, spec.revision, process.pid)
@@ -219,7 +200,7 @@ class Nursery:
         for zygote in [each for each in self._zygotes.values() if each.spec.space == spec.space and each.ready]:
             self._bury(zygote)
 
-    def _hear_zygote(self, zygote: _Zygote) -> None:
+    def _hear_zygote(self, zygote: MadeZygote) -> None:
         if self._zygotes.get((zygote.spec.space, zygote.spec.revision)) is not zygote:
             return  # removed by an earlier event of the same round
         try:
@@ -240,7 +221,7 @@ class Nursery:
             case _:
                 raise TypeError(f"a zygote does not send {type(message).__name__}")
 
-    def _introduce(self, zygote: _Zygote, worker: Channel) -> None:
+    def _introduce(self, zygote: MadeZygote, worker: Channel) -> None:
         ours, theirs = Channel.pair()
         with_worker, with_zygote = ours.fileno(), theirs.fileno()
         try:
@@ -252,7 +233,7 @@ class Nursery:
             ours.close()
             theirs.close()
 
-    def _bury(self, zygote: _Zygote, traceback: str = "it was replaced by another revision") -> None:
+    def _bury(self, zygote: MadeZygote, traceback: str = "it was replaced by another revision") -> None:
         del self._zygotes[zygote.spec.space, zygote.spec.revision]
         self._note_zygotes()
         self._selector.unregister(zygote.channel)

@@ -10,11 +10,11 @@ from typing import TypeAlias
 import msgpack
 
 from spaces.farm import wire
-from spaces.farm.events import Started
+from spaces.farm.events import Failed, Started
 from spaces.farm.queue.rules import Rules
 from spaces.farm.queue.warmth import Warmth
-from spaces.farm.task import Lease
-from spaces.farm.version import VERSION
+from spaces.farm.task import Lease, Task
+from spaces.farm.version import VERSION, check_version
 
 #: The answer of `claim.lua`: a task with its fields, or the seconds after which to claim again, or nothing.
 Reply: TypeAlias = "Sequence[bytes | int] | bytes | None"
@@ -48,3 +48,15 @@ def arguments(
 def moment(reply: Reply) -> float:
     """Seconds after which to claim again if no bell rings before, from the answer of `claim.lua`; may be infinite."""
     return max(0.001, float(reply)) if isinstance(reply, bytes) else math.inf
+
+
+def read_task(packed: bytes) -> Task:
+    """Decode a task. Raises BadMessage, and RefusedError for one of a version that is no neighbour."""
+    task = wire.unpack_as(Task, packed)
+    check_version(f"a task of Space {task.space!r}", task.version)
+    return task
+
+
+def unreadable(error: Exception) -> Failed:
+    """The end of a task that was not run, because `read_task` raised this."""
+    return Failed(f"{type(error).__module__}.{type(error).__name__}", str(error), traceback="")

@@ -15,7 +15,7 @@ import msgpack
 
 from spaces.errors import RefusedError, SpacesError
 from spaces.farm import wire
-from spaces.farm.events import Cancelled, End, Event, Expired, Failed, Succeeded, TimedOut, state_after
+from spaces.farm.events import Cancelled, End, Event, Expired, Succeeded, TimedOut, state_after
 from spaces.farm.queue import claiming, estimates, quota, settings
 from spaces.farm.queue.claiming import Claimed, Reply
 from spaces.farm.queue.estimates import Learned
@@ -28,7 +28,6 @@ from spaces.farm.queue.scripts import Scripts
 from spaces.farm.queue.task_state import TaskState, task_state
 from spaces.farm.queue.warmth import INDIFFERENT, Warmth
 from spaces.farm.task import Lease, Size, Task
-from spaces.farm.version import check_version
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -199,11 +198,9 @@ class Queue:
             return None
         task_id, size, message, packed, attempt = cast(tuple[bytes, bytes, bytes, bytes, int], tuple(reply))
         try:
-            task = wire.unpack_as(Task, packed)
-            check_version(f"a task of Space {task.space!r}", task.version)
+            task = claiming.read_task(packed)
         except (wire.BadMessage, RefusedError) as error:
-            refused = Failed(f"{type(error).__module__}.{type(error).__name__}", str(error), traceback="")
-            self._end(_text(task_id), worker, attempt, refused)
+            self._end(_text(task_id), worker, attempt, claiming.unreadable(error))
             return None
         return Claimed(Lease(task, worker, attempt), message, _text(size))
 
