@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from spaces.farm.events import Cancelled, Event, Failed, Said, Started, Succeeded, Yielded
+from spaces.farm.events import Cancelled, CrashCause, Crashed, Event, Failed, Said, Started, Succeeded, Yielded
 from spaces.farm.payloads.payload import Payload
-from spaces.farm.queue.queue import LeaseLost, Queue
+from spaces.farm.queue.queue import Ended, LeaseLost, Queue
 from spaces.farm.task import Lease, State
 
-from .support import claimed, events_of, expire_worker, pushed, state_of
+from .support import claimed, events_of, expire_worker, pushed, said, state_of
 
+NOT_MADE = Crashed("could not be made", cause=CrashCause.FARM)
 RESULT = Succeeded(Payload(b"result"), 1.5)
 
 
@@ -166,3 +167,49 @@ def test_a_release_does_not_count_as_a_death(queue: Queue) -> None:
     for _ in range(10):
         assert queue.release(claimed(queue).lease)
     assert state_of(queue, task) is State.QUEUED
+
+
+def test_a_task_that_could_not_begin_is_tried_again_until_no_attempt_is_left(queue: Queue) -> None:
+    pushed(queue, estimate=1.0)
+    pushed(queue, estimate=2.0)
+    for _ in range(queue.rules.attempts - 1):
+        assert queue.retry(claimed(queue).lease, NOT_MADE) is Ended.WAITS
+    lease = claimed(queue).lease
+    assert queue.retry(lease, NOT_MADE) is Ended.READ
+    assert queue.retry(lease, NOT_MADE) is Ended.READ
+    assert state_of(queue, lease.task) is State.CRASHED
+    assert said(queue, lease.task.id) == [NOT_MADE]
+    assert not queue.redis.exists(queue.keys.held("w1"))
+
+
+def test_deaths_of_workers_and_failures_to_begin_count_together(queue: Queue) -> None:
+    task = pushed(queue)
+    for number in range(queue.rules.attempts - 1):
+        claimed(queue, f"w{number}")
+        expire_worker(queue, f"w{number}")
+        queue.leases.beat("observer")
+    assert queue.retry(claimed(queue).lease, NOT_MADE) is Ended.READ
+    assert state_of(queue, task) is State.CRASHED
+
+
+def test_a_retry_that_is_sent_again_counts_once(queue: Queue) -> None:
+    """A worker that lost the connection before it had the answer asks again."""
+    pushed(queue)
+    lease = claimed(queue).lease
+    for _ in range(queue.rules.attempts + 1):
+        assert queue.retry(lease, NOT_MADE) is Ended.WAITS
+    assert state_of(queue, lease.task) is State.QUEUED
+
+
+def test_a_retry_without_a_lease_changes_nothing(queue: Queue) -> None:
+    lease = lost_lease(queue)
+    assert queue.retry(lease, NOT_MADE) is Ended.NOT
+    assert state_of(queue, lease.task) is State.RUNNING
+
+
+def test_a_cancelled_task_is_not_tried_again(queue: Queue) -> None:
+    task = pushed(queue)
+    lease = claimed(queue).lease
+    queue.cancel(task.id, "changed my mind")
+    assert queue.retry(lease, NOT_MADE) is Ended.READ
+    assert said(queue, task.id) == [Cancelled("changed my mind")]

@@ -25,6 +25,7 @@ from spaces_workers.worker.run.run_state import (
     RunState,
     State,
     Stopping,
+    TryAgain,
 )
 
 TASK = RunTask("1", "digits.generate", FunctionName("__main__", "generate"), Payload(b""), far=False)
@@ -151,12 +152,15 @@ def test_only_a_child_that_has_the_task_may_be_touched(state: State) -> None:
     assert touched == ([CHILD] if has_the_task else [])
 
 
-def test_a_task_that_could_not_be_given_to_its_child_does_not_leave_a_sound_one() -> None:
+def test_a_task_that_could_not_be_given_to_its_child_was_not_given() -> None:
+    """So it may run elsewhere, without a risk that it runs twice."""
     run = RunState()
     with pytest.raises(ChannelClosed):
         run.begin(cast(ChildLink, DeadChild()), TASK)
-    run.fail(BROKEN)
-    assert run.now == Over(BROKEN, NoAnswer())
+    assert isinstance(run.now, Preparing)
+    run.fail(TryAgain(BROKEN))
+    after: State = run.now
+    assert after == Over(TryAgain(BROKEN), NotGiven())
 
 
 def test_a_child_keeps_its_task_until_it_is_killed() -> None:

@@ -14,7 +14,7 @@ from spaces.farm.wire import message
 @message
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A worker has taken the task. A second one means that the first worker died: all earlier events are void."""
+    """A worker has taken the task. A second one means that it is tried again: all earlier events are void."""
 
     worker: str
     device: str

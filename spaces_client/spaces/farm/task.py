@@ -61,7 +61,7 @@ class Task:
     revision: str = ""  #: of the Space's source; empty: the latest
     yields: bool = False  #: a generator: cancelled by closing it at its next yield, while other functions are killed
     size: str = Size.LARGE
-    estimate: float = 60.0  #: expected seconds; ranks the task until runs of its kind were learned from
+    estimate: float = 60.0  #: declared seconds, in practice the time limit; ranks until runs of its kind are learned
     time_limit: float = 60.0  #: allowed seconds; kills the task
     summary: str = ""  #: the arguments in a few words, for people
     client: str = ""  #: the process that waits for the answer; when its lease ends the task is cancelled

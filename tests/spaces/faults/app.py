@@ -44,6 +44,12 @@ def nap(seconds):
     return os.getpid()
 
 
+@spaces.GPU(duration=30)
+def nap_with(seconds, array):
+    time.sleep(seconds)
+    return array.nbytes
+
+
 @spaces.GPU(duration=2)
 def loop_in_c():
     sum(range(10**12))

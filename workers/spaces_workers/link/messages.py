@@ -1,6 +1,6 @@
 """The messages between the processes of one host. Events of a task (`spaces.farm.events`) travel here unchanged.
 
-worker  -> nursery   Prepare, Connect            nursery -> worker   Connected (with a socket), Unmade
+worker  -> nursery   Prepare, Connect            nursery -> worker   Connected (with a socket), Unmade, ZygoteLost
 nursery -> zygote    Adopt (with a socket)       zygote  -> nursery  ZygoteReady, ZygoteFailed
 worker  -> zygote    Fork (with a socket)        zygote  -> worker   Forked, Exited
 launcher, nursery -> fork server   Spawn (with a socket)
@@ -92,6 +92,14 @@ class Unmade:
     """No zygote could be made: the Space's script failed. The text is the script's traceback."""
 
     traceback: str
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class ZygoteLost:
+    """No zygote could be made: something killed its process, which is not the fault of the Space's script."""
+
+    reason: str  #: a clause
 
 
 @message

@@ -22,7 +22,7 @@ from spaces.withheld_variables import without_secrets
 from spaces_workers.isolation import MODULE
 from spaces_workers.link.channel import Channel, ChannelClosed
 from spaces_workers.link.die_with_starter import tied
-from spaces_workers.link.messages import Connect, Connected, Prepare, Unmade, ZygoteSpec
+from spaces_workers.link.messages import Connect, Connected, Prepare, Unmade, ZygoteLost, ZygoteSpec
 
 #: Seconds to wait for a nursery that was just started.
 START_PATIENCE = 15.0
@@ -44,20 +44,27 @@ def ensure(run_dir: Path, log_dir: Path) -> subprocess.Popen[bytes] | None:
     if _answers(listening):
         return None
     command = [sys.executable, *MODULE, "spaces_workers.nursery.server", str(run_dir), str(log_dir)]
-    process = subprocess.Popen(tied(command), env=without_secrets(), stdin=subprocess.DEVNULL)
+    process = _started(command)
     deadline = time.monotonic() + START_PATIENCE
     while not _answers(listening):
         if time.monotonic() > deadline:
             process.kill()
             raise SpacesError(f"the nursery did not start within {START_PATIENCE:g} s; see {log_dir}")
+        if process.poll() is not None:  # it was killed, or another worker's nursery is starting
+            process = _started(command)
         time.sleep(0.01)
     return process
+
+
+def _started(command: list[str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(tied(command), env=without_secrets(), stdin=subprocess.DEVNULL)
 
 
 def connect(nursery_socket: Path, zygote: ZygoteSpec) -> tuple[Channel, int]:
     """Return a channel to a Space's zygote, and the bytes of its weights; makes the zygote if missing (seconds).
 
-    Raises ScriptFailed, ChannelClosed, and RefusedError for a nursery of a version that is no neighbour.
+    Raises ScriptFailed, ChannelClosed if the nursery or the zygote died meanwhile, and RefusedError for a nursery of a
+    version that is no neighbour.
     """
     with _dial(nursery_socket) as nursery:
         nursery.send(Connect(zygote))
@@ -72,6 +79,8 @@ def connect(nursery_socket: Path, zygote: ZygoteSpec) -> tuple[Channel, int]:
                 f"the script of Space {zygote.space!r} failed in the worker; its log has the traceback\n"
                 f"{without_middle(traceback)}"
             )
+        case ZygoteLost(reason):
+            raise ChannelClosed(reason)
         case _:
             raise TypeError(f"a nursery does not answer {type(answer).__name__}")
 

@@ -40,6 +40,7 @@ from spaces_workers.link.messages import (
     Spawn,
     Unmade,
     ZygoteFailed,
+    ZygoteLost,
     ZygoteReady,
     ZygoteSpec,
 )
@@ -59,6 +60,9 @@ BURIAL_PATIENCE = 3.0
 
 #: Seconds that all zygotes together have to leave when the nursery does.
 LEAVE_PATIENCE = 0.8
+
+#: Signals by which the kernel, an operator or the farm kills a process.
+_KILLS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
 
 class Nursery:
@@ -206,7 +210,9 @@ class Nursery:
         try:
             message = zygote.channel.receive()
         except ChannelClosed:
-            message = ZygoteFailed(f"it died without a message; see {self._log_dir / zygote.spec.space}.log")
+            self._bury(zygote)
+            self._make_next()
+            return
         match message:
             case ZygoteReady(weights_bytes):
                 zygote.ready, zygote.weights_bytes = True, weights_bytes
@@ -216,7 +222,7 @@ class Nursery:
                 zygote.waiting.clear()
                 self._make_next()
             case ZygoteFailed(traceback):
-                self._bury(zygote, traceback)
+                self._bury(zygote, Unmade(traceback))
                 self._make_next()
             case _:
                 raise TypeError(f"a zygote does not send {type(message).__name__}")
@@ -233,7 +239,8 @@ class Nursery:
             ours.close()
             theirs.close()
 
-    def _bury(self, zygote: MadeZygote, traceback: str = "it was replaced by another revision") -> None:
+    def _bury(self, zygote: MadeZygote, answer: Unmade | None = None) -> None:
+        """End a zygote. Workers that wait for it get `answer`; without one, they are told how its process died."""
         del self._zygotes[zygote.spec.space, zygote.spec.revision]
         self._note_zygotes()
         self._selector.unregister(zygote.channel)
@@ -247,10 +254,16 @@ class Nursery:
         logger.info("zygote of %s is gone (%d), pid %d", zygote.spec.space, status, zygote.process.pid)
         self._children.adopt()
         for worker in zygote.waiting:
-            try:
-                worker.send(Unmade(traceback))
-            except ChannelClosed:
-                pass
+            with suppress(ChannelClosed):
+                worker.send(answer or _death(status, self._log_of(zygote.spec)))
+
+
+def _death(status: int, log: Path) -> Unmade | ZygoteLost:
+    """The death of a zygote that sent nothing. A script may exit or crash its process, but does not kill it so."""
+    if -status in _KILLS:
+        return ZygoteLost(f"its zygote was killed by {signal.Signals(-status).name}")
+    how = f"exited with code {status}" if status >= 0 else f"was killed by {signal.Signals(-status).name}"
+    return Unmade(f"its process {how} before the launch; see {log}")
 
 
 def main() -> None:

@@ -16,13 +16,14 @@ from billiard.einfo import ExceptionInfo
 from billiard.exceptions import Terminated
 from celery.concurrency.base import BasePool
 from celery.concurrency.prefork import _run_ready_callbacks
+from celery.exceptions import Retry
 from celery.worker import state
 
 from spaces.farm.events import Cancelled, Crashed, Expired, Failed, Lost, Succeeded, TimedOut
 from spaces.farm.task import Lease
 from spaces_workers.worker.flower_pool_tab import pool_tab
 from spaces_workers.worker.mailbox import Mailbox
-from spaces_workers.worker.run.run_state import GivenBack, Verdict
+from spaces_workers.worker.run.run_state import GivenBack, Outcome
 from spaces_workers.worker.run.runs import Runs
 from spaces_workers.worker.run.task_run import TaskRun
 from spaces_workers.worker.workplace import Workplace
@@ -97,9 +98,9 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
         callbacks = self._callbacks[run.lease.task.id]
         self._mailbox.post(lambda: callbacks.accept(pid, now))
 
-    def ended(self, run: TaskRun, verdict: Verdict) -> None:
+    def ended(self, run: TaskRun, outcome: Outcome) -> None:
         """The task's end is written, or the task is requeued."""
-        self._mailbox.post(lambda: self._settle(run, verdict))
+        self._mailbox.post(lambda: self._settle(run, outcome))
 
     # --- called by Celery
 
@@ -138,10 +139,10 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
     def num_processes(self) -> int:
         return int(self.limit)
 
-    def _settle(self, run: TaskRun, verdict: Verdict) -> None:
+    def _settle(self, run: TaskRun, outcome: Outcome) -> None:
         self.runs.remove(run)
         callbacks = self._callbacks.pop(run.lease.task.id)
-        match verdict:
+        match outcome:
             case Succeeded(seconds=seconds):
                 callbacks.success((False, "", seconds))
             case Failed(type_name, text, traceback, seconds=seconds):
@@ -152,10 +153,12 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
                 callbacks.success((True, _failure(text), seconds))
             case Crashed(reason, seconds):
                 callbacks.success((True, _failure(f"ChildCrashed: its process {reason}"), seconds))
-            case Cancelled(reason) | GivenBack(reason):
+            case Cancelled(reason):
                 callbacks.error(_info(Terminated(reason)))
+            case GivenBack(reason):
+                callbacks.error(_info(Retry(exc=Reported(reason))))
             case Expired() | Lost():
-                raise ValueError(f"this end cannot come from a worker's own run: {verdict}")
+                raise ValueError(f"this end cannot come from a worker's own run: {outcome}")
 
     def _close(self) -> None:
         if self._closed:

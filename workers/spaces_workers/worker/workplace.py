@@ -7,11 +7,14 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import assert_never
 
 from spaces.config import Config
 from spaces.errors import RefusedError
 from spaces.farm.payloads.broker_store import BrokerStore
+from spaces.farm.payloads.payload import Payload
 from spaces.farm.payloads.shared_memory import SharedMemoryStore
 from spaces.farm.queue import settings
 from spaces.farm.queue.keys import PAYLOAD
@@ -139,7 +142,16 @@ class Workplace:
 
     def clear(self, task: Task, ended: Ended) -> None:
         """Delete the arguments of a task that has ended, and all that it said if nobody reads it."""
-        unread = payloads_of(self.queue, task) if ended is Ended.UNREAD else [task.arguments] if ended else []
+        unread: Iterable[Payload]
+        match ended:
+            case Ended.UNREAD:
+                unread = payloads_of(self.queue, task)
+            case Ended.READ:
+                unread = [task.arguments]
+            case Ended.NOT | Ended.WAITS:  # another worker reads the arguments
+                unread = []
+            case _:
+                assert_never(ended)
         for payload in unread:
             self.carrier.discard(payload)
 

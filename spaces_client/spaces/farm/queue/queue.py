@@ -50,8 +50,9 @@ class Ended(IntEnum):
     """How a lease has ended."""
 
     NOT = 0  #: it was lost before
-    READ = 1  #: somebody may read what the task said
-    UNREAD = 2  #: nobody will, see `spaces.farm.stream.unread`
+    READ = 1  #: the task has ended, and somebody may read what it said
+    UNREAD = 2  #: the task has ended, and nobody will, see `spaces.farm.stream.unread`
+    WAITS = 3  #: the task waits again: another lease follows
 
 
 class Queue:
@@ -143,6 +144,11 @@ class Queue:
     def release(self, lease: Lease) -> Ended:
         """Return a task to its old place, without counting an attempt. A task that was cancelled ends instead."""
         return Ended(self.scripts.run("release", self.keys.task(lease.task.id), *_fence(lease)))
+
+    def retry(self, lease: Lease, end: End) -> Ended:
+        """Return a task that could not begin to its old place, counting the attempt; without any left, end it so."""
+        how = (self.rules.attempts, state_after(end), wire.pack(end))
+        return Ended(self.scripts.run("retry", self.keys.task(lease.task.id), *_fence(lease), *how))
 
     def cancel(self, task: str, reason: str) -> CancelOutcome:
         """Stop a task: a waiting task ends at once; for a running task, its worker is told."""

@@ -34,5 +34,5 @@ class Rules:
     worker_beat: float = 1.0  #: seconds between two beats of a worker
     client_beat: float = 2.0  #: seconds between two beats of a web process
     away: float = 2.5  #: seconds without any beat after which the broker, not every process, must have been away
-    attempts: int = 3  #: workers that may die while they run a task before it ends as lost
+    attempts: int = 3  #: workers that may die with a task, or fail to begin it, before it ends
     hold: float = 0.25  #: most seconds for which an idle worker leaves a task to another that would begin it sooner

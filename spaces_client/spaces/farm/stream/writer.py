@@ -93,6 +93,14 @@ class EventWriter:
             patience.exhausted = True
             end = _in_our_words(end, reason)
 
+    def retry(self, end: End) -> Ended:
+        """Let the task, which could not begin, be tried again, or end it so if no attempt is left; through outages."""
+        while True:
+            try:
+                return self._queue.retry(self._lease, end)
+            except AWAY as error:
+                self._bear(error)
+
     def stop(self) -> None:
         """Make `write` return, even while it waits."""
         self._stopped.set()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from spaces.farm.events import Cancelled, Failed, Succeeded
 from spaces.farm.memory_errors import lacks_gpu_memory
 from spaces_workers.link.channel import ChannelClosed
 from spaces_workers.link.messages import Idle
+from spaces_workers.worker.carrier import Carrier
 from spaces_workers.worker.child_link import ChildLink
-from spaces_workers.worker.gpu_memory.residency import Residency
-from spaces_workers.worker.run.run_state import NotGiven, Over, Reported, Verdict
+from spaces_workers.worker.run.run_state import NoAnswer, NotGiven, Over, Reported, Verdict
+from spaces_workers.worker.workplace import Workplace
 
 #: Seconds for a child to get ready for its next task, while threads of the last one still run.
 SETTLE_PATIENCE = 10.0
@@ -17,18 +20,30 @@ SETTLE_PATIENCE = 10.0
 _HARM = ("CUDA error", "AcceleratorError", "cuDNN error", "CUBLAS_STATUS", "device-side assert")
 
 
-def put_away(child: ChildLink, over: Over, residency: Residency) -> None:
+def put_away(child: ChildLink, over: Over, workplace: Workplace) -> None:
     """Keep a child that is fit for another task; kill any other. Returns once the device is free for the next task."""
+    residency = workplace.residency
     if isinstance(over.verdict, Failed) and lacks_gpu_memory(over.verdict.type_name, over.verdict.text):
         residency.learn_shortage(child.spec)
     match over.answer:
-        case NotGiven():
+        case NotGiven() if not child.gone:
             residency.keep(child)
         case Reported() if _is_harmless(over.verdict) and _settles(child):
             child.tasks_done += 1
             residency.keep(child)
+        case NoAnswer():
+            _discard_unheard(child, workplace.carrier)
+            child.discard()
         case _:
             child.discard()
+
+
+def _discard_unheard(child: ChildLink, carrier: Carrier) -> None:
+    """Kill a child that will not report an end, and delete the values that it sent and nobody received."""
+    child.kill()
+    with suppress(ChannelClosed):
+        while not isinstance(message := child.channel.receive(), Idle):
+            carrier.discard_value_of(message)
 
 
 def _settles(child: ChildLink) -> bool:

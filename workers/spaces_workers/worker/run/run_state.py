@@ -21,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
 
-from spaces.farm.events import End, state_after
+from spaces.farm.events import Crashed, End, state_after
 from spaces_workers.link.messages import RunTask
 from spaces_workers.worker.child_link import ChildLink
 
@@ -33,8 +33,18 @@ class GivenBack:
     reason: str
 
 
-#: The outcome of a run for its task.
-Verdict = End | GivenBack
+@dataclass(frozen=True, slots=True)
+class TryAgain:
+    """The task could not begin, through no fault of its Space: it is requeued, or ends so if no attempt is left."""
+
+    end: Crashed
+
+
+#: What has become of a task once its run is over.
+Outcome = End | GivenBack
+
+#: What shall become of it.
+Verdict = Outcome | TryAgain
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +112,9 @@ class RunState:
         return self._state
 
     def begin(self, child: ChildLink, task: RunTask) -> bool:
-        """Give the child the task; False, without giving it, if the run was stopped before. Raises ChannelClosed.
+        """Give the child the task; False, without giving it, if the run was stopped before.
+
+        Raises ChannelClosed if the child is gone: the task was not given then, and the state is as before.
 
         The lock is held until the child has the task: a stop at the same moment comes either before, and the task is
         never given, or after, and finds a child to kill.
@@ -110,8 +122,8 @@ class RunState:
         with self._lock:
             match self._state:
                 case Preparing():
-                    self._state = Running(child)
                     child.begin(task)
+                    self._state = Running(child)
                     return True
                 case Over():
                     return False
@@ -179,9 +191,9 @@ class RunState:
                     assert_never(self._state)
 
 
-def in_words(verdict: Verdict) -> str:
+def in_words(outcome: Outcome) -> str:
     """For the log: `succeeded`, `timed out`, `given back (its worker was stopped)`."""
-    return f"given back ({verdict.reason})" if isinstance(verdict, GivenBack) else state_after(verdict)
+    return f"given back ({outcome.reason})" if isinstance(outcome, GivenBack) else state_after(outcome)
 
 
 def _out_of_order(move: str, state: State) -> RuntimeError:

@@ -9,27 +9,23 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from contextlib import suppress
 from typing import Protocol
 
-from spaces.errors import SpacesError
-from spaces.farm.events import Cancelled, CrashCause, Crashed, End, Failed, TimedOut, is_end
-from spaces.farm.queue.queue import LeaseLost
+from spaces.farm.events import Cancelled, Crashed, TimedOut, is_end
 from spaces.farm.task import Lease
-from spaces_workers.link.channel import ChannelClosed
 from spaces_workers.link.messages import Idle, RunTask
-from spaces_workers.worker.child_death import Death
-from spaces_workers.worker.child_link import ChildLink, UnfitChild
+from spaces_workers.worker.child_link import ChildLink
 from spaces_workers.worker.run.after_task import put_away
 from spaces_workers.worker.run.deadline import Deadline, Steps
+from spaces_workers.worker.run.ending import write_outcome
+from spaces_workers.worker.run.failures import LEASE_LOST, verdict_on
 from spaces_workers.worker.run.limit_warning import warn_of_limit
 from spaces_workers.worker.run.run_state import (
     GivenBack,
-    NoAnswer,
-    NotGiven,
+    Outcome,
     Over,
-    Reported,
     RunState,
+    TryAgain,
     Verdict,
     in_words,
 )
@@ -40,17 +36,12 @@ logger = logging.getLogger(__name__)
 #: Seconds for a generator to close at its next yield before its child is killed.
 CLOSE_GRACE = 5.0
 
-_NOT_MADE = Death("could not be made", CrashCause.FARM)
-
-#: The verdict on a run whose task another worker has taken; the broker refuses its writes.
-_LEASE_LOST = Cancelled("another worker holds its lease")
-
 
 class Report(Protocol):
     """Receives the progress of a run: the pool, on behalf of Celery."""
 
     def began(self, run: TaskRun) -> None: ...
-    def ended(self, run: TaskRun, verdict: Verdict) -> None: ...
+    def ended(self, run: TaskRun, outcome: Outcome) -> None: ...
 
 
 class TaskRun:
@@ -89,7 +80,7 @@ class TaskRun:
 
     def abandon(self) -> None:
         """Kill the task without writing an end, because another worker has its lease."""
-        self._stop(_LEASE_LOST)
+        self._stop(LEASE_LOST)
         self._kill()
 
     def give_back(self) -> None:
@@ -134,25 +125,8 @@ class TaskRun:
         try:
             self._converse()
         except Exception as error:
-            self._state.fail(self._judged(error))
+            self._state.fail(verdict_on(error, self._state.now, self.lease.task, self._workplace, self._seconds))
         self._finish()
-
-    def _judged(self, error: Exception) -> Verdict:
-        """The verdict on a task whose child was not made, died, or cannot be heard any more."""
-        match error:
-            case ChannelClosed():
-                death = self.child.how_it_ended() if self.child else _NOT_MADE
-                return Crashed(death.reason, self._seconds, death.cause)
-            case LeaseLost():
-                return _LEASE_LOST
-            case UnfitChild() if self._workplace.lost_device():  # and the Space is not at fault
-                return GivenBack("its worker lost the GPU")
-            case SpacesError():
-                logger.warning("task %s: %s", self.lease.task.id, _in_a_line(str(error)))
-                return _failure(error, str(error))
-            case _:
-                logger.error("task %s: the worker failed", self.lease.task.id, exc_info=error)
-                return _failure(error, f"the worker failed: {error}")
 
     def _converse(self) -> None:
         """Give the task to a child, unless it was stopped, and pass on events until the child reports an end."""
@@ -181,49 +155,21 @@ class TaskRun:
         over, task, seconds = self._state.now, self.lease.task, self._seconds
         if not isinstance(over, Over):
             raise RuntimeError(f"task {task.id} is finished while it is {type(over).__name__}")
-        held = 0.0 if isinstance(over.answer, NotGiven) else seconds  # making its child is the farm's
         self._deadline.stop()
+        outcome = over.verdict.end if isinstance(over.verdict, TryAgain) else over.verdict
         try:
-            self._write(over, held)
+            outcome = write_outcome(over, self.lease, self._writer, self._workplace, seconds)
             self._workplace.carrier.forget(self._arguments, task.arguments)
         except Exception:  # the lease then expires, and another worker takes the task
             logger.exception("task %s: its end could not be written", task.id)
         try:
             if self.child is not None:
-                if isinstance(over.answer, NoAnswer):
-                    self._discard_unheard(self.child)
-                put_away(self.child, over, self._workplace.residency)
+                put_away(self.child, over, self._workplace)
         except Exception:
             logger.exception("task %s: its child could not be kept or ended", task.id)
-        logger.info("task %s: %s %s after %.2f s", task.id, task.label, in_words(over.verdict), seconds)
-        self._report.ended(self, over.verdict)
-
-    def _write(self, over: Over, held: float) -> None:
-        if isinstance(over.verdict, GivenBack):
-            ended = self._workplace.queue.release(self.lease)
-        elif not (ended := self._writer.end(over.verdict, held)):
-            logger.warning("task %s: its lease was lost; another worker ends it", self.lease.task.id)
-        if isinstance(over.answer, Reported) and not (ended and over.answer.end is over.verdict):
-            self._workplace.carrier.discard_value_of(over.answer.end)
-        self._workplace.clear(self.lease.task, ended)
-
-    def _discard_unheard(self, child: ChildLink) -> None:
-        """Kill a child that will not report an end, and delete the values that it sent and nobody received."""
-        child.kill()
-        with suppress(ChannelClosed):
-            while not isinstance(message := child.channel.receive(), Idle):
-                self._workplace.carrier.discard_value_of(message)
+        logger.info("task %s: %s %s after %.2f s", task.id, task.label, in_words(outcome), seconds)
+        self._report.ended(self, outcome)
 
     @property
     def _seconds(self) -> float:
         return time.monotonic() - self._started
-
-
-def _in_a_line(text: str) -> str:
-    """The first line, and the last line of the traceback below it, which has the reason."""
-    first, *others = text.strip().splitlines() or [""]
-    return f"{first}: {others[-1]}" if others else first
-
-
-def _failure(error: Exception, text: str) -> End:
-    return Failed(f"{type(error).__module__}.{type(error).__qualname__}", text, "")
