@@ -28,7 +28,7 @@ _DEFINED = re.compile(r"local (?:function )?([\w, ]+)")
 def source(name: str, keys: Keys, ended: int) -> str:
     """A script below the shared definitions that it uses; others are left out, because each run evaluates them anew."""
     folder = files("spaces.farm.queue") / "lua"
-    shared = [constants_in_lua(ended), *((folder / f"{part}.lua").read_text() for part in _SHARED)]
+    shared = [constants_in_lua(ended), *((folder / "shared" / f"{part}.lua").read_text() for part in _SHARED)]
     text = (folder / f"{name}.lua").read_text()
     for definition in reversed(_BOUNDARY.split("\n".join(shared))):
         if _is_used(definition, text):
