@@ -96,11 +96,16 @@ def test_what_every_space_needs_exists() -> None:
 # --- a fork
 
 
+def environment_of_tests() -> dict[str, str]:
+    """Without what scikit-learn has set, where a test of this process has imported it."""
+    return {name: value for name, value in process_environment.of_fork_server().items() if not name.startswith("KMP_")}
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A fork server with the smallest library, at a socket."""
     folder = tmp_path_factory.mktemp("server")
-    process = client.start(folder / "socket", process_environment.of_fork_server(), folder / "log")
+    process = client.start(folder / "socket", environment_of_tests(), folder / "log")
     yield folder / "socket"
     process.terminate()
     process.wait(10.0)
@@ -115,8 +120,7 @@ def fork(server: Path, tmp_path: Path) -> Iterator[Fork]:
 
     def forked(script: str, **variables: str) -> tuple[ForkedProcess, Bond, Path]:
         (tmp_path / "app.py").write_text(script)
-        environment = process_environment.of_fork_server() | {"ZEROFARM_ROLE": "worker"} | variables
-        environment.pop("KMP_" + "DUPLICATE_LIB_OK", None)  # of scikit-learn, where a test before imported it
+        environment = environment_of_tests() | {"ZEROFARM_ROLE": "worker"} | variables
         bond, log = Bond(), tmp_path / "log"
         spawn = Spawn(str(tmp_path / "app.py"), tuple(environment.items()), str(log), is_zygote=False)
         process = client.fork(server, spawn, bond.fileno())
