@@ -354,6 +354,17 @@ def test_queues_without_rank_are_kept_as_kombu_keeps_them(app: Celery, worker: W
     assert worker.take().properties["lease"].attempt == 1
 
 
+def test_an_answer_whose_asker_has_left_does_not_stay_for_ever(app: Celery, queue: Queue) -> None:
+    asker, worker = app.control.mailbox, make_celery(app.conf.broker_url).control.mailbox
+    with app.connection_for_write() as connection:
+        asker.reply_queue(connection.default_channel).declare()
+    with app.connection_for_write() as connection, connection.channel() as channel:
+        worker._publish_reply({"w1": "pong"}, asker.reply_exchange.name, asker.oid, "a ticket", channel=channel)
+    answers = asker.reply_queue.name
+    assert queue.redis.llen(answers) == 1
+    assert 0 < queue.redis.pttl(answers) <= 10_000
+
+
 def test_a_message_of_its_own_can_be_fetched_without_waiting(app: Celery, queue: Queue) -> None:
     with app.connection_for_read() as connection:
         ranked = CeleryQueue("zerofarm.large", Exchange(""), channel=connection)

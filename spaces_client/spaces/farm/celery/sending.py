@@ -24,6 +24,12 @@ from spaces.farm.task import Task
 #: Like `kombu.utils.json.dumps`, which makes a new encoder for each message.
 _dumps = JSONEncoder().encode
 
+#: The end of the names of the queues in which the answers to control commands wait, as kombu's mailboxes name them.
+_REPLIES = ".reply.celery.pidbox"
+
+#: Milliseconds for which such an answer waits: as long as kombu keeps it where its asker declares the queue.
+_REPLY_LIFETIME = 10_000
+
 _outgoing: ContextVar[Task] = ContextVar("outgoing")
 
 
@@ -59,12 +65,28 @@ class SendingChannel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no
 
     def _put(self, queue: str, message: dict[str, Any], **kwargs: Any) -> None:  # Any: kombu's own message
         if not is_ranked(queue):
-            super()._put(queue, message, **kwargs)
+            with self._mortal(queue):
+                super()._put(queue, message, **kwargs)
             return
         task = _outgoing.get(None)
         if task is None:
             raise TypeError(f"{queue} takes tasks of Spaces only; send them with spaces.farm.celery.celery_app.submit")
         self._sender.connected_queue().push(task, _dumps(message).encode())
+
+    @contextmanager
+    def _mortal(self, queue: str) -> Iterator[None]:
+        """Within this, an answer to a control command gets a lifetime, since its asker may have left.
+
+        kombu gives it one only on the channel that declared the queue, which is the asker's.
+        """
+        if not queue.endswith(_REPLIES) or queue in self._expires:
+            yield
+            return
+        self._expires[queue] = _REPLY_LIFETIME
+        try:
+            yield
+        finally:
+            del self._expires[queue]
 
     def _next_delivery_tag(self) -> str:  # identifies a message to `Transport` and Celery; a task's tag is its id
         task = _outgoing.get(None)
