@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import sys
+from typing import Annotated
 
 import typer
 
@@ -16,6 +18,7 @@ from spaces_workers.commands.status import status
 from spaces_workers.commands.up import up
 from spaces_workers.commands.web import web
 from spaces_workers.commands.worker import worker
+from spaces_workers.doctor.spaces_package import DISTRIBUTION
 
 app = typer.Typer(
     name="zerofarm",
@@ -25,6 +28,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        print(f"zerofarm {importlib.metadata.version(DISTRIBUTION)}")
+        raise typer.Exit
+
+
+@app.callback()
+def of_all_commands(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_tell_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """Your own ZeroGPU: many Gradio Spaces share a few GPUs, one task at a time."""
+
 
 for command in (up, worker, web, home, flower, status, cancel, quota, doctor):
     app.command()(command)

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from spaces_workers.commands import options
+from spaces_workers.commands.output import output
 from spaces_workers.doctor import machine
 from spaces_workers.doctor.finding import Finding
 from spaces_workers.doctor.host_memory import host_memory
+from spaces_workers.doctor.settings_file import settings_file
 from spaces_workers.doctor.space import examine_space
 from spaces_workers.setup.served_space import served_spaces
 
@@ -33,7 +34,7 @@ def doctor(
 ) -> None:
     """Check that this machine has everything that a farm needs; exit code 1 if there is a problem."""
     url = redis_url or options.named_in_environment() or options.running_broker(state_dir)
-    findings = machine.examine(url)
+    findings = [*machine.examine(url), *settings_file(state_dir)]
     served = served_spaces(spaces or [])
     for space in served:
         findings += examine_space(space, state_dir)
@@ -52,7 +53,7 @@ def _show(findings: list[Finding]) -> None:
     for finding in findings:
         remedy = f"\n[bold]{escape(finding.remedy)}[/bold]" if finding.remedy else ""
         table.add_row(_MARKS[finding.status], escape(finding.subject), escape(finding.message) + remedy)
-    console = Console(highlight=False)
+    console = output()
     console.print(table)
     counts = Counter(finding.status for finding in findings)
     console.print(f"{counts['problem']} problems, {counts['warning']} warnings")

@@ -1,4 +1,4 @@
-"""`zerofarm quota`: the visitors' used and remaining GPU seconds."""
+"""`zerofarm quota`: the visitors' used and remaining GPU seconds, and a new start for one of them."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from spaces.errors import SpacesError
 from spaces.farm.connection import connect
 from spaces.farm.queue import settings
 from spaces.farm.queue.queue import Queue
-from spaces.farm.queue.quota import Standing, clock
+from spaces.farm.queue.quota import Ledger, Standing, clock
 from spaces.farm.queue.tiers import visitor_name
 from spaces_workers.commands import options
 from spaces_workers.commands.broker_errors import naming_broker
+from spaces_workers.commands.output import output
 
 _COLUMNS = ("visitor", "tier", "used", "left", "reserved", "tasks", "more in")
 
@@ -30,23 +31,39 @@ def quota(
             help="A login, `token:HASH`, `address:IP` or `space:NAME`; all visitors if not given.",
         ),
     ] = None,
+    reset: Annotated[bool, typer.Option("--reset", help="Forget the seconds that the visitor has used.")] = False,
     redis_url: options.RedisUrl = None,
     state_dir: options.StateDir = options.STATE_DIR,
     json: options.Json = False,
 ) -> None:
     """Show the used and the remaining quota of visitors."""
+    if reset and not visitor:
+        raise SpacesError("--reset needs a visitor: zerofarm quota VISITOR --reset")
     settings.share(state_dir)
     url = options.broker_url(redis_url, state_dir)
     with connect(url) as redis, naming_broker(url):
         ledger = Queue(redis).ledger
-        standings = [ledger.standing(visitor_name(visitor))] if visitor else ledger.all()
+        name = _known(ledger, visitor) if visitor else ""
+        if reset:
+            ledger.reset(name)
+        standings = [ledger.standing(name)] if name else ledger.all()
     if json:
         print(json_format.dumps([asdict(each) for each in standings]))
         return
-    console = Console(highlight=False)
+    console = output()
     console.print(_table(standings))
-    if not settings.current().quota.enabled:
-        console.print("Quotas are off: [bold]enabled = true[/bold] in \\[quota] of farm.toml turns them on.")
+    if not standings and not settings.current().quota.enabled:
+        console.print(
+            "No visitor has been counted so far. Quotas are off unless farm.toml of the farm's pages has "
+            "[bold]enabled = true[/bold] in \\[quota]."
+        )
+
+
+def _known(ledger: Ledger, visitor: str) -> str:
+    name = visitor_name(visitor)
+    if not ledger.knows(name):
+        raise SpacesError(f"the farm has not counted a visitor {name}: `zerofarm quota` lists those it has")
+    return name
 
 
 def _table(standings: list[Standing]) -> Table:

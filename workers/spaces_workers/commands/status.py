@@ -5,14 +5,13 @@ from __future__ import annotations
 import json as json_format
 from dataclasses import asdict
 
-from rich.console import Console
-
 from spaces.farm.connection import connect
 from spaces.farm.page_addresses import pages_path, read_pages
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.status import StatusReader
 from spaces_workers.commands import options
 from spaces_workers.commands.broker_errors import naming_broker
+from spaces_workers.commands.output import output
 from spaces_workers.commands.status_tables import tables
 
 
@@ -26,6 +25,6 @@ def status(
     if json:
         print(json_format.dumps(asdict(found)))
         return
-    console = Console(highlight=False)
+    console = output()
     for table in tables(found):
         console.print(table)

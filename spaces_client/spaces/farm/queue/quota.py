@@ -17,9 +17,9 @@ import msgpack
 from spaces.errors import IllegalDuration, QuotaExceeded
 from spaces.farm.events import Cancelled, CrashCause, Crashed, End, Expired, Failed, Lost, Succeeded, TimedOut
 from spaces.farm.memory_errors import lacks_memory
-from spaces.farm.queue.keys import Keys
+from spaces.farm.queue.keys import DAY, Keys
 from spaces.farm.queue.scripts import Scripts
-from spaces.farm.queue.tiers import QuotaRules
+from spaces.farm.queue.tiers import QuotaRules, Tier
 from spaces.farm.task import Size, Task
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def terms(rules: QuotaRules, task: Task) -> bytes:
     packed: bytes = msgpack.packb(
         {
             "visitor": task.visitor,
+            "tier": tier.name,
             "asked": task.time_limit,
             "longest": -1 if tier.longest is None else tier.longest,
             "daily": -1 if tier.daily is None else tier.daily,
@@ -117,7 +118,7 @@ class Standing:
 
 
 class Ledger:
-    """Reads the visitors' usage. Raises redis's errors if the broker does not answer."""
+    """The visitors' usage. Raises redis's errors if the broker does not answer."""
 
     def __init__(self, redis: Redis, keys: Keys, scripts: Scripts, rules: QuotaRules) -> None:
         self._redis = redis
@@ -128,10 +129,30 @@ class Ledger:
     def standing(self, visitor: str) -> Standing:
         """The current usage of a visitor, all zero for an unknown one."""
         reply = self._scripts.run("quota_read", self._keys.usage(visitor), visitor, self._rules.half_life)
-        used, resets_in, reserved, tasks, usage = map(float, reply)
-        tier = self._rules.tier(visitor)
+        used, resets_in, reserved, tasks, usage = map(float, reply[:5])
+        tier = self._tier(visitor, *map(bytes.decode, reply[5:]))
         left = None if tier.daily is None else max(0.0, tier.daily - used - reserved)
         return Standing(visitor, Quota(tier.name, tier.daily, used, left, resets_in), reserved, int(tasks), usage)
+
+    def knows(self, visitor: str) -> bool:
+        """Whether the settings list the visitor, or the farm has counted a task of theirs lately."""
+        names = (self._keys.usage(visitor), self._keys.reserved(visitor))
+        return visitor in self._rules.visitors or bool(self._redis.exists(*names))
+
+    def reset(self, visitor: str) -> None:
+        """Forget the seconds that a visitor has used. Tasks that wait or run are charged when they end."""
+        name = self._keys.usage(visitor)
+        with self._redis.pipeline() as pipe:
+            pipe.hset(name, mapping={"used": 0, "decayed": 0})
+            pipe.hdel(name, "since")
+            pipe.expire(name, DAY)
+            pipe.execute()
+
+    def _tier(self, visitor: str, name: str, daily: str) -> Tier:
+        """By the settings of this process; without any, as in those of the page that sent the visitor's last task."""
+        if self._rules.enabled or not name:
+            return self._rules.tier(visitor)
+        return Tier(name, daily=float(daily) if float(daily) >= 0 else None)
 
     def all(self) -> list[Standing]:
         """Every visitor that the broker remembers, by usage, the highest first."""

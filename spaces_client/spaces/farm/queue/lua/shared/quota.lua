@@ -72,6 +72,7 @@ local function admit(id, packed, expected, now)
   local usage = usage_of(visitor, terms.half_life, now)
   usage.since = usage.since or now
   keep(visitor, usage, terms.half_life, now)
+  redis.call('HSET', keys.usage(visitor), 'tier', terms.tier, 'daily', terms.daily)
   redis.call('HSET', keys.reserved(visitor), id, requested)
   redis.call('EXPIRE', keys.reserved(visitor), WAITING)
   redis.call('HSET', keys.task(id), 'visitor', visitor, 'reserved', requested, 'rate', terms.rate,

@@ -1,0 +1,163 @@
+"""Commands as operators use them: in pipes, on farms elsewhere, with a settings file that has a mistake."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from spaces.farm.connection import connect
+from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.registry import FunctionRecord, Registry, SpaceRecord
+from spaces.farm.queue.rules import Rules
+from spaces.farm.queue.tiers import QuotaRules, Tier
+from spaces.farm.task import FunctionName
+from spaces_workers.broker.find import find_broker
+from spaces_workers.cli import main
+from tests.broker.support import MESSAGE, make_task
+
+Run = Callable[..., tuple[int, str, str]]
+
+ADA, BOB = "user:ada", "user:bob"
+RULES = Rules(quota=QuotaRules(enabled=True, tiers={"user": Tier("user", daily=60.0)}))
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ZEROFARM_URL", "ZEROFARM_KEY", "ZEROFARM_STATE_DIR", "ZEROFARM_CONFIG", "REDIS_URL", "COLUMNS"):
+        monkeypatch.setenv(name, "")
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command; gives its exit code, output and errors."""
+
+    def command(*arguments: str | Path) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["zerofarm", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        told = capfd.readouterr()
+        message, code = (f"{left.value.code}\n", 1) if isinstance(left.value.code, str) else ("", left.value.code)
+        return code or 0, told.out, told.err + message
+
+    return command
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with find_broker(tmp_path_factory.mktemp("broker")) as started:
+        yield started.url
+
+
+@pytest.fixture
+def queue(broker: str) -> Iterator[Queue]:
+    """The queue of a farm elsewhere, whose pages count visitors."""
+    with connect(broker) as redis:
+        redis.flushall()
+        yield Queue(redis, rules=RULES)
+
+
+def called_by(queue: Queue, visitor: str) -> None:
+    task = replace(make_task(estimate=10.0), visitor=visitor)
+    assert queue.push(task, MESSAGE)
+
+
+def test_the_version_is_told(run: Run) -> None:
+    code, output, _ = run("--version")
+    assert (code, output) == (0, f"zerofarm {importlib.metadata.version('zerofarm')}\n")
+
+
+# --- quotas of a farm that runs elsewhere
+
+
+def test_quotas_that_are_on_elsewhere_are_not_said_to_be_off(
+    queue: Queue, broker: str, run: Run, tmp_path: Path
+) -> None:
+    called_by(queue, ADA)
+    code, output, _ = run("quota", "--redis-url", broker, "--state-dir", tmp_path)
+    assert code == 0
+    assert "Quotas are off" not in output
+    assert "0.0 of 60" in output
+
+
+def test_where_no_visitor_was_counted_that_is_said(queue: Queue, broker: str, run: Run, tmp_path: Path) -> None:
+    _, output, _ = run("quota", "--redis-url", broker, "--state-dir", tmp_path)
+    assert "No visitor has been counted so far" in output
+
+
+def test_a_visitor_whom_the_farm_does_not_know_is_not_answered_as_one(
+    queue: Queue, broker: str, run: Run, tmp_path: Path
+) -> None:
+    called_by(queue, ADA)
+    assert run("quota", "ada", "--redis-url", broker, "--state-dir", tmp_path)[0] == 0
+    code, output, errors = run("quota", "adda", "--redis-url", broker, "--state-dir", tmp_path)
+    assert (code, output) == (1, "")
+    assert errors == "zerofarm: the farm has not counted a visitor user:adda: `zerofarm quota` lists those it has\n"
+
+
+def test_a_visitor_of_the_settings_is_known_before_the_first_call(
+    queue: Queue, broker: str, run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "farm.toml").write_text('[quota]\nenabled = true\n[visitors]\nada = "user"\n')
+    code, output, _ = run("quota", "ada", "--redis-url", broker, "--state-dir", tmp_path)
+    assert code == 0
+    assert "user:ada" in output
+
+
+def test_a_visitors_quota_is_reset(queue: Queue, broker: str, run: Run, tmp_path: Path) -> None:
+    for visitor in (ADA, BOB):
+        called_by(queue, visitor)
+        queue.redis.hset(queue.keys.usage(visitor), mapping={"used": 42.0, "decayed": 42.0})
+    code, output, _ = run("quota", "ada", "--reset", "--redis-url", broker, "--state-dir", tmp_path)
+    assert code == 0
+    assert "0.0 of 60" in output
+    ada, bob = queue.ledger.standing(ADA), queue.ledger.standing(BOB)
+    assert (ada.quota.used, ada.usage, ada.tasks, ada.reserved) == (0.0, 0.0, 1, 10.0)  # its task still waits
+    assert bob.quota.used == 42.0
+
+
+def test_a_reset_needs_a_visitor(broker: str, run: Run, tmp_path: Path) -> None:
+    code, _, errors = run("quota", "--reset", "--redis-url", broker, "--state-dir", tmp_path)
+    assert code == 1
+    assert errors == "zerofarm: --reset needs a visitor: zerofarm quota VISITOR --reset\n"
+
+
+# --- what is read by a pipe
+
+
+def test_status_keeps_its_columns_when_it_is_piped(queue: Queue, broker: str, run: Run, tmp_path: Path) -> None:
+    """They were squeezed to 80 characters, each cell over several lines."""
+    names = [FunctionName("__main__", f"a_function_with_a_long_name_{number}") for number in range(4)]
+    functions = tuple(FunctionRecord(name, 60.0, "large", False) for name in names)
+    record = SpaceRecord("a-space-with-a-long-name", "1", "app.py", ".", True, "here", "python", False, functions)
+    Registry(queue.redis).register(record, None)
+    _, output, _ = run("status", "--redis-url", broker, "--state-dir", tmp_path)
+    (line,) = [line for line in output.splitlines() if record.name in line]
+    assert " ".join(map(str, names)) in line
+
+
+# --- what the doctor reads
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "words"),
+    [
+        ("[rank]\nwieght = 1\n", "problem", ("farm.toml", "wieght", "it may have weight")),
+        ("[rank]\nweight = 1\n", "ok", ("farm.toml",)),
+    ],
+)
+def test_doctor_reads_the_settings_that_up_would_read(
+    text: str, status: str, words: Sequence[str], run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spaces_workers.doctor.machine.examine", lambda url: [])
+    (tmp_path / "farm.toml").write_text(text)
+    code, output, _ = run("doctor", "--json", "--state-dir", tmp_path)
+    (finding,) = json.loads(output)
+    assert (code, finding["subject"], finding["status"]) == (int(status == "problem"), "settings", status)
+    for word in words:
+        assert word in finding["message"]
