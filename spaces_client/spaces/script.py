@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import FrameType, ModuleType, TracebackType
 
 from spaces import config
 from spaces.effect_check import tell_of_namesakes
@@ -32,6 +32,7 @@ def run(app_file: Path) -> None:
     find_the_space()
     if config.current().role is config.Role.WEB:
         descriptors.prepare()
+        sys.excepthook = _tell
     exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), module.__dict__)
 
 
@@ -41,6 +42,13 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, _leave)
     run(Path(sys.argv[1]))
+
+
+def _tell(_kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:
+    """Print the traceback of an error as the author of the Space would see it without a farm."""
+    from spaces.farm.values.failure import format_traceback
+
+    print(format_traceback(error), file=sys.stderr, end="", flush=True)
 
 
 def _leave(number: int, _: FrameType | None) -> None:

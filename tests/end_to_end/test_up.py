@@ -226,7 +226,7 @@ def test_a_space_that_fails_to_import_is_reported_with_its_traceback_and_stops_n
     assert failed["traceback"].endswith("RuntimeError: the weights are not where they should be")
     (space,) = [space for space in status(farm)["spaces"] if space["name"] == "broken"]
     assert space["page"]["serving"] == "failed"
-    assert space["page"]["problem"] == "RuntimeError: the weights are not where they should be"
+    assert space["page"]["problem"] == "RuntimeError: the weights are not where they should be (app.py, line 3)"
 
 
 def test_ready_is_said_of_a_space_when_its_page_answers(start: Start, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import secrets
 import signal
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from spaces import config
@@ -15,6 +15,7 @@ from spaces.config import Role
 from spaces.farm.page_addresses import pages_path
 from spaces.farm.queue.leases import Leases
 from spaces.farm.values.signing import derive_space_key
+from spaces.space import source_at
 from spaces.withheld_variables import without_secrets
 from spaces_workers.forkserver import client as fork_server
 from spaces_workers.gpu.plan import PlannedWorker
@@ -115,7 +116,7 @@ class Composition:
                 ),
                 (self._options.host, port),
                 *("/config", "/"),  # Gradio's, and that of another framework
-                space=space.name,
+                space=space,
             )
 
     def _fork_of(self, space: ServedSpace) -> ForkPlan | None:
@@ -165,9 +166,12 @@ class Composition:
         }
         return without_secrets() | own | dict(more or {})
 
-    def _page(self, name: str, command: Command, address: tuple[str, int], *paths: str, space: str = "") -> Service:
+    def _page(
+        self, name: str, command: Command, address: tuple[str, int], *paths: str, space: ServedSpace | None = None
+    ) -> Service:
         host, port = local(address[0]), address[1]
-        return Service(name, command, lambda _: readiness.page(host, port, *paths), url_of(host, port), space)
+        service = Service(name, command, lambda _: readiness.page(host, port, *paths), url_of(host, port))
+        return replace(service, space=space.name, source=source_at(space.app_file)) if space else service
 
     def _log(self, name: str) -> Path:
         return self._options.state_dir / "logs" / f"{name}.log"

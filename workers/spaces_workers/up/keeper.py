@@ -1,6 +1,7 @@
 """Keeps one process of a farm running: starts it, waits until it answers, restarts it when it dies.
 
-A process that dies before it first answered is reported and not restarted: it would fail again.
+A process that dies before it first answered is reported and not restarted: it would fail again. A Space is tried again
+when its files have changed.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from dataclasses import dataclass
 
 from spaces.effect_check import MARK
 from spaces.farm.page_addresses import Serving
+from spaces.source import Source
+from spaces_workers.up import mending
+from spaces_workers.up.log_tail import place_in
 from spaces_workers.up.process import Command, Process, described
 from spaces_workers.up.readiness import Probe, until
 from spaces_workers.up.reports import Answering, Failed, Note, Queued, Reporter, Restarting, Starting
@@ -36,6 +40,7 @@ class Service:
     probe: Callable[[Process], Probe]
     url: str = ""
     space: str = ""
+    source: Source | None = None  #: of the Space
     #: Whether a process that another program started provides it already.
     is_provided: Callable[[], bool] = lambda: False
 
@@ -51,19 +56,23 @@ class Keeper:
         self._report = report
         self._turns = turns  #: in which it starts; None: at once
         self._process: Process | None = None
+        self._has_answered = False
         self._pause = Pause()
 
     async def run(self) -> None:
-        """Keep the service running; returns only if its first start failed."""
+        """Keep the service running; returns only if its first start failed, and nobody can mend it."""
         while True:
             if self.service.is_provided():
                 self._answer()
                 await asyncio.sleep(PROVIDED_INTERVAL)
                 continue
             status = await self._live()
-            if status is None:
+            if status is not None:
+                await asyncio.sleep(self._after(status))
+            elif self.service.source is not None:
+                await mending.changed(self.service.source)
+            else:
                 return
-            await asyncio.sleep(self._after(status))
 
     async def stop(self) -> None:
         """End its process, if it has one. `run` must have been cancelled before."""
@@ -94,7 +103,7 @@ class Keeper:
             self._answer()
             self._report(Answering(self.service.name, self.service.url, process.seconds))
             self._repeat_notes(process)
-        elif not self.settled.is_set():
+        elif not self._has_answered:
             await self._fail(process)
             return None
         return await process.ended()
@@ -120,6 +129,7 @@ class Keeper:
 
     def _answer(self) -> None:
         self.serving, self.problem = "serving", ""
+        self._has_answered = True
         self.settled.set()
 
     def _repeat_notes(self, process: Process) -> None:
@@ -131,10 +141,16 @@ class Keeper:
         reason = self._why(await process.ended())
         log = self.service.command.log
         words = process.log.last_words()
-        self.serving, self.problem = "failed", words.rpartition("\n")[2] or reason
+        self.serving, self.problem = "failed", self._in_one_line(words) or reason
         self._report(Failed(self.service.name, self.service.space, reason, words, str(log)))
         self._repeat_notes(process)
         self.settled.set()
+
+    def _in_one_line(self, words: str) -> str:
+        """The last line, and where in the Space's files it came to that."""
+        line = words.rpartition("\n")[2]
+        place = place_in(self.service.source.root, words) if self.service.source else ""
+        return f"{line} ({place})" if line and place else line
 
     def _why(self, status: int) -> str:
         if self.service.space and status == 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 TAIL_LINES = 20
@@ -11,6 +12,7 @@ TAIL_BYTES = 64 * 1024
 #: A log longer than this is renamed to `.1` before its process is restarted.
 KEPT_BYTES = 20 * 1024 * 1024
 
+_PLACE = re.compile(r'^ +File "(.+)", line (\d+)', re.MULTILINE)
 _TRACEBACK = "Traceback (most recent call last):"
 
 
@@ -42,6 +44,14 @@ class LogTail:
             size = log.seek(0, os.SEEK_END)
             log.seek(max(self._start, size - TAIL_BYTES))
             return log.read().decode(errors="replace").strip()
+
+
+def place_in(folder: Path, traceback: str) -> str:
+    """The last place of a traceback that is in a file of this folder, as `app.py, line 3`; empty if there is none."""
+    for file, line in reversed(_PLACE.findall(traceback)):
+        if (path := Path(file)).is_relative_to(folder):
+            return f"{path.relative_to(folder)}, line {line}"
+    return ""
 
 
 def _put_aside(path: Path) -> None:

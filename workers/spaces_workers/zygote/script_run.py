@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 from spaces import launch, script
+from spaces.farm.values.failure import format_traceback
 from spaces.functions import replay
 from spaces_workers.link.channel import Channel
 from spaces_workers.link.messages import ZygoteFailed, ZygoteSpec
@@ -22,7 +22,7 @@ def run_script(spec: ZygoteSpec, told: Channel, take_over: Callable[[], NoReturn
     try:
         script.run(Path(spec.app_file))
     except BaseException as error:  # SystemExit too: a script that exits has no function to run
-        text = traceback.format_exc()
+        text = format_traceback(error)
         print(text, file=sys.stderr, flush=True)
         told.send(ZygoteFailed(text if not isinstance(error, SystemExit) else f"the script exited by {error!r}"))
         os._exit(1)

@@ -28,7 +28,7 @@ MOST_LINKS = 16
 _LONGEST_WORDS = 500
 
 _OUR_PACKAGES = ("spaces", "spaces_workers")
-_STARTERS = ("threading.py", "concurrent/futures/thread.py", "asyncio/")
+_STARTERS = ("<frozen runpy>", "threading.py", "concurrent/futures/thread.py", "asyncio/")
 
 
 def describe(error: BaseException, codec: Codec) -> Failed:
@@ -152,9 +152,9 @@ def _strip(report: traceback.TracebackException) -> None:
     """Drop the frames above the Space's code, in this exception, its causes and contexts."""
     ours = [f"{path}/" for name in _OUR_PACKAGES for path in getattr(sys.modules.get(name), "__path__", ())]
     frames = [frame for frame in report.stack if not frame.filename.startswith(tuple(ours))]
-    while len(frames) > 1 and any(starter in frames[0].filename for starter in _STARTERS):
+    while frames and any(starter in frames[0].filename for starter in _STARTERS):
         del frames[0]
-    if frames:
+    if frames or issubclass(report.exc_type or object, SyntaxError):  # which names its place itself
         report.stack = traceback.StackSummary.from_list(frames)
     for other in (report.__cause__, report.__context__, *(report.exceptions or ())):
         if other is not None:

@@ -1,0 +1,134 @@
+"""A Space that fails at its start: what is said of it, and that it is tried again after it was mended."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from spaces.source import Source
+from spaces_workers.up import mending
+from spaces_workers.up.keeper import Keeper, Service
+from spaces_workers.up.process import Command, Process
+from spaces_workers.up.reports import Failed, Report
+
+IMPORTS_A_MODULE = "import helper\n"
+
+
+def keeper_of(folder: Path, reports: list[Report]) -> Keeper:
+    """Of a Space that answers when its script has made the file `answers`."""
+    script = folder / "app.py"
+    command = Command([sys.executable, "-m", "spaces.script", str(script)], {}, folder.parent / "log")
+
+    def hear(report: Report) -> None:
+        reports.append(report)
+
+    def probe(process: Process) -> Callable[[], Awaitable[bool]]:
+        async def answers() -> bool:
+            return (folder.parent / "answers").exists()
+
+        return answers
+
+    return Keeper(Service("Space demo", command, probe, space="demo", source=Source(script)), hear)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(60):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+def test_a_space_that_failed_is_tried_again_after_it_was_mended(tmp_path: Path) -> None:
+    """One that had never answered stayed down until the farm was started again."""
+    folder = tmp_path / "demo"
+    folder.mkdir()
+    (folder / "app.py").write_text("this is no Python\n")
+
+    async def story() -> None:
+        reports: list[Report] = []
+        keeper = keeper_of(folder, reports)
+        running = asyncio.create_task(keeper.run())
+        await until(lambda: keeper.serving == "failed")
+        (folder / "app.py").write_text("still no Python, but other words\n")
+        await until(lambda: sum(isinstance(each, Failed) for each in reports) == 2)
+        answers = f"open({str(tmp_path / 'answers')!r}, 'w').close()"
+        (folder / "app.py").write_text(f"import time\n{answers}\ntime.sleep(600)\n")
+        await until(lambda: keeper.answers)
+        assert keeper.problem == ""
+        running.cancel()
+        await keeper.stop()
+
+    asyncio.run(story())
+
+
+def test_a_space_that_failed_is_not_tried_again_for_what_it_wrote_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "demo"
+    folder.mkdir()
+    (folder / "app.py").write_text("open('times', 'a').write('once\\n')\nraise ValueError\n")
+    looks: list[mending.Stamp] = []
+    look = mending.stamp
+    monkeypatch.setattr(mending, "INTERVAL", 0.01)
+
+    def counted(source: Source) -> mending.Stamp:
+        looks.append(look(source))
+        return looks[-1]
+
+    monkeypatch.setattr(mending, "stamp", counted)
+
+    async def story() -> None:
+        keeper = keeper_of(folder, [])
+        running = asyncio.create_task(keeper.run())
+        await until(lambda: len(looks) > 5)
+        running.cancel()
+
+    asyncio.run(story())
+    assert (folder / "times").read_text() == "once\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "helper", "problem"),
+    [
+        ("import os\n\ndef f(:\n", "", "SyntaxError: invalid syntax (app.py, line 3)"),
+        ("import os\nraise ValueError('no weights')\n", "", "ValueError: no weights (app.py, line 2)"),
+        (IMPORTS_A_MODULE, "\n\nx = = 1\n", "SyntaxError: invalid syntax (helper.py, line 3)"),
+        (
+            IMPORTS_A_MODULE,
+            "import json\njson.loads('x')\n",
+            "line 1 column 1 (char 0) (helper.py, line 2)",
+        ),
+    ],
+)
+def test_the_problem_of_a_space_names_its_file_and_line(script: str, helper: str, problem: str, tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    folder.mkdir()
+    (folder / "app.py").write_text(script)
+    (folder / "helper.py").write_text(helper)
+
+    async def story() -> str:
+        keeper = keeper_of(folder, [])
+        running = asyncio.create_task(keeper.run())
+        await until(lambda: keeper.serving == "failed")
+        running.cancel()
+        return keeper.problem
+
+    assert asyncio.run(story()).endswith(problem)
+
+
+@pytest.mark.parametrize("script", ["raise ValueError('no')\n", "x = = 1\n"])
+def test_the_traceback_of_a_script_begins_with_its_own_lines(script: str, tmp_path: Path) -> None:
+    """Eight frames of ours and of runpy came first."""
+    (tmp_path / "app.py").write_text(script)
+    command = [sys.executable, "-m", "spaces.script", str(tmp_path / "app.py")]
+    told = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, env={"ZEROFARM_ROLE": "web", "ZEROFARM_SPACE": "demo"}
+    )
+    assert told.returncode == 1
+    first = told.stderr.removeprefix("Traceback (most recent call last):\n")
+    assert first.startswith(f'  File "{tmp_path / "app.py"}", line 1')
+    assert "spaces/script.py" not in told.stderr
