@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -81,21 +80,8 @@ def _of_process() -> Config:
     return Config.from_environment()
 
 
-_preloaded: frozenset[str] = frozenset()
-
-
-def preloaded_modules() -> frozenset[str]:
-    """Names of the modules that a fork had in memory before the Space's script began; none where it is no fork.
-
-    None of them is the Space's, and looking at each would copy its memory.
-    """
-    return _preloaded
-
-
 def reread() -> None:
     """Read the configuration again: this process is a fork, and its environment another one now."""
-    global _preloaded
-    _preloaded = frozenset(sys.modules)
     _of_process.cache_clear()
     Config.zero_gpu = _in_farm()
     Config.gradio_auto_wrap = _is_true("SPACES_GRADIO_AUTO_WRAP")

@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping, Set
 from typing import Any, NoReturn
 
 from spaces import config, launch
+from spaces_workers import forkserver
 from spaces_workers.link.messages import Spawn
 from spaces_workers.link.orphans import adopt_orphans
 
@@ -120,9 +121,11 @@ def _reseed() -> None:
 
 
 def _forget_logging() -> None:
-    """The fork server's own. Loggers of libraries keep their handlers."""
-    logging.root.handlers.clear()
-    logging.root.setLevel(logging.WARNING)
+    """The fork server's own. Loggers of libraries keep their handlers.
+
+    No level is set: that would clear something in every logger, and copy the memory of all.
+    """
+    logging.getLogger(forkserver.__name__).handlers.clear()
 
 
 def _forget_exit_handlers() -> None:

@@ -17,11 +17,13 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from spaces import config, emulation, script
+from spaces import config, emulation, preloaded_modules, script
+from spaces_workers import forkserver
 from spaces_workers.forkserver import newborn
 from spaces_workers.forkserver.libraries import Preloaded, preload
 from spaces_workers.forkserver.plain_start import plain_reason
 from spaces_workers.forkserver.process_name import name_process
+from spaces_workers.forkserver.rehearsal import rehearse
 from spaces_workers.isolation import MODULE
 from spaces_workers.link.channel import Channel, ChannelClosed
 from spaces_workers.link.foster_children import FosterChildren
@@ -29,7 +31,7 @@ from spaces_workers.link.kill_on_close import die_with
 from spaces_workers.link.messages import Exited, Refused, Spawn, Spawned
 from spaces_workers.zygote import main as zygote
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger(forkserver.__name__)
 
 
 class ForkServer:
@@ -46,6 +48,7 @@ class ForkServer:
     def serve(self) -> NoReturn:
         """Answer for ever; the process ends by a signal, or with the nursery."""
         emulation.tracked()  # none: so no fork has to look among the objects that are frozen here
+        preloaded_modules.note()
         gc.collect()
         gc.freeze()
         while True:
@@ -115,14 +118,23 @@ class ForkServer:
 def main() -> NoReturn:
     """Import the libraries, then serve."""
     name_process([*MODULE, "spaces_workers.forkserver.server", sys.argv[1]])
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s fork server: %(message)s")
+    _log()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     listener = socket.socket(fileno=int(sys.argv[1]))
     listener.set_inheritable(False)
     emulation.install()
     preloaded = preload()
+    rehearse()
     logger.info("%d modules are imported", len(sys.modules))
     ForkServer(listener, preloaded).serve()
+
+
+def _log() -> None:
+    """By a logger of its own: the root logger stays as a Space expects it."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s fork server: %(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
 
 
 if __name__ == "__main__":

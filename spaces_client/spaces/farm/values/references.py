@@ -15,10 +15,10 @@ from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from spaces.config import preloaded_modules
 from spaces.errors import EncodingError
 from spaces.farm.values.codec_types import extension_of
 from spaces.farm.values.glance import module_of, own_attributes, qualname_of
+from spaces.preloaded_modules import modules_since
 
 #: The most steps from a module's global to an object: `MODELS["small"].tokenizer` takes two.
 STEPS = 2
@@ -127,14 +127,13 @@ def space_modules(root: Path) -> Callable[[], Iterable[ModuleType]]:
     Packages of a virtual environment below `root` are not the Space's own.
     """
     prefix = f"{root.resolve()}/"
-    preloaded = preloaded_modules() | {"__mp_main__"}
     own: list[ModuleType] = []
     looked_at = 0
 
     def modules() -> list[ModuleType]:
         nonlocal own, looked_at
         if looked_at != len(sys.modules):  # of thousands of modules, a few are the Space's
-            loaded = [name for name in list(sys.modules) if name not in preloaded]
+            loaded = [name for name in modules_since() if name != "__mp_main__"]
             modules = [module for name in loaded if (module := sys.modules.get(name)) is not None]
             own = [module for module in modules if _is_below(prefix, module)]
             looked_at = len(sys.modules)
