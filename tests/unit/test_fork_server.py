@@ -204,6 +204,54 @@ def test_one_space_s_changes_are_not_seen_by_another(fork: Fork) -> None:
     assert process.wait(30.0) == 0, log.read_text()
 
 
+def test_a_fork_finds_no_trace_of_what_was_done_ahead(fork: Fork) -> None:
+    script = """
+import logging
+import gradio, torch
+from gradio.context import Context
+assert Context.id == 0 and Context.root_block is None, Context.id
+with gradio.Blocks() as page:
+    assert gradio.Textbox()._id == 1
+assert logging.root.level == logging.WARNING and not logging.root.handlers
+assert torch.initial_seed() != 0 and torch.get_default_dtype() is torch.float32
+"""
+    process, _, log = fork(script)
+    assert process.wait(30.0) == 0, log.read_text()
+
+
+def test_a_fork_copies_little_of_the_memory_that_it_shares(fork: Fork) -> None:
+    """To look at the names of all modules alone copied 11 MB, and a page built its tables once more."""
+    script = """
+import psutil
+import gradio
+from gradio.routes import App
+with gradio.Blocks() as page:
+    gradio.Textbox()
+App.create_app(page)
+print(psutil.Process().memory_full_info().uss)
+"""
+    process, _, log = fork(script)
+    assert process.wait(30.0) == 0, log.read_text()
+    assert int(log.read_text()) < 40e6
+
+
+def test_the_modules_of_a_space_are_told_from_those_of_the_fork_server(fork: Fork, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text("import second")
+    (tmp_path / "second.py").write_text("")
+    script = """
+import own
+from pathlib import Path
+from spaces import preloaded_modules
+from spaces.farm.values.references import space_modules
+since = preloaded_modules.modules_since()
+assert since.index("second") < since.index("own"), since
+assert "torch" not in since and "os" not in since, since
+assert [module.__name__ for module in space_modules(Path.cwd())()] == ["__main__", "second", "own"]
+"""
+    process, _, log = fork(script)
+    assert process.wait(30.0) == 0, log.read_text()
+
+
 def test_a_fork_starts_in_a_fraction_of_the_time_of_an_import(fork: Fork) -> None:
     """Not by the clock: by the processor's time, which another load does not change much."""
     script = "import time, torch, gradio, diffusers, transformers\nprint(time.process_time())"
