@@ -16,7 +16,7 @@ def note() -> None:
 
 
 def modules_since() -> list[str]:
-    """Names of the modules that were imported since, in the order in which their imports ended; of all where this is no fork.
+    """Names of the modules that were imported since, in the order in which that ended; of all where this is no fork.
 
     The newest are looked at first, and no others: looking at a name copies the page of memory in which it lies.
     """
