@@ -27,6 +27,7 @@ from spaces.functions.duration import (
 )
 from spaces.functions.duration_of_call import check_duration_takes, duration_of_call
 from spaces.functions.function import GPUFunction, Kind, register
+from spaces.functions.local_handle import give_submit
 from spaces.web.page import shown_to_visitor
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _is_function(task: object) -> bool:
 
 def _decorator(duration: Duration, size: str, gpus: int, options: dict[str, Any]) -> Callable[[F], F]:
     if config.current().role is Role.NONE:
-        return lambda function: function
+        return _with_submit
     _warn_of(options)
     check_duration(duration)
     check_gpus(gpus)
@@ -109,6 +110,13 @@ def _decorator(duration: Duration, size: str, gpus: int, options: dict[str, Any]
         return wrapper  # type: ignore[return-value] # called like the function
 
     return decorate
+
+
+def _with_submit(function: F) -> F:
+    """The function itself: without a farm its calls are plain, and those of `submit` run in threads."""
+    target: Any = function  # Any: a static or class method, perhaps
+    give_submit(target.__func__ if is_a(function, _METHODS) else target)
+    return function
 
 
 def _warn_of(options: dict[str, Any]) -> None:

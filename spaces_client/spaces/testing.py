@@ -107,6 +107,9 @@ class InMemoryFarm:
     def follow(self, handle: TaskHandle, task: Task) -> None:
         """Whatever nobody reads is discarded at the end."""
 
+    def keep(self, task: Task) -> None:
+        """See `follow`."""
+
     def leave(self, task: Task) -> None:
         """See `follow`."""
 

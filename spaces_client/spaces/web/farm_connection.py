@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from spaces.config import Config
 from spaces.errors import RefusedError
+from spaces.farm import wire
 from spaces.farm.events import End
 from spaces.farm.task import State, Task
 from spaces.farm.units import seconds_in_words
@@ -17,6 +18,8 @@ from spaces.space import space_files
 from spaces.web.outcome import outcome
 
 if TYPE_CHECKING:
+    from redis.client import Pipeline
+
     from spaces.farm.payloads.payload import Payload
     from spaces.farm.queue.outlook import Place
     from spaces.farm.queue.registry import FunctionRecord, SpaceRecord
@@ -95,6 +98,25 @@ class FarmConnection:
             self._inbox.forget(self._deliveries.pop(task.id).task)
             raise
 
+    def join(self, task_id: str) -> Task:
+        """A task that was submitted before, perhaps by another process; its events are delivered here from now on.
+
+        Raises RefusedError for a task that is unknown, or whose outcome was discarded because nobody kept it.
+        """
+        from spaces.farm.queue.claiming import read_task
+
+        name = self.queue.keys.task(task_id)
+        state, packed = cast("list[bytes | None]", self.redis.hmget(name, "state", "task"))
+        if state is None:
+            raise self._unknown(task_id)
+        if packed is None:
+            raise RefusedError(
+                f"task {task_id} has ended, and its outcome belongs to the program that submitted it: call "
+                "handle.detach() there to read it elsewhere"
+            )
+        self._deliveries[task_id] = self._inbox.join(task_id)
+        return read_task(packed)
+
     def submitting(self, label: str) -> AbstractContextManager[None]:
         """Within this, errors of a broker that does not answer become FarmUnavailable."""
         from spaces.farm.celery.celery_app import submitting
@@ -110,9 +132,12 @@ class FarmConnection:
     def state(self, task: Task) -> State:
         state = self.queue.state(task.id)
         if state is None:
-            kept = seconds_in_words(self.queue.rules.limits.outcome_lifetime)
-            raise RefusedError(f"the farm does not know task {task.id}: a task is forgotten {kept} after its end")
+            raise self._unknown(task.id)
         return state.state
+
+    def _unknown(self, task_id: str) -> RefusedError:
+        kept = seconds_in_words(self.queue.rules.limits.outcome_lifetime)
+        return RefusedError(f"the farm does not know task {task_id}: a task is forgotten {kept} after its end")
 
     def places(self, tasks: Sequence[Task]) -> list[Place | None]:
         from spaces.farm.broker_errors import AWAY
@@ -130,6 +155,17 @@ class FarmConnection:
 
     def follow(self, handle: TaskHandle, task: Task) -> None:
         self._leftovers.follow(handle, task)
+
+    def keep(self, task: Task) -> None:
+        self._leftovers.keep(task)
+        name = self.queue.keys.task(task.id)
+
+        def mark(pipe: Pipeline) -> None:
+            if pipe.exists(name):
+                pipe.multi()
+                pipe.hset(name, mapping={"detached": 1, "task": wire.pack(task)})
+
+        self.redis.transaction(mark, name)
 
     def leave(self, task: Task) -> None:
         self._leftovers.leave(task)

@@ -44,6 +44,9 @@ class Backend(Protocol):
     def follow(self, handle: TaskHandle, task: Task) -> None:
         """Leave the task when its handle is gone."""
 
+    def keep(self, task: Task) -> None:
+        """Do not leave the task when its handle is gone, because another process may read it."""
+
     def leave(self, task: Task) -> None:
         """Nobody reads the task any more: discard its payloads, now or when it ends, unless its outcome was read."""
 
@@ -72,6 +75,7 @@ class TaskHandle:
         self._reading = threading.Lock()
         self._wait = Wait(visitor)
         self._end: End | None = None
+        self._is_detached = False
         backend.follow(self, task)
         if visitor.listens:
             room.enter(self._wait, task, backend)
@@ -123,6 +127,12 @@ class TaskHandle:
         """Stop the task: remove it from the queue, close its generator, or kill its process."""
         self._backend.cancel(self.task, reason)
 
+    def detach(self) -> str:
+        """Keep the task and its outcome when this handle, or this process, is gone. Returns its id for `Farm.task`."""
+        self._is_detached = True
+        self._backend.keep(self.task)
+        return self.id
+
     def __iter__(self) -> Iterator[Any]:
         while (event := self._next_value(None)) is not None:
             yield self._backend.value(event.value)
@@ -144,7 +154,7 @@ class TaskHandle:
     ) -> None:
         room.leave(self._wait)
         try:
-            if self._end is None:
+            if self._end is None and not self._is_detached:
                 self.cancel("its caller left")
         finally:
             self._backend.leave(self.task)
@@ -157,7 +167,7 @@ class TaskHandle:
     ) -> None:
         room.leave(self._wait)
         try:
-            if self._end is None:
+            if self._end is None and not self._is_detached:
                 await asyncio.to_thread(self.cancel, "its caller left")
         finally:
             self._backend.leave(self.task)

@@ -53,6 +53,10 @@ class Leftovers:
         """The task has ended, and its outcome is being read: nothing is left over."""
         self._followed.pop(task.id, None)
 
+    def keep(self, task: Task) -> None:
+        """Another process may read the task: it is not left when its handle is gone, or this process ends."""
+        self._followed.pop(task.id, None)
+
     def leave(self, task: Task) -> None:
         """Nobody reads the task any more. Returns at once, and may be called anywhere."""
         if self._followed.pop(task.id, None) is not None:

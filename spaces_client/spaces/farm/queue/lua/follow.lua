@@ -1,4 +1,4 @@
--- Deliver the events of a task to this inbox, and no other, from now on.
+-- Deliver the events of a task to this inbox, and no other, from now on; somebody reads it again.
 --
 -- KEYS  1 the task
 -- ARGV  1 the inbox
@@ -6,4 +6,5 @@
 
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 redis.call('HSET', KEYS[1], 'reader', ARGV[1])
+redis.call('HDEL', KEYS[1], 'unfollowed')
 return 1

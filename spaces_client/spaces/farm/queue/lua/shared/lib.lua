@@ -63,7 +63,7 @@ local function finish(id, state, event, seconds)
   local now = server_time()
   redis.call('HSET', name, 'state', state, 'ended_at', now)
   settle(id, seconds or 0, now)
-  redis.call('HDEL', name, 'task', 'message', 'cancelled')
+  redis.call('HDEL', name, 'message', 'cancelled', redis.call('HEXISTS', name, 'detached') == 0 and 'task' or 'message')
   redis.call('EXPIRE', name, ENDED)
   redis.call('EXPIRE', keys.events(id), ENDED)
 end
