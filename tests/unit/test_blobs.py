@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -148,7 +149,7 @@ def test_a_link_in_the_folder_is_not_followed(memory: SharedMemoryStore, tmp_pat
     blob = memory.write(LARGE)
     (tmp_path / "blobs" / blob.name).rename(tmp_path / "elsewhere")
     (tmp_path / "blobs" / blob.name).symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OSError, match="symbolic"):
+    with pytest.raises(ValueError, match="symbolic"):
         memory.read(blob)
 
 
@@ -206,3 +207,46 @@ def test_a_forged_number_of_parts_is_refused(count: int) -> None:
     data = b"ZFPARTS1" + count.to_bytes(8, "little") + b"\xff" * 16
     with pytest.raises(ValueError, match="payload"):
         split(memoryview(data))
+
+
+def test_a_file_is_read_only_if_it_is_what_its_message_says(memory: SharedMemoryStore, tmp_path: Path) -> None:
+    """A pipe blocked its reader for ever, and a file of any size was mapped."""
+    blob = memory.write(LARGE)
+    path = tmp_path / "blobs" / blob.name
+    with pytest.raises(ValueError, match=rf"has {blob.size_bytes} bytes, but 5 were announced"):
+        memory.read(replace(blob, size_bytes=5))
+    os.truncate(path, 2**40)  # without taking any room
+    for act in (memory.read, memory.copy):
+        with pytest.raises(ValueError, match="has 1099511627776 bytes"):
+            act(blob)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(ValueError, match="is not a file"):
+        memory.read(blob)
+
+
+def test_a_file_of_another_user_is_not_read(
+    memory: SharedMemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blob = memory.write(LARGE)
+    monkeypatch.setattr(os, "getuid", lambda: 4321)
+    with pytest.raises(ValueError, match="belongs to user"):
+        SharedMemoryStore(tmp_path, "here").read(blob)
+    owner = (tmp_path / "blobs" / blob.name).stat().st_uid
+    assert content(SharedMemoryStore(tmp_path, "here", owners=[owner]).read(blob)) == content(LARGE)
+
+
+def test_a_folder_that_became_a_link_is_not_entered(memory: SharedMemoryStore, tmp_path: Path) -> None:
+    blob = memory.write(LARGE)
+    (tmp_path / "blobs").rename(tmp_path / "elsewhere")
+    (tmp_path / "blobs").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="directory"):
+        memory.read(blob)
+
+
+def test_a_copy_outlives_a_file_that_its_writer_cuts_off(memory: SharedMemoryStore, tmp_path: Path) -> None:
+    """A worker that had mapped such a file would die of SIGBUS."""
+    blob = memory.write(LARGE)
+    copied = memory.copy(blob)
+    os.truncate(tmp_path / "blobs" / blob.name, 0)
+    assert content(copied) == content(LARGE)

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import msgpack
 
 from spaces.errors import SpacesError
+from spaces.farm import declared_lengths
 from spaces.farm.message_shape import Shape
 
 T = TypeVar("T")
@@ -70,6 +71,7 @@ def unpack_as(cls: type[T], data: bytes | memoryview) -> T:
 
 
 def _unpacked(data: bytes | memoryview, depth: int) -> Any:  # Any: whatever was packed
+    declared_lengths.check(data)
     hook = _REBUILDERS[depth]
     return msgpack.unpackb(data, ext_hook=hook, use_list=False, strict_map_key=False, unicode_errors=_ERRORS)
 

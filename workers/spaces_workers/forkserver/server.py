@@ -28,6 +28,7 @@ from spaces_workers.isolation import MODULE
 from spaces_workers.link.channel import Channel, ChannelClosed
 from spaces_workers.link.foster_children import FosterChildren
 from spaces_workers.link.kill_on_close import die_with
+from spaces_workers.link.listener import accept
 from spaces_workers.link.messages import Exited, Refused, Spawn, Spawned
 from spaces_workers.zygote import main as zygote
 
@@ -56,17 +57,18 @@ class ForkServer:
                 key.data(key.fileobj)
 
     def _accept(self, listener: socket.socket) -> None:
-        sock, _ = listener.accept()
-        self._selector.register(Channel(sock), selectors.EVENT_READ, self._hear)
+        if (sock := accept(listener)) is not None:
+            self._selector.register(Channel(sock), selectors.EVENT_READ, self._hear)
 
     def _hear(self, starter: Channel) -> None:
         try:
-            message, fd = starter.receive_with_fd()
-            match message:
-                case Spawn() if fd is not None:
-                    self._spawn(starter, message, fd)
+            match starter.receive_arrived_with_fd():
+                case None:
+                    pass
+                case Spawn() as spawn, int(fd):
+                    self._spawn(starter, spawn, fd)
                 case _:
-                    raise ChannelClosed(f"a fork server cannot {type(message).__name__}")
+                    raise ChannelClosed("it asked for something that a fork server does not do")
         except ChannelClosed:
             self._selector.unregister(starter)
             starter.close()

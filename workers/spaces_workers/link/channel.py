@@ -1,4 +1,7 @@
-"""Sends messages and file descriptors over a local stream socket: four bytes of length, then the packed message."""
+"""Sends messages and file descriptors over a local stream socket: four bytes of length, then the packed message.
+
+The other side may run a Space's code: a message has a limited length, and must be complete soon after its first byte.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,23 @@ import select
 import socket
 import struct
 import threading
+import time
 from typing import Any
 
 from spaces.farm import wire
+from spaces.farm.wire import BadMessage
+from spaces_workers.link.incoming import LENGTH, Incoming, SocketEnd, check_length
 
-_LENGTH = struct.Struct("!I")
+#: Seconds from the first byte of a message to its last.
+PATIENCE = 10.0
 
 
 class ChannelClosed(ConnectionError):
     """The other side is gone."""
+
+
+class Garbled(ChannelClosed):
+    """The other side sent bytes that are no message, or not all of one, and is heard no more."""
 
 
 class Channel:
@@ -25,6 +36,7 @@ class Channel:
         sock.setblocking(True)
         self._socket = sock
         self._sending = threading.Lock()
+        self._incoming = Incoming(sock)
 
     @classmethod
     def pair(cls) -> tuple[Channel, Channel]:
@@ -41,9 +53,13 @@ class Channel:
         return self._socket.fileno()
 
     def send(self, message: object, fd: int | None = None) -> None:
-        """Send a message, with a descriptor if given. Raises ChannelClosed if the other side is gone."""
+        """Send a message, with a descriptor if given.
+
+        Raises ChannelClosed if the other side is gone, BadMessage for a message that is too long.
+        """
         data = wire.pack(message)
-        header = _LENGTH.pack(len(data))
+        check_length(len(data))
+        header = LENGTH.pack(len(data))
         try:
             with self._sending:
                 if fd is None:
@@ -55,27 +71,34 @@ class Channel:
         except OSError as error:
             raise ChannelClosed(str(error)) from None
 
+    def limit_sending(self, seconds: float) -> None:
+        """From now on, another side that does not read for so long counts as gone."""
+        limit = struct.pack("@ll", int(seconds), int(seconds % 1 * 1e6))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+
     def receive(self, timeout: float | None = None) -> Any:  # Any: the caller matches on the class
-        """The next message. Raises TimeoutError after `timeout` seconds without one, ChannelClosed at the end."""
-        return self.receive_with_fd(timeout)[0]
+        """The next message.
+
+        Raises TimeoutError after `timeout` seconds without one, ChannelClosed at the end, and Garbled.
+        """
+        return self._received(timeout, 0)[0]
 
     def receive_with_fd(self, timeout: float | None = None) -> tuple[Any, int | None]:
-        """The next message and the descriptor that came with it; the caller must close that."""
-        if timeout is not None and not select.select([self._socket], [], [], timeout)[0]:
-            raise TimeoutError
-        try:
-            header, fds, _, _ = socket.recv_fds(self._socket, _LENGTH.size, 1)
-            header += self._exactly(_LENGTH.size - len(header)) if header else b""
-            if not header:
-                raise ChannelClosed("closed by the other side")
-            return wire.unpack(self._exactly(*_LENGTH.unpack(header))), fds[0] if fds else None
-        except ChannelClosed:
-            raise
-        except OSError as error:
-            raise ChannelClosed(str(error)) from None
+        """Like `receive`, with the descriptor that came with the message; the caller must close that."""
+        return self._received(timeout, 1)
+
+    def receive_arrived(self) -> Any:  # Any: the caller matches on the class
+        """Like `receive`, but without waiting: None if the message is not complete yet."""
+        arrived = self._arrived(0)
+        return None if arrived is None else arrived[0]
+
+    def receive_arrived_with_fd(self) -> tuple[Any, int | None] | None:
+        """Like `receive_with_fd`, but without waiting: None if the message is not complete yet."""
+        return self._arrived(1)
 
     def close(self) -> None:
         """Close this end; the other side sees the end of the stream."""
+        self._incoming.drop()
         self._socket.close()
 
     @property
@@ -95,15 +118,35 @@ class Channel:
         except OSError:
             pass
 
-    def _exactly(self, size: int) -> bytes:
-        data = bytearray(size)
-        view = memoryview(data)
-        while view:
-            count = self._socket.recv_into(view)
-            if not count:
-                raise ChannelClosed("closed in the middle of a message")
-            view = view[count:]
-        return bytes(data)
+    def _received(self, timeout: float | None, most_fds: int) -> tuple[Any, int | None]:
+        if not self._incoming.has_begun and not self._is_readable(timeout):
+            raise TimeoutError
+        deadline = time.monotonic() + PATIENCE
+        while (arrived := self._arrived(most_fds)) is None:
+            if not self._is_readable(deadline - time.monotonic()):
+                raise self._garbled(f"it did not complete a message within {PATIENCE:g} s")
+        return arrived
+
+    def _arrived(self, most_fds: int) -> tuple[Any, int | None] | None:
+        try:
+            return self._incoming.take() if self._incoming.is_complete(most_fds) else None
+        except BadMessage as error:
+            raise self._garbled(str(error)) from None
+        except SocketEnd:
+            where = "in the middle of a message" if self._incoming.has_begun else "by the other side"
+            raise ChannelClosed(f"closed {where}") from None
+        except OSError as error:
+            raise ChannelClosed(str(error)) from None
+
+    def _is_readable(self, timeout: float | None) -> bool:
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        return bool(poll.poll(None if timeout is None else max(0.0, timeout) * 1000))
+
+    def _garbled(self, reason: str) -> Garbled:
+        self._incoming.drop()
+        self.abandon()
+        return Garbled(reason)
 
 
 class Bell:

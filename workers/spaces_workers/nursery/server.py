@@ -24,14 +24,13 @@ import psutil
 from spaces import config
 from spaces.farm.payloads.shared_memory import SharedMemoryStore
 from spaces.farm.version import VERSION
-from spaces.farm.wire import BadMessage
 from spaces_workers.forkserver import client as fork_server
 from spaces_workers.forkserver.client import ForkedProcess
 from spaces_workers.isolation import MODULE
-from spaces_workers.link.channel import Channel, ChannelClosed
+from spaces_workers.link.channel import Channel, ChannelClosed, Garbled
 from spaces_workers.link.die_with_starter import tied
 from spaces_workers.link.foster_children import FosterChildren
-from spaces_workers.link.listener import listen
+from spaces_workers.link.listener import accept, listen
 from spaces_workers.link.messages import (
     Adopt,
     Connect,
@@ -40,13 +39,12 @@ from spaces_workers.link.messages import (
     Spawn,
     Unmade,
     ZygoteFailed,
-    ZygoteLost,
     ZygoteReady,
     ZygoteSpec,
 )
 from spaces_workers.nursery import roster
 from spaces_workers.nursery.client import socket_path
-from spaces_workers.nursery.made_zygote import MadeZygote
+from spaces_workers.nursery.made_zygote import MadeZygote, death_of
 from spaces_workers.nursery.sweeper import Sweeper
 from spaces_workers.setup import process_environment
 
@@ -61,8 +59,8 @@ BURIAL_PATIENCE = 3.0
 #: Seconds that all zygotes together have to leave when the nursery does.
 LEAVE_PATIENCE = 0.8
 
-#: Signals by which the kernel, an operator or the farm kills a process.
-_KILLS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+#: Seconds after which a worker or a zygote that does not read counts as gone.
+SEND_PATIENCE = 1.0
 
 
 class Nursery:
@@ -101,22 +99,24 @@ class Nursery:
                 zygote.process.wait(max(0.0, deadline - time.monotonic()))
 
     def _accept(self, listener: socket.socket) -> None:
-        sock, _ = listener.accept()
-        self._selector.register(Channel(sock), selectors.EVENT_READ, self._hear_worker)
+        if (sock := accept(listener)) is not None:
+            worker = Channel(sock)
+            worker.limit_sending(SEND_PATIENCE)
+            self._selector.register(worker, selectors.EVENT_READ, self._hear_worker)
 
     def _hear_worker(self, worker: Channel) -> None:
         try:
-            message = worker.receive()
-        except (ChannelClosed, BadMessage):
+            match worker.receive_arrived():
+                case None:
+                    pass
+                case Connect(spec):
+                    self._connect(spec, worker)
+                case Prepare(spec):
+                    self._prepare(spec)
+                case _:
+                    raise ChannelClosed("it asked for something that a nursery does not do")
+        except ChannelClosed:
             self._forget_worker(worker)
-            return
-        match message:
-            case Connect(spec):
-                self._connect(spec, worker)
-            case Prepare(spec):
-                self._prepare(spec)
-            case _:
-                raise TypeError(f"a nursery cannot {type(message).__name__}")
 
     def _forget_worker(self, worker: Channel) -> None:
         self._selector.unregister(worker)
@@ -161,6 +161,7 @@ class Nursery:
     def _make(self, spec: ZygoteSpec) -> MadeZygote:
         self._retire_other_revisions(spec)
         ours, theirs = Channel.pair()
+        ours.limit_sending(SEND_PATIENCE)
         os.set_inheritable(theirs.fileno(), True)
         process = self._forked(spec, theirs) or self._started(spec, theirs)
         theirs.close()
@@ -208,12 +209,14 @@ class Nursery:
         if self._zygotes.get((zygote.spec.space, zygote.spec.revision)) is not zygote:
             return  # removed by an earlier event of the same round
         try:
-            message = zygote.channel.receive()
-        except ChannelClosed:
-            self._bury(zygote)
+            message = zygote.channel.receive_arrived()
+        except ChannelClosed as error:
+            self._bury(zygote, Unmade(f"its process was ended: {error}") if isinstance(error, Garbled) else None)
             self._make_next()
             return
         match message:
+            case None:
+                pass
             case ZygoteReady(weights_bytes):
                 zygote.ready, zygote.weights_bytes = True, weights_bytes
                 logger.info("zygote of %s is ready, pid %d", zygote.spec.space, zygote.process.pid)
@@ -225,7 +228,8 @@ class Nursery:
                 self._bury(zygote, Unmade(traceback))
                 self._make_next()
             case _:
-                raise TypeError(f"a zygote does not send {type(message).__name__}")
+                self._bury(zygote, Unmade("its process was ended: it sent a message that no zygote sends"))
+                self._make_next()
 
     def _introduce(self, zygote: MadeZygote, worker: Channel) -> None:
         ours, theirs = Channel.pair()
@@ -255,15 +259,7 @@ class Nursery:
         self._children.adopt()
         for worker in zygote.waiting:
             with suppress(ChannelClosed):
-                worker.send(answer or _death(status, self._log_of(zygote.spec)))
-
-
-def _death(status: int, log: Path) -> Unmade | ZygoteLost:
-    """The death of a zygote that sent nothing. A script may exit or crash its process, but does not kill it so."""
-    if -status in _KILLS:
-        return ZygoteLost(f"its zygote was killed by {signal.Signals(-status).name}")
-    how = f"exited with code {status}" if status >= 0 else f"was killed by {signal.Signals(-status).name}"
-    return Unmade(f"its process {how} before the launch; see {log}")
+                worker.send(answer or death_of(status, self._log_of(zygote.spec)))
 
 
 def main() -> None:

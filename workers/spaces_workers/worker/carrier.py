@@ -9,11 +9,12 @@ from typing import TypeVar
 
 from spaces.errors import SpacesError
 from spaces.farm.events import Event, Succeeded, Yielded, payload_of
-from spaces.farm.payloads.broker_store import BrokerStore
+from spaces.farm.payloads.broker_store import BrokerStore, check_size
 from spaces.farm.payloads.payload import Blob, Payload, blobs_of
 from spaces.farm.payloads.shared_memory import SharedMemoryStore
 from spaces.farm.payloads.store import discard
 from spaces.farm.task import Task
+from spaces_workers.link.channel import Garbled
 
 E = TypeVar("E", bound=Event)
 
@@ -71,7 +72,11 @@ class Carrier:
     def _send(self, blob: Blob) -> Blob:
         if not self._memory.holds(blob):
             return blob
-        sent = self._broker.write(self._memory.read(blob))
+        check_size(blob.size_bytes)
+        try:
+            sent = self._broker.write(self._memory.copy(blob))
+        except ValueError as error:
+            raise Garbled(f"it named a payload that it did not write: {error}") from error
         self._memory.delete(blob)
         return sent
 

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from spaces.errors import SpacesError
-from spaces_workers.link.channel import Channel, ChannelClosed
+from spaces_workers.link.channel import Channel, ChannelClosed, Garbled
 from spaces_workers.link.messages import ChildReady, Exited, Fork, Forked, Unfit, ZygoteSpec
 from spaces_workers.nursery import client as nursery
 from spaces_workers.worker.child_link import ChildLink, UnfitChild
@@ -48,7 +48,7 @@ class ZygoteLink:
                         child.discard()
                         raise UnfitChild(self._spec.space, unfit)
                     case other:
-                        raise TypeError(f"a child's first message cannot be {type(other).__name__}")
+                        raise Garbled(f"its first message was {type(other).__name__}")
             except (TimeoutError, ChannelClosed):
                 child.discard()
                 reason = child.how_it_ended().reason
@@ -86,7 +86,7 @@ class ZygoteLink:
             case Exited() as word:
                 self._words[word.pid] = word
             case _:
-                raise TypeError(f"a zygote does not send {type(message).__name__} here")
+                raise Garbled(f"a zygote sent {type(message).__name__}, which no zygote sends here")
 
 
 class Zygotes:

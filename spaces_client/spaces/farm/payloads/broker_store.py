@@ -29,10 +29,9 @@ class BrokerStore:
 
     def write(self, encoded: Encoded) -> Blob:
         """Send the bytes to the broker."""
+        check_size(encoded.size_bytes)
         data = b"".join(blob_layout.join((encoded.body, *encoded.buffers)))
-        if len(data) > BROKER_BYTES:
-            size, most = len(data) // 2**20, BROKER_BYTES // 2**20
-            raise RefusedError(f"a payload of {size} MB is too large for the broker, which takes {most} MB")
+        check_size(len(data))
         name = uuid.uuid4().hex
         self._redis.set(self._key(name), data, px=self._lifetime_ms)
         return Blob("broker", name, "", len(data))
@@ -56,3 +55,10 @@ class BrokerStore:
         if not is_blob_name(blob.name) or not self.holds(blob):
             raise ValueError(f"{blob.place} {blob.name!r} is no payload in the broker")
         return self._key(blob.name)
+
+
+def check_size(size_bytes: int) -> None:
+    """Raise RefusedError for a payload that is too large for the broker."""
+    if size_bytes > BROKER_BYTES:
+        size, most = size_bytes // 2**20, BROKER_BYTES // 2**20
+        raise RefusedError(f"a payload of {size} MB is too large for the broker, which takes {most} MB")

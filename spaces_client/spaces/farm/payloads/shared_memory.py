@@ -7,12 +7,12 @@ import mmap
 import os
 import time
 import uuid
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from spaces.errors import RefusedError
-from spaces.farm.payloads import blob_layout
+from spaces.farm.payloads import blob_layout, own_file
 from spaces.farm.payloads.payload import Blob, is_blob_name
 from spaces.farm.payloads.store import BlobGone
 from spaces.farm.values.codec import Encoded
@@ -21,12 +21,17 @@ from spaces.farm.values.codec import Encoded
 class SharedMemoryStore:
     """Blobs as files in `run_dir/blobs`, readable by this user alone, on the host named `host`.
 
+    Files of this user and of the users `owners` are read, and no others.
+
     Reading maps the file: arrays on the mapping are private to their reader, and survive the file's deletion.
     """
 
-    def __init__(self, run_dir: Path, host: str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, run_dir: Path, host: str, clock: Callable[[], float] = time.time, owners: Collection[int] = ()
+    ) -> None:
         self._folder = run_dir / "blobs"
         self._host = host
+        self._owners = {os.getuid(), *owners}
         self._clock = clock
 
     def write(self, encoded: Encoded) -> Blob:
@@ -47,17 +52,17 @@ class SharedMemoryStore:
 
     def read(self, blob: Blob) -> Encoded:
         """Map the file."""
-        try:
-            descriptor = os.open(self._path(blob), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except FileNotFoundError:
-            raise BlobGone(f"the payload {blob.name} is no longer in {self._folder}") from None
-        try:
+        with self._opened(blob) as descriptor:
             os.utime(descriptor)  # a task that is tried again may need it as long as one that was just pushed
             # A private mapping: the reader's changes are copied page by page, and no other process sees them.
             mapped = mmap.mmap(descriptor, 0, access=mmap.ACCESS_COPY)
-        finally:
-            os.close(descriptor)
         return blob_layout.encoded(memoryview(mapped))
+
+    def copy(self, blob: Blob) -> Encoded:
+        """Read the file into this process's own memory: its writer could cut off a mapped one, which is a SIGBUS."""
+        with self._opened(blob) as descriptor, open(descriptor, "rb", closefd=False) as file:
+            data = file.read(blob.size_bytes)
+        return blob_layout.encoded(memoryview(data))
 
     def delete(self, blob: Blob) -> None:
         """Remove the file."""
@@ -77,6 +82,15 @@ class SharedMemoryStore:
                         os.unlink(entry.path)
                         removed += 1
         return removed
+
+    @contextmanager
+    def _opened(self, blob: Blob) -> Iterator[int]:
+        path = self._path(blob)
+        try:
+            with own_file.opened(path.parent, path.name, self._owners, blob.size_bytes) as descriptor:
+                yield descriptor
+        except FileNotFoundError:
+            raise BlobGone(f"the payload {blob.name} is no longer in {self._folder}") from None
 
     def _path(self, blob: Blob) -> Path:
         """The file of a blob; checks the name, which comes from the network."""

@@ -15,6 +15,7 @@ from typing import Any, cast
 import msgpack
 
 from spaces.errors import EncodingError
+from spaces.farm import declared_lengths
 from spaces.farm.values import explain, pickling, signing
 from spaces.farm.values.codec_types import Extension, Kind, extension_of, read
 from spaces.farm.values.glance import a, name_of, qualname_of, reason_of, text_of
@@ -79,6 +80,7 @@ class Codec:
         this process does not have.
         """
         try:
+            declared_lengths.check(body)
             return msgpack.unpackb(
                 body,
                 ext_hook=_kind,
@@ -203,7 +205,7 @@ class _Decoding:
     def __init__(self, key: bytes, references: References, buffers: Sequence[bytes | memoryview]) -> None:
         self._key = key
         self._references = references
-        self._buffers = buffers
+        self._buffers: list[bytes | memoryview | None] = list(buffers)
 
     def read(self, items: list[Any]) -> Any:  # any: checked by the readers
         """Return a list, or the value of a typed list."""
@@ -211,12 +213,19 @@ class _Decoding:
             return items
         match items:
             case [Kind.BUFFER, int(number)] if number >= 0:
-                return self._buffers[number]
+                return self._taken(number)
             case [Kind.PICKLE, signature, pickle, *buffers]:
                 return self._unpickled(signature, bytes(pickle), buffers)
             case [Kind.REFERENCE, str(module), str(name), list(steps), str(type_name)]:
                 return self._references.resolve(Reference(module, name, tuple(map(tuple, steps)), type_name))
         return read(*items)
+
+    def _taken(self, number: int) -> bytes | memoryview:
+        """A buffer, once: each reader may copy it, and a message could name a large one a million times."""
+        buffer, self._buffers[number] = self._buffers[number], None
+        if buffer is None:
+            raise EncodingError(f"a message uses its buffer {number} twice")
+        return buffer
 
     def _unpickled(self, signature: bytes, pickle: bytes, buffers: list[bytes | memoryview]) -> object:
         if not self._key:

@@ -25,6 +25,8 @@ _PIXEL_BYTES = {
 _PALETTE_MODES = ("RGB", "RGBA")
 #: Lists and dicts in what is known of a file are followed this far.
 _DEEPEST = 8
+#: Pixels along each side of an image without any; PIL makes room for each of its rows.
+_LONGEST_EMPTY_SIDE = 2**16
 _PLAIN = (str, bytes, int, float, bool, type(None))
 
 
@@ -56,6 +58,8 @@ def read_image(
     width, height = size
     if len(data) != _size_bytes(mode, width, height):
         raise ValueError(f"{len(data)} bytes are no image of {width}x{height} pixels in mode {mode}")
+    if not data and not all(0 <= side <= _LONGEST_EMPTY_SIDE for side in size):
+        raise ValueError(f"an image without pixels cannot have {width}x{height}")
     if not data:
         image = Image.new(mode, (width, height))
     else:  # PIL takes any buffer, despite its annotation

@@ -8,7 +8,7 @@ from spaces.errors import SpacesError
 from spaces.farm.events import Cancelled, CrashCause, Crashed, Failed
 from spaces.farm.queue.queue import LeaseLost
 from spaces.farm.task import Task
-from spaces_workers.link.channel import ChannelClosed
+from spaces_workers.link.channel import ChannelClosed, Garbled
 from spaces_workers.worker.child_link import UnfitChild
 from spaces_workers.worker.run.run_state import GivenBack, Running, State, Stopping, TryAgain, Verdict
 from spaces_workers.worker.workplace import Workplace
@@ -22,6 +22,8 @@ LEASE_LOST = Cancelled("another worker holds its lease")
 def verdict_on(error: Exception, state: State, task: Task, workplace: Workplace, seconds: float) -> Verdict:
     """The verdict on a task whose child was not made, died, or cannot be heard any more, after so many seconds."""
     match error:
+        case Garbled():
+            return _of_a_liar(error, state, task, seconds)
         case ChannelClosed():
             return _of_a_death(error, state, seconds)
         case LeaseLost():
@@ -44,6 +46,17 @@ def _of_a_death(error: ChannelClosed, state: State, seconds: float) -> Verdict:
             return Crashed(death.reason, seconds, death.cause)
         case _:
             return TryAgain(Crashed(f"could not be made: {error}", cause=CrashCause.FARM))
+
+
+def _of_a_liar(error: Garbled, state: State, task: Task, seconds: float) -> Verdict:
+    """A child that sent no message of a child is killed: its Space's code must have written to the farm's socket."""
+    match state:
+        case Running(child) | Stopping(child):
+            logger.warning("task %s: its child is killed, because of its message: %s", task.id, error)
+            child.kill()
+            return Crashed(f"was stopped because it sent the worker a false message: {error}", seconds)
+        case _:
+            return _of_a_death(error, state, seconds)
 
 
 def _in_a_line(text: str) -> str:

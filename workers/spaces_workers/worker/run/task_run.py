@@ -16,6 +16,7 @@ from spaces.farm.task import Lease
 from spaces_workers.link.messages import Idle, RunTask
 from spaces_workers.worker.child_link import ChildLink
 from spaces_workers.worker.run.after_task import put_away
+from spaces_workers.worker.run.child_events import event_of_child
 from spaces_workers.worker.run.deadline import Deadline, Steps
 from spaces_workers.worker.run.ending import write_outcome
 from spaces_workers.worker.run.failures import LEASE_LOST, verdict_on
@@ -143,7 +144,7 @@ class TaskRun:
             if isinstance(message, Idle):
                 self._state.fail(Crashed("did not say how the function ended", self._seconds))
                 return
-            event = carrier.delivered(message, task)
+            event = carrier.delivered(event_of_child(message), task)
             if is_end(event):
                 self._state.hear(event)
                 return
