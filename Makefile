@@ -21,7 +21,7 @@ TORCH_INDEX ?= $(if $(wildcard /proc/driver/nvidia/version),,https://download.py
 
 BENCHMARKS ?= latency payload ranking waiting forecasts warmth warmth_weight depth throughput recovery broker swap
 GRADIO_TESTS := $(addprefix tests/end_to_end/test_,web.py patterns.py import_calls.py files.py globals.py launch.py \
-	servers.py mcp.py state_deletion.py errors.py refusals.py farm_faults.py quota.py weights.py) tests/processes/test_aoti.py
+	servers.py prefix.py mcp.py state_deletion.py errors.py refusals.py farm_faults.py quota.py weights.py) tests/processes/test_aoti.py
 
 .PHONY: install up test test-gradio-5 test-gradio-4 test-official test-libraries lint bench clean chromium
 

@@ -34,6 +34,7 @@ def prepare() -> None:
         _let_visitors_wait()
     fixed_ports.watch(replay.importing)
     when_imported("gradio.blocks", lambda blocks: gradio_pages.watch(blocks, _at_launch))
+    when_imported("gradio.routes", gradio_pages.watch_mounts)
     when_imported("gradio.http_server", gradio_pages.try_ports_by_ipv4)
     when_imported("gradio.utils", _forget_zero_gpu)
     when_imported("gradio.oauth", stand_for_nobody)

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
+from tests.end_to_end.proxies import plain
 from tests.end_to_end.test_up import Up
 from tests.harness import wait_until
 
@@ -26,7 +27,10 @@ PAGE_PATIENCE_MS = 60_000
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """A farm with the three demos and Flower."""
-    up = Up(tmp_path_factory.mktemp("demos"), "--gpus", "none", "--flower-port", "0")
+    folder = tmp_path_factory.mktemp("demos")
+    (folder / "state").mkdir()
+    (folder / "state" / "farm.toml").write_text('[spaces.digits]\nroot_path = "/of/digits"\n')
+    up = Up(folder, "--gpus", "none", "--flower-port", "0")
     up.ready()
     yield up
     up.process.terminate()
@@ -105,6 +109,16 @@ def test_the_home_page_links_to_every_space(up: Up, page: Page, tmp_path: Path) 
     for url in ready["spaces"].values():
         expect(page.locator(f"a[href^='{url}']").first).to_be_visible()
     page.screenshot(path=tmp_path / "home.png")
+
+
+def test_the_home_page_behind_a_proxy_links_to_the_paths_of_the_proxy(up: Up, page: Page, tmp_path: Path) -> None:
+    """Its files and its links were sought at the root of the proxy: 404, and no Space was reached."""
+    home = int(up.ready()["home"].rstrip("/").rpartition(":")[2])
+    with plain(tmp_path, home, "/farm", strips=True) as front:
+        page.goto(f"http://127.0.0.1:{front}/farm/")
+        expect(page.locator("a[href='/of/digits/']")).to_be_visible()
+        expect(page.locator(f"a[href^='{up.ready()['spaces']['names']}']")).to_be_visible()
+        assert page.locator("img.logo").evaluate("image => image.naturalWidth") > 0
 
 
 def flower(up: Up, path: str) -> Any:

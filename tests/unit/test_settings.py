@@ -11,7 +11,7 @@ import pytest
 from spaces.farm.queue import settings
 from spaces.farm.queue.estimates import EstimateRules
 from spaces.farm.queue.limits import Limits
-from spaces.farm.queue.rules import Rules
+from spaces.farm.queue.rules import Rules, SpaceRules
 from spaces.farm.queue.settings import SettingsFault, read, share
 
 
@@ -45,6 +45,13 @@ def test_what_the_file_says_is_used_and_the_rest_is_as_ever(file: Path) -> None:
         ("[spaces.digits]\nfork = 1", r"farm\.toml: \[spaces\.digits\] fork must be true or false, got 1"),
         ("[spaces.digits]\npreload = 'no'", r"\[spaces\.digits\] preload must be true or false, got 'no'"),
         ("[spaces.digits]\nforks = true", r"\[spaces\.digits\] has an unknown 'forks'; it may have fork"),
+        (
+            "[spaces.digits]\nroot_path = '/digits/'",
+            r"root_path must be a path such as \"/digits\", without a last /, got '/digits/'",
+        ),
+        ("[spaces.digits]\nroot_path = 'digits'", "root_path must be a path .*, got 'digits'"),
+        ("[spaces.digits]\nroot_path = 'https://farm.example/digits'", "root_path must be a path"),
+        ("[spaces.digits]\nroot_path = true", "root_path must be a path .*, got True"),
         ("[spaces]\ndigits = true", r"\[spaces\.digits\] must be a table, got True"),
         ("[limits]\nlongest_wait = nan", r"longest_wait must be a number of at least 1, got nan"),
         (
@@ -63,6 +70,13 @@ def test_a_mistake_is_named(file: Path, text: str, words: str) -> None:
     file.write_text(text)
     with pytest.raises(SettingsFault, match=words):
         read(file)
+
+
+def test_each_space_has_its_own_rules(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text('[spaces.digits]\nroot_path = "/of/digits"\nfork = false\n')
+    monkeypatch.setenv(settings.VARIABLE, str(file))
+    assert settings.of_space("digits") == SpaceRules(fork=False, root_path="/of/digits")
+    assert settings.of_space("names") == SpaceRules()
 
 
 def test_a_file_that_is_not_there_is_named(file: Path) -> None:

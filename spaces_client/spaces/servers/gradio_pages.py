@@ -54,8 +54,9 @@ def _overruled(options: Options, known: Sequence[str]) -> Options:
 
 
 def _at_given_address() -> Options:
-    address = page_address.given()
-    return {"server_name": _as_gradio_has_it(address[0]), "server_port": address[1]} if address else {}
+    address, root = page_address.given(), page_address.root_path()
+    own = {"server_name": _as_gradio_has_it(address[0]), "server_port": address[1]} if address else {}
+    return own | ({"root_path": root} if root else {})
 
 
 def _beside(options: Options) -> Options:
@@ -67,7 +68,22 @@ def _beside(options: Options) -> Options:
         "address, to which the farm links",
         port,
     )
-    return options | {"server_port": port}
+    return options | {"server_port": port, "root_path": options.get("root_path") or ""}
+
+
+def watch_mounts(routes: ModuleType) -> None:
+    """Mount pages below the path at which the operator's proxy shows the app; for `gradio.routes`."""
+    original = routes.mount_gradio_app
+    names = list(inspect.signature(original).parameters)
+
+    @functools.wraps(original)
+    def mount(*args: Any, **kwargs: Any) -> Any:  # Any: Gradio's own signature, of any version
+        options = dict(zip(names, args, strict=False)) | kwargs
+        if root := page_address.root_path():
+            options["root_path"] = root + options["path"].rstrip("/")
+        return original(**options)
+
+    routes.mount_gradio_app = mount  # type: ignore[attr-defined] # replaced in the module
 
 
 def try_ports_by_ipv4(server: ModuleType) -> None:

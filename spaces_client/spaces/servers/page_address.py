@@ -22,6 +22,11 @@ def given() -> tuple[str, int] | None:
     return (os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"), int(port)) if port else None
 
 
+def root_path() -> str:
+    """The path at which the operator's reverse proxy shows the page; empty: there is no proxy."""
+    return os.environ.get("GRADIO_ROOT_PATH", "")
+
+
 def take(server: object, has_ended: Callable[[], bool]) -> bool:
     """Make `server` the page unless another server is. Returns whether it is the page now."""
     global _page, _has_ended

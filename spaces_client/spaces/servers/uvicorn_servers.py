@@ -17,6 +17,7 @@ from weakref import WeakSet
 from spaces import config
 from spaces.config import Role
 from spaces.servers import page_address
+from spaces.servers.root_path import below
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +74,8 @@ def _prepare(server: Any, at_page: Callable[[], None]) -> bool:
         at_page()
         if address := page_address.given():
             server.config.host, server.config.port = address
+        if root_path := page_address.root_path():
+            server.config.loaded_app, server.config.root_path = below(server.config.loaded_app, root_path), ""
         _prepared.add(server)
         return True
     if config.current().role is Role.WORKER:

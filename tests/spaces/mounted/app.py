@@ -6,6 +6,7 @@ It serves the app by its name, which runs the script a second time, and asks for
 import gradio as gr
 import uvicorn
 from fastapi import FastAPI
+from PIL import Image
 
 import spaces
 
@@ -17,6 +18,11 @@ def shout(text):
     return text.upper()
 
 
+@spaces.GPU
+def paint(colour):
+    return Image.new("RGB", (8, 8), colour)
+
+
 @app.get("/shout")
 def shout_route(text: str):
     return {"said": shout(text)}
@@ -25,6 +31,7 @@ def shout_route(text: str):
 with gr.Blocks() as demo:
     box, out = gr.Textbox(), gr.Textbox()
     gr.Button().click(shout, box, out, api_name="shout")
+    gr.Button().click(paint, box, gr.Image(), api_name="paint")
 
 app = gr.mount_gradio_app(app, demo, path="/ui")
 

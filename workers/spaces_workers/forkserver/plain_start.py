@@ -14,7 +14,6 @@ from pathlib import Path
 
 from spaces import config
 from spaces.farm.queue import settings
-from spaces.farm.queue.rules import SpaceRules
 from spaces.space import source_at
 from spaces_workers.forkserver.libraries import Preloaded
 
@@ -52,7 +51,7 @@ def plain_reason(app_file: Path, environment: Mapping[str, str], preloaded: Prel
     `environment` is the Space's.
     """
     space = environment.get(config.SPACE, "")
-    if not settings.current().spaces.get(space, SpaceRules()).preload:
+    if not settings.of_space(space).preload:
         return f"farm.toml has preload = false under [spaces.{space}]"
     critical = (preloaded.variables | READ_BY_NATIVE_CODE) - READ_LATER
     for name in sorted(critical):

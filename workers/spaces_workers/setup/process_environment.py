@@ -6,6 +6,7 @@ from pathlib import Path
 
 from spaces import config
 from spaces.config import Role
+from spaces.farm.queue import settings
 from spaces.withheld_variables import without_secrets
 from spaces_workers.isolation import variables_of
 from spaces_workers.link.messages import ZygoteSpec
@@ -87,7 +88,13 @@ def of_web(space: str, url: str, key: bytes, address: tuple[str, int]) -> dict[s
             "GRADIO_SERVER_NAME": host,
             "GRADIO_SERVER_PORT": str(port),
         }
+        | _root_path(space)
     )
+
+
+def _root_path(space: str) -> dict[str, str]:
+    path = settings.of_space(space).root_path
+    return {"GRADIO_ROOT_PATH": path} if path else {}
 
 
 def _address(space: str) -> dict[str, str]:

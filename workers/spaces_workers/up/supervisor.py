@@ -16,6 +16,7 @@ from typing import Any
 from spaces.errors import SpacesError
 from spaces.farm.connection import connect
 from spaces.farm.page_addresses import Page, Pages, pages_path
+from spaces.farm.queue import settings
 from spaces.farm.queue.queue import Queue
 from spaces_workers.nursery import roster
 from spaces_workers.setup.served_space import ServedSpace
@@ -195,6 +196,7 @@ def _page(space: ServedSpace, keeper: Keeper | None, memory_bytes: int) -> Page:
         colour_from=space.colour_from,
         colour_to=space.colour_to,
         problem=keeper.problem if keeper else "",
+        root_path=settings.of_space(space.name).root_path,
         memory_bytes=memory_bytes,
     )
 

@@ -20,7 +20,6 @@ from spaces.farm.queue import settings
 from spaces.farm.queue.keys import PAYLOAD
 from spaces.farm.queue.queue import Ended, Queue
 from spaces.farm.queue.registry import Registry, SpaceRecord
-from spaces.farm.queue.rules import SpaceRules
 from spaces.farm.stream.unread import payloads_of
 from spaces.farm.stream.writer import EventWriter
 from spaces.farm.task import Lease, Task
@@ -113,7 +112,7 @@ class Workplace:
             app_file=str(self._source_of(record).app_file),
             python=str(self._python_of(record)),
             key=derive_space_key(self._farm_key, record.name),
-            forks=settings.current().spaces.get(record.name, SpaceRules()).fork,
+            forks=settings.of_space(record.name).fork,
             calls=record.calls,
         )
 

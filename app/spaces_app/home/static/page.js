@@ -35,10 +35,10 @@ function write(element, part, text) {
 
 // --- the content of each element
 
-function fillSpace(element, space) {
+function fillSpace(element, space, proxied) {
   const page = space.page;
   const card = element.querySelector(".card");
-  const address = page?.url ? reachable(page.url) : null;
+  const address = page?.url ? addressOf(page, proxied) : null;
   if (address) card.setAttribute("href", address);
   else card.removeAttribute("href");
   card.style.setProperty("--from", COLOURS[page?.colour_from] ?? "");
@@ -75,6 +75,15 @@ function withoutProcess(text) {
   return text.replace(/ \(pid .*\)$/, "");
 }
 
+// A reverse proxy shows the pages below paths of its own; whoever opens the home page directly finds them at their ports.
+function addressOf(page, proxied) {
+  return proxied && page.root_path ? `${page.root_path}/` : reachable(page.url);
+}
+
+function isProxied(home) {
+  return Boolean(home) && new URL(home).port !== location.port;
+}
+
 // The farm lists pages by their local addresses; a visitor from another host reaches them at the home page's host.
 function reachable(url) {
   if (url.startsWith(":")) return `${location.protocol}//${location.hostname}${url}`;
@@ -105,7 +114,8 @@ function update(farm) {
   one("waiting").textContent = waiting(farm.queues, sum(farm.queues, (queue) => queue.waiting));
   one("worker-count").textContent = farm.workers.length;
   one("done").textContent = sum(farm.workers, (worker) => worker.done);
-  show(one("spaces"), "space", farm.spaces, (space) => space.name, fillSpace);
+  const proxied = isProxied(farm.home);
+  show(one("spaces"), "space", farm.spaces, (space) => space.name, (element, space) => fillSpace(element, space, proxied));
   show(one("workers"), "worker", farm.workers, (worker) => worker.name, fillWorker);
   show(one("tasks"), "task", farm.tasks.slice(0, 20), (task) => task.id, (element, task) => fillTask(element, task, farm.now));
 }
@@ -122,7 +132,7 @@ function tell(state, text) {
 
 async function look() {
   try {
-    const answer = await fetch("/api/status", { cache: "no-store", signal: AbortSignal.timeout(10000) });
+    const answer = await fetch("api/status", { cache: "no-store", signal: AbortSignal.timeout(10000) });
     const farm = await answer.json();
     if (!answer.ok) throw new Error(farm.problem);
     update(farm);

@@ -19,6 +19,7 @@ class SpaceRules:
 
     fork: bool | None = None  #: whether its children are forks; None: its zygote decides
     preload: bool = True  #: whether it may start as a fork of a process that has imported its libraries
+    root_path: str = ""  #: the path at which a reverse proxy shows its page; empty: none does
 
 
 @dataclass(frozen=True, slots=True)

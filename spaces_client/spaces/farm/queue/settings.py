@@ -13,6 +13,7 @@
     [spaces.NAME]
     fork = false          # each child runs the script itself: see docs/compatibility.md
     preload = false       # it imports its libraries itself: see docs/compatibility.md
+    root_path = "/digits" # a reverse proxy shows its page there: see deploy/README.md
 
 Every setting has a default. Every process of a farm, on every host, must be given the same file.
 """
@@ -21,6 +22,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -123,11 +125,18 @@ def _spaces(path: Path, found: Mapping[str, Any]) -> dict[str, SpaceRules]:  # A
 def _space(where: str, table: object) -> SpaceRules:
     if not isinstance(table, dict):
         raise SettingsFault(f"{where} must be a table, got {table!r}")
-    _refuse_others(where, table, ("fork", "preload"))
+    _refuse_others(where, table, ("fork", "preload", "root_path"))
     for key, value in table.items():
-        if not isinstance(value, bool):
+        if key == "root_path":
+            _check_root_path(where, value)
+        elif not isinstance(value, bool):
             raise SettingsFault(f"{where} {key} must be true or false, got {value!r}")
     return SpaceRules(**table)
+
+
+def _check_root_path(where: str, value: object) -> None:
+    if not isinstance(value, str) or not re.fullmatch(r"(/[\w.~-]+)+", value, re.ASCII):
+        raise SettingsFault(f'{where} root_path must be a path such as "/digits", without a last /, got {value!r}')
 
 
 def _quota(path: Path, found: Mapping[str, Any]) -> QuotaRules:  # Any: whatever TOML has
@@ -151,6 +160,11 @@ def share(state_dir: Path) -> None:
     if not os.environ.get(VARIABLE) and path.exists():
         os.environ[VARIABLE] = str(path.absolute())
     current()
+
+
+def of_space(name: str) -> SpaceRules:
+    """The rules of this process for one Space. Raises SettingsFault."""
+    return current().spaces.get(name, SpaceRules())
 
 
 @cache

@@ -1,0 +1,80 @@
+"""Pages behind a reverse proxy that shows them below a path, which it strips or keeps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from spaces.farm.queue import settings
+from tests.end_to_end.pages import called
+from tests.end_to_end.proxies import nginx, plain
+from tests.harness import SPACES, Farm, farm
+
+SETTINGS = """
+[spaces.studio]
+root_path = "/spaces/studio"
+
+[spaces.mounted]
+root_path = "/spaces/mounted"
+"""
+
+
+@pytest.fixture(scope="module")
+def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+    """A farm with a worker whose operator has a proxy."""
+    folder = tmp_path_factory.mktemp("farm")
+    (folder / settings.FILE).write_text(SETTINGS)
+    with pytest.MonkeyPatch.context() as patch, farm(folder) as made:
+        patch.setenv(settings.VARIABLE, str(folder / settings.FILE))
+        made.start_worker()
+        yield made
+
+
+@pytest.fixture(scope="module")
+def studio(proxied: Farm) -> str:
+    return proxied.start_web("studio", path="/config")
+
+
+@pytest.fixture(scope="module")
+def mounted(proxied: Farm) -> str:
+    return proxied.start_web("mounted", SPACES / "mounted" / "app.py", path="/ui/config")
+
+
+@pytest.fixture(params=["stripped", "kept"])
+def strips(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param == "stripped")
+
+
+@pytest.mark.parametrize("proxy", [plain, nginx])
+@pytest.mark.parametrize(("space", "below"), [("studio", ""), ("mounted", "/ui")])
+def test_a_page_below_a_path_finds_its_files_and_its_queue(
+    request: pytest.FixtureRequest, tmp_path: Path, proxy: Any, space: str, below: str, strips: bool
+) -> None:
+    """The page asked for its files, and joined its queue, at the root of the proxy: 404."""
+    port, prefix = int(request.getfixturevalue(space).rpartition(":")[2]), f"/spaces/{space}"
+    with proxy(tmp_path, port, prefix, strips=strips) as front:
+        page = f"http://127.0.0.1:{front}{prefix}{below}"
+        html = httpx.get(f"{page}/", timeout=60).raise_for_status().text
+        config = httpx.get(f"{page}/config", timeout=60).raise_for_status().json()
+        assert config["root"] == page
+        assert json.dumps(page) in html
+        assert httpx.get(f"{config['root']}/theme.css").status_code == 200
+        function = "greet" if space == "studio" else "shout"
+        assert called(config["root"], function, "Ada") == ["Hello Ada" if space == "studio" else "ADA"]
+
+
+@pytest.mark.parametrize("proxy", [plain, nginx])
+def test_a_picture_that_a_mounted_page_shows_is_found(mounted: str, tmp_path: Path, proxy: Any, strips: bool) -> None:
+    with proxy(tmp_path, int(mounted.rpartition(":")[2]), "/spaces/mounted", strips=strips) as front:
+        [picture] = called(f"http://127.0.0.1:{front}/spaces/mounted/ui", "paint", "red")
+        assert picture["url"].startswith(f"http://127.0.0.1:{front}/spaces/mounted/ui/")
+        assert httpx.get(picture["url"]).raise_for_status().headers["content-type"].startswith("image/")
+
+
+def test_a_page_that_is_shown_below_a_path_answers_at_its_own_port_too(studio: str) -> None:
+    assert called(studio, "greet", "Ada") == ["Hello Ada"]
