@@ -241,7 +241,7 @@ def test_the_modules_of_a_space_are_told_from_those_of_the_fork_server(fork: For
     script = """
 import own
 from pathlib import Path
-from spaces import preloaded_modules
+from spaces.farm.values import preloaded_modules
 from spaces.farm.values.references import space_modules
 since = preloaded_modules.modules_since()
 assert since.index("second") < since.index("own"), since

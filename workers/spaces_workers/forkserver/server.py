@@ -17,7 +17,8 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from spaces import config, emulation, preloaded_modules, script
+from spaces import config, emulation, script
+from spaces.farm.values import preloaded_modules
 from spaces_workers import forkserver
 from spaces_workers.forkserver import newborn
 from spaces_workers.forkserver.libraries import Preloaded, preload

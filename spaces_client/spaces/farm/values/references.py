@@ -18,7 +18,7 @@ from typing import Any
 from spaces.errors import EncodingError
 from spaces.farm.values.codec_types import extension_of
 from spaces.farm.values.glance import module_of, own_attributes, qualname_of
-from spaces.preloaded_modules import modules_since
+from spaces.farm.values.preloaded_modules import modules_since
 
 #: The most steps from a module's global to an object: `MODELS["small"].tokenizer` takes two.
 STEPS = 2
