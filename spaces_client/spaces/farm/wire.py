@@ -29,6 +29,9 @@ _MESSAGE = 1
 #: Names of files, and so the texts of errors, hold lone surrogates where bytes were no UTF-8.
 _ERRORS = "surrogatepass"
 
+#: Enough for most messages; the default of 256 kB goes back to the system each time, which takes longer than packing.
+_FIRST_BUFFER_BYTES = 1024
+
 #: Messages within each other; ours are at most 5. Each takes so much of the C stack that 100 would overflow it.
 DEEPEST = 16
 
@@ -48,7 +51,7 @@ def message(cls: type[T]) -> type[T]:
 
 def pack(value: object) -> bytes:
     """Pack a message into bytes. Raises TypeError for a value that is neither a message nor plain data."""
-    packed: bytes = msgpack.packb(value, default=_flatten, unicode_errors=_ERRORS)
+    packed: bytes = _packed(value)
     return packed
 
 
@@ -76,11 +79,15 @@ def _unpacked(data: bytes | memoryview, depth: int) -> Any:  # Any: whatever was
     return msgpack.unpackb(data, ext_hook=hook, use_list=False, strict_map_key=False, unicode_errors=_ERRORS)
 
 
+def _packed(value: object) -> Any:  # Any: msgpack has no types
+    return msgpack.packb(value, default=_flatten, unicode_errors=_ERRORS, buf_size=_FIRST_BUFFER_BYTES)
+
+
 def _flatten(value: object) -> msgpack.ExtType:
     name = type(value).__name__
     if _CLASSES.get(name) is not type(value):
         raise TypeError(f"{name} is not a message")
-    return msgpack.ExtType(_MESSAGE, msgpack.packb(_parts(name)(value), default=_flatten, unicode_errors=_ERRORS))
+    return msgpack.ExtType(_MESSAGE, _packed(_parts(name)(value)))
 
 
 @cache
