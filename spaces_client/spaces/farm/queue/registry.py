@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -176,6 +177,7 @@ def record_of(
     )
 
 
+@lru_cache(maxsize=64)
 def _record(packed: object) -> SpaceRecord:
     record = wire.unpack_as(SpaceRecord, packed)  # type: ignore[arg-type] # bytes: decode_responses is off
     check_version(f"Space {record.name!r}", record.version)
