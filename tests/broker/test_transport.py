@@ -41,7 +41,9 @@ def identity() -> Iterator[None]:
     yield
     transport.identify("")
     transport.set_warmth(Warmth)
+    transport.attend_with(lambda _: None, lambda _: None)
     transport._here.in_hand.clear()
+    transport._here.settled.clear()
 
 
 @pytest.fixture
@@ -108,6 +110,33 @@ def test_a_task_that_is_delivered_says_on_which_device_it_has_started(
     message = worker.take()
     assert said(queue, task.id) == [Started("w1", "cpu", VERSION)]
     message.ack()
+
+
+def test_a_claimed_task_is_begun_before_celery_gets_its_message(app: Celery, worker: Worker) -> None:
+    begun, forsaken = list[tuple[Lease, int]](), list[str]()
+    transport.attend_with(lambda lease: begun.append((lease, len(worker.messages))), forsaken.append)
+    task = make_task()
+    submit(app, task)
+    message = worker.take()
+    assert begun == [(Lease(task, "w1", 1), 0)]
+    assert forsaken == []
+    message.ack()
+    assert forsaken == [task.id]
+
+
+def test_a_task_whose_end_is_written_is_acknowledged_without_the_broker(
+    app: Celery, worker: Worker, queue: Queue
+) -> None:
+    task = make_task()
+    submit(app, task)
+    message = worker.take()
+    lease = message.properties["lease"]
+    queue.end(lease, RESULT)
+    transport.settled(lease)
+    before = queue.redis.info("commandstats")["cmdstat_evalsha"]["calls"]
+    message.ack()
+    assert queue.redis.info("commandstats")["cmdstat_evalsha"]["calls"] == before
+    assert (transport._here.in_hand, transport._here.settled) == (set(), set())
 
 
 def test_the_lease_reaches_the_pool_and_no_event_or_answer_of_celery(app: Celery, worker: Worker) -> None:
@@ -202,6 +231,8 @@ def test_an_idle_worker_is_called_where_another_heard_the_bell(
 def test_a_worker_that_stops_while_its_claim_is_under_way_gives_the_task_back(
     app: Celery, worker: Worker, queue: Queue
 ) -> None:
+    begun = list[Lease]()
+    transport.attend_with(begun.append, lambda _: None)
     queue.claim("w2", SIZES)  # so that the broker knows the script
     task = make_task()
     submit(app, task)
@@ -209,7 +240,7 @@ def test_a_worker_that_stops_while_its_claim_is_under_way_gives_the_task_back(
     wait_until(lambda: state_of(queue, task) is State.RUNNING)
     worker.consumer.cancel()
     wait_until(lambda: drained(worker.connection) and state_of(queue, task) is State.QUEUED)
-    assert worker.messages == []
+    assert (worker.messages, begun) == ([], [])
 
 
 def test_a_worker_that_stops_while_it_waits_for_the_bell_leaves_the_task_alone(

@@ -13,7 +13,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -354,6 +354,28 @@ def test_a_task_that_was_lost_with_its_workers_is_shown_as_failed(own_farm: Farm
         asyncio.run(ends.look())
         assert memory.tasks[handle.id].state == "FAILURE"
         assert memory.tasks[handle.id].exception == "lost"
+
+
+def test_the_end_of_a_task_is_told_though_its_worker_stops_at_once(own_farm: Farm) -> None:
+    """A worker gathers events for a moment, and must send those that it has when it stops."""
+    worker = own_farm.start_worker()
+    told: list[str] = []
+    app = make_celery(own_farm.broker.url)
+    with app.connection_for_read() as first, own_farm.client() as client:
+        receiver = app.events.Receiver(first, handlers={"*": lambda event: told.append(event["type"])})
+        with receiver.consumer_context(wakeup=False) as (connection, _channel, _consumers):
+
+            def heard(kind: str) -> bool:
+                with suppress(TimeoutError):
+                    connection.drain_events(timeout=0.1)
+                return kind in told
+
+            wait_until(lambda: heard("worker-heartbeat"))
+            client.submit("faults", "add", 1, 2).result()
+            worker.terminate()
+            wait_until(lambda: heard("worker-offline"))
+    app.close()
+    assert [kind for kind in told if kind.startswith("task")][1:] == ["task-received", "task-started", "task-succeeded"]
 
 
 def _of(hostname: str) -> dict[str, Any]:  # Any: the fields that every event of Celery's has

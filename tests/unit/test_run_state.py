@@ -200,3 +200,20 @@ def test_of_many_who_stop_a_run_at_once_exactly_one_decides(round_: int) -> None
     run.hear(DONE)
     assert run.now == Over(decided[0], Reported(DONE))
     assert len(decided) == 1
+
+
+def test_a_signal_handler_may_stop_a_run_while_its_own_thread_gives_the_task_to_the_child() -> None:
+    """The worker's main thread gives tasks to warm children, and a cold shutdown interrupts it anywhere."""
+    run = RunState()
+
+    class InterruptedChild:
+        def begin(self, task: RunTask) -> None:
+            assert run.stop(AWAY)
+
+    outcome: list[bool] = []
+    thread = threading.Thread(
+        target=lambda: outcome.append(run.begin(cast(ChildLink, InterruptedChild()), TASK)), daemon=True
+    )
+    thread.start()
+    thread.join(10)
+    assert (outcome, run.now) == ([False], Over(AWAY, NoAnswer()))

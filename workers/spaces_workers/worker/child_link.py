@@ -89,10 +89,10 @@ class ChildLink:
 
     def begin(self, run: RunTask) -> None:
         """Start a task in it. Raises ChannelClosed if it is gone."""
-        self._kills = oom_kills.kills()
         self.is_trimmed = False
         self._seen = None
         self.channel.send(run)
+        self._kills = oom_kills.kills()  # after it has the task, which this would delay
 
     def trim(self) -> None:
         """Have it free cached device memory. Raises ChannelClosed, TimeoutError.

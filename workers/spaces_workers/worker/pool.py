@@ -19,6 +19,8 @@ from celery.concurrency.prefork import _run_ready_callbacks
 from celery.exceptions import Retry
 from celery.worker import state
 
+from spaces.farm.celery import transport
+from spaces.farm.celery.celery_app import RUN
 from spaces.farm.events import Cancelled, Crashed, Expired, Failed, Lost, Succeeded, TimedOut
 from spaces.farm.task import Lease
 from spaces_workers.worker.flower_pool_tab import pool_tab
@@ -63,6 +65,8 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
     def on_start(self) -> None:
         self._mailbox = Mailbox()
         self._callbacks: dict[str, Callbacks] = {}
+        self._begun: dict[str, TaskRun] = {}  #: runs that Celery has not passed on yet
+        transport.attend_with(self._begin, self._forsake)
         self._closed = False
         self._hub: Any = None
 
@@ -82,11 +86,30 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
         **options: Any,
     ) -> TaskRun:
         lease: Lease = args[2]["properties"]["lease"]
-        run = TaskRun(lease, self.workplace, self)
         self._callbacks[lease.task.id] = Callbacks(accept_callback, timeout_callback, callback, error_callback)
+        return self._begun.pop(lease.task.id, None) or self._started(lease)
+
+    def _started(self, lease: Lease) -> TaskRun:
+        run = TaskRun(lease, self.workplace, self)
         self.runs.add(run)
         run.start()
         return run
+
+    # --- called by the transport
+
+    def _begin(self, lease: Lease) -> None:
+        """Start the run of a task that was claimed, before Celery's accounts of it, which take longer than many a task.
+
+        Not if Celery may keep it from running.
+        """
+        if lease.task.id not in state.revoked and self.app.tasks[RUN].rate_limit is None:
+            self._begun[lease.task.id] = self._started(lease)
+
+    def _forsake(self, task: str) -> None:
+        """Celery did not pass on this task, and has ended it or given it back."""
+        run = self._begun.pop(task, None)
+        if run is not None:
+            run.abandon()
 
     # --- called by a run, on its own thread
 
@@ -95,8 +118,7 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
         if run.child is None:
             raise ValueError(f"task {run.lease.task.id} began without a child")
         pid, now = run.child.pid, time.monotonic()
-        callbacks = self._callbacks[run.lease.task.id]
-        self._mailbox.post(lambda: callbacks.accept(pid, now))
+        self._mailbox.post(lambda: self._accept(run, pid, now))
 
     def ended(self, run: TaskRun, outcome: Outcome) -> None:
         """The task's end is written, or the task is requeued."""
@@ -139,9 +161,18 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
     def num_processes(self) -> int:
         return int(self.limit)
 
+    def _accept(self, run: TaskRun, pid: int, now: float) -> None:
+        callbacks = self._callbacks.get(run.lease.task.id)
+        if callbacks is not None:
+            callbacks.accept(pid, now)
+
     def _settle(self, run: TaskRun, outcome: Outcome) -> None:
         self.runs.remove(run)
-        callbacks = self._callbacks.pop(run.lease.task.id)
+        callbacks = self._callbacks.pop(run.lease.task.id, None)
+        if callbacks is None:
+            return  # it was forsaken
+        if run.is_settled:
+            transport.settled(run.lease)
         match outcome:
             case Succeeded(seconds=seconds):
                 callbacks.success((False, "", seconds))

@@ -33,6 +33,8 @@ from spaces_workers.worker.carrier import Carrier
 from spaces_workers.worker.child_link import ChildLink, UnfitChild
 from spaces_workers.worker.gpu_memory.residency import Residency
 from spaces_workers.worker.gpu_memory.swap_costs import Level
+from spaces_workers.worker.run.alarms import Alarms
+from spaces_workers.worker.run.attendants import Attendants
 from spaces_workers.worker.zygote_links import Zygotes
 
 logger = logging.getLogger(__name__)
@@ -60,11 +62,14 @@ class Workplace:
         self.device = device
         self.zygotes = zygotes
         self.residency = residency
+        self.alarms = Alarms()
+        self.attendants = Attendants()
         self.device_lost = False
         self._farm_key = farm_key
         self._state_dir = state_dir
         self._sources = state_dir / "sources"
         self._memory_fraction = memory_fraction
+        self._specs: dict[tuple[str, str], ZygoteSpec] = {}  #: of Spaces that ran here, by name and revision
         self.carrier = Carrier(
             config.host,
             SharedMemoryStore(config.run_dir, config.host),
@@ -78,6 +83,7 @@ class Workplace:
         its child cannot take the device.
         """
         spec = self.spec_of(self.record_of(task.space, task.revision))
+        self._specs[task.space, task.revision] = spec
         warm = self.residency.take(spec)
         if warm is not None:
             return self._with_room(warm)
@@ -90,6 +96,11 @@ class Workplace:
                     raise
                 self.residency.learn_shortage(spec)
                 return self._new_child(spec)
+
+    def ready_child_for(self, task: Task) -> ChildLink | None:
+        """A warm child that can run this task without making room, if that is known without asking anybody."""
+        spec = self._specs.get((task.space, task.revision))
+        return None if spec is None else self.residency.take_ready(spec)
 
     def _with_room(self, warm: ChildLink) -> ChildLink:
         try:

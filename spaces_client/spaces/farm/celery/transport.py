@@ -51,6 +51,9 @@ class Here:
     device: str = ""
     warmth: Callable[[], Warmth] = Warmth
     in_hand: set[str] = field(default_factory=set)  #: tasks that are delivered and not yet acknowledged
+    settled: set[str] = field(default_factory=set)  #: those of them whose end, or return, is in the broker
+    begin: Callable[[Lease], None] = lambda _: None
+    forsake: Callable[[str], None] = lambda _: None
 
 
 _here = Here()
@@ -74,6 +77,20 @@ def identify(worker: str, device: str = "") -> None:
 def set_warmth(warmth: Callable[[], Warmth]) -> None:
     """Set the function that returns, at each claim, this worker's seconds to begin a task of each Space."""
     _here.warmth = warmth
+
+
+def attend_with(begin: Callable[[Lease], None], forsake: Callable[[str], None]) -> None:
+    """Have `begin` called with each task that is claimed, before Celery gets its message.
+
+    `forsake` is called with the id of a task that is acknowledged or rejected, after this is written.
+    """
+    _here.begin, _here.forsake = begin, forsake
+
+
+def settled(lease: Lease) -> None:
+    """The task's end or its return is written: its message can be acknowledged without asking the broker."""
+    if lease.task.id in _here.in_hand:
+        _here.settled.add(lease.task.id)
 
 
 class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu has no types
@@ -114,14 +131,21 @@ class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu has no types
         super().restore_unacked_once(stderr)
 
     def _settle(self, tag: str, end: End | None) -> None:
-        lease, queue = self._leases.pop(tag), self.channel.ranked_queue
+        lease = self._leases.pop(tag)
         try:
-            stood = queue.release(lease) if end is None else queue.end(lease, end)
-            if not stood:
-                logger.warning("task %s was given to another worker before %s was done", tag, lease.worker)
+            if tag not in _here.settled:
+                self._write(lease, end)
         finally:
             _here.in_hand.discard(tag)
+            _here.settled.discard(tag)
             virtual.QoS.ack(self, tag)
+            _here.forsake(tag)
+
+    def _write(self, lease: Lease, end: End | None) -> None:
+        queue = self.channel.ranked_queue
+        stood = queue.release(lease) if end is None else queue.end(lease, end)
+        if not stood:
+            logger.warning("task %s was given to another worker before %s was done", lease.task.id, lease.worker)
 
 
 class Channel(SendingChannel):
@@ -234,9 +258,11 @@ class Channel(SendingChannel):
         self.client.connection.send_command(*command)
 
     def _deliver(self, claimed: Claimed) -> None:
-        message = _message(claimed)
+        queue = f"zerofarm.{claimed.size}"
         _here.in_hand.add(claimed.lease.task.id)
-        self.connection._deliver(message, f"zerofarm.{claimed.size}")
+        if queue in self.connection._callbacks:  # else kombu rejects the message
+            _here.begin(claimed.lease)
+        self.connection._deliver(_message(claimed), queue)
 
     @cached_property
     def _all_bells(self) -> set[str]:

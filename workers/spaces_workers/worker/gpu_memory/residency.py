@@ -47,6 +47,20 @@ class Residency:
             return None
         return child
 
+    def take_ready(self, spec: ZygoteSpec) -> ChildLink | None:
+        """Hand over the warm child of exactly this revision, if it lives and the device has room for its next task."""
+        with self._lock:
+            child = self._idle.get(spec.space)
+            if child is None or child.spec.revision != spec.revision:
+                return None
+            del self._idle[spec.space]
+        held = child.memory.held_bytes
+        if not child.gone and self._free_bytes(held) >= self._needs.of(spec, held) - held:
+            return child
+        with self._lock:
+            self._idle[spec.space] = child
+        return None
+
     def make_room_for_new(self, spec: ZygoteSpec, weights_bytes: int) -> None:
         """Free a place and the memory that a Space needs, at least its weights, before its child is made."""
         while (crowded := self._evicted(self._limit - 1)) is not None:

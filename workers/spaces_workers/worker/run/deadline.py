@@ -1,5 +1,5 @@
 """The time limit of a running task: a warning, a request to stop, a grace period, KILL. It runs on the monotonic clock
-and its own thread, so that neither a busy worker nor an absent broker can delay it."""
+and apart from all else, so that neither a busy worker nor an absent broker can delay it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from spaces_workers.worker.run.alarms import Alarms
 
 #: Seconds between the request to stop a function and the kill of its process.
 GRACE = 1.0
@@ -30,21 +32,22 @@ class Steps:
 
 
 class Deadline:
-    """Measures the time from `start()` until `stop()`."""
+    """Measures the time from `start()` until `stop()`. A task that ends before the first step costs no thread."""
 
-    def __init__(self, time_limit: float, steps: Steps, grace: float = GRACE) -> None:
+    def __init__(self, time_limit: float, steps: Steps, alarms: Alarms, grace: float = GRACE) -> None:
         self._timetable = _timetable(time_limit, steps, grace)
+        self._alarms = alarms
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="deadline", daemon=True)
 
     def start(self) -> None:
         """Start the clock."""
         self._started = time.monotonic()
-        self._thread.start()
+        self._alarms.set(self, self._started + self._timetable[0][0], self._watch)
 
     def stop(self) -> None:
         """Stop the clock, because the task has ended."""
         self._over.set()
+        self._alarms.clear(self)
 
     def _watch(self) -> None:
         for due, act in self._timetable:

@@ -9,9 +9,10 @@
         │ stop, fail                               ^
         └──────────────────────────────────────────┘   Running ── fail ──> Over
 
-The run's own thread calls `begin`, `hear` and `fail`: the child gets the task, reports its end, or never will. Other
-threads call `stop`, for the caller, an operator, the deadline or the worker's shutdown. The first verdict stands: of
-several stops one succeeds, and none after the child has reported the end.
+The run's own thread calls `begin`, `hear` and `fail`: the child gets the task, reports its end, or never will. If the
+child is warm, the worker's main thread has called `begin` before. Other threads call `stop`, for the caller, an
+operator, the deadline or the worker's shutdown. The first verdict stands: of several stops one succeeds, and none after
+the child has reported the end.
 """
 
 from __future__ import annotations
@@ -104,7 +105,8 @@ class RunState:
 
     def __init__(self) -> None:
         self._state: State = Preparing()
-        self._lock = threading.Lock()
+        # Reentrant, because a signal handler that stops the worker may interrupt the main thread in `begin`.
+        self._lock = threading.RLock()
 
     @property
     def now(self) -> State:
@@ -123,14 +125,22 @@ class RunState:
             match self._state:
                 case Preparing():
                     child.begin(task)
-                    self._state = Running(child)
-                    return True
+                    return self._has_begun(child)
                 case Over():
                     return False
                 case Running() | Stopping() as state:
                     raise _out_of_order("begin", state)
                 case _:
                     assert_never(self._state)
+
+    def _has_begun(self, child: ChildLink) -> bool:
+        match self._state:
+            case Over(verdict=verdict):  # by a signal handler, on this very thread
+                self._state = Over(verdict, NoAnswer())
+                return False
+            case _:
+                self._state = Running(child)
+                return True
 
     def hear(self, end: End) -> None:
         """The child has reported the end. From now on no stop may touch it: it stays warm for the next task."""

@@ -1,7 +1,8 @@
 """One task on this worker, from its lease to its end: gets a child, passes on its events, ends it exactly once.
 
-Each run has its own thread, so that neither a slow zygote nor an absent broker stops the worker's event loop.
-`run_state.py` draws the states of a run and says who may move them.
+Each run has a thread to itself, so that neither a slow zygote nor an absent broker stops the worker's event loop. A
+warm child gets its task before that thread takes over. `run_state.py` draws the states of a run and says who may move
+them.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import time
 from typing import Protocol
 
 from spaces.farm.events import Cancelled, Crashed, TimedOut, is_end
+from spaces.farm.payloads.payload import blobs_of
 from spaces.farm.task import Lease
 from spaces_workers.link.messages import Idle, RunTask
 from spaces_workers.worker.child_link import ChildLink
@@ -25,6 +27,7 @@ from spaces_workers.worker.run.run_state import (
     GivenBack,
     Outcome,
     Over,
+    Preparing,
     RunState,
     TryAgain,
     Verdict,
@@ -57,16 +60,26 @@ class TaskRun:
         self._report = report
         self._state = RunState()
         self._writer = workplace.writer(lease)
-        self._deadline = Deadline(lease.task.time_limit, Steps(self._warn, self._time_out, self._kill, self._look))
-        self._thread = threading.Thread(target=self._attend, name=lease.task.label, daemon=True)
+        steps = Steps(self._warn, self._time_out, self._kill, self._look)
+        self._deadline = Deadline(lease.task.time_limit, steps, workplace.alarms)
+        self._done = threading.Event()
+        self.is_settled = False  #: the broker knows the outcome, or has given the task to another worker
 
     def start(self) -> None:
-        """Start the run; `report.ended` is called exactly once, on the run's own thread."""
-        self._thread.start()
+        """Start the run; `report.ended` is called exactly once, on the run's own thread.
+
+        Does not block: a warm child gets the task at once, all else happens on the run's own thread.
+        """
+        error: Exception | None = None
+        try:
+            self._begin_if_warm()
+        except Exception as raised:
+            error = raised
+        self._workplace.attendants.give(lambda: self._attend(error))
 
     def join(self, timeout: float) -> None:
         """Wait for the end, at most `timeout` seconds."""
-        self._thread.join(timeout)
+        self._done.wait(timeout)
 
     # --- called by other threads
 
@@ -122,23 +135,43 @@ class TaskRun:
 
     # --- on the run's thread
 
-    def _attend(self) -> None:
+    def _attend(self, error: Exception | None) -> None:
         try:
+            if error is not None:
+                raise error
             self._converse()
-        except Exception as error:
-            self._state.fail(verdict_on(error, self._state.now, self.lease.task, self._workplace, self._seconds))
-        self._finish()
+        except Exception as raised:
+            self._state.fail(verdict_on(raised, self._state.now, self.lease.task, self._workplace, self._seconds))
+        try:
+            self._finish()
+        finally:
+            self._done.set()
 
-    def _converse(self) -> None:
-        """Give the task to a child, unless it was stopped, and pass on events until the child reports an end."""
+    def _begin_if_warm(self) -> None:
+        """Give the task to its child if that takes no time: it is warm, has room, and the arguments are here."""
+        task = self.lease.task
+        if next(blobs_of(task.arguments), None) is None and (child := self._workplace.ready_child_for(task)):
+            self._begin(child)
+
+    def _begin(self, child: ChildLink) -> None:
+        """Give the task to a child, unless it was stopped."""
         task, carrier = self.lease.task, self._workplace.carrier
-        self.child = child = self._workplace.child_for(task)
+        self.child = child
         self._arguments = arguments = carrier.fetched(task.arguments)
         self._started = time.monotonic()
-        if not self._state.begin(child, RunTask(task.id, task.label, task.function, arguments, carrier.is_far(task))):
-            return
-        self._deadline.start()
-        self._report.began(self)
+        if self._state.begin(child, RunTask(task.id, task.label, task.function, arguments, carrier.is_far(task))):
+            self._deadline.start()
+            self._report.began(self)
+
+    def _converse(self) -> None:
+        """Give the task to a child, unless it has it or was stopped, and pass on events until that reports an end."""
+        if isinstance(self._state.now, Preparing):
+            self._begin(self._workplace.child_for(self.lease.task))
+        if self.child is not None and not isinstance(self._state.now, Over):
+            self._listen(self.child)
+
+    def _listen(self, child: ChildLink) -> None:
+        task, carrier = self.lease.task, self._workplace.carrier
         while True:
             message = child.channel.receive()
             if isinstance(message, Idle):
@@ -160,6 +193,7 @@ class TaskRun:
         outcome = over.verdict.end if isinstance(over.verdict, TryAgain) else over.verdict
         try:
             outcome = write_outcome(over, self.lease, self._writer, self._workplace, seconds)
+            self.is_settled = True
             self._workplace.carrier.forget(self._arguments, task.arguments)
         except Exception:  # the lease then expires, and another worker takes the task
             logger.exception("task %s: its end could not be written", task.id)
