@@ -1,10 +1,9 @@
-"""Messages through kombu, over the farm's transport and over kombu's own, by the same code."""
+"""Messages of tasks: through the farm's outbox and transport, and through kombu alone."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from kombu import Connection, Consumer, Exchange, Queue
@@ -12,7 +11,7 @@ from kombu.transport import redis as kombu_redis
 
 from benchmarks.scale.brokers import make_task
 from spaces.farm.celery import transport
-from spaces.farm.celery.sending import outgoing
+from spaces.farm.celery.celery_app import make_celery
 from spaces.farm.task import Task
 
 #: What Celery sends: its headers tell what to run, its body has the arguments.
@@ -45,14 +44,10 @@ class Messaging:
         self._sending.release()
         self._receiving.release()
 
-    def _outgoing(self, task: Task) -> AbstractContextManager[None]:
-        return nullcontext()
-
     def _push(self, tasks: Iterable[Task]) -> None:
         for task in tasks:
-            with self._outgoing(task):
-                headers = HEADERS | {"id": task.id}
-                self._producer.publish(BODY, routing_key="zerofarm.large", headers=headers, correlation_id=task.id)
+            headers = HEADERS | {"id": task.id}
+            self._producer.publish(BODY, routing_key="zerofarm.large", headers=headers, correlation_id=task.id)
 
     def _claim(self) -> None:
         while not self._taken:
@@ -65,9 +60,16 @@ class Ours(Messaging):
     def __init__(self, url: str) -> None:
         transport.identify("w1", "NVIDIA H200")
         super().__init__(url, transport.Transport)
+        self._app = make_celery(url)
+        self._app.conf.task_send_sent_event = False  # kombu alone sends none
 
-    def _outgoing(self, task: Task) -> AbstractContextManager[None]:
-        return outgoing(task)
+    def close(self) -> None:
+        self._app.close()
+        super().close()
+
+    def _push(self, tasks: Iterable[Task]) -> None:
+        for task in tasks:
+            self._app.outbox.send(task)
 
 
 class Stock(Messaging):

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,8 +19,9 @@ from kombu import Queue as CeleryQueue
 from redis import Redis
 
 from spaces.errors import FarmUnavailable
-from spaces.farm.celery import transport
-from spaces.farm.celery.celery_app import RUN, make_celery, submit
+from spaces.farm.celery import message_form, transport
+from spaces.farm.celery.celery_app import make_celery, submit
+from spaces.farm.celery.message_form import RUN, MessageForm
 from spaces.farm.celery.sending import Sender
 from spaces.farm.connection import connect
 from spaces.farm.events import Cancelled, Failed, Started, Succeeded
@@ -355,6 +357,55 @@ def test_a_submitted_task_waits_in_the_queue_of_its_size(app: Celery, queue: Que
     with app.connection_for_read() as connection:
         assert connection.default_channel.queue_declare("zerofarm.xlarge").message_count == 1
         assert connection.default_channel.queue_purge("zerofarm.xlarge") == 1
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        make_task(summary="7, steps=20"),
+        make_task(space='a "quoted" Space', summary=f'"{message_form._SUMMARY}" \\ {message_form._ID} Grüße 🚀'),
+        replace(make_task(), time_limit=90, size="xlarge"),
+        replace(make_task(), time_limit=0.1, summary=""),
+    ],
+)
+def test_a_form_that_is_filled_in_is_the_message_that_celery_makes(app: Celery, queue: Queue, task: Task) -> None:
+    form = MessageForm.of(app, replace(task, id="another", summary="another", time_limit=1.0))
+    with message_form._drafting() as draft:
+        draft.id = task.id
+        app.send_task(
+            RUN,
+            task_id=task.id,
+            queue=f"zerofarm.{task.size}",
+            shadow=task.label,
+            argsrepr=task.summary,
+            kwargsrepr="",
+            time_limit=task.time_limit,
+            ignore_result=True,
+            declare=[],
+            event_dispatcher=draft,
+        )
+    assert json.loads(form.message(task)) == draft.message
+    assert form.event(task) == draft.event
+
+
+def test_no_event_is_sent_where_celery_is_set_so(app: Celery, queue: Queue) -> None:
+    app.conf.task_send_sent_event = False
+    task = make_task()
+    assert MessageForm.of(app, task).event(task) == {}
+
+
+def test_a_process_that_ends_at_once_still_tells_what_it_sent(app: Celery, queue: Queue) -> None:
+    """Its events are gathered for a moment."""
+    events: list[dict[str, Any]] = []
+    with app.connection_for_read() as first:
+        receiver = app.events.Receiver(first, handlers={"*": events.append})
+        with receiver.consumer_context(wakeup=False) as (connection, _channel, _consumers):
+            wait_until(lambda: drained(connection) and queue.redis.pubsub_numpat())
+            other = make_celery(app.conf.broker_url)
+            tasks = submitted(other, 3)
+            other.close()
+            wait_until(lambda: drained(connection) and len(events) == 3)
+    assert [event["uuid"] for event in events] == [task.id for task in tasks]
 
 
 def test_every_event_names_the_task_as_people_know_it(app: Celery, queue: Queue) -> None:

@@ -20,7 +20,7 @@ from celery.exceptions import Retry
 from celery.worker import state
 
 from spaces.farm.celery import transport
-from spaces.farm.celery.celery_app import RUN
+from spaces.farm.celery.message_form import RUN
 from spaces.farm.events import Cancelled, Crashed, Expired, Failed, Lost, Succeeded, TimedOut
 from spaces.farm.task import Lease
 from spaces_workers.worker.flower_pool_tab import pool_tab

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any, NoReturn
 
 from celery import Celery
@@ -18,18 +19,13 @@ from kombu.exceptions import OperationalError
 from spaces.errors import FarmUnavailable
 from spaces.farm.broker_errors import AWAY
 from spaces.farm.celery import transport
+from spaces.farm.celery.message_form import RUN
+from spaces.farm.celery.outbox import SOCKET_TIMEOUT, Outbox
 from spaces.farm.celery.ranked_queues import RANKED
-from spaces.farm.celery.sending import outgoing
 from spaces.farm.connection import redacted
-from spaces.farm.task import Size, Task
+from spaces.farm.task import Task
 
 logger = logging.getLogger(__name__)
-
-#: The name of the one Celery task. Flower and logs display its `shadow`, the label of our task.
-RUN = "zerofarm.run"
-
-#: Seconds after which a broker that does not answer counts as gone.
-SOCKET_TIMEOUT = 10.0
 
 SETTINGS: dict[str, Any] = {  # Any: settings of several types
     "task_default_queue": "zerofarm.large",
@@ -71,30 +67,33 @@ class ReadableNames(AMQP):  # type: ignore[misc]  # celery has no types
         return message
 
 
-def make_celery(url: str) -> Celery:
+class FarmCelery(Celery):  # type: ignore[misc]  # celery has no types
+    """Celery with an outbox for tasks of Spaces."""
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        return Outbox(self)
+
+    def close(self) -> None:
+        if "outbox" in self.__dict__:
+            self.outbox.close()
+        super().close()
+
+
+def make_celery(url: str) -> FarmCelery:
     """Make the app for the broker at `url`; registers the transport for the whole process."""
     transport.register()
-    app = Celery("zerofarm", broker=url, amqp=ReadableNames, set_as_current=False)
+    app = FarmCelery("zerofarm", broker=url, amqp=ReadableNames, set_as_current=False)
     app.conf.update(SETTINGS)
     app.conf.task_queues = [Queue(name, routing_key=name) for name in RANKED]
     app.task(name=RUN)(_run)
     return app
 
 
-def submit(app: Celery, task: Task) -> None:
+def submit(app: FarmCelery, task: Task) -> None:
     """Put a task into the queue of its size. Raises FarmUnavailable if the broker does not answer."""
-    with submitting(app, task.label), outgoing(task):
-        app.send_task(
-            RUN,
-            task_id=task.id,
-            queue=f"zerofarm.{Size(task.size)}",
-            shadow=task.label,
-            argsrepr=task.summary,
-            kwargsrepr="",
-            time_limit=task.time_limit,
-            ignore_result=True,
-            declare=[],  # a ranked queue always exists
-        )
+    with submitting(app, task.label):
+        app.outbox.send(task)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
-"""The sending half of our Celery channel, which callers use: turns a Celery message into a task in a ranked queue.
+"""The sending half of our Celery channel, which callers use. `transport.py` adds the receiving half, for workers.
 
-A caller wraps its `send_task` in `outgoing`. `transport.py` adds the receiving half, for workers.
+Tasks do not pass through it: `outbox.py` sends them. It keeps the messages that Celery makes for them.
 """
 
 from __future__ import annotations
@@ -8,21 +8,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from functools import cached_property
 from typing import Any
 
 from kombu.transport import redis as kombu_redis
-from kombu.utils.json import JSONEncoder
 from redis import Redis
 
 from spaces.farm.broker_errors import AWAY, Parser
+from spaces.farm.celery.message_form import current_draft
 from spaces.farm.celery.ranked_queues import RANKED, is_ranked
 from spaces.farm.queue.queue import Queue
-from spaces.farm.task import Task
-
-#: Like `kombu.utils.json.dumps`, which makes a new encoder for each message.
-_dumps = JSONEncoder().encode
 
 #: The end of the names of the queues in which the answers to control commands wait, as kombu's mailboxes name them.
 _REPLIES = ".reply.celery.pidbox"
@@ -30,21 +25,9 @@ _REPLIES = ".reply.celery.pidbox"
 #: Milliseconds for which such an answer waits: as long as kombu keeps it where its asker declares the queue.
 _REPLY_LIFETIME = 10_000
 
-_outgoing: ContextVar[Task] = ContextVar("outgoing")
-
-
-@contextmanager
-def outgoing(task: Task) -> Iterator[None]:
-    """Within this, a message that is sent to a ranked queue belongs to this task."""
-    token = _outgoing.set(task)
-    try:
-        yield
-    finally:
-        _outgoing.reset(token)
-
 
 class SendingChannel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types
-    """kombu's channel, but for a ranked queue it pushes a task instead of a message."""
+    """kombu's channel, with the ranked queues."""
 
     _pool_client: Any = None  # Any: a client as kombu makes it
 
@@ -68,10 +51,10 @@ class SendingChannel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no
             with self._mortal(queue):
                 super()._put(queue, message, **kwargs)
             return
-        task = _outgoing.get(None)
-        if task is None:
+        draft = current_draft()
+        if draft is None:
             raise TypeError(f"{queue} takes tasks of Spaces only; send them with spaces.farm.celery.celery_app.submit")
-        self._sender.connected_queue().push(task, _dumps(message).encode())
+        draft.message = message
 
     @contextmanager
     def _mortal(self, queue: str) -> Iterator[None]:
@@ -89,8 +72,8 @@ class SendingChannel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no
             del self._expires[queue]
 
     def _next_delivery_tag(self) -> str:  # identifies a message to `Transport` and Celery; a task's tag is its id
-        task = _outgoing.get(None)
-        return str(super()._next_delivery_tag()) if task is None else task.id
+        draft = current_draft()
+        return str(super()._next_delivery_tag()) if draft is None else draft.id
 
     def _size(self, queue: str) -> int:
         return self._sender.connected_queue().depth(RANKED[queue]) if is_ranked(queue) else int(super()._size(queue))
@@ -128,6 +111,11 @@ class Sender:
         if self._has_something_to_read():
             self._connection.disconnect()  # the next command connects again
         return self._queue
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._queue is not None and self._connection.pid == os.getpid():
+            self._queue.redis.close()
 
     def _has_something_to_read(self) -> bool:
         """Whether the broker has closed the connection, or an interrupted command's answer is left on it."""
