@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 import pytest
+from redis import ConnectionError as BrokerGone
 from redis import Redis
 
 from spaces.errors import FarmUnavailable
 from spaces.farm.broker_errors import AWAY, Parser
 from spaces.farm.celery.celery_app import make_celery, submit
 from spaces.farm.connection import connect
-from spaces.farm.events import Succeeded
+from spaces.farm.events import Cancelled, Succeeded
 from spaces.farm.payloads.payload import Payload
-from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.queue import Ended, Queue
 from spaces.farm.queue.registry import Registry, SpaceRecord, record_of
 from spaces.farm.queue.rules import Rules
 from spaces.farm.stream.writer import EventWriter
@@ -117,6 +119,32 @@ def test_what_a_task_says_to_a_broker_that_refuses_arrives_afterwards(redis: Red
         writing.join(0.3)  # a full broker takes an end, for it makes room
     writing.join(10.0)
     assert end in said(queue, task.id)
+
+
+class AwayFor:
+    """A queue whose broker is away for a while; counts the attempts to end a task."""
+
+    def __init__(self, redis: Redis, seconds: float) -> None:
+        self.redis = redis
+        self.attempts = 0
+        self._back_at = time.monotonic() + seconds
+
+    def end(self, *_: object) -> Ended:
+        self.attempts += 1
+        if time.monotonic() < self._back_at:
+            raise BrokerGone
+        return Ended.READ
+
+
+def test_a_writer_that_was_stopped_waits_between_its_attempts_to_write_the_end(redis: Redis) -> None:
+    """It took a whole core while the broker was away: stopping it ended each of its waits at once."""
+    queue = Queue(redis)
+    pushed(queue)
+    away = AwayFor(redis, 1.0)
+    writer = EventWriter(cast(Queue, away), claimed(queue).lease)
+    writer.stop()
+    assert writer.end(Cancelled("stopped")) is Ended.READ
+    assert away.attempts <= 10
 
 
 def test_a_call_that_a_broker_refuses_is_answered_so(server: Server, redis: Redis, refusing: Refusing) -> None:

@@ -335,6 +335,19 @@ def test_a_broker_of_ours_that_dies_is_started_again_and_the_farm_works_on(farm:
     assert farm.client().predict("again", api_name="/echo").startswith("again from process ")
 
 
+def test_a_farm_whose_list_of_pages_cannot_be_written_goes_on_and_says_so_once(start: Start, tmp_path: Path) -> None:
+    """It ended, as on a full disk."""
+    in_the_way = tmp_path / "state" / "pages.json"
+    in_the_way.mkdir(parents=True)
+    farm = start(str(SPACES / "echo"), "--gpus", "none", "--no-flower")
+    assert farm.client().predict("hello", api_name="/echo").startswith("hello from process")
+    (note,) = [event["text"] for event in farm.told("note") if "list of pages" in event["text"]]
+    assert note.startswith("the list of pages is out of date, because it cannot be written: ")
+    in_the_way.rmdir()
+    wait_until(in_the_way.is_file)
+    assert farm.stop() == 0
+
+
 def test_sigterm_while_a_task_runs_ends_everything_in_time(start: Start) -> None:
     farm = start(str(SPACES / "echo"), "--gpus", "none")
     assert "127.0.0.1" in farm.ready()["flower"]

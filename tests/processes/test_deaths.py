@@ -12,6 +12,7 @@ import pytest
 
 from spaces.errors import ScriptFailed
 from spaces.farm.task import State
+from spaces_workers.nursery import roster
 from spaces_workers.worker.main import DEVICE_LOST
 from tests.harness import SPACES, Farm, wait_until
 
@@ -78,6 +79,14 @@ def test_a_killed_nursery_is_started_again(own_farm: Farm) -> None:
         for process in processes(own_farm, "spaces_workers.nursery.server"):
             process.kill()
         os.kill(warm, signal.SIGKILL)
+        assert client.submit("faults", "add", 1, 2).result(timeout=30) == 3
+
+
+def test_a_nursery_that_cannot_write_its_list_of_zygotes_makes_them_all_the_same(own_farm: Farm) -> None:
+    """It ended, as with full shared memory."""
+    roster.roster_path(own_farm.run_dir, own_farm.state_dir / "logs").mkdir(parents=True)
+    own_farm.start_worker()
+    with own_farm.client() as client:
         assert client.submit("faults", "add", 1, 2).result(timeout=30) == 3
 
 

@@ -92,6 +92,18 @@ def test_a_task_whose_nursery_is_killed_before_it_begins_is_tried_again(own_farm
         assert handle.result(timeout=60) == 3
 
 
+def test_a_task_whose_child_is_killed_before_it_reads_it_is_tried_again(own_farm: Farm) -> None:
+    """It ended as a crash of the author's function, which never ran."""
+    own_farm.start_worker()
+    with own_farm.client() as client:
+        warm = client.submit("faults", "pid").result(timeout=30)
+        os.kill(warm, signal.SIGSTOP)
+        handle = client.submit("faults", "pid")
+        wait_until(lambda: any("faults.pid" in str(info["busy"]) for info in own_farm.queue.leases.workers().values()))
+        os.kill(warm, signal.SIGKILL)
+        assert handle.result(timeout=60) != warm
+
+
 def test_a_task_that_cannot_begin_ends_after_its_attempts_and_blames_no_script(own_farm: Farm, slow: Path) -> None:
     with own_farm.client("slow") as client:
         handle = client.submit("slow", "add", 1, 2)

@@ -355,6 +355,33 @@ def test_a_space_that_ends_before_it_answers_says_how(tmp_path: Path, program: s
     assert [each.reason for each in told if isinstance(each, Failed)] == [reason]
 
 
+def test_a_process_that_the_system_cannot_start_now_is_started_later(tmp_path: Path) -> None:
+    """Without a descriptor or memory to spare for it; the farm ended."""
+
+    async def story() -> None:
+        (tmp_path / "log").mkdir()
+        command = Command([sys.executable, "-c", "import time; time.sleep(60)"], {}, tmp_path / "log")
+        keeper = Keeper(Service("worker", command, lambda process: at_once), hear)
+        running = asyncio.create_task(keeper.run())
+        async with asyncio.timeout(20.0):
+            while not told or keeper.answers:
+                await asyncio.sleep(0.01)
+            (tmp_path / "log").rmdir()
+            await keeper.settled.wait()
+        running.cancel()
+        await keeper.stop()
+
+    async def at_once() -> bool:
+        return True
+
+    def hear(report: Report) -> None:
+        told.extend([report.reason] if isinstance(report, Restarting) else [])
+
+    told: list[str] = []
+    asyncio.run(story())
+    assert told[0].startswith("could not be started: [Errno 21] Is a directory")
+
+
 def test_pauses_grow_to_a_bound_and_start_anew_after_a_sound_life() -> None:
     pause = Pause()
     pauses = [pause.next(0.0) for _ in range(12)]

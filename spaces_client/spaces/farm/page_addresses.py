@@ -41,8 +41,11 @@ class Pages:
     def write(self, path: Path) -> None:
         """Replace the file atomically."""
         draft = path.with_name(f"{path.name}.{os.getpid()}")
-        draft.write_text(json.dumps(asdict(self), indent=2))
-        draft.replace(path)
+        try:
+            draft.write_text(json.dumps(asdict(self), indent=2))
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
 
 
 def pages_path(state_dir: Path) -> Path:

@@ -22,7 +22,11 @@ PATIENCE = 10.0
 
 
 class ChannelClosed(ConnectionError):
-    """The other side is gone."""
+    """The other side is gone. `unread`: it has not read all that was sent to it."""
+
+    def __init__(self, reason: str, *, unread: bool = False) -> None:
+        super().__init__(reason)
+        self.unread = unread
 
 
 class Garbled(ChannelClosed):
@@ -135,6 +139,8 @@ class Channel:
         except SocketEnd:
             where = "in the middle of a message" if self._incoming.has_begun else "by the other side"
             raise ChannelClosed(f"closed {where}") from None
+        except ConnectionResetError as error:  # Linux says so of a local socket that is closed with unread bytes
+            raise ChannelClosed(str(error), unread=True) from None
         except OSError as error:
             raise ChannelClosed(str(error)) from None
 

@@ -18,8 +18,11 @@ def roster_path(run_dir: Path, log_dir: Path) -> Path:
 def write(path: Path, zygotes: Iterable[tuple[str, int]]) -> None:
     """Replace the file: the Space and the process id of each zygote."""
     draft = path.with_name(f"{path.name}.{os.getpid()}")
-    draft.write_text(json.dumps(list(zygotes)))
-    draft.replace(path)
+    try:
+        draft.write_text(json.dumps(list(zygotes)))
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def read(path: Path) -> list[tuple[str, int]]:

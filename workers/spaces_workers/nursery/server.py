@@ -195,7 +195,11 @@ class Nursery:
             )
 
     def _note_zygotes(self) -> None:
-        roster.write(self._roster, [(each.spec.space, each.process.pid) for each in self._zygotes.values()])
+        """Tell others of the zygotes; without room for that, the nursery goes on."""
+        try:
+            roster.write(self._roster, [(each.spec.space, each.process.pid) for each in self._zygotes.values()])
+        except OSError as error:
+            logger.warning("the list of zygotes is out of date, because it cannot be written: %s", error)
 
     def _log_of(self, spec: ZygoteSpec) -> Path:
         return self._log_dir / f"{spec.space}.log"

@@ -6,11 +6,14 @@ Pages that several processes share count in parts, one for each of them: see pro
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import psutil
+
+logger = logging.getLogger(__name__)
 
 #: Seconds between two measurements, at least; and the share of one core that they may take together.
 INTERVAL, SHARE = 5.0, 0.01
@@ -19,8 +22,12 @@ INTERVAL, SHARE = 5.0, 0.01
 async def watch(roots: Callable[[], Mapping[str, Iterable[int]]], tell: Callable[[Mapping[str, int]], None]) -> None:
     """Measure for ever: `roots` gives the first processes of each Space, `tell` gets their bytes."""
     while True:
-        found, seconds = await asyncio.to_thread(_timed, roots())
-        tell(found)
+        seconds = 0.0
+        try:
+            found, seconds = await asyncio.to_thread(_timed, roots())
+            tell(found)
+        except (OSError, psutil.Error) as error:  # no descriptor to spare, for example
+            logger.warning("the memory of Spaces is not measured now: %s", error)
         await asyncio.sleep(max(INTERVAL, seconds / SHARE))
 
 

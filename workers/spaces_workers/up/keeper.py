@@ -66,7 +66,11 @@ class Keeper:
                 self._answer()
                 await asyncio.sleep(PROVIDED_INTERVAL)
                 continue
-            status = await self._live()
+            try:
+                status = await self._live()
+            except OSError as error:  # the system has no process, descriptor or memory to spare
+                await asyncio.sleep(self._later(f"could not be started: {error}", lived=0.0))
+                continue
             if status is not None:
                 await asyncio.sleep(self._after(status))
             elif self.service.source is not None:
@@ -161,9 +165,13 @@ class Keeper:
         """Report that the process died; returns the seconds until the restart."""
         if self._process is None:
             raise ValueError(f"{self.service.name} ended without having been started")
-        self.serving, self.problem = "restarting", described(status)
-        pause = self._pause.next(self._process.seconds)
-        self._report(Restarting(self.service.name, self.problem, pause, str(self.service.command.log)))
+        return self._later(described(status), self._process.seconds)
+
+    def _later(self, problem: str, lived: float) -> float:
+        """Report why the process does not run; returns the seconds until the next start."""
+        self.serving, self.problem = "restarting", problem
+        pause = self._pause.next(lived)
+        self._report(Restarting(self.service.name, problem, pause, str(self.service.command.log)))
         return pause
 
 

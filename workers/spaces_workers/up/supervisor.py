@@ -11,6 +11,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from spaces.errors import SpacesError
@@ -24,7 +25,7 @@ from spaces_workers.up import host_memory, readiness, remains
 from spaces_workers.up.broker_keeper import BrokerKeeper
 from spaces_workers.up.composition import Composition, FarmOptions
 from spaces_workers.up.keeper import Keeper, Service
-from spaces_workers.up.reports import Ready, Report, Reporter, Stopped, Stopping
+from spaces_workers.up.reports import Note, Ready, Report, Reporter, Stopped, Stopping
 from spaces_workers.up.turns import Turns, cores
 
 #: Seconds that a request to the broker may take; callers retry.
@@ -53,6 +54,7 @@ class Supervisor:
         self._flower: list[Keeper] = []
         self._home: list[Keeper] = []
         self._memory: Mapping[str, int] = {}  #: bytes by Space
+        self._told = ""  #: the last complaint about the file of pages
         self._tasks: set[asyncio.Task[None]] = set()
         self._ending: asyncio.Future[None] | None = None
 
@@ -127,7 +129,18 @@ class Supervisor:
         self._write_pages()
 
     def _write_pages(self) -> None:
-        self._pages().write(pages_path(self._options.state_dir))
+        """Write the pages for others to read. If that fails, the operator is told once, and the next report retries."""
+        try:
+            self._pages().write(pages_path(self._options.state_dir))
+        except OSError as error:
+            self._tell_once(f"the list of pages is out of date, because it cannot be written: {error}")
+        else:
+            self._told = ""
+
+    def _tell_once(self, text: str) -> None:
+        if text != self._told:
+            self._told = text
+            self._reporter(Note(text))
 
     def _pages(self) -> Pages:
         keepers = {keeper.service.space: keeper for keeper in self._spaces}
@@ -167,7 +180,8 @@ class Supervisor:
         await asyncio.gather(*(keeper.stop() for keeper in self._nursery))
         await self._broker.stop()
         remains.end_remains_of_farm(self._options.state_dir)
-        pages_path(self._options.state_dir).unlink(missing_ok=True)
+        with suppress(OSError):
+            pages_path(self._options.state_dir).unlink(missing_ok=True)
 
     def _everything(self) -> list[Keeper]:
         """The keepers that are stopped together, before the nursery and the broker."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -82,7 +83,7 @@ class EventWriter:
             try:
                 return self._queue.end(self._lease, end, held)
             except AWAY as error:
-                self._bear(error)
+                self._outlast(error)
                 if not patience.is_over(error, self._queue.redis):
                     continue
                 reason: Exception = error
@@ -99,7 +100,7 @@ class EventWriter:
             try:
                 return self._queue.retry(self._lease, end)
             except AWAY as error:
-                self._bear(error)
+                self._outlast(error)
 
     def stop(self) -> None:
         """Make `write` return, even while it waits."""
@@ -131,8 +132,17 @@ class EventWriter:
         self._outstanding = max(0, self._outstanding - tokens * YIELDS_PER_CREDIT)
 
     def _bear(self, error: Exception) -> None:
-        logger.debug("the broker is away while task %s writes: %s", self._lease.task.id, error)
+        """Wait before another attempt, unless stopped."""
+        self._note(error)
         self._stopped.wait(RETRY_INTERVAL)
+
+    def _outlast(self, error: Exception) -> None:
+        """Wait before another attempt, also if stopped: a task's end is written in any case."""
+        self._note(error)
+        time.sleep(RETRY_INTERVAL)
+
+    def _note(self, error: Exception) -> None:
+        logger.debug("the broker is away while task %s writes: %s", self._lease.task.id, error)
 
 
 class _Patience:

@@ -39,8 +39,10 @@ def verdict_on(error: Exception, state: State, task: Task, workplace: Workplace,
 
 
 def _of_a_death(error: ChannelClosed, state: State, seconds: float) -> Verdict:
-    """A child that had the task crashed with it; one that had not, or a zygote or nursery, is replaced."""
+    """A child that had the task crashed with it; one that had not read it, or a zygote or nursery, is replaced."""
     match state:
+        case Running() if error.unread:  # the task is all that was sent to it
+            return TryAgain(Crashed("was killed before it began", cause=CrashCause.FARM))
         case Running(child) | Stopping(child):
             death = child.how_it_ended()
             return Crashed(death.reason, seconds, death.cause)
