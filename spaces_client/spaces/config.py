@@ -17,8 +17,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import ClassVar
 
-#: Variables with the farm's secrets. Of a Space's processes, only the web process may get the first two.
+#: Variables with the farm's secrets. Of a Space's processes, only the web process may get the first.
 URL, FARM_KEY, SPACE_KEY = "ZEROFARM_URL", "ZEROFARM_KEY", "ZEROFARM_SPACE_KEY"
+#: The farm's own folder, which a Space's processes need not know.
+STATE_DIR = "ZEROFARM_STATE_DIR"
 ROLE, SPACE, RUN_DIR, HOST = "ZEROFARM_ROLE", "ZEROFARM_SPACE", "ZEROFARM_RUN_DIR", "ZEROFARM_HOST"
 
 

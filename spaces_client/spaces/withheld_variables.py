@@ -5,12 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from spaces.config import FARM_KEY, URL
+from spaces.config import FARM_KEY, STATE_DIR, URL
 
 #: The broker's address, with its password, and the farm's keys.
-WITHHELD = (URL, FARM_KEY, "REDIS_URL", "FLOWER_BASIC_AUTH")
+SECRETS = (URL, FARM_KEY, "REDIS_URL", "FLOWER_BASIC_AUTH")
+
+#: These, and the folder in which the farm keeps its key.
+WITHHELD = (*SECRETS, STATE_DIR)
 
 
 def without_secrets(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The operator's environment without the broker's URL and the farm's keys, as a Space may have it."""
+    """The operator's environment without the broker's URL and the farm's keys, for the farm's own processes."""
+    return {name: value for name, value in environment.items() if name not in SECRETS}
+
+
+def for_spaces(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The operator's environment as a Space may have it."""
     return {name: value for name, value in environment.items() if name not in WITHHELD}

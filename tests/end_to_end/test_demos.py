@@ -124,7 +124,7 @@ def test_the_home_page_behind_a_proxy_links_to_the_paths_of_the_proxy(up: Up, pa
 def flower(up: Up, path: str) -> Any:
     """What Flower's API answers."""
     ready = up.ready()
-    login = base64.b64encode(ready["flower_login"].encode()).decode()
+    login = base64.b64encode(Path(ready["flower_login_file"]).read_bytes()).decode()
     request = urllib.request.Request(f"{ready['flower']}{path}", headers={"Authorization": f"Basic {login}"})
     with urllib.request.urlopen(request, timeout=30) as answer:
         return json.load(answer)

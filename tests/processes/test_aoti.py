@@ -24,7 +24,7 @@ def cache(own_farm: Farm, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The cache of compiled code of this test's farm; torch puts its own folder into the environment."""
     monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
     monkeypatch.setenv(CACHE, str(own_farm.state_dir))
-    return own_farm.state_dir / "aoti"
+    return own_farm.state_dir / "compiled" / "aoti"
 
 
 @contextmanager

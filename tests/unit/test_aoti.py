@@ -76,7 +76,7 @@ def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A cache of this file's own. Torch's is the user's: it has the compiler's headers, which take most of the time."""
     folder = tmp_path_factory.mktemp("state")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(cache.STATE_DIR, str(folder))
+        patch.setenv(cache.FOLDER, str(folder))
         yield folder
 
 
@@ -289,7 +289,7 @@ def test_a_model_runs_uncompiled_where_its_package_is_gone(
     compiled: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     arrived = pickle.loads(pickle.dumps(compiled))
-    monkeypatch.setenv(cache.STATE_DIR, str(tmp_path))
+    monkeypatch.setenv(cache.FOLDER, str(tmp_path))
     block = Block().eval()
     want = block(torch.ones(2, 4))
     spaces.aoti_apply(arrived, block)
@@ -415,7 +415,7 @@ def test_a_module_that_says_cuda_is_exported_on_the_cpu() -> None:
 
 
 def test_a_process_without_a_device_compiles_and_writes_nothing_and_runs_the_plain_code(tmp_path: Path) -> None:
-    environment = os.environ | {"ZEROFARM_ROLE": "worker", cache.STATE_DIR: str(tmp_path)}
+    environment = os.environ | {"ZEROFARM_ROLE": "worker", cache.FOLDER: str(tmp_path)}
     told = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", _IN_A_ZYGOTE, str(tmp_path / "package")],
         env=environment,
@@ -464,7 +464,7 @@ def _with_executable_stack(library: bytearray) -> bytes:
 
 
 def test_of_several_processes_one_makes_an_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(cache.STATE_DIR, str(tmp_path))
+    monkeypatch.setenv(cache.FOLDER, str(tmp_path))
     context = multiprocessing.get_context("fork")
     gate = context.Barrier(4)
     makers = [context.Process(target=_keep_once, args=(gate, tmp_path / "made")) for _ in range(4)]
@@ -487,7 +487,7 @@ def _keep_once(gate: Any, note: Path) -> None:
 
 
 def test_a_maker_that_is_killed_or_fails_leaves_no_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(cache.STATE_DIR, str(tmp_path))
+    monkeypatch.setenv(cache.FOLDER, str(tmp_path))
     killed = multiprocessing.get_context("fork").Process(target=cache.keep, args=(NAME, _die_half_way))
     killed.start()
     killed.join()

@@ -445,7 +445,7 @@ def test_json_reports_are_one_object_a_line() -> None:
     ]
 
 
-def test_words_tell_every_page_the_password_once_and_no_password_of_the_broker() -> None:
+def test_words_tell_every_page_and_no_password() -> None:
     output = io.StringIO()
     report = Words(Console(file=output, width=120))
     report(Starting("Space broken"))
@@ -455,7 +455,7 @@ def test_words_tell_every_page_the_password_once_and_no_password_of_the_broker()
         Ready(
             home="http://127.0.0.1:7860",
             flower="http://127.0.0.1:5555",
-            flower_login="zerofarm:pass",
+            flower_login_file="/state/flower.login",
             broker="redis://:secret@127.0.0.1:6379/0",
             workers=[{"name": "cpu0@here", "device": "CPU stand-in 0", "sizes": ["large", "xlarge"]}],
             spaces={"digits": "http://127.0.0.1:7861"},
@@ -466,7 +466,7 @@ def test_words_tell_every_page_the_password_once_and_no_password_of_the_broker()
     for words in ("http://127.0.0.1:7860", "http://127.0.0.1:7861", "CPU stand-in 0", "did not start", "[red]"):
         assert words in told
     assert "restarts in 0.2 s" in told
-    assert told.count("password pass") == 1
+    assert told.count("with the login in /state/flower.login") == 1
     assert "secret" not in told
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import uvicorn
 
 from spaces import config
+from spaces.farm.queue import settings
 from spaces.web import descriptors
 from spaces_app.home.app import make_app
 from spaces_app.home.snapshots import Snapshots
@@ -23,7 +24,7 @@ def main() -> None:
     links = dict(link.split("=", 1) for link in arguments.link)
     snapshots = Snapshots(config.current().url, arguments.pages, links)
     uvicorn.run(
-        make_app(snapshots),
+        make_app(snapshots, [*settings.current().home.hosts, *arguments.known_as]),
         host=arguments.host,
         port=arguments.port,
         log_level="warning",
@@ -37,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=7860)
     parser.add_argument("--pages", type=Path, required=True, help="the file in which `zerofarm up` lists the pages")
     parser.add_argument("--link", action="append", default=[], metavar="NAME=URL", help="the page of a Space")
+    parser.add_argument("--known-as", action="append", default=[], metavar="NAME", help="a name of this host")
     return parser
 
 

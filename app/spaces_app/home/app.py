@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 
 from spaces.errors import FarmUnavailable
+from spaces_app.home.hosts import KnownHosts
 from spaces_app.home.snapshots import Snapshots
 
 STATIC = Path(__file__).parent / "static"
@@ -23,9 +25,10 @@ HEADERS = {
 }
 
 
-def make_app(snapshots: Snapshots) -> FastAPI:
-    """Make the application on a source of snapshots."""
+def make_app(snapshots: Snapshots, hosts: Collection[str] = ()) -> FastAPI:
+    """Make the application on a source of snapshots; `hosts` are more names by which its API may be asked."""
     app = FastAPI(title="ZeroFarm", docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(KnownHosts, names=hosts)
 
     @app.get("/")
     def page() -> FileResponse:

@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-STATE_DIR = "ZEROFARM_STATE_DIR"
+FOLDER = "ZEROFARM_COMPILED_DIR"
 
 _NAME = re.compile(r"[a-z]+-[0-9a-f]{64}")
 
 
 def cache_dir() -> Path:
-    """`$ZEROFARM_STATE_DIR/aoti`, else `zerofarm/aoti` in the user's cache folder."""
-    if given := os.environ.get(STATE_DIR):
+    """`$ZEROFARM_COMPILED_DIR/aoti`, else `zerofarm/aoti` in the user's cache folder."""
+    if given := os.environ.get(FOLDER):
         return Path(given) / "aoti"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "zerofarm" / "aoti"
 

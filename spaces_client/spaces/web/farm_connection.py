@@ -79,7 +79,7 @@ class FarmConnection:
             size=function.size,
             estimate=time_limit,
             time_limit=time_limit,
-            summary=summary,
+            summary=summary if self.queue.rules.privacy.arguments else "",
             client=client,
             host=self._host,
             visitor=visitor,

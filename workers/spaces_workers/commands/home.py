@@ -8,6 +8,7 @@ import typer
 
 from spaces.errors import SpacesError
 from spaces.farm.page_addresses import pages_path
+from spaces.farm.queue import settings
 from spaces_workers.commands import options
 from spaces_workers.commands.become import become, own_environment
 from spaces_workers.isolation import MODULE
@@ -27,12 +28,18 @@ def home(
             help="The URL of a Space's page; `:7861` means a port of the home page's host.",
         ),
     ] = None,
+    known_as: Annotated[
+        list[str] | None,
+        typer.Option("--known-as", metavar="NAME", help="A name by which browsers reach this page; may be repeated."),
+    ] = None,
     state_dir: options.StateDir = options.STATE_DIR,
 ) -> None:
     """Serve the home page: a gallery of the Spaces, and the farm's status."""
+    settings.share(state_dir)
     url = options.broker_url(redis_url, state_dir)
     port = Ports(host).exactly(port, "--port")
     links = [argument for each in link or [] for argument in ("--link", _checked(each))]
+    links += [argument for each in known_as or [] for argument in ("--known-as", each)]
     print(f"The home page answers at {url_of(host, port)}", flush=True)
     arguments = ["--host", host, "--port", str(port), "--pages", str(pages_path(state_dir)), *links]
     become([*MODULE, "spaces_app.home", *arguments], own_environment(url))

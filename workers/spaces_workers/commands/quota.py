@@ -73,7 +73,7 @@ def _table(standings: list[Standing]) -> Table:
     for each in standings:
         quota = each.quota
         table.add_row(
-            escape(each.visitor),
+            escape(settings.current().privacy.shown(each.visitor)),
             escape(quota.tier),
             f"{quota.used:.1f}" + ("" if quota.limit is None else f" of {quota.limit:g}"),
             "no limit" if quota.left is None else f"{quota.left:.1f}",

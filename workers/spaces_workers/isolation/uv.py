@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from spaces.withheld_variables import without_secrets
+from spaces.withheld_variables import for_spaces
 from spaces_workers.isolation.errors import IsolationError
 from spaces_workers.link.die_with_starter import tied
 
@@ -73,7 +73,7 @@ def _told(output: Iterable[str], log: Callable[[str], None]) -> Iterable[str]:
 
 
 def _environment(settings: Mapping[str, str]) -> dict[str, str]:
-    given = without_secrets()
+    given = for_spaces()
     for unwanted in ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "UV_PYTHON", "UV_CONSTRAINT"):
         given.pop(unwanted, None)
     defaults = {

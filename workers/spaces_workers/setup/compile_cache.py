@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spaces_workers.setup import state_dir
+from spaces.aoti import cache
 
 
 def of_compilers(farm_state: Path) -> dict[str, str]:
@@ -16,5 +16,5 @@ def of_compilers(farm_state: Path) -> dict[str, str]:
     return {
         "TORCHINDUCTOR_CACHE_DIR": str(compiled / "inductor"),
         "TRITON_CACHE_DIR": str(compiled / "triton"),
-        state_dir.VARIABLE: str(farm_state),
+        cache.FOLDER: str(compiled),
     }

@@ -24,16 +24,21 @@ def farm_key(state_dir: Path, environment: Mapping[str, str] = os.environ) -> by
     if given := environment.get(config.FARM_KEY):
         return _key(given, f"${config.FARM_KEY}")
     path = state_dir / "farm.key"
+    return _key(kept(path, secrets.token_hex(BYTES)), str(path))
+
+
+def kept(path: Path, secret: str) -> str:
+    """The secret in a file, which is made with `secret` if it is missing; only its user can read it."""
     if not path.exists():
-        _make(path)
-    return _key(path.read_text().strip(), str(path))
+        _make(path, secret)
+    return path.read_text().strip()
 
 
-def _make(path: Path) -> None:
+def _make(path: Path, secret: str) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(secrets.token_hex(BYTES))
+        file.write(secret)
     # A link, not a rename: if two processes write one at the same time, the first wins and both read the same.
     with suppress(FileExistsError):
         os.link(draft, path)

@@ -7,7 +7,7 @@ from pathlib import Path
 from spaces import config
 from spaces.config import Role
 from spaces.farm.queue import settings
-from spaces.withheld_variables import without_secrets
+from spaces.withheld_variables import for_spaces
 from spaces_workers.isolation import variables_of
 from spaces_workers.link.messages import ZygoteSpec
 from spaces_workers.setup.compile_cache import of_compilers
@@ -45,7 +45,7 @@ _PAGES = {"GRADIO_DEFAULT_CONCURRENCY_LIMIT": "none"}
 
 def of_fork_server() -> dict[str, str]:
     """For the fork server of a host: the variables that all processes of Spaces have alike, and no secret."""
-    return _DEFAULTS | _HUGE_PAGES | of_compilers(default_state_dir()) | _PAGES | without_secrets()
+    return _DEFAULTS | _HUGE_PAGES | of_compilers(default_state_dir()) | _PAGES | for_spaces()
 
 
 def of_zygote(spec: ZygoteSpec) -> dict[str, str]:
@@ -56,7 +56,7 @@ def of_zygote(spec: ZygoteSpec) -> dict[str, str]:
         | _address(spec.space)
         | of_compilers(default_state_dir())
         | _PAGES
-        | without_secrets()
+        | for_spaces()
         | {
             config.ROLE: Role.WORKER,
             config.SPACE: spec.space,
@@ -76,7 +76,7 @@ def of_web(space: str, url: str, key: bytes, address: tuple[str, int]) -> dict[s
         | _address(space)
         | of_compilers(default_state_dir())
         | _PAGES
-        | without_secrets()
+        | for_spaces()
         | _ONE_SERVER
         | {
             config.ROLE: Role.WEB,

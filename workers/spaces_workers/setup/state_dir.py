@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from spaces import config
 from spaces.errors import SpacesError
 from spaces.farm.version import VERSION, check_version
 
-VARIABLE = "ZEROFARM_STATE_DIR"
+VARIABLE = config.STATE_DIR
 
 
 class StateDirFault(SpacesError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import signal
 import sys
 from collections.abc import Iterator, Mapping
@@ -22,6 +21,8 @@ from spaces_workers.gpu.plan import PlannedWorker
 from spaces_workers.isolation import MODULE
 from spaces_workers.nursery import client as nursery
 from spaces_workers.setup import process_environment
+from spaces_workers.setup.flower_login import VARIABLE as FLOWER_LOGIN
+from spaces_workers.setup.flower_login import flower_login, login_path
 from spaces_workers.setup.served_space import ServedSpace
 from spaces_workers.up import readiness, remains
 from spaces_workers.up.keeper import Service
@@ -33,7 +34,6 @@ STOP_WORKER: Steps = ((signal.SIGTERM, 2.5), (signal.SIGQUIT, 1.5))
 
 STOP_NURSERY: Steps = ((signal.SIGTERM, 1.0),)
 
-FLOWER_LOGIN = "FLOWER_BASIC_AUTH"
 FLOWER_HOST = "127.0.0.1"  # Flower can stop tasks, so it is not served to other hosts, as the pages are
 
 
@@ -62,10 +62,9 @@ class Composition:
         self.url = url
         self._options = options
         self._leases = leases
-        given = os.environ.get(FLOWER_LOGIN)
-        #: Flower's login if it was generated here, and must be printed; None if the operator gave one.
-        self.made_login = None if given else f"zerofarm:{secrets.token_urlsafe(12)}"
-        self._login = given or str(self.made_login)
+        self._login = flower_login(options.state_dir)
+        #: The file with Flower's login; None if the operator gave one.
+        self.login_file = None if os.environ.get(FLOWER_LOGIN) else login_path(options.state_dir)
 
     def nursery(self) -> Service:
         """The nursery, unless one of this farm runs on this host already."""

@@ -72,7 +72,7 @@ class Ready:
 
     home: str
     flower: str | None
-    flower_login: str | None  #: `user:password` if it was generated for this run
+    flower_login_file: str | None  #: the file with `user:password` if it was generated; only its user can read it
     broker: str
     workers: Sequence[Mapping[str, Any]]  # Any: what workers tell of themselves
     spaces: Mapping[str, str]  #: URL by name
@@ -175,15 +175,14 @@ def _summary(ready: Ready) -> list[str]:
         (str(worker["name"]), escape(f"{worker['device']} ({' '.join(worker['sizes'])})")) for worker in ready.workers
     ]
     if ready.flower:
-        rows.append(("Flower", f"{_link(ready.flower)}  {_login(ready.flower_login)}"))
+        rows.append(("Flower", f"{_link(ready.flower)}  {_login(ready.flower_login_file)}"))
     rows.append(("Broker", escape(redacted(ready.broker))))
     width = max(len(name) for name, _ in rows)
     return ["[bold]The farm is ready[/bold]", *(f"  {escape(name.ljust(width))}  {value}" for name, value in rows)]
 
 
-def _login(login: str | None) -> str:
-    user, _, password = (login or "").partition(":")
-    return f"user {escape(user)}, password {escape(password)}" if password else "with the login in $FLOWER_BASIC_AUTH"
+def _login(file: str | None) -> str:
+    return f"with the login in {escape(file)}" if file else "with the login in $FLOWER_BASIC_AUTH"
 
 
 def _link(url: str) -> str:

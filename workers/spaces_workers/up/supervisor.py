@@ -156,7 +156,7 @@ class Supervisor:
         return Ready(
             home=pages.home,
             flower=pages.flower or None,
-            flower_login=farm.made_login if pages.flower else None,
+            flower_login_file=str(farm.login_file) if pages.flower and farm.login_file else None,
             broker=farm.url,
             workers=[{"name": info["node"]} | info for info in workers if info.get("pid") in ours],
             spaces={name: page.url for name, page in pages.spaces.items() if page.url},

@@ -1,6 +1,6 @@
 """The numbers by which the farm ranks, refuses and recovers. Every process of a farm must use the same.
 
-An operator changes those of `rank`, `limits` and `quota` in `farm.toml`: see `settings.py`.
+An operator changes most of them in `farm.toml`: see `settings.py`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from spaces.farm.queue.estimates import EstimateRules
+from spaces.farm.queue.front_rules import HomeRules, PrivacyRules
 from spaces.farm.queue.limits import Limits
 from spaces.farm.queue.tiers import QuotaRules
 
@@ -29,6 +30,8 @@ class Rules:
     rank: EstimateRules = field(default_factory=EstimateRules)
     limits: Limits = field(default_factory=Limits)
     quota: QuotaRules = field(default_factory=QuotaRules)
+    home: HomeRules = field(default_factory=HomeRules)
+    privacy: PrivacyRules = field(default_factory=PrivacyRules)
     spaces: Mapping[str, SpaceRules] = field(default_factory=dict)  #: by name
     worker_lease: float = 5.0  #: seconds without a beat after which a worker's tasks go to others
     client_lease: float = 15.0  #: the same for a web process; importing a model may block its threads for long

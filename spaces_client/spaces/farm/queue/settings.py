@@ -10,6 +10,12 @@
     [quota]
     enabled = true        # with [tiers.NAME] and [visitors]: see docs/quotas.md
 
+    [home]                # see `front_rules.py`
+    hosts = ["farm.example.org"]
+
+    [privacy]
+    arguments = false
+
     [spaces.NAME]
     fork = false          # each child runs the script itself: see docs/compatibility.md
     preload = false       # it imports its libraries itself: see docs/compatibility.md
@@ -31,7 +37,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from spaces.errors import SpacesError
-from spaces.farm.queue import tiers
+from spaces.farm.queue import front_rules, tiers
+from spaces.farm.queue.front_rules import HomeRules, PrivacyRules
 from spaces.farm.queue.keys import WAITING
 from spaces.farm.queue.rules import Rules, SpaceRules
 from spaces.farm.queue.tiers import QuotaRules
@@ -83,7 +90,7 @@ LIMITS = {
     "outcome_lifetime": Number(1, WAITING, whole=True),
 }
 
-_TABLES = ("rank", "limits", "spaces", *tiers.TABLES)
+_TABLES = ("rank", "limits", "spaces", *front_rules.TABLES, *tiers.TABLES)
 
 
 def read(path: Path) -> Rules:
@@ -100,7 +107,7 @@ def read(path: Path) -> Rules:
     if rank.floor > rank.cap:
         raise SettingsFault(f"{path}: [rank] floor must be at most cap, got {rank.floor:g} and {rank.cap:g}")
     limits = filled(path, "limits", found, rules.limits, LIMITS)
-    return replace(rules, rank=rank, limits=limits, quota=_quota(path, found), spaces=_spaces(path, found))
+    return replace(_of_visitors(path, found), rank=rank, limits=limits, spaces=_spaces(path, found))
 
 
 def filled(path: Path, name: str, found: Mapping[str, Any], defaults: T, allowed: Mapping[str, Number]) -> T:
@@ -139,9 +146,13 @@ def _check_root_path(where: str, value: object) -> None:
         raise SettingsFault(f'{where} root_path must be a path such as "/digits", without a last /, got {value!r}')
 
 
-def _quota(path: Path, found: Mapping[str, Any]) -> QuotaRules:  # Any: whatever TOML has
+def _of_visitors(path: Path, found: Mapping[str, Any]) -> Rules:  # Any: whatever TOML has
     try:
-        return QuotaRules.from_tables(found)
+        return Rules(
+            quota=QuotaRules.from_tables(found),
+            home=HomeRules.from_tables(found),
+            privacy=PrivacyRules.from_tables(found),
+        )
     except ValueError as error:
         raise SettingsFault(f"{path}: {error}") from None
 
