@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import gc
+import os
 import warnings
+
+# Spaces of tests write to the tests' own folders. `tests/hostile` and whole farms have the level of the host.
+os.environ.setdefault("ZEROFARM_ISOLATION", "none")
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -96,8 +96,6 @@ class ServerSettings:
     def prepare(self) -> None:
         """Make the socket's directory, accessible to this user only."""
         directory = self.socket_path.parent
-        if directory == self.state_dir:
-            return
         directory.mkdir(mode=0o700, exist_ok=True)
         facts = directory.lstat()
         if facts.st_uid != os.getuid() or facts.st_mode & 0o077:
@@ -118,9 +116,6 @@ class ServerSettings:
         """Remove the files that mean nothing once the server is gone; its data, log and password stay."""
         for path in (self.url_path, self.configuration_path, self.socket_path):
             path.unlink(missing_ok=True)
-        if self.socket_path.parent != self.state_dir:
-            with suppress(OSError):
-                self.socket_path.parent.rmdir()
 
     def _configuration(self) -> str:
         directives = [
@@ -148,12 +143,12 @@ class ServerSettings:
 
 
 def _socket_path(state_dir: Path) -> Path:
-    """Return the socket's path: in the state directory, or in a short directory derived from its name.
+    """Return the socket's path, in a folder of its own: processes that see only that folder find a later socket too.
 
     The address of a unix socket holds 107 bytes, and libraries escape a path in a URL differently; if the state
-    directory's path is longer or has special characters, the socket goes to a directory under the temporary one.
+    directory's path is longer or has special characters, the folder is in the temporary one.
     """
-    path = state_dir / "broker.sock"
+    path = state_dir / "broker" / "broker.sock"
     if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT and PLAIN_PATH.fullmatch(str(path)):
         return path
     digest = hashlib.sha256(os.fsencode(state_dir)).hexdigest()[:16]

@@ -14,6 +14,8 @@ from spaces.errors import SpacesError
 from spaces.farm.queue import settings
 from spaces_workers.commands import number_options, options
 from spaces_workers.gpu.plan import plan_workers
+from spaces_workers.sandbox.level import in_words
+from spaces_workers.sandbox.plan import Sandboxes
 from spaces_workers.setup.farm_key import farm_key
 from spaces_workers.setup.ports import PortError, Ports
 from spaces_workers.setup.served_space import ServedSpace, served_spaces
@@ -79,6 +81,8 @@ def up(
     state_dir = shared(state_dir)
     settings.share(state_dir)
     with options.using(run_dir) as run_dir, only_farm(state_dir):
+        sandboxes = Sandboxes(state_dir, run_dir)
+        reporter(Note(in_words(sandboxes.level)))
         home, space_ports = _page_ports(host, port, served)
         farm = FarmOptions(
             spaces=served,
@@ -92,6 +96,7 @@ def up(
             state_dir=state_dir,
             run_dir=run_dir,
             farm_key=farm_key(state_dir),
+            sandboxes=sandboxes,
             isolate=bool(spaces) and not no_isolate,  # the farm's environment has the demos' packages
         )
         asyncio.run(Supervisor(farm, reporter).run())

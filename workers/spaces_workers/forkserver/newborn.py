@@ -23,6 +23,8 @@ from spaces import config, launch
 from spaces_workers import forkserver
 from spaces_workers.link.messages import Spawn
 from spaces_workers.link.orphans import adopt_orphans
+from spaces_workers.sandbox.description import Sandbox
+from spaces_workers.sandbox.enter import enter
 
 
 def begin(spawn: Spawn, keep: Set[int]) -> None:
@@ -32,6 +34,8 @@ def begin(spawn: Spawn, keep: Set[int]) -> None:
     _reset_signals()
     _close_descriptors(keep)
     _open_standard_streams(spawn.log)
+    if spawn.sandbox:
+        enter(Sandbox.from_text(spawn.sandbox))
     _take_environment(dict(spawn.environment))
     sys.argv = [spawn.app_file]
     _reseed()

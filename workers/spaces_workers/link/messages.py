@@ -42,6 +42,7 @@ class Spawn:
     environment: tuple[tuple[str, str], ...]
     log: str  #: the file that its standard output and error go to
     is_zygote: bool
+    sandbox: str = ""  #: the description of what encloses it, as text; empty: nothing
 
 
 @message

@@ -46,6 +46,9 @@ from spaces_workers.nursery import roster
 from spaces_workers.nursery.client import socket_path
 from spaces_workers.nursery.made_zygote import MadeZygote, death_of
 from spaces_workers.nursery.sweeper import Sweeper
+from spaces_workers.sandbox.command import enclosed
+from spaces_workers.sandbox.description import Sandbox
+from spaces_workers.sandbox.plan import Sandboxes
 from spaces_workers.setup import process_environment
 
 logger = logging.getLogger(__name__)
@@ -68,6 +71,7 @@ class Nursery:
 
     def __init__(self, run_dir: Path, log_dir: Path, fork_server: Path | None = None) -> None:
         self._log_dir = log_dir
+        self._sandboxes = Sandboxes(log_dir.parent, run_dir)
         self._fork_server = fork_server
         self._zygotes: dict[tuple[str, str], MadeZygote] = {}
         self._prepared: deque[ZygoteSpec] = deque()  #: to be made when no worker waits for another
@@ -163,7 +167,8 @@ class Nursery:
         ours, theirs = Channel.pair()
         ours.limit_sending(SEND_PATIENCE)
         os.set_inheritable(theirs.fileno(), True)
-        process = self._forked(spec, theirs) or self._started(spec, theirs)
+        sandbox = self._sandboxes.of_zygote(spec.space, Path(spec.app_file), Path(spec.python))
+        process = self._forked(spec, theirs, sandbox) or self._started(spec, theirs, sandbox)
         theirs.close()
         with suppress(ChannelClosed):  # it died at once; its socket reports that too
             ours.send(spec)
@@ -173,26 +178,30 @@ class Nursery:
         logger.info("zygote of %s (%s) is being made, pid %d", spec.space, spec.revision, process.pid)
         return zygote
 
-    def _forked(self, spec: ZygoteSpec, channel: Channel) -> ForkedProcess | None:
+    def _forked(self, spec: ZygoteSpec, channel: Channel, sandbox: Sandbox | None) -> ForkedProcess | None:
         """A zygote from the fork server, if this host has one and the Space runs in the farm's environment."""
         if self._fork_server is None or spec.python != sys.executable:
             return None
-        environment = tuple(process_environment.of_zygote(spec).items())
-        spawn = Spawn(spec.app_file, environment, str(self._log_of(spec)), is_zygote=True)
+        environment = tuple(self._environment_of(spec).items())
+        described = sandbox.to_text() if sandbox else ""
+        spawn = Spawn(spec.app_file, environment, str(self._log_of(spec)), is_zygote=True, sandbox=described)
         return fork_server.fork(self._fork_server, spawn, channel.fileno())
 
-    def _started(self, spec: ZygoteSpec, channel: Channel) -> subprocess.Popen[bytes]:
+    def _started(self, spec: ZygoteSpec, channel: Channel, sandbox: Sandbox | None) -> subprocess.Popen[bytes]:
         command = [spec.python, *MODULE, "spaces_workers.zygote.main", str(channel.fileno())]
         with self._log_of(spec).open("ab") as log:
             return subprocess.Popen(
-                tied(command),
-                env=process_environment.of_zygote(spec),
+                enclosed(tied(command), sandbox),
+                env=self._environment_of(spec),
                 pass_fds=[channel.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
+
+    def _environment_of(self, spec: ZygoteSpec) -> dict[str, str]:
+        return process_environment.of_zygote(spec, self._sandboxes.state_of(spec.space))
 
     def _note_zygotes(self) -> None:
         """Tell others of the zygotes; without room for that, the nursery goes on."""

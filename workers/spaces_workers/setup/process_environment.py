@@ -48,8 +48,11 @@ def of_fork_server() -> dict[str, str]:
     return _DEFAULTS | _HUGE_PAGES | of_compilers(default_state_dir()) | _PAGES | for_spaces()
 
 
-def of_zygote(spec: ZygoteSpec) -> dict[str, str]:
-    """For a zygote and, by inheritance, its children: the Space's own key, and no broker."""
+def of_zygote(spec: ZygoteSpec, state_dir: Path | None = None) -> dict[str, str]:
+    """For a zygote and, by inheritance, its children: the Space's own key, and no broker.
+
+    `state_dir` is the part of the state directory that it has for itself, if it may not see the rest.
+    """
     return (
         _DEFAULTS
         | _HUGE_PAGES
@@ -64,12 +67,16 @@ def of_zygote(spec: ZygoteSpec) -> dict[str, str]:
             config.RUN_DIR: str(config.current().run_dir),
             config.HOST: config.current().host,
         }
+        | (of_compilers(state_dir) if state_dir else {})
         | variables_of(Path(spec.python))
     )
 
 
-def of_web(space: str, url: str, key: bytes, address: tuple[str, int]) -> dict[str, str]:
-    """For the web process of a Space: the Space's key, the broker, and the address to listen at."""
+def of_web(space: str, url: str, key: bytes, address: tuple[str, int], state_dir: Path | None = None) -> dict[str, str]:
+    """For the web process of a Space: the Space's key, the broker, and the address to listen at.
+
+    `state_dir` is the part of the state directory that it has for itself, if it may not see the rest.
+    """
     host, port = address
     return (
         _DEFAULTS
@@ -89,6 +96,7 @@ def of_web(space: str, url: str, key: bytes, address: tuple[str, int]) -> dict[s
             "GRADIO_SERVER_PORT": str(port),
         }
         | _root_path(space)
+        | (of_compilers(state_dir) if state_dir else {})
     )
 
 

@@ -20,6 +20,7 @@ from spaces_workers.forkserver import client as fork_server
 from spaces_workers.gpu.plan import PlannedWorker
 from spaces_workers.isolation import MODULE
 from spaces_workers.nursery import client as nursery
+from spaces_workers.sandbox.plan import Sandboxes
 from spaces_workers.setup import process_environment
 from spaces_workers.setup.flower_login import VARIABLE as FLOWER_LOGIN
 from spaces_workers.setup.flower_login import flower_login, login_path
@@ -52,6 +53,7 @@ class FarmOptions:
     state_dir: Path
     run_dir: Path
     farm_key: bytes = field(repr=False)
+    sandboxes: Sandboxes
     isolate: bool = True  #: Spaces that list requirements get environments of their own
 
 
@@ -62,6 +64,7 @@ class Composition:
         self.url = url
         self._options = options
         self._leases = leases
+        self._sandboxes = options.sandboxes
         self._login = flower_login(options.state_dir)
         #: The file with Flower's login; None if the operator gave one.
         self.login_file = None if os.environ.get(FLOWER_LOGIN) else login_path(options.state_dir)
@@ -104,13 +107,15 @@ class Composition:
         for space in self._options.spaces:
             port = self._options.space_ports[space.name]
             key = derive_space_key(self._options.farm_key, space.name)
+            own = self._sandboxes.state_of(space.name)
             yield self._page(
                 f"Space {space.name}",
                 Command(
-                    [sys.executable, *space.command(self._options.state_dir, isolate=self._options.isolate)],
-                    process_environment.of_web(space.name, self.url, key, (self._options.host, port)),
+                    [sys.executable, *space.command(own or self._options.state_dir, isolate=self._options.isolate)],
+                    process_environment.of_web(space.name, self.url, key, (self._options.host, port), own),
                     self._log(f"web-{space.name}"),
                     fork=self._fork_of(space),
+                    sandbox=self._sandboxes.of_page(space.name, space.app_file, self.url),
                     mark=remains.of_page(self._options.state_dir, space.name),
                 ),
                 (self._options.host, port),

@@ -21,6 +21,8 @@ from spaces_workers.forkserver.client import EXIT_PATIENCE, ForkedProcess, fork
 from spaces_workers.link.die_with_starter import tied
 from spaces_workers.link.kill_on_close import Bond
 from spaces_workers.link.messages import Spawn
+from spaces_workers.sandbox.command import enclosed
+from spaces_workers.sandbox.description import Sandbox
 from spaces_workers.up.log_tail import LogTail
 from spaces_workers.up.remains import VARIABLE, end_remains_of_page
 
@@ -47,6 +49,7 @@ class Command:
     log: Path
     steps: Steps = TERMINATE
     fork: ForkPlan | None = None  #: tried first
+    sandbox: Sandbox | None = None  #: what encloses it
     mark: str = ""  #: the value in `remains.py` that all processes have which end with this one
 
     @property
@@ -142,7 +145,7 @@ class Plain:
     def __init__(self, command: Command) -> None:
         with command.log.open("ab") as log:
             self._popen = subprocess.Popen(
-                tied(command.arguments),
+                enclosed(tied(command.arguments), command.sandbox),
                 env=command.marked_environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -191,7 +194,11 @@ async def _forked(command: Command) -> Fork | None:
         return None
     bond = Bond()
     spawn = Spawn(
-        str(command.fork.app_file), tuple(command.marked_environment.items()), str(command.log), is_zygote=False
+        str(command.fork.app_file),
+        tuple(command.marked_environment.items()),
+        str(command.log),
+        is_zygote=False,
+        sandbox=command.sandbox.to_text() if command.sandbox else "",
     )
     loop = asyncio.get_running_loop()
     process = await loop.run_in_executor(_FORKING, fork, command.fork.fork_server, spawn, bond.fileno())

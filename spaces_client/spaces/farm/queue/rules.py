@@ -24,6 +24,21 @@ class SpaceRules:
 
 
 @dataclass(frozen=True, slots=True)
+class IsolationRules:
+    """What separates Spaces from each other and from the farm: see docs/isolation.md."""
+
+    level: str = ""  #: that must be had; empty: the best that the host can give
+    first_uid: int = 60600  #: of the users that Spaces get; systemd and distributions give none of these to others
+    uids: int = 500  #: number of those users
+    memory: float = 0.75  #: share of the host's memory that the processes of one Space may hold together
+    processes: int = 4096  #: of one Space, threads counted
+    cpus: float = 0.0  #: cores that one Space may use; 0: all, shared evenly
+    hub_cache: str = "own"  #: `own`: each Space has a cache of the Hub; `shared`: all read the operator's
+    readable: tuple[str, ...] = ()  #: more paths of the host that every Space sees
+    writable: tuple[str, ...] = ()  #: the same, to write to
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """How tasks are ranked and limited, and when a worker or web process counts as dead."""
 
@@ -32,6 +47,7 @@ class Rules:
     quota: QuotaRules = field(default_factory=QuotaRules)
     home: HomeRules = field(default_factory=HomeRules)
     privacy: PrivacyRules = field(default_factory=PrivacyRules)
+    isolation: IsolationRules = field(default_factory=IsolationRules)
     spaces: Mapping[str, SpaceRules] = field(default_factory=dict)  #: by name
     worker_lease: float = 5.0  #: seconds without a beat after which a worker's tasks go to others
     client_lease: float = 15.0  #: the same for a web process; importing a model may block its threads for long

@@ -16,6 +16,9 @@
     [privacy]
     arguments = false
 
+    [isolation]
+    level = "users"       # see docs/isolation.md
+
     [spaces.NAME]
     fork = false          # each child runs the script itself: see docs/compatibility.md
     preload = false       # it imports its libraries itself: see docs/compatibility.md
@@ -40,7 +43,7 @@ from spaces.errors import SpacesError
 from spaces.farm.queue import front_rules, tiers
 from spaces.farm.queue.front_rules import HomeRules, PrivacyRules
 from spaces.farm.queue.keys import WAITING
-from spaces.farm.queue.rules import Rules, SpaceRules
+from spaces.farm.queue.rules import IsolationRules, Rules, SpaceRules
 from spaces.farm.queue.tiers import QuotaRules
 
 #: The variable that names the file for this process and those that it starts.
@@ -90,7 +93,21 @@ LIMITS = {
     "outcome_lifetime": Number(1, WAITING, whole=True),
 }
 
-_TABLES = ("rank", "limits", "spaces", *front_rules.TABLES, *tiers.TABLES)
+ISOLATION = {
+    "first_uid": Number(1000, 2**31, whole=True),
+    "uids": Number(1, whole=True),
+    "memory": Number(0.01, 1.0),
+    "processes": Number(16, whole=True),
+    "cpus": Number(0.0),
+}
+
+#: The keys of [isolation] that have one of some words.
+LEVELS = ("users", "none")
+WORDS = {"level": LEVELS, "hub_cache": ("own", "shared")}
+
+_PATHS = ("readable", "writable")
+
+_TABLES = ("rank", "limits", "isolation", "spaces", *front_rules.TABLES, *tiers.TABLES)
 
 
 def read(path: Path) -> Rules:
@@ -107,7 +124,13 @@ def read(path: Path) -> Rules:
     if rank.floor > rank.cap:
         raise SettingsFault(f"{path}: [rank] floor must be at most cap, got {rank.floor:g} and {rank.cap:g}")
     limits = filled(path, "limits", found, rules.limits, LIMITS)
-    return replace(_of_visitors(path, found), rank=rank, limits=limits, spaces=_spaces(path, found))
+    return replace(
+        _of_visitors(path, found),
+        rank=rank,
+        limits=limits,
+        isolation=_isolation(path, found),
+        spaces=_spaces(path, found),
+    )
 
 
 def filled(path: Path, name: str, found: Mapping[str, Any], defaults: T, allowed: Mapping[str, Number]) -> T:
@@ -120,6 +143,26 @@ def filled(path: Path, name: str, found: Mapping[str, Any], defaults: T, allowed
         if not allowed[key].allows(value):
             raise SettingsFault(f"{path}: [{name}] {key} must be {allowed[key]}, got {value!r}")
     return replace(defaults, **table)  # type: ignore[type-var] # a dataclass
+
+
+def _isolation(path: Path, found: Mapping[str, Any]) -> IsolationRules:  # Any: whatever TOML has
+    table, where = found.get("isolation", {}), f"{path}: [isolation]"
+    if not isinstance(table, dict):
+        raise SettingsFault(f"{path}: isolation must be a table, [isolation], got {table!r}")
+    _refuse_others(where, table, (*WORDS, *ISOLATION, *_PATHS))
+    for key, allowed in WORDS.items():
+        if key in table and table[key] not in allowed:
+            raise SettingsFault(f"{where} {key} must be one of {', '.join(allowed)}, got {table[key]!r}")
+    numbers = {key: value for key, value in table.items() if key in ISOLATION}
+    others: dict[str, Any] = {key: table[key] for key in WORDS if key in table}  # Any: texts, and tuples of texts
+    others |= {key: _paths(where, key, table[key]) for key in _PATHS if key in table}
+    return replace(filled(path, "isolation", {"isolation": numbers}, IsolationRules(), ISOLATION), **others)
+
+
+def _paths(where: str, key: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(each, str) and os.path.isabs(each) for each in value):
+        raise SettingsFault(f"{where} {key} must be a list of absolute paths, got {value!r}")
+    return tuple(map(os.path.normpath, value))
 
 
 def _spaces(path: Path, found: Mapping[str, Any]) -> dict[str, SpaceRules]:  # Any: whatever TOML has

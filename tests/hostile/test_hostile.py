@@ -1,0 +1,66 @@
+"""A Space that tries to harm others is refused, wherever its code runs, at each level that this machine has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+
+import pytest
+
+from spaces_workers.sandbox.description import Level
+from spaces_workers.sandbox.level import problem_of
+from tests.hostile.farms import PLACES, HostileFarm, Outcomes, attempts, hostile_farm
+
+ATTEMPTS, LIMITS = attempts()
+
+LEVELS = [level for level in Level if level is not Level.NONE]
+
+
+@pytest.fixture(scope="module", params=LEVELS)
+def level(request: pytest.FixtureRequest) -> Level:
+    found: Level = request.param
+    if problem := problem_of(found):
+        pytest.skip(f"this machine has no level {found}: {problem}")
+    return found
+
+
+@pytest.fixture(scope="module")
+def enclosed(level: Level, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostileFarm]:
+    with hostile_farm(tmp_path_factory.mktemp(level), level) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def free(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostileFarm]:
+    with hostile_farm(tmp_path_factory.mktemp("none"), Level.NONE) as made:
+        yield made
+
+
+@cache
+def outcomes(farm: HostileFarm, place: str) -> Outcomes:
+    return farm.outcomes(place)
+
+
+@pytest.mark.parametrize("attempt", ATTEMPTS)
+@pytest.mark.parametrize("place", PLACES)
+def test_what_would_harm_others_is_refused(enclosed: HostileFarm, place: str, attempt: str) -> None:
+    refused, words = outcomes(enclosed, place)[attempt]
+    assert refused, words
+
+
+@pytest.mark.parametrize("attempt", LIMITS)
+def test_a_space_cannot_take_more_than_its_limits(enclosed: HostileFarm, attempt: str) -> None:
+    refused, words = enclosed.limits[attempt]
+    assert refused, words
+
+
+@pytest.mark.parametrize("attempt", ATTEMPTS)
+def test_without_separation_the_same_attempts_succeed(free: HostileFarm, attempt: str) -> None:
+    refused, words = outcomes(free, "gpu")[attempt]
+    assert not refused, words
+
+
+@pytest.mark.parametrize("attempt", LIMITS)
+def test_without_separation_nothing_has_limits(free: HostileFarm, attempt: str) -> None:
+    refused, words = free.limits[attempt]
+    assert not refused, words

@@ -1,0 +1,62 @@
+"""The description of a sandbox: all that `enter.py` does, decided beforehand by a process of the farm.
+
+It travels as text: to the fork server in a message, to a program that is started on its command line. It has no secret.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+
+class Level(StrEnum):
+    """What separates Spaces from each other and from the farm, the strongest first."""
+
+    USERS = "users"  #: a user for each Space, with its own view of the file system; needs root
+    NONE = "none"
+
+
+class Kind(StrEnum):
+    """What a place in the sandbox shows."""
+
+    HOST = "host"  #: a file or folder of the host, with everything that is mounted in it
+    OWN = "own"  #: a file or folder of the host, whose owner is shown as the Space's user
+    EMPTY = "empty"  #: a new folder in memory
+    LINK = "link"  #: a symbolic link
+    DEVICE = "device"  #: a device of the host
+    PROC = "proc"  #: the processes of the Space's user
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One path in the sandbox. Others may lie below it."""
+
+    path: str
+    kind: Kind
+    source: str = ""  #: on the host; for a link its target
+    writable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """What encloses one process of a Space, and all that it starts."""
+
+    level: Level
+    space: str
+    uid: int  #: of its user and of its group
+    root: str  #: an empty folder, to build the view of the file system in
+    folder: str  #: the current folder at the start
+    places: tuple[Place, ...]  #: those above others first
+    groups: tuple[str, ...] = ()  #: files of control groups to be written with a process id
+
+    def to_text(self) -> str:
+        """As text, without a line break."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_text(cls, text: str) -> Sandbox:
+        """From the text of `to_text`."""
+        found = json.loads(text)
+        places = tuple(Place(**{**place, "kind": Kind(place["kind"])}) for place in found["places"])
+        return cls(**{**found, "level": Level(found["level"]), "places": places, "groups": tuple(found["groups"])})

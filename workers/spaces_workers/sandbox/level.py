@@ -1,0 +1,100 @@
+"""Which level of separation this host can give, and which one the operator demands."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from functools import cache
+
+from spaces.errors import SpacesError
+from spaces.farm.queue import settings
+from spaces_workers.sandbox.description import Kind, Level, Place, Sandbox
+from spaces_workers.sandbox.enter import enter
+
+#: Names the level for this process and those that it starts, where `farm.toml` does not.
+VARIABLE = "ZEROFARM_ISOLATION"
+
+
+class LevelFault(SpacesError):
+    """The host cannot give the level that the operator demands."""
+
+
+def chosen() -> Level:
+    """The level that `farm.toml` demands, else that of `$ZEROFARM_ISOLATION`, else the best of this host.
+
+    Raises LevelFault if the host cannot give it.
+    """
+    demanded = settings.current().isolation.level or os.environ.get(VARIABLE, "")
+    if not demanded:
+        return best()
+    if demanded not in list(Level):
+        raise LevelFault(f"${VARIABLE} must be one of {', '.join(Level)}, got {demanded!r}")
+    if problem := problem_of(Level(demanded)):
+        raise LevelFault(
+            f"Spaces shall be separated by {demanded}, which this host cannot give: {problem}. Mend that, or set "
+            "another level under [isolation] in farm.toml"
+        )
+    return Level(demanded)
+
+
+def best() -> Level:
+    """The strongest level that this host can give."""
+    return next(level for level in Level if not problem_of(level))
+
+
+def in_words(level: Level) -> str:
+    """What a level means, for operators."""
+    match level:
+        case Level.USERS:
+            return "Spaces are separated: each has a Unix user of its own, and sees no other Space's files or processes"
+        case Level.NONE:
+            return f"Spaces are not separated: all of them can read the files of this user. {_why_none()}"
+
+
+def _why_none() -> str:
+    problems = {level: problem_of(level) for level in Level if level is not Level.NONE}
+    unfit = [f"level {level} cannot be had, because {problem}" for level, problem in problems.items() if problem]
+    return "; ".join(unfit) if unfit else "farm.toml or the environment says so"
+
+
+@cache
+def problem_of(level: Level) -> str:
+    """Why this host cannot give a level, as a part of a sentence; empty if it can."""
+    match level:
+        case Level.NONE:
+            return ""
+        case Level.USERS:
+            return _problem_of_users()
+
+
+def _problem_of_users() -> str:
+    if sys.platform != "linux":
+        return "it is no Linux"
+    if os.geteuid() != 0:
+        return "zerofarm does not run as root"
+    with tempfile.TemporaryDirectory() as folder:
+        return _tried(_probe(folder))
+
+
+def _probe(folder: str) -> Sandbox:
+    uid = settings.current().isolation.first_uid
+    places = (Place("/proc", Kind.PROC), Place("/own", Kind.OWN, folder))
+    return Sandbox(Level.USERS, "probe", uid, folder, "/own", places)
+
+
+def _tried(sandbox: Sandbox) -> str:
+    """Why a fork of this process cannot enter a sandbox. This process must have one thread."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            enter(sandbox)
+        except OSError as error:
+            os.write(writing, str(error).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with open(reading, "rb") as file:
+        os.waitpid(pid, 0)
+        return file.read().decode()

@@ -1,0 +1,78 @@
+"""Describes the sandbox of each process of a Space. `zerofarm up` and the nursery, which start them, do."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import psutil
+
+from spaces.farm.queue import settings
+from spaces.space import source_at
+from spaces_workers.sandbox import control_groups, space_folders
+from spaces_workers.sandbox.control_groups import Limits
+from spaces_workers.sandbox.description import Kind, Level, Place, Sandbox
+from spaces_workers.sandbox.level import chosen
+from spaces_workers.sandbox.places import is_socket, places, shown
+from spaces_workers.sandbox.users import uid_of
+
+
+class Sandboxes:
+    """Those of a farm on this host. Raises LevelFault if the host cannot give the level that is demanded."""
+
+    def __init__(self, state_dir: Path, run_dir: Path) -> None:
+        self.level = chosen()
+        self._state_dir = state_dir.resolve()
+        self._run_dir = run_dir.resolve()
+
+    def of_page(self, space: str, app_file: Path, url: str) -> Sandbox | None:
+        """That of a Space's web process, which reaches the broker at `url`; None if nothing separates Spaces."""
+        made = self._of(space, app_file, Path(sys.executable), gpus=False)
+        return made and replace(made, places=(*made.places, *_broker(url)))
+
+    def of_zygote(self, space: str, app_file: Path, python: Path) -> Sandbox | None:
+        """That of a Space's zygote and its children; None if nothing separates Spaces."""
+        return self._of(space, app_file, python, gpus=True)
+
+    def state_of(self, space: str) -> Path | None:
+        """The part of the state directory that a Space has for itself; None if it sees all of it."""
+        return None if self.level is Level.NONE else space_folders.state_of(self._state_dir, space)
+
+    def _of(self, space: str, app_file: Path, python: Path, *, gpus: bool) -> Sandbox | None:
+        if self.level is Level.NONE:
+            return None
+        rules = settings.current().isolation
+        uid = uid_of(self._state_dir, space)
+        folders = space_folders.made(self._state_dir, space, uid)
+        source = source_at(app_file.resolve())
+        view = self._state_dir / "view"
+        view.mkdir(mode=0o700, exist_ok=True)
+        found = (*places(source, folders, python, rules, gpus=gpus), *self._shared())
+        return Sandbox(self.level, space, uid, str(view), str(source.root), found, self._groups(space))
+
+    def _groups(self, space: str) -> tuple[str, ...]:
+        rules = settings.current().isolation
+        memory_bytes = int(psutil.virtual_memory().total * rules.memory)
+        limits = Limits(memory_bytes, rules.processes, rules.cpus)
+        return control_groups.groups_of(self._state_dir, space, limits)
+
+    def _shared(self) -> Iterator[Place]:
+        """What processes of the farm and of the Space both use: payloads, and the farm's settings."""
+        blobs = self._run_dir / "blobs"
+        blobs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        blobs.chmod(0o1733)  # each writes files of its own there, and reads none without knowing its name
+        yield Place(str(blobs), Kind.HOST, str(blobs), writable=True)
+        if named := os.environ.get(settings.VARIABLE):
+            yield shown(Path(named).resolve())
+
+
+def _broker(url: str) -> Iterator[Place]:
+    """The folder of the broker's socket, if it listens at one: a later broker has another socket there."""
+    parts = urlsplit(url)
+    path = Path(unquote(parts.path))
+    if parts.scheme in ("unix", "redis+socket") and is_socket(path):
+        yield shown(path.parent, writable=True)
