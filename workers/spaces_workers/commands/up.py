@@ -82,7 +82,6 @@ def up(
     settings.share(state_dir)
     with options.using(run_dir) as run_dir, only_farm(state_dir):
         sandboxes = Sandboxes(state_dir, run_dir)
-        reporter(Note(in_words(sandboxes.level)))
         home, space_ports = _page_ports(host, port, served)
         farm = FarmOptions(
             spaces=served,
@@ -99,6 +98,7 @@ def up(
             sandboxes=sandboxes,
             isolate=bool(spaces) and not no_isolate,  # the farm's environment has the demos' packages
         )
+        reporter(Note(in_words(sandboxes.level)))
         asyncio.run(Supervisor(farm, reporter).run())
 
 

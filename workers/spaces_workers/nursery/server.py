@@ -182,7 +182,7 @@ class Nursery:
         """A zygote from the fork server, if this host has one and the Space runs in the farm's environment."""
         if self._fork_server is None or spec.python != sys.executable:
             return None
-        environment = tuple(self._environment_of(spec).items())
+        environment = tuple(process_environment.of_zygote(spec, self._sandboxes.state_of(spec.space)).items())
         described = sandbox.to_text() if sandbox else ""
         spawn = Spawn(spec.app_file, environment, str(self._log_of(spec)), is_zygote=True, sandbox=described)
         return fork_server.fork(self._fork_server, spawn, channel.fileno())
@@ -192,16 +192,13 @@ class Nursery:
         with self._log_of(spec).open("ab") as log:
             return subprocess.Popen(
                 enclosed(tied(command), sandbox),
-                env=self._environment_of(spec),
+                env=process_environment.of_zygote(spec, self._sandboxes.state_of(spec.space)),
                 pass_fds=[channel.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
-
-    def _environment_of(self, spec: ZygoteSpec) -> dict[str, str]:
-        return process_environment.of_zygote(spec, self._sandboxes.state_of(spec.space))
 
     def _note_zygotes(self) -> None:
         """Tell others of the zygotes; without room for that, the nursery goes on."""
