@@ -25,10 +25,7 @@ from spaces import config
 from spaces.farm.payloads.shared_memory import SharedMemoryStore
 from spaces.farm.version import VERSION
 from spaces_workers.forkserver import client as fork_server
-from spaces_workers.forkserver.client import ForkedProcess
-from spaces_workers.isolation import MODULE
 from spaces_workers.link.channel import Channel, ChannelClosed, Garbled
-from spaces_workers.link.die_with_starter import tied
 from spaces_workers.link.foster_children import FosterChildren
 from spaces_workers.link.listener import accept, listen
 from spaces_workers.link.messages import (
@@ -36,7 +33,6 @@ from spaces_workers.link.messages import (
     Connect,
     Connected,
     Prepare,
-    Spawn,
     Unmade,
     ZygoteFailed,
     ZygoteReady,
@@ -46,9 +42,7 @@ from spaces_workers.nursery import roster
 from spaces_workers.nursery.client import socket_path
 from spaces_workers.nursery.made_zygote import MadeZygote, death_of
 from spaces_workers.nursery.sweeper import Sweeper
-from spaces_workers.sandbox.command import enclosed
-from spaces_workers.sandbox.description import Sandbox
-from spaces_workers.sandbox.plan import Sandboxes
+from spaces_workers.nursery.zygote_starter import ZygoteStarter
 from spaces_workers.setup import process_environment
 
 logger = logging.getLogger(__name__)
@@ -70,9 +64,7 @@ class Nursery:
     """Makes zygotes and hands out sockets to them."""
 
     def __init__(self, run_dir: Path, log_dir: Path, fork_server: Path | None = None) -> None:
-        self._log_dir = log_dir
-        self._sandboxes = Sandboxes(log_dir.parent, run_dir)
-        self._fork_server = fork_server
+        self._starter = ZygoteStarter(run_dir, log_dir, fork_server)
         self._zygotes: dict[tuple[str, str], MadeZygote] = {}
         self._prepared: deque[ZygoteSpec] = deque()  #: to be made when no worker waits for another
         self._budget_bytes = int(psutil.virtual_memory().available * MEMORY_SHARE)
@@ -167,8 +159,7 @@ class Nursery:
         ours, theirs = Channel.pair()
         ours.limit_sending(SEND_PATIENCE)
         os.set_inheritable(theirs.fileno(), True)
-        sandbox = self._sandboxes.of_zygote(spec.space, Path(spec.app_file), Path(spec.python))
-        process = self._forked(spec, theirs, sandbox) or self._started(spec, theirs, sandbox)
+        process = self._starter.start(spec, theirs)
         theirs.close()
         with suppress(ChannelClosed):  # it died at once; its socket reports that too
             ours.send(spec)
@@ -178,37 +169,12 @@ class Nursery:
         logger.info("zygote of %s (%s) is being made, pid %d", spec.space, spec.revision, process.pid)
         return zygote
 
-    def _forked(self, spec: ZygoteSpec, channel: Channel, sandbox: Sandbox | None) -> ForkedProcess | None:
-        """A zygote from the fork server, if this host has one and the Space runs in the farm's environment."""
-        if self._fork_server is None or spec.python != sys.executable:
-            return None
-        environment = tuple(process_environment.of_zygote(spec, self._sandboxes.state_of(spec.space)).items())
-        described = sandbox.to_text() if sandbox else ""
-        spawn = Spawn(spec.app_file, environment, str(self._log_of(spec)), is_zygote=True, sandbox=described)
-        return fork_server.fork(self._fork_server, spawn, channel.fileno())
-
-    def _started(self, spec: ZygoteSpec, channel: Channel, sandbox: Sandbox | None) -> subprocess.Popen[bytes]:
-        command = [spec.python, *MODULE, "spaces_workers.zygote.main", str(channel.fileno())]
-        with self._log_of(spec).open("ab") as log:
-            return subprocess.Popen(
-                enclosed(tied(command), sandbox),
-                env=process_environment.of_zygote(spec, self._sandboxes.state_of(spec.space)),
-                pass_fds=[channel.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-
     def _note_zygotes(self) -> None:
         """Tell others of the zygotes; without room for that, the nursery goes on."""
         try:
             roster.write(self._roster, [(each.spec.space, each.process.pid) for each in self._zygotes.values()])
         except OSError as error:
             logger.warning("the list of zygotes is out of date, because it cannot be written: %s", error)
-
-    def _log_of(self, spec: ZygoteSpec) -> Path:
-        return self._log_dir / f"{spec.space}.log"
 
     def _retire_other_revisions(self, spec: ZygoteSpec) -> None:
         """End the zygotes of a Space's earlier revisions; their children finish their tasks."""
@@ -269,7 +235,7 @@ class Nursery:
         self._children.adopt()
         for worker in zygote.waiting:
             with suppress(ChannelClosed):
-                worker.send(answer or death_of(status, self._log_of(zygote.spec)))
+                worker.send(answer or death_of(status, self._starter.log_of(zygote.spec)))
 
 
 def main() -> None:
