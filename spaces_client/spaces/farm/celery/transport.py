@@ -1,8 +1,8 @@
 """Celery's transport: kombu's for Redis, with the queues `zerofarm.large` and `zerofarm.xlarge` kept by rank.
 
-`register()` replaces kombu's own transport, so URLs stay `redis://`; all but the ranked queues (control, events, replies)
-is inherited. A caller needs only `sending.py`; this adds the receiving half for workers, which call `identify` and
-`set_warmth` once. A message from a ranked queue has its `Lease` in `properties["lease"]`; its delivery tag is the task's id.
+`register()` replaces kombu's own transport, so URLs stay `redis://`; all but the ranked queues (control, events and so
+on) is inherited. A caller needs only `sending.py`; this adds the receiving half for workers, which call `identify` and
+`set_warmth` once. A message from a ranked queue has its `Lease` in `properties["lease"]`; its tag is the task's id.
 """
 
 from __future__ import annotations
