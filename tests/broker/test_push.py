@@ -9,9 +9,9 @@ from spaces.farm.queue.estimates import EstimateRules
 from spaces.farm.queue.keys import WAITING
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.rules import Rules
-from spaces.farm.task import State
+from spaces.farm.task import Size, State
 
-from .support import MESSAGE, make_task, pushed
+from .support import MESSAGE, make_task, pushed, state_of
 
 
 def test_a_pushed_task_waits_in_its_queue_and_in_its_spaces_part_of_it(queue: Queue) -> None:
@@ -103,3 +103,17 @@ def test_emptying_a_queue_ends_every_task_in_it(queue: Queue) -> None:
     assert (queue.depth("large"), queue.depth("xlarge")) == (0, 1)
     ends = [queue.state(task.id) for task in (tasks[0], tasks[2], other)]
     assert [end and end.state for end in ends] == [State.CANCELLED, State.CANCELLED, State.QUEUED]
+
+
+def test_a_task_that_was_withdrawn_is_not_accepted_any_more(queue: Queue) -> None:
+    task = make_task()
+    queue.withdraw(task.id)
+    assert not queue.push(task, MESSAGE)
+    assert queue.state(task.id) is None
+
+
+def test_a_task_that_waits_ends_when_it_is_withdrawn(queue: Queue) -> None:
+    task = pushed(queue)
+    queue.withdraw(task.id)
+    assert state_of(queue, task) is State.CANCELLED
+    assert queue.depth(Size.LARGE) == 0

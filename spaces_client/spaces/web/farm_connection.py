@@ -93,9 +93,11 @@ class FarmConnection:
         self._deliveries[task.id] = self._inbox.follow(task.id)
         try:
             submit(self._celery, replace(task, reader=self._inbox.name))
-        except BaseException:
+        except BaseException as error:
             self.packer.discard(task.arguments)
             self._inbox.forget(self._deliveries.pop(task.id).task)
+            if not isinstance(error, RefusedError):  # the broker may have executed the push, or do so later
+                self._leftovers.withdraw(task)
             raise
 
     def join(self, task_id: str) -> Task:

@@ -10,12 +10,15 @@ import atexit
 import logging
 import os
 import threading
+import time
 import weakref
+from dataclasses import dataclass, field
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from redis import RedisError
 
+from spaces.farm.broker_errors import AWAY
 from spaces.farm.stream.unread import payloads_of, unfollow
 from spaces.farm.task import Task
 
@@ -29,6 +32,9 @@ logger = logging.getLogger(__name__)
 #: Seconds that the end of a process waits for what is still to be discarded.
 PATIENCE = 3.0
 
+#: Seconds for which a task is tried to be withdrawn, and between two attempts.
+WITHDRAWAL_PATIENCE, RETRY_INTERVAL = 600.0, 1.0
+
 
 class Leftovers:
     """Knows the tasks of a process whose outcome nobody has read yet."""
@@ -37,7 +43,10 @@ class Leftovers:
         self._queue = queue
         self._packer = packer
         self._followed: dict[str, Task] = {}
-        self._left: SimpleQueue[Task | Payload | None] = SimpleQueue()  # may be filled in a garbage collection
+        self._closing = threading.Event()
+        self._left: SimpleQueue[Task | Payload | _Withdrawal | None] = (
+            SimpleQueue()
+        )  # may be filled in a garbage collection
         self._process = os.getpid()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
@@ -66,6 +75,11 @@ class Leftovers:
         """Nobody reads this value. Returns at once."""
         self._left.put(payload)
 
+    def withdraw(self, task: Task) -> None:
+        """Make sure that a task never runs whose caller was told that it was not queued. Returns at once."""
+        self._left.put(_Withdrawal(task))
+        self._start()
+
     def close(self) -> None:
         """Leave every task that is followed, and wait for a moment until all is discarded."""
         atexit.unregister(self.close)
@@ -73,6 +87,7 @@ class Leftovers:
             return
         for task in list(self._followed.values()):
             self.leave(task)
+        self._closing.set()
         self._left.put(None)
         self._thread.join(PATIENCE)
 
@@ -91,9 +106,30 @@ class Leftovers:
             except Exception:
                 logger.exception("what nobody reads could not be discarded")
 
-    def _discard(self, left: Task | Payload) -> None:
-        if not isinstance(left, Task):
+    def _discard(self, left: _Left) -> None:
+        if isinstance(left, _Withdrawal):
+            self._withdraw(left)
+        elif not isinstance(left, Task):
             self._packer.discard(left)
         elif not unfollow(self._queue, left):
             for payload in payloads_of(self._queue, left):
                 self._packer.discard(payload)
+
+    def _withdraw(self, withdrawal: _Withdrawal) -> None:
+        """Withdraw a task as soon as the broker is back; meanwhile, nothing else could be discarded there either."""
+        while not self._closing.is_set() and time.monotonic() - withdrawal.since < WITHDRAWAL_PATIENCE:
+            try:
+                self._queue.withdraw(withdrawal.task.id)
+                break
+            except AWAY as error:
+                logger.debug("task %s is withdrawn later: %s", withdrawal.task.id, error)
+                self._closing.wait(RETRY_INTERVAL)
+
+
+@dataclass(frozen=True, slots=True)
+class _Withdrawal:
+    task: Task
+    since: float = field(default_factory=time.monotonic)
+
+
+_Left: TypeAlias = "Task | Payload | _Withdrawal"

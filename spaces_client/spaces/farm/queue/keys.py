@@ -21,6 +21,7 @@
 | `refused`                    | HASH   | limit: tasks that it refused or ended         | REFUSED after the last one   |
 | `clients`                    | ZSET   | web processes by the expiry of their lease    | WAITING after the last beat  |
 | `client:{client}`            | SET    | ids of the tasks that it waits for            | WAITING after the last push  |
+| `withdrawn:{id}`             | STRING | a token: a task that is not accepted any more | WITHDRAWN                    |
 | `doubted`                    | SET    | web processes unheard since an outage         | WAITING after the last outage|
 | `usage:{visitor}`            | HASH   | GPU seconds that a visitor has used           | a day and ten half-lives     |
 | `reserved:{visitor}`         | HASH   | their tasks that wait or run: seconds of each | WAITING after the last push  |
@@ -65,6 +66,9 @@ PAYLOAD = 2 * WAITING
 #: Seconds for which a token of credit waits for the writer of a stream.
 CREDIT = 3600
 
+#: Seconds for which a withdrawn task is not accepted. A broker executes what it was sent as soon as it goes on.
+WITHDRAWN = 600
+
 #: Seconds from a visitor's first task until the day ends and the full quota is available again.
 DAY = 24 * 3600
 
@@ -92,7 +96,7 @@ def constants_in_lua(ended: int) -> str:
     """The lifetimes and the sizes, for the scripts; `ended` is the seconds for which an outcome can be read."""
     return f"""
 local WAITING, ENDED, DAY, IDLE, EVENTS_KEPT = {WAITING}, {ended}, {DAY}, {IDLE}, {EVENTS_KEPT}
-local LEARNED, REFUSED = {LEARNED}, {REFUSED}
+local LEARNED, REFUSED, WITHDRAWN = {LEARNED}, {REFUSED}, {WITHDRAWN}
 local SIZES = {{ {_SIZES_IN_LUA} }}
 """
 
@@ -178,6 +182,10 @@ class Keys:
     def client(self, client: str) -> str:
         """SET of the tasks that a web process waits for; WAITING after the last push."""
         return f"{self.prefix}:client:{client}"
+
+    def withdrawn(self, task: str) -> str:
+        """STRING, a token that a task is not accepted any more; WITHDRAWN."""
+        return f"{self.prefix}:withdrawn:{task}"
 
     def doubted(self) -> str:
         """SET of the web processes that were not heard since nobody was; WAITING after the last such time."""

@@ -32,6 +32,9 @@ from spaces.farm.task import Lease, Size, Task
 if TYPE_CHECKING:
     from redis import Redis
 
+#: The reason for which a withdrawn task ends.
+NOT_QUEUED = "its caller was told that it was not queued"
+
 
 class LeaseLost(SpacesError):
     """The task was given to another worker, or has ended; nothing was written. Stop working on it."""
@@ -154,6 +157,11 @@ class Queue:
         """Stop a task: a waiting task ends at once; for a running task, its worker is told."""
         event = wire.pack(Cancelled(reason))
         return CancelOutcome(_text(self.scripts.run("cancel", self.keys.task(task), task, reason, event)))
+
+    def withdraw(self, task: str) -> None:
+        """Stop a task whose push failed for its caller: the broker may have executed the push, or may do so still."""
+        event = wire.pack(Cancelled(NOT_QUEUED))
+        self.scripts.run("withdraw", self.keys.task(task), task, NOT_QUEUED, event)
 
     def expire(self) -> int:
         """End tasks that have waited longer than the limit. Returns how many it ended; more may be left."""

@@ -1,5 +1,5 @@
 -- Accept a task: store it, rank it, wake a worker. A task that is pushed twice is accepted once, because its producer
--- retries if an answer was lost.
+-- retries if an answer was lost; one that was withdrawn is never accepted.
 --
 -- KEYS  1 the task
 -- ARGV  1 id  2 task, packed  3 Celery's message  4 label  5 space  6 size  7 client or ''  8 estimate  9 time limit
@@ -13,7 +13,7 @@
 -- exceeded limit, the actual and the allowed value, or 'quota' and the result of `over_quota` in quota.lua
 
 local id, space, size, client = ARGV[1], ARGV[5], ARGV[6], ARGV[7]
-if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+if redis.call('EXISTS', KEYS[1], keys.withdrawn(id)) > 0 then return 0 end
 
 local now, workers, rules = server_time(), redis.call('SCARD', keys.serving(size)), cmsgpack.unpack(ARGV[13])
 
