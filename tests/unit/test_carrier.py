@@ -54,7 +54,7 @@ def test_arguments_in_the_broker_are_copied_for_a_child_and_forgotten(
     carrier: Carrier, memory: SharedMemoryStore, broker: BrokerStore, tmp_path: Path
 ) -> None:
     original = with_file(broker)
-    fetched = carrier.fetched(original)
+    fetched = carrier.fetched(original, "space")
     assert [blob.place for blob in blobs_of(fetched)] == ["memory", "memory"]
     assert bytes(to_encoded(fetched, memory).buffers[0]) == LARGE.buffers[0]
     carrier.forget(fetched, original)
@@ -64,7 +64,7 @@ def test_arguments_in_the_broker_are_copied_for_a_child_and_forgotten(
 
 def test_arguments_in_the_memory_of_this_host_stay_where_they_are(carrier: Carrier, memory: SharedMemoryStore) -> None:
     original = with_file(memory)
-    assert carrier.fetched(original) == original
+    assert carrier.fetched(original, "space") == original
     carrier.forget(original, original)
     assert bytes(to_encoded(original, memory).buffers[0]) == LARGE.buffers[0]
 
@@ -72,7 +72,7 @@ def test_arguments_in_the_memory_of_this_host_stay_where_they_are(carrier: Carri
 def test_arguments_in_the_memory_of_another_host_are_refused(carrier: Carrier, tmp_path: Path) -> None:
     elsewhere = to_payload(LARGE, SharedMemoryStore(tmp_path / "elsewhere", "elsewhere"))
     with pytest.raises(SpacesError, match="in the shared memory of 'elsewhere', which this worker on 'here'"):
-        carrier.fetched(elsewhere)
+        carrier.fetched(elsewhere, "space")
 
 
 def test_a_value_for_another_host_moves_to_the_broker(
@@ -94,4 +94,4 @@ def test_a_payload_that_is_gone_is_said_to_be(carrier: Carrier, broker: BrokerSt
     for blob in blobs_of(payload):
         broker.delete(blob)
     with pytest.raises(BlobGone, match="no longer in the broker"):
-        carrier.fetched(payload)
+        carrier.fetched(payload, "space")

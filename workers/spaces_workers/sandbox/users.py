@@ -24,16 +24,20 @@ class NoUserLeft(SpacesError):
 
 def uid_of(state_dir: Path, space: str) -> int:
     """The user and the group of a Space of the farm with this state directory. Raises NoUserLeft."""
-    rules = settings.current().isolation
     with _locked(state_dir / "users.json") as file:
         given: dict[str, int] = json.loads(file.read_text() or "{}")
         if space not in given:
-            users = range(rules.first_uid, rules.first_uid + rules.uids)
-            given[space] = _free(state_dir, space, set(given.values()), users)
+            given[space] = _free(state_dir, space, set(given.values()), possible())
             draft = file.with_suffix(".draft")
             draft.write_text(json.dumps(given, indent=1))
             draft.replace(file)
         return given[space]
+
+
+def possible() -> range:
+    """All users that Spaces may get."""
+    rules = settings.current().isolation
+    return range(rules.first_uid, rules.first_uid + rules.uids)
 
 
 def _free(state_dir: Path, space: str, taken: set[int], users: range) -> int:

@@ -22,8 +22,15 @@ E = TypeVar("E", bound=Event)
 class Carrier:
     """Moves the blobs of payloads, and of the files that are sent with them."""
 
-    def __init__(self, host: str, memory: SharedMemoryStore, broker: BrokerStore) -> None:
+    def __init__(
+        self,
+        host: str,
+        memory: SharedMemoryStore,
+        broker: BrokerStore,
+        user_of: Callable[[str], int | None] = lambda _: None,
+    ) -> None:
         self._host = host
+        self._user_of = user_of  #: of a Space whose children have a user of their own
         self._memory = memory
         self._broker = broker
 
@@ -31,9 +38,13 @@ class Carrier:
         """Whether the task's caller is on another host, with another disk."""
         return task.host != self._host
 
-    def fetched(self, payload: Payload) -> Payload:
-        """The payload, moved to where a child of this host can read it. Raises SpacesError if that is impossible."""
-        return _with_each_blob(payload, self._fetch)
+    def fetched(self, payload: Payload, space: str) -> Payload:
+        """The payload, moved to where a child of this Space can read it. Raises SpacesError if that is impossible."""
+        fetched = _with_each_blob(payload, self._fetch)
+        if (user := self._user_of(space)) is not None:
+            for blob in blobs_of(fetched):
+                self._memory.give(blob, user)
+        return fetched
 
     def forget(self, fetched: Payload, original: Payload) -> None:
         """Delete the copies that `fetched` made; the original stays until the task has ended."""

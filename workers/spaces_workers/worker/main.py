@@ -18,6 +18,7 @@ from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.registry import Registry
 from spaces_workers.gpu import probe as device_probe
 from spaces_workers.gpu.devices import Device
+from spaces_workers.sandbox.level import chosen
 from spaces_workers.worker.gpu_memory.device_memory import DeviceMemory
 from spaces_workers.worker.gpu_memory.residency import Residency
 from spaces_workers.worker.heartbeat import Heartbeat
@@ -63,6 +64,7 @@ def run_worker(options: WorkerOptions) -> int:
         return DEVICE_LOST
     sys.setswitchinterval(SWITCH_INTERVAL)
     settings = config.current()
+    level = chosen()  # while this process has one thread
     worker = f"{options.node_name}:{secrets.token_hex(4)}"
     log_dir = options.state_dir / "logs"
     for folder in (settings.run_dir, log_dir):
@@ -79,6 +81,7 @@ def run_worker(options: WorkerOptions) -> int:
         zygotes=Zygotes(settings.run_dir, log_dir),
         residency=residency,
         memory_fraction=options.memory_fraction,
+        level=level,
     )
     runs = Runs()
     app = _application(options, pool_of(workplace, runs))

@@ -29,10 +29,12 @@ from spaces_workers import isolation
 from spaces_workers.gpu import probe as device_probe
 from spaces_workers.gpu.devices import Device
 from spaces_workers.link.messages import ZygoteSpec
+from spaces_workers.sandbox import users
+from spaces_workers.sandbox.description import Level
 from spaces_workers.worker.carrier import Carrier
 from spaces_workers.worker.child_link import ChildLink, UnfitChild
+from spaces_workers.worker.gpu_memory import swap_costs
 from spaces_workers.worker.gpu_memory.residency import Residency
-from spaces_workers.worker.gpu_memory.swap_costs import Level
 from spaces_workers.worker.run.alarms import Alarms
 from spaces_workers.worker.run.attendants import Attendants
 from spaces_workers.worker.zygote_links import Zygotes
@@ -55,7 +57,9 @@ class Workplace:
         zygotes: Zygotes,
         residency: Residency,
         memory_fraction: float = 1.0,
+        level: Level = Level.NONE,
     ) -> None:
+        separated = level is Level.USERS
         self.config = config
         self.queue = queue
         self.registry = registry
@@ -72,8 +76,9 @@ class Workplace:
         self._specs: dict[tuple[str, str], ZygoteSpec] = {}  #: of Spaces that ran here, by name and revision
         self.carrier = Carrier(
             config.host,
-            SharedMemoryStore(config.run_dir, config.host),
+            SharedMemoryStore(config.run_dir, config.host, owners=users.possible() if separated else ()),
             BrokerStore(queue.redis, PAYLOAD, queue.keys.blob),
+            (lambda space: users.uid_of(state_dir, space)) if separated else lambda _: None,
         )
 
     def child_for(self, task: Task) -> ChildLink:
@@ -87,7 +92,7 @@ class Workplace:
         warm = self.residency.take(spec)
         if warm is not None:
             return self._with_room(warm)
-        level = Level.HOST if self.zygotes.knows(spec) else Level.UNSEEN
+        level = swap_costs.Level.HOST if self.zygotes.knows(spec) else swap_costs.Level.UNSEEN
         with self.residency.measured(task.space, level):
             try:
                 return self._new_child(spec)

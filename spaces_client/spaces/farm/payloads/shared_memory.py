@@ -64,6 +64,13 @@ class SharedMemoryStore:
             data = file.read(blob.size_bytes)
         return blob_layout.encoded(memoryview(data))
 
+    def give(self, blob: Blob, owner: int) -> None:
+        """Let another user read a file of this one. Only root can."""
+        path, ours = self._path(blob), {os.getuid()}
+        with suppress(ValueError, FileNotFoundError):  # its reader says so
+            with own_file.opened(path.parent, path.name, ours, blob.size_bytes) as descriptor:
+                os.fchown(descriptor, owner, owner)
+
     def delete(self, blob: Blob) -> None:
         """Remove the file."""
         self._path(blob).unlink(missing_ok=True)

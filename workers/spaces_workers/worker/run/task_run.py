@@ -157,7 +157,7 @@ class TaskRun:
         """Give the task to a child, unless it was stopped."""
         task, carrier = self.lease.task, self._workplace.carrier
         self.child = child
-        self._arguments = arguments = carrier.fetched(task.arguments)
+        self._arguments = arguments = carrier.fetched(task.arguments, task.space)
         self._started = time.monotonic()
         if self._state.begin(child, RunTask(task.id, task.label, task.function, arguments, carrier.is_far(task))):
             self._deadline.start()

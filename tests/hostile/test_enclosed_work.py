@@ -1,0 +1,58 @@
+"""What Spaces do every day works where they are enclosed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gradio_client import Client
+
+import spaces
+from spaces_workers.sandbox.description import Level
+from spaces_workers.sandbox.level import problem_of
+from tests.end_to_end.test_up import Up
+from tests.harness import SPACES
+
+pytestmark = pytest.mark.skipif(bool(problem_of(Level.USERS)), reason=f"no level users: {problem_of(Level.USERS)}")
+
+
+@pytest.fixture(scope="module")
+def enclosed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    folder = tmp_path_factory.mktemp("work")
+    shutil.copytree(SPACES / "workshop", folder / "workshop", ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "workshop").chmod(0o700)  # nobody but its owner may look into it
+    up = Up(folder, str(folder / "workshop"), "--no-flower")
+    yield up
+    up.stop()
+    assert up.left() == []
+
+
+@pytest.fixture(scope="module")
+def visitor(enclosed: Up) -> Iterator[Client]:
+    client = enclosed.client("workshop")
+    yield client
+    client.close()
+
+
+def test_large_values_travel_both_ways(visitor: Client) -> None:
+    assert visitor.predict(api_name="/large") == str(2.0 * 1024 * 1024)
+
+
+def test_page_and_function_see_each_other_s_files(visitor: Client, enclosed: Up) -> None:
+    assert visitor.predict(api_name="/files") == "TOLD beside kept"
+    beside = enclosed.folder / "workshop" / "beside"
+    assert beside.stat().st_uid == Path(enclosed.folder).stat().st_uid
+
+
+def test_page_function_and_programs_have_one_user_that_is_not_root(visitor: Client) -> None:
+    page, function, program = visitor.predict(api_name="/users").split()
+    assert page == function == program != "0"
+
+
+def test_a_program_may_send_large_values(enclosed: Up, visitor: Client) -> None:
+    with spaces.Farm(enclosed.ready()["broker"]) as farm:
+        values = farm.submit("workshop", "doubled", np.ones((512, 512))).result()
+    assert float(values.sum()) == 2.0 * 512 * 512
