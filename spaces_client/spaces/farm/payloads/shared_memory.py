@@ -66,10 +66,10 @@ class SharedMemoryStore:
 
     def give(self, blob: Blob, owner: int) -> None:
         """Let another user read a file of this one. Only root can."""
-        path, ours = self._path(blob), {os.getuid()}
-        with suppress(ValueError, FileNotFoundError):  # its reader says so
-            with own_file.opened(path.parent, path.name, ours, blob.size_bytes) as descriptor:
-                os.fchown(descriptor, owner, owner)
+        path = self._path(blob)
+        opened = own_file.opened(path.parent, path.name, {os.getuid()}, blob.size_bytes)
+        with suppress(ValueError, FileNotFoundError), opened as descriptor:  # its reader tells of an error
+            os.fchown(descriptor, owner, owner)
 
     def delete(self, blob: Blob) -> None:
         """Remove the file."""
