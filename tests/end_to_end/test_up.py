@@ -313,6 +313,7 @@ def test_a_second_farm_in_the_same_state_directory_is_refused(farm: Up) -> None:
         ("nursery", ("spaces_workers.nursery.server",)),
         ("Space echo", (str(SPACES / "echo" / "app.py"),)),
         ("home", ("spaces_app.home",)),
+        ("fork server", ("spaces_workers.forkserver.server",)),
     ],
 )
 def test_what_dies_is_started_again_and_the_farm_works_on(farm: Up, name: str, words: tuple[str, ...]) -> None:
@@ -323,6 +324,15 @@ def test_what_dies_is_started_again_and_the_farm_works_on(farm: Up, name: str, w
     assert farm.pid_of(*words) != before
     assert farm.client().predict("again", api_name="/echo").startswith("again from process ")
     assert status(farm)["home"] == farm.ready()["home"]
+
+
+def test_a_killed_nursery_leaves_the_fork_server_alone(farm: Up) -> None:
+    """It took the fork server along, and a page that died meanwhile waited for its libraries to be imported again."""
+    fork_server, answered = farm.pid_of("spaces_workers.forkserver.server"), len(farm.told("answering", name="nursery"))
+    os.kill(farm.pid_of("spaces_workers.nursery.server"), signal.SIGKILL)
+    wait_until(lambda: len(farm.told("answering", name="nursery")) > answered)
+    assert farm.pid_of("spaces_workers.forkserver.server") == fork_server
+    assert farm.client().predict("again", api_name="/echo").startswith("again from process ")
 
 
 def test_a_broker_of_ours_that_dies_is_started_again_and_the_farm_works_on(farm: Up) -> None:

@@ -19,9 +19,11 @@ from spaces_workers.forkserver import client, libraries
 from spaces_workers.forkserver.client import ForkedProcess
 from spaces_workers.forkserver.libraries import Preloaded, observed_environment
 from spaces_workers.forkserver.plain_start import plain_reason
+from spaces_workers.link.die_with_starter import tied
 from spaces_workers.link.kill_on_close import Bond
 from spaces_workers.link.messages import Spawn
 from spaces_workers.setup import process_environment
+from spaces_workers.up.readiness import listens
 from tests.harness import wait_until
 
 # --- which Spaces may be forked
@@ -105,7 +107,12 @@ def environment_of_tests() -> dict[str, str]:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A fork server with the smallest library, at a socket."""
     folder = tmp_path_factory.mktemp("server")
-    process = client.start(folder / "socket", environment_of_tests(), folder / "log")
+    with (folder / "log").open("ab") as log:
+        command = tied(client.command(folder / "socket"))
+        process = subprocess.Popen(
+            command, env=environment_of_tests(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
+    wait_until(lambda: listens(folder / "socket"))
     yield folder / "socket"
     process.terminate()
     process.wait(10.0)

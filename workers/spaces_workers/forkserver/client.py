@@ -1,4 +1,4 @@
-"""The fork server as its callers see it: the nursery starts it, launcher and nursery have Spaces forked from it.
+"""The fork server as its callers see it: the launcher starts it, launcher and nursery have Spaces forked from it.
 
 Where none answers, or it refuses a Space, the caller starts the Space's process the plain way.
 """
@@ -11,15 +11,12 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 
 from spaces_workers.forkserver.process_name import ROOM
 from spaces_workers.isolation import MODULE
 from spaces_workers.link.channel import Channel, ChannelClosed
-from spaces_workers.link.die_with_starter import tied
-from spaces_workers.link.listener import listen
 from spaces_workers.link.messages import Exited, Refused, Spawn, Spawned
 
 logger = logging.getLogger(__name__)
@@ -37,18 +34,9 @@ def socket_path(run_dir: Path, log_dir: Path) -> Path:
     return run_dir / f"forkserver-{sha256(theirs.encode()).hexdigest()[:10]}.sock"
 
 
-def start(path: Path, environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
-    """Start a fork server that dies with the calling thread. It answers at `path` when its libraries are imported."""
-    with listen(path) as listener, log.open("ab") as output:  # callers may connect from here on, and wait
-        command = [sys.executable, *MODULE, "spaces_workers.forkserver.server", str(listener.fileno()), ROOM]
-        return subprocess.Popen(
-            tied(command),
-            env=dict(environment),
-            pass_fds=[listener.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-        )
+def command(path: Path) -> list[str]:
+    """The command line of a fork server at `path`. Callers may connect at once, and wait until it has its libraries."""
+    return [sys.executable, *MODULE, "spaces_workers.forkserver.server", str(path), ROOM]
 
 
 class ForkedProcess:

@@ -1,8 +1,8 @@
 """The fork server: it imports the heavy libraries once and forks web processes and zygotes of Spaces from there.
 
-The nursery starts it as `python -m spaces_workers.forkserver.server FD`, where FD is its listening socket. It runs no
-code of a Space, holds no secret, stays single-threaded, and collects its garbage once: forks share its pages until they
-write to them.
+`zerofarm up` starts it as `python -m spaces_workers.forkserver.server PATH`, where PATH is that of its socket. It runs
+no code of a Space, holds no secret, stays single-threaded, and collects its garbage once: forks share its pages until
+they write to them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from spaces_workers.isolation import MODULE
 from spaces_workers.link.channel import Channel, ChannelClosed
 from spaces_workers.link.foster_children import FosterChildren
 from spaces_workers.link.kill_on_close import die_with
-from spaces_workers.link.listener import accept
+from spaces_workers.link.listener import accept, listen
 from spaces_workers.link.messages import Exited, Refused, Spawn, Spawned
 from spaces_workers.zygote import main as zygote
 
@@ -123,8 +123,9 @@ def main() -> NoReturn:
     name_process([*MODULE, "spaces_workers.forkserver.server", sys.argv[1]])
     _log()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    listener = socket.socket(fileno=int(sys.argv[1]))
-    listener.set_inheritable(False)
+    path = Path(sys.argv[1])
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    listener = listen(path)
     emulation.install()
     preloaded = preload()
     rehearse()

@@ -43,7 +43,6 @@ from spaces_workers.nursery.client import socket_path
 from spaces_workers.nursery.made_zygote import MadeZygote, death_of
 from spaces_workers.nursery.sweeper import Sweeper
 from spaces_workers.nursery.zygote_starter import ZygoteStarter
-from spaces_workers.setup import process_environment
 
 logger = logging.getLogger(__name__)
 
@@ -241,7 +240,7 @@ class Nursery:
 def main() -> None:
     """`python -m spaces_workers.nursery.server RUN_DIR LOG_DIR [preload]`; exits quietly if this host has a nursery.
 
-    With `preload` it starts the fork server of the host, for Spaces to be forked from.
+    With `preload` it has zygotes forked from the fork server of the host.
     """
     run_dir, log_dir = Path(sys.argv[1]), Path(sys.argv[2])
     for folder in (run_dir, log_dir):
@@ -255,14 +254,9 @@ def main() -> None:
         logger.info("serving %s on %s", run_dir, config.current().host)
         preloads = sys.argv[3:] == ["preload"]
         signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-        with closing(Nursery(run_dir, log_dir, _fork_server(run_dir, log_dir) if preloads else None)) as nursery:
+        forks = fork_server.socket_path(run_dir, log_dir) if preloads else None
+        with closing(Nursery(run_dir, log_dir, forks)) as nursery:
             nursery.serve()
-
-
-def _fork_server(run_dir: Path, log_dir: Path) -> Path:
-    path = fork_server.socket_path(run_dir, log_dir)
-    fork_server.start(path, process_environment.of_fork_server(), log_dir / "fork-server.log")
-    return path
 
 
 if __name__ == "__main__":

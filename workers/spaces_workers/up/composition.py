@@ -69,6 +69,16 @@ class Composition:
         #: The file with Flower's login; None if the operator gave one.
         self.login_file = None if os.environ.get(FLOWER_LOGIN) else login_path(options.state_dir)
 
+    def fork_server(self) -> Iterator[Service]:
+        """The fork server, if Spaces are forked from one. Callers wait until it has imported its libraries."""
+        if self._preloads:
+            path = fork_server.socket_path(self._options.run_dir, self._options.state_dir / "logs")
+            yield Service(
+                "fork server",
+                Command(fork_server.command(path), process_environment.of_fork_server(), self._log("fork-server")),
+                probe=lambda _: readiness.listener(path),
+            )
+
     def nursery(self) -> Service:
         """The nursery, unless one of this farm runs on this host already."""
         log_dir = self._options.state_dir / "logs"

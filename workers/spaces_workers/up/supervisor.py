@@ -49,6 +49,7 @@ class Supervisor:
         self._options = options
         self._reporter = reporter
         self._broker = BrokerKeeper(options.state_dir, options.url, self._report)
+        self._fork_server: list[Keeper] = []
         self._nursery: list[Keeper] = []
         self._workers: list[Keeper] = []
         self._spaces: list[Keeper] = []
@@ -81,6 +82,8 @@ class Supervisor:
         self._go(self._broker.run(broker))
         leases = Queue(connect(broker.url, retry=None, socket_timeout=BROKER_PATIENCE)).leases
         farm = Composition(self._options, broker.url, leases)
+        self._fork_server = self._kept(farm.fork_server())
+        await _settled(self._fork_server)
         self._nursery = self._kept([farm.nursery()])
         await _needed(self._nursery)
         self._home = self._kept([farm.home()])
@@ -172,7 +175,7 @@ class Supervisor:
         if not self._ending.done():
             self._ending.set_result(None)
             return
-        for keeper in (*self._everything(), *self._nursery):
+        for keeper in (*self._everything(), *self._nursery, *self._fork_server):
             keeper.kill()
 
     async def _stop(self) -> None:
@@ -180,6 +183,7 @@ class Supervisor:
             task.cancel()
         await asyncio.gather(*(keeper.stop() for keeper in self._everything()))
         await asyncio.gather(*(keeper.stop() for keeper in self._nursery))
+        await asyncio.gather(*(keeper.stop() for keeper in self._fork_server))
         await self._broker.stop()
         remains.end_remains_of_farm(self._options.state_dir)
         control_groups.remove(self._options.state_dir)
