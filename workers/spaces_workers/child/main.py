@@ -13,7 +13,8 @@ import selectors
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
 from typing import NoReturn
 
 from spaces import config
@@ -58,6 +59,10 @@ class Child:
         self._meter = meter
         self._losses = losses
         self._bell = Bell()
+        self._selector = selectors.DefaultSelector()
+        for each in (self._channel, self._bell):
+            self._selector.register(each, selectors.EVENT_READ)
+        self._next = _ThreadAhead(self._execute)
         hang.show_stacks_at_signal()
 
     def serve(self) -> None:
@@ -82,11 +87,11 @@ class Child:
         before = set(threading.enumerate())
         self._meter.begin()
         execution = Execution(run, self._tell)
-        thread = threading.Thread(target=self._execute, args=(execution,), name=run.label, daemon=True)
-        thread.start()
+        thread = self._next.begin(execution)
         self._attend(execution)
         thread.join()
         self._channel.send(Idle(settled(before, STRAGGLER_GRACE), self._meter.read()))
+        self._next = _ThreadAhead(self._execute)
 
     def _execute(self, execution: Execution) -> None:
         try:
@@ -102,13 +107,10 @@ class Child:
 
     def _attend(self, execution: Execution) -> None:
         """Receive the worker's messages while the task runs."""
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._channel, selectors.EVENT_READ)
-            selector.register(self._bell, selectors.EVENT_READ)
-            while not execution.ended:
-                ready = {key.fileobj for key, _ in selector.select()}
-                if self._channel in ready:
-                    self._hear(self._channel.receive(), execution)
+        while not execution.ended:
+            ready = {key.fileobj for key, _ in self._selector.select()}
+            if self._channel in ready:
+                self._hear(self._channel.receive(), execution)
         self._bell.silence()
 
     def _hear(self, message: object, execution: Execution) -> None:
@@ -124,6 +126,21 @@ class Child:
 
     def _tell(self, event: Event) -> None:
         self._channel.send(event)
+
+
+class _ThreadAhead:
+    """The thread of the next task, started before that arrives: to start one takes as long as many a function."""
+
+    def __init__(self, execute: Callable[[Execution], None]) -> None:
+        self._given: SimpleQueue[Execution] = SimpleQueue()
+        self._thread = threading.Thread(target=lambda: execute(self._given.get()), name="next task", daemon=True)
+        self._thread.start()
+
+    def begin(self, execution: Execution) -> threading.Thread:
+        """Execute it on this thread."""
+        self._thread.name = execution.label
+        self._given.put(execution)
+        return self._thread
 
 
 def _interrupt(execution: Execution) -> None:
