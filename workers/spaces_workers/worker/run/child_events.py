@@ -1,9 +1,17 @@
-"""Which messages of a child become events of its task: those of the function. All others are the farm's own words."""
+"""Which messages of a child become events of its task, and which of them are written together.
+
+Those of the function become events. All others are the farm's own words.
+"""
 
 from __future__ import annotations
 
-from spaces.farm.events import Cancelled, ChangedGlobals, Failed, Progressed, Said, Succeeded, Yielded
-from spaces_workers.link.channel import Garbled
+from dataclasses import dataclass
+
+from spaces.farm.events import Cancelled, ChangedGlobals, Failed, Progressed, Said, Succeeded, Yielded, is_end
+from spaces_workers.link.channel import Channel, ChannelClosed, Garbled
+
+#: Messages that are written together at most: a part of the window of a stream.
+MOST_TOGETHER = 32
 
 _OF_A_CHILD = (Yielded, Progressed, Said, ChangedGlobals, Succeeded, Failed, Cancelled)
 
@@ -18,3 +26,35 @@ def event_of_child(message: object) -> ChildEvent:
     if not isinstance(message, _OF_A_CHILD):
         raise Garbled(f"{type(message).__name__} is not an event of a function")
     return message
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """Messages that arrived together."""
+
+    events: tuple[object, ...]
+    last: object | None  #: after which no event follows: an end, or another message than an event
+    broken: ChannelClosed | None  #: nothing follows
+
+
+def arrived_together(channel: Channel) -> Arrived:
+    """The next message of a child, with those that have arrived behind it, up to an end.
+
+    While one write is under way a fast stream sends the next messages; the first message of all waits for no other.
+    Raises ChannelClosed if there is no message.
+    """
+    events: list[object] = []
+    message, broken = channel.receive(), None
+    while message is not None and not _is_last(message):
+        events.append(message)
+        if len(events) == MOST_TOGETHER:
+            return Arrived(tuple(events), None, None)
+        try:
+            message = channel.receive_arrived()
+        except ChannelClosed as error:
+            message, broken = None, error
+    return Arrived(tuple(events), message, broken)
+
+
+def _is_last(message: object) -> bool:
+    return not isinstance(message, _OF_A_CHILD) or is_end(message)

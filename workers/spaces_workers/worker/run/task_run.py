@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Sequence
 from typing import Protocol
 
 from spaces.farm.events import Cancelled, Crashed, TimedOut, is_end
@@ -18,7 +19,7 @@ from spaces.farm.task import Lease
 from spaces_workers.link.messages import Idle, RunTask
 from spaces_workers.worker.child_link import ChildLink
 from spaces_workers.worker.run.after_task import put_away
-from spaces_workers.worker.run.child_events import event_of_child
+from spaces_workers.worker.run.child_events import arrived_together, event_of_child
 from spaces_workers.worker.run.deadline import Deadline, Steps
 from spaces_workers.worker.run.ending import write_outcome
 from spaces_workers.worker.run.failures import LEASE_LOST, verdict_on
@@ -171,17 +172,29 @@ class TaskRun:
             self._listen(self.child)
 
     def _listen(self, child: ChildLink) -> None:
-        task, carrier = self.lease.task, self._workplace.carrier
         while True:
-            message = child.channel.receive()
-            if isinstance(message, Idle):
-                self._state.fail(Crashed("did not say how the function ended", self._seconds))
-                return
-            event = carrier.delivered(event_of_child(message), task)
-            if is_end(event):
-                self._state.hear(event)
-                return
-            if not self._writer.write([event]):
+            arrived = arrived_together(child.channel)
+            self._pass_on(arrived.events)
+            match arrived.last:
+                case None:
+                    if arrived.broken is not None:
+                        raise arrived.broken
+                case Idle():
+                    self._state.fail(Crashed("did not say how the function ended", self._seconds))
+                    return
+                case last if is_end(event := event_of_child(last)):
+                    self._state.hear(self._workplace.carrier.delivered(event, self.lease.task))
+                    return
+
+    def _pass_on(self, messages: Sequence[object]) -> None:
+        """Write events of the function together."""
+        carrier = self._workplace.carrier
+        events = [carrier.delivered(event_of_child(message), self.lease.task) for message in messages]
+        written = False
+        try:
+            written = not events or self._writer.write(events)
+        finally:
+            for event in events if not written else ():
                 carrier.discard_value_of(event)
 
     def _finish(self) -> None:
