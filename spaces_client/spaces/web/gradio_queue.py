@@ -8,6 +8,7 @@ visitors' events may run at once.
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -17,6 +18,12 @@ MOST_EVENTS = 2000
 
 #: Threads for undecorated functions, many of which wait for GPU functions that they call.
 MOST_THREADS = 1000
+
+#: Seconds after the last event until the queue of a page looks for events less often.
+RESTS_AFTER = 2.0
+
+#: Seconds between two looks then. Gradio looks each millisecond, which costs a page that nobody uses 3 % of a core.
+REST = 0.02
 
 
 def watch_functions(blocks: ModuleType, without_thread: Callable[[Any], Any]) -> None:
@@ -64,6 +71,16 @@ def watch_queue(queueing: ModuleType) -> None:
         return create(self, block_fn)
 
     queue.start, queue.create_event_queue_for_fn = start_with_room, create_event_queue
+    queue.sleep_when_free = property(_pause, lambda self, seconds: setattr(self, "_shortest_pause", seconds))
+
+
+def _pause(queue: Any) -> float:  # Any: gradio's Queue
+    """Seconds until the queue looks for events again; Gradio reads this before each pause."""
+    now = time.monotonic()
+    if any(job is not None for job in queue.active_jobs):
+        queue._active_at = now
+    rests = now - getattr(queue, "_active_at", now - RESTS_AFTER) >= RESTS_AFTER
+    return float(max(REST, queue._shortest_pause) if rests else queue._shortest_pause)
 
 
 class _Jobs(list[Any]):  # Any: None or a list of gradio's events
