@@ -13,7 +13,7 @@ from pathlib import Path
 
 import typer
 
-from spaces_workers.commands.app import app
+from spaces_workers.commands.app import application
 
 ROOT = Path(__file__).parents[2]
 
@@ -234,7 +234,7 @@ def _is_importable(name: str) -> bool:
 
 @cache
 def _commands_there() -> dict[str, set[str]]:
-    commands = typer.main.get_group(app).commands
+    commands = typer.main.get_group(application()).commands
     return {
         name: {"--help", *(option for parameter in command.params for option in parameter.opts)}
         for name, command in commands.items()

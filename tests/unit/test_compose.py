@@ -132,11 +132,11 @@ def test_every_name_that_a_service_refers_to_is_declared(names: tuple[str, ...])
 @pytest.mark.parametrize("arguments", zerofarm_commands())
 def test_every_command_is_one_that_the_command_line_knows(arguments: list[str]) -> None:
     """Parsed, not run. The demos lie in the image under /spaces, and here in the tree that is copied there."""
-    from spaces_workers.commands.app import app
+    from spaces_workers.commands.app import application
 
     demos = ROOT / "app" / "spaces_app" / "demos"
     here = [re.sub(r"^/spaces/", f"{demos}/", argument) for argument in arguments]
-    group: Any = typer.main.get_command(app)  # Any: click's, or typer's own copy of it
+    group: Any = typer.main.get_command(application())  # Any: click's, or typer's own copy of it
     with group.make_context("zerofarm", [here[0], "--help"], resilient_parsing=True) as context:
         command = group.get_command(context, here[0])
         assert command is not None, f"zerofarm has no command {here[0]!r}"

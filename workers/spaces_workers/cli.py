@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from spaces_workers.doctor.spaces_package import installed
-
 
 def main() -> None:
     """The console script."""
     try:
         from spaces_workers.commands.app import run
     except Exception as error:  # another package of our name may raise anything
+        from spaces_workers.doctor.spaces_package import installed
+
         found = installed()
         if found.status == "ok":
             raise

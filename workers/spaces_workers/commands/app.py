@@ -2,41 +2,46 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import sys
+from collections.abc import Sequence
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from spaces.errors import SpacesError
-from spaces_workers.commands.cancel import cancel
-from spaces_workers.commands.doctor import doctor
-from spaces_workers.commands.flower import flower
-from spaces_workers.commands.home import home
-from spaces_workers.commands.quota import quota
-from spaces_workers.commands.status import status
-from spaces_workers.commands.up import up
-from spaces_workers.commands.web import web
-from spaces_workers.commands.worker import worker
-from spaces_workers.doctor.spaces_package import DISTRIBUTION
 
-app = typer.Typer(
-    name="zerofarm",
-    help="Your own ZeroGPU: many Gradio Spaces share a few GPUs, one task at a time.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
+#: Each is a function of a module of the same name.
+COMMANDS = ("up", "worker", "web", "home", "flower", "status", "cancel", "quota", "doctor")
+
+
+def application(words: Sequence[str] = ()) -> typer.Typer:
+    """All commands, or the one that `words` begin with: to import all takes longer than `zerofarm status` works."""
+    app = typer.Typer(
+        name="zerofarm",
+        help="Your own ZeroGPU: many Gradio Spaces share a few GPUs, one task at a time.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback()(of_all_commands)
+    wanted = [word for word in words[:1] if word in COMMANDS]
+    for name in wanted or COMMANDS:
+        app.command()(getattr(import_module(f"spaces_workers.commands.{name}"), name))
+    return app
 
 
 def _tell_version(asked: bool) -> None:
     if asked:
-        print(f"zerofarm {importlib.metadata.version(DISTRIBUTION)}")
+        from importlib.metadata import version
+
+        from spaces_workers.doctor.spaces_package import DISTRIBUTION
+
+        print(f"zerofarm {version(DISTRIBUTION)}")
         raise typer.Exit
 
 
-@app.callback()
 def of_all_commands(
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_tell_version, help="Print the version.")
@@ -45,14 +50,10 @@ def of_all_commands(
     """Your own ZeroGPU: many Gradio Spaces share a few GPUs, one task at a time."""
 
 
-for command in (up, worker, web, home, flower, status, cancel, quota, doctor):
-    app.command()(command)
-
-
 def run() -> None:
     """Run the command that this process was started with."""
     try:
-        app()
+        application(sys.argv[1:])()
     except SpacesError as error:
         sys.exit(f"zerofarm: {error}")
     except KeyboardInterrupt:
