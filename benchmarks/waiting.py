@@ -24,7 +24,8 @@ from spaces.farm.queue.estimates import DEFAULT, EstimateRules
 from spaces.farm.queue.outlook import Outlook
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.rules import Rules
-from spaces.farm.task import FunctionName, Size, Task
+from spaces.farm.size import Size
+from spaces.farm.task import FunctionName, Task
 
 GPUS, COUNT, SEED, SPEED = 4, 1500, 1, 100.0
 LEARNING = 0.2  #: part of the trace before anything is judged

@@ -19,7 +19,8 @@ from spaces.farm.queue.estimates import EstimateRules
 from spaces.farm.queue.keys import Keys
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.rules import Rules
-from spaces.farm.task import FunctionName, Size, Task
+from spaces.farm.size import Size
+from spaces.farm.task import FunctionName, Task
 
 #: Seconds of rank for each second of estimate. All tasks arrive within a fraction of a second: with the first weight
 #: the handicaps are about as long, as on a busy farm; with the second the estimates alone decide.

@@ -25,7 +25,8 @@ from spaces.farm.queue.estimates import EstimateRules
 from spaces.farm.queue.keys import Keys
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.rules import Rules
-from spaces.farm.task import FunctionName, Size, Task
+from spaces.farm.size import Size
+from spaces.farm.task import FunctionName, Task
 
 SPEED = 60.0
 TOLERANCE = 0.15

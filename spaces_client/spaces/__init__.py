@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from spaces import launch as _launch
+from spaces import config as _config
 from spaces.decorator import GPU, disable_gradio_auto_wrap, enable_gradio_auto_wrap, gradio_auto_wrap
 
 if TYPE_CHECKING:
@@ -71,4 +71,7 @@ def __getattr__(name: str) -> Any:  # Any: one of several classes, or the module
     return getattr(import_module(_LAZY[name]), name)
 
 
-_launch.prepare()
+if _config.current().role is not _config.Role.NONE:
+    from spaces import launch as _launch
+
+    _launch.prepare()

@@ -6,14 +6,11 @@ A Space needs none of it: without `ZEROFARM_URL` and a role, `spaces` has no eff
 from __future__ import annotations
 
 import os
-import socket
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from hashlib import sha256
 from pathlib import Path
 from typing import ClassVar
 
@@ -111,15 +108,23 @@ def stand_in(config: Config) -> Iterator[None]:
 def default_run_dir() -> Path:
     """A folder for this user in shared memory, else in the temporary directory."""
     shared = Path("/dev/shm")
-    root = shared if os.access(shared, os.W_OK) else Path(tempfile.gettempdir())
-    return root / f"zerofarm-{os.getuid()}"
+    return (shared if os.access(shared, os.W_OK) else _temporary()) / f"zerofarm-{os.getuid()}"
+
+
+def _temporary() -> Path:
+    import tempfile  # takes a tenth of the time of `import spaces`, and is seldom needed
+
+    return Path(tempfile.gettempdir())
 
 
 def default_host(run_dir: Path) -> str:
     """The machine's name; with an unusual run directory, that is part of it, because other processes use another."""
-    name = socket.gethostname()
-    usual = run_dir == default_run_dir()
-    return name if usual else f"{name}-{sha256(bytes(run_dir.resolve())).hexdigest()[:6]}"
+    name = os.uname().nodename
+    if run_dir == default_run_dir():
+        return name
+    from hashlib import sha256
+
+    return f"{name}-{sha256(bytes(run_dir.resolve())).hexdigest()[:6]}"
 
 
 def _key(text: str) -> bytes:

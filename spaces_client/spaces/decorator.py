@@ -5,19 +5,15 @@ In the web process of a farm a call becomes a task; in a worker's child it is a 
 
 from __future__ import annotations
 
-import asyncio
-import functools
 import warnings
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping, Sequence
-from types import MethodType
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from collections.abc import Callable
+from typing import Any, TypeVar, overload
 
 from spaces import config
 from spaces.config import Config, Role
-from spaces.errors import DefinitionError, RefusedError
-from spaces.farm.task import Size
+from spaces.errors import DefinitionError
+from spaces.farm.size import Size
 from spaces.farm.values.glance import glance, is_a
-from spaces.functions import replay
 from spaces.functions.duration import (
     DEFAULT_DURATION,
     Duration,
@@ -25,13 +21,6 @@ from spaces.functions.duration import (
     check_gpus,
     check_size,
 )
-from spaces.functions.duration_of_call import check_duration_takes, duration_of_call
-from spaces.functions.function import GPUFunction, Kind, register
-from spaces.functions.local_handle import give_submit
-from spaces.web.page import shown_to_visitor
-
-if TYPE_CHECKING:
-    from spaces.web.handle import TaskHandle
 
 F = TypeVar("F", bound="Callable[..., Any] | staticmethod[..., Any] | classmethod[Any, ..., Any]")
 
@@ -101,9 +90,14 @@ def _decorator(duration: Duration, size: str, gpus: int, options: dict[str, Any]
         known = _wrappers.get(id(function))
         if known is not None:
             return known[1]  # type: ignore[return-value] # it wraps this very function
+        # Only here, so that `import spaces` without a farm takes no longer than it must.
+        from spaces.faces import wrapped
+        from spaces.functions.duration_of_call import check_duration_takes
+        from spaces.functions.function import register
+
         check_duration_takes(duration, function)
         registered = register(function, duration, checked_size)
-        wrapper = _wrap(registered)
+        wrapper = wrapped(registered)
         if not registered.carried:
             # The pair keeps the function alive, so that no other function gets its identity.
             _wrappers[id(function)] = _wrappers[id(wrapper)] = (function, wrapper)
@@ -114,6 +108,8 @@ def _decorator(duration: Duration, size: str, gpus: int, options: dict[str, Any]
 
 def _with_submit(function: F) -> F:
     """The function itself: without a farm its calls are plain, and those of `submit` run in threads."""
+    from spaces.functions.local_handle import give_submit
+
     target: Any = function  # Any: a static or class method, perhaps
     give_submit(target.__func__ if is_a(function, _METHODS) else target)
     return function
@@ -126,150 +122,12 @@ def _warn_of(options: dict[str, Any]) -> None:
         warnings.warn(f"@spaces.GPU has no option {name!r}; it is ignored", stacklevel=4)
 
 
-def _wrap(function: GPUFunction) -> Callable[..., Any]:
-    faces = _INLINE if config.current().role is Role.WORKER else _FACES
-    wrapper: Any = functools.update_wrapper(faces[function.kind](function), function.function)
-    wrapper.__annotations__ = getattr(
-        function.function, "__annotations__", {}
-    )  # a partial has none, and must not get ours
-    wrapper._gpu_function = function
-    wrapper.zerogpu = None  # Gradio removes this name from the configuration of its events
-    wrapper.submit = lambda *args, **kwargs: _submit(function, args, kwargs)
-    return wrapper  # type: ignore[no-any-return] # called like the function
-
-
-def _submit(function: GPUFunction, args: Sequence[Any], kwargs: Mapping[str, Any]) -> TaskHandle:
-    """Queue one call. Raises EncodingError, before the task is queued, for an argument that cannot be sent."""
-    from spaces.web.client import current_client
-
-    time_limit = duration_of_call(function.duration, function.function, args, kwargs)
-    handle: TaskHandle = current_client().submit(function, args, kwargs, time_limit)
-    return handle
-
-
-def _plain_face(function: GPUFunction) -> Callable[..., Any]:
-    def call(*args: Any, **kwargs: Any) -> Any:
-        with shown_to_visitor(), _submit(function, args, kwargs) as handle:
-            return handle.result()
-
-    return call
-
-
-def _generator_face(function: GPUFunction) -> Callable[..., Any]:
-    def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        with shown_to_visitor(), _submit(function, args, kwargs) as handle:
-            for value in handle:
-                _refuse_sent((yield value), handle)
-            return handle.result()
-
-    return call
-
-
-def _coroutine_face(function: GPUFunction) -> Callable[..., Any]:
-    async def call(*args: Any, **kwargs: Any) -> Any:
-        with shown_to_visitor():
-            async with await asyncio.to_thread(_submit, function, args, kwargs) as handle:
-                return await handle
-
-    return call
-
-
-def _async_generator_face(function: GPUFunction) -> Callable[..., Any]:
-    async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        with shown_to_visitor():
-            async with await asyncio.to_thread(_submit, function, args, kwargs) as handle:
-                async for value in handle:
-                    _refuse_sent((yield value), handle)
-
-    return call
-
-
-def _refuse_sent(value: object, handle: TaskHandle) -> None:
-    if value is not None:
-        raise RefusedError(f"{handle.task.label} runs in another process, so send() cannot pass a value into it")
-
-
-def _inline_plain(function: GPUFunction) -> Callable[..., Any]:
-    def call(*args: Any, **kwargs: Any) -> Any:
-        if replay.importing():
-            return replay.value(function.name)
-        return function.function(*args, **kwargs)
-
-    return call
-
-
-def _inline_generator(function: GPUFunction) -> Callable[..., Any]:
-    def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        if replay.importing():
-            return (yield from replay.stream(function.name))
-        return (yield from function.function(*args, **kwargs))
-
-    return call
-
-
-def _inline_coroutine(function: GPUFunction) -> Callable[..., Any]:
-    async def call(*args: Any, **kwargs: Any) -> Any:
-        if replay.importing():
-            return replay.value(function.name)
-        return await function.function(*args, **kwargs)
-
-    return call
-
-
-def _inline_async_generator(function: GPUFunction) -> Callable[..., Any]:
-    async def call(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        if replay.importing():
-            for recorded in replay.stream(function.name):
-                yield recorded
-            return
-        async for value in function.function(*args, **kwargs):
-            yield value
-
-    return call
-
-
-Faces = dict[Kind, Callable[[GPUFunction], Callable[..., Any]]]
-
-#: In the web process a call becomes a task; each kind of function keeps its kind.
-_FACES: Faces = {
-    Kind.PLAIN: _plain_face,
-    Kind.GENERATOR: _generator_face,
-    Kind.COROUTINE: _coroutine_face,
-    Kind.ASYNC_GENERATOR: _async_generator_face,
-}
-
-#: The same for Gradio's queue, whose coroutines may wait without a thread.
-_WAITING: Faces = {Kind.PLAIN: _coroutine_face, Kind.GENERATOR: _async_generator_face}
-
-#: In a worker this process has the GPU: every call, even a nested one, is a plain call.
-_INLINE: Faces = {
-    Kind.PLAIN: _inline_plain,
-    Kind.GENERATOR: _inline_generator,
-    Kind.COROUTINE: _inline_coroutine,
-    Kind.ASYNC_GENERATOR: _inline_async_generator,
-}
-
 _auto_wrap = Config.gradio_auto_wrap
 
 
 def gradio_auto_wrap(function: Any) -> Any:
     """Decorate a Gradio event's function if `enable_gradio_auto_wrap` was called; Gradio calls this."""
     return GPU(function) if _auto_wrap and callable(function) else function
-
-
-def without_thread(function: Any) -> Any:
-    """A GPU function for Gradio's queue: its calls wait as coroutines and occupy no thread.
-
-    Any other function is returned unchanged.
-    """
-    if isinstance(function, functools.partial):
-        return functools.partial(without_thread(function.func), *function.args, **function.keywords)
-    if isinstance(function, MethodType):
-        return MethodType(without_thread(function.__func__), function.__self__)
-    registered = getattr(function, "_gpu_function", None)
-    if not isinstance(registered, GPUFunction) or registered.kind not in _WAITING:
-        return function
-    return functools.update_wrapper(_WAITING[registered.kind](registered), function)
 
 
 def enable_gradio_auto_wrap() -> None:

@@ -23,9 +23,7 @@ _take_over: Serve | None = None
 
 
 def prepare() -> None:
-    """Called by `import spaces`: emulates CUDA and watches for the launch; does nothing without a farm."""
-    if config.current().role is Role.NONE:
-        return
+    """Called by `import spaces` in a farm: emulates CUDA and watches for the launch."""
     from spaces import emulation
 
     emulation.install()
@@ -50,7 +48,7 @@ def _tell_visitors_apart() -> None:
 
 
 def _let_visitors_wait() -> None:
-    from spaces.decorator import without_thread
+    from spaces.faces import without_thread
     from spaces.web import gradio_queue, state_deletion
 
     when_imported("gradio.blocks", lambda blocks: gradio_queue.watch_functions(blocks, without_thread))

@@ -24,7 +24,8 @@ from spaces.farm.queue.estimates import EstimateRules
 from spaces.farm.queue.keys import Keys
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.rules import Rules
-from spaces.farm.task import FunctionName, Size, State, Task
+from spaces.farm.size import Size
+from spaces.farm.task import FunctionName, State, Task
 from spaces_workers.broker.binary import find_server
 
 MESSAGE = b'{"a": "message"}'

@@ -26,7 +26,8 @@ import spaces
 from spaces.errors import SpacesError, TaskCancelled
 from spaces.farm.celery.celery_app import make_celery
 from spaces.farm.events import Lost
-from spaces.farm.task import Size, State
+from spaces.farm.size import Size
+from spaces.farm.task import State
 from spaces.web.handle import TaskHandle
 from spaces_workers.flower.ends import Ends
 from tests.harness import Farm, wait_until

@@ -16,8 +16,8 @@ import pytest
 import spaces
 from spaces import config
 from spaces.config import Role
-from spaces.decorator import without_thread
 from spaces.errors import DefinitionError
+from spaces.faces import without_thread
 from spaces.testing import InMemoryFarm
 
 

@@ -25,6 +25,12 @@ def test_import_spaces_imports_nothing_heavy(role: str) -> None:
     assert json.loads(run(code, ZEROFARM_ROLE=role)) == []
 
 
+def test_without_a_farm_import_spaces_imports_little_more_than_dataclasses() -> None:
+    code = "import sys, json, spaces; print(json.dumps([m for m in {LONG} if m in sys.modules]))"
+    long = ("asyncio", "hashlib", "logging", "msgpack", "socket", "ssl", "subprocess", "tempfile", "uuid")
+    assert json.loads(run(code.replace("{LONG}", repr(long)))) == []
+
+
 def test_without_a_farm_the_decorator_returns_the_very_same_function() -> None:
     code = """
 import spaces

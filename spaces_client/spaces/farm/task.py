@@ -7,14 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from spaces.farm.payloads.payload import Payload
+from spaces.farm.size import Size
 from spaces.farm.wire import message
-
-
-class Size(StrEnum):
-    """How much of a GPU a task needs: half an H200 (or a MIG 3g.71gb slice), or a whole one."""
-
-    LARGE = "large"
-    XLARGE = "xlarge"
 
 
 class State(StrEnum):

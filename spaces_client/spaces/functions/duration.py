@@ -8,7 +8,7 @@ from datetime import timedelta
 from numbers import Real
 
 from spaces.errors import DefinitionError
-from spaces.farm.task import Size
+from spaces.farm.size import Size
 from spaces.farm.values.glance import glance
 
 #: Seconds for a function without a duration, as on ZeroGPU.

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
-from spaces.farm.task import FunctionName, Size
+from spaces.farm.size import Size
+from spaces.farm.task import FunctionName
 from spaces.functions.duration import Duration, seconds
 
 

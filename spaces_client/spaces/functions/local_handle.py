@@ -13,7 +13,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from spaces.errors import TaskCancelled, WaitTimeout
-from spaces.farm.task import FunctionName, Size, State
+from spaces.farm.size import Size
+from spaces.farm.task import FunctionName, State
 from spaces.functions.calls import call_to_end
 from spaces.functions.function import GPUFunction, kind_of
 

@@ -18,7 +18,7 @@ from spaces.farm.events import Cancelled, End, Event, Succeeded, Yielded
 from spaces.farm.payloads.packer import Packer
 from spaces.farm.payloads.payload import Payload
 from spaces.farm.payloads.shared_memory import SharedMemoryStore
-from spaces.farm.task import Size
+from spaces.farm.size import Size
 from spaces.farm.values.failure import describe
 from spaces.functions.calls import call_to_end
 from spaces.functions.function import GPUFunction, functions, kind_of

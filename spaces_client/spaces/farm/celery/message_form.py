@@ -12,7 +12,8 @@ from typing import Any, Self
 from celery import Celery
 from kombu.utils.json import JSONEncoder
 
-from spaces.farm.task import Size, Task
+from spaces.farm.size import Size
+from spaces.farm.task import Task
 
 #: The name of the one Celery task. Flower and logs display its `shadow`, the label of our task.
 RUN = "zerofarm.run"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spaces.farm.task import Size
+from spaces.farm.size import Size
 
 #: Names of the ranked queues in Celery, each with the size that it holds.
 RANKED = {f"zerofarm.{size}": size for size in Size}

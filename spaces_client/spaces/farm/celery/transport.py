@@ -31,7 +31,8 @@ from spaces.farm.queue import claiming
 from spaces.farm.queue.claiming import Claimed, moment
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.warmth import Warmth
-from spaces.farm.task import Lease, Size
+from spaces.farm.size import Size
+from spaces.farm.task import Lease
 
 logger = get_logger(__name__)
 

@@ -54,7 +54,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from spaces.farm.task import Size
+from spaces.farm.size import Size
 
 #: Seconds that a task may wait or run; a forgotten task is deleted after that.
 WAITING = 24 * 3600

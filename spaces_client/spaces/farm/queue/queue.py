@@ -27,7 +27,8 @@ from spaces.farm.queue.rules import Rules
 from spaces.farm.queue.scripts import Scripts
 from spaces.farm.queue.task_state import TaskState, task_state
 from spaces.farm.queue.warmth import INDIFFERENT, Warmth
-from spaces.farm.task import Lease, Size, Task
+from spaces.farm.size import Size
+from spaces.farm.task import Lease, Task
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -20,7 +20,8 @@ from spaces.farm.memory_errors import lacks_memory
 from spaces.farm.queue.keys import DAY, Keys
 from spaces.farm.queue.scripts import Scripts
 from spaces.farm.queue.tiers import QuotaRules, Tier
-from spaces.farm.task import Size, Task
+from spaces.farm.size import Size
+from spaces.farm.task import Task
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from spaces.farm.page_addresses import Page, Pages
 from spaces.farm.queue.registry import Registry, SpaceRecord
-from spaces.farm.task import Size, State
+from spaces.farm.size import Size
+from spaces.farm.task import State
 
 if TYPE_CHECKING:
     from spaces.farm.queue.queue import Queue
