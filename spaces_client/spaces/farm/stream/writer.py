@@ -65,9 +65,8 @@ class EventWriter:
         False once stopped: then nothing was written, and nobody will read the payloads of these events.
         """
         self._batch += 1
-        if self._stopped.is_set():
+        if not self._append(events, self._batch):
             return False
-        self._append(events, self._batch)
         self._outstanding += sum(isinstance(event, Yielded) for event in events)
         while self._outstanding >= WINDOW and not self._stopped.is_set():
             self._wait_for_credit()
@@ -106,7 +105,8 @@ class EventWriter:
         """Make `write` return, even while it waits."""
         self._stopped.set()
 
-    def _append(self, events: Sequence[Event], batch: int = 0) -> None:
+    def _append(self, events: Sequence[Event], batch: int = 0) -> bool:
+        """Whether it was done before the writer was stopped."""
         patience = _Patience(*events)
         while not self._stopped.is_set():
             try:
@@ -117,7 +117,8 @@ class EventWriter:
                     raise EventRefused(f"an event is too large for the broker: {error}") from error
             else:
                 self._credit(tokens)
-                return
+                return True
+        return False
 
     def _wait_for_credit(self) -> None:
         try:

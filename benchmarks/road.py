@@ -1,0 +1,152 @@
+"""What does the road of a small task cost, beside an older version and other queues?
+
+`python -m benchmarks.road [--old CHECKOUT] [--rounds 7] [--peers FOLDER] [--only NAME ...]`
+
+Every system runs at the same time, each on a broker of its own behind a unix socket, with one worker that does one
+task at a time; they are measured in turns. A result is the median of the rounds' ratios. A farm has Flower beside it.
+The peers are installed into environments of their own, which `--peers` keeps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any, cast
+
+import psutil
+
+from benchmarks.road_systems import environments
+from spaces_workers.broker.embedded import EmbeddedBroker
+from spaces_workers.broker.find import find_broker
+
+SYSTEMS = Path(__file__).parent / "road_systems"
+TREE = Path(__file__).resolve().parents[1]
+
+#: Of each round: calls one after the other; tasks of a flood and how many of them are under way; frames and their size.
+CALLS, FLOOD, UNDER_WAY, FRAMES, FRAME_BYTES = 60, 300, 64, 1000, 1000
+
+
+@dataclass
+class Measured:
+    """One system, and what was measured of it in each round."""
+
+    name: str
+    process: subprocess.Popen[str]
+    broker: int | None = None  #: its process, if the system has not started it
+    rounds: dict[str, list[float]] = field(default_factory=dict)
+
+    def ask(self, command: str) -> Any:  # Any: JSON
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(f"{command}\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"{self.name} has ended")
+        return json.loads(answer)
+
+    def note(self, name: str, value: float) -> None:
+        self.rounds.setdefault(name, []).append(value)
+
+    def cpu_seconds(self) -> float:
+        """Seconds of one core that its processes have used so far."""
+        root = psutil.Process(self.process.pid)
+        processes = [root, *root.children(recursive=True), *([psutil.Process(self.broker)] if self.broker else [])]
+        return sum(sum(each.cpu_times()[:2]) for each in processes)
+
+    def measure(self, frames: bool) -> None:
+        """One round."""
+        seconds = self.ask(f"calls {CALLS}")
+        self.note("call, ms", median(seconds) * 1e3)
+        self.note("call p99, ms", quantiles(seconds, n=100)[98] * 1e3)
+        before = self.cpu_seconds()
+        self.note("tasks a second", FLOOD / self.ask(f"flood {FLOOD} {UNDER_WAY}"))
+        self.note("CPU of a task, ms", (self.cpu_seconds() - before) / FLOOD * 1e3)
+        if frames:
+            first, others = self.ask(f"frames {FRAMES} {FRAME_BYTES}")
+            bare = self.ask(f"bare {FRAMES} {FRAME_BYTES}")
+            self.note("first frame, ms", first * 1e3)
+            self.note("frames a second", (FRAMES - 1) / others)
+            self.note("frames, of bare XADD and XREAD", bare / others)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print a table."""
+    options = _options(arguments)
+    with ExitStack() as stack:
+        systems = {
+            name: stack.enter_context(_started(name, options.old, options.peers))
+            for name in ["ours", *(["before"] if options.old else []), *environments.PEERS]
+            if not options.only or name in options.only
+        }
+        for _ in range(options.rounds):
+            for name, system in systems.items():
+                system.measure(frames=name in ("ours", "before"))
+    _report(systems)
+
+
+def _report(systems: dict[str, Measured]) -> None:
+    """One line for each measurement: the median of each system, and of ours beside it."""
+    ours = systems["ours"].rounds
+    for name, values in ours.items():
+        print(f"{name}: ours {median(values):.2f}")
+        for peer, measured in systems.items():
+            if peer != "ours" and name in measured.rounds:
+                theirs = measured.rounds[name]
+                ratio = median(mine / its for mine, its in zip(values, theirs, strict=True))
+                print(f"    {peer} {median(theirs):.2f}, ratio {ratio:.2f}")
+
+
+@contextmanager
+def _started(name: str, old: Path | None, peers: Path) -> Iterator[Measured]:
+    with ExitStack() as stack:
+        if name in ("ours", "before"):
+            tree = TREE if name == "ours" else old
+            command = [f"{tree}/.venv/bin/python" if name == "before" else sys.executable, "farm_system.py"]
+            environment, broker = {"PYTHONPATH": str(tree)}, None
+        else:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            found = cast(EmbeddedBroker, stack.enter_context(find_broker(Path(folder))))
+            command = [str(environments.python_of(name, peers)), *environments.PEERS[name].command]
+            path = found.url.partition("://")[2].partition("?")[0]
+            environment, broker = {"BROKER_SOCKET": path}, found.server.pid
+        command[1] = str(SYSTEMS / command[1])
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}  # Any: options
+        process = stack.enter_context(
+            subprocess.Popen(
+                command,
+                env=os.environ | environment,
+                cwd=SYSTEMS,
+                stderr=subprocess.DEVNULL,
+                **pipes,
+            )
+        )
+        system = Measured(name, process, broker)
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield system
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait(30)
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--old", type=Path, help="a checkout of an older version, with its own .venv")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--peers", type=Path, default=Path(tempfile.gettempdir(), "zerofarm-peers"))
+    parser.add_argument("--only", nargs="*", help="only these systems")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""taskiq with one process and one task at a time: `taskiq_system.py`. The broker's socket is `$BROKER_SOCKET`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+from driver import serve
+from taskiq_redis import ListQueueBroker, RedisAsyncResultBackend
+
+URL = f"unix://{os.environ['BROKER_SOCKET']}"
+broker = ListQueueBroker(URL).with_result_backend(RedisAsyncResultBackend(URL, result_ex_time=600))
+
+
+@broker.task  # type: ignore[untyped-decorator] # has no types
+async def echo(value: object) -> object:
+    """Nothing."""
+    return value
+
+
+class TaskiqSystem:
+    """Calls of taskiq's own, from one event loop."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._loop.run_until_complete(broker.startup())
+
+    def submit(self) -> Callable[[], object]:
+        task = self._loop.run_until_complete(echo.kiq(1))
+        return lambda: self._loop.run_until_complete(task.wait_result(check_interval=0.001, timeout=30))
+
+
+if __name__ == "__main__":
+    command = [sys.executable, "-m", "taskiq", "worker", "-w", "1", "--max-async-tasks", "1", "taskiq_system:broker"]
+    worker = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    system = TaskiqSystem()
+    system.submit()()
+    serve(system)
+    worker.terminate()
+    worker.wait()
