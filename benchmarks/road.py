@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,7 +21,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median, quantiles
-from typing import Any, cast
+from typing import IO, Any, cast
 
 import psutil
 
@@ -41,6 +42,7 @@ class Measured:
 
     name: str
     process: subprocess.Popen[str]
+    errors: IO[str]
     broker: int | None = None  #: its process, if the system has not started it
     rounds: dict[str, list[float]] = field(default_factory=dict)
 
@@ -51,17 +53,27 @@ class Measured:
         self.process.stdin.flush()
         answer = self.process.stdout.readline()
         if not answer:
-            raise RuntimeError(f"{self.name} has ended")
+            self.errors.seek(0)
+            raise RuntimeError(f"{self.name} has ended:\n{self.errors.read()[-2000:]}")
         return json.loads(answer)
 
     def note(self, name: str, value: float) -> None:
         self.rounds.setdefault(name, []).append(value)
 
+    def signal(self, number: int) -> None:
+        """Stop or continue the processes of a peer: some poll. A farm's leases would end meanwhile."""
+        if self.broker is not None:
+            for process in self._processes():
+                process.send_signal(number)
+
     def cpu_seconds(self) -> float:
         """Seconds of one core that its processes have used so far."""
+        return sum(sum(each.cpu_times()[:2]) for each in self._processes())
+
+    def _processes(self) -> list[psutil.Process]:
         root = psutil.Process(self.process.pid)
-        processes = [root, *root.children(recursive=True), *([psutil.Process(self.broker)] if self.broker else [])]
-        return sum(sum(each.cpu_times()[:2]) for each in processes)
+        broker = [psutil.Process(self.broker)] if self.broker is not None else []
+        return [root, *root.children(recursive=True), *broker]
 
     def measure(self, frames: bool) -> None:
         """One round."""
@@ -88,9 +100,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for name in ["ours", *(["before"] if options.old else []), *environments.PEERS]
             if not options.only or name in options.only
         }
+        for system in systems.values():
+            system.measure(frames=system.broker is None)  # the first calls are not counted
+            system.rounds.clear()
+            system.signal(signal.SIGSTOP)
         for _ in range(options.rounds):
-            for name, system in systems.items():
-                system.measure(frames=name in ("ours", "before"))
+            for system in systems.values():
+                system.signal(signal.SIGCONT)
+                system.measure(frames=system.broker is None)
+                system.signal(signal.SIGSTOP)
     _report(systems)
 
 
@@ -120,23 +138,27 @@ def _started(name: str, old: Path | None, peers: Path) -> Iterator[Measured]:
             path = found.url.partition("://")[2].partition("?")[0]
             environment, broker = {"BROKER_SOCKET": path}, found.server.pid
         command[1] = str(SYSTEMS / command[1])
+        errors = stack.enter_context(tempfile.TemporaryFile("w+"))
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}  # Any: options
         process = stack.enter_context(
             subprocess.Popen(
                 command,
                 env=os.environ | environment,
                 cwd=SYSTEMS,
-                stderr=subprocess.DEVNULL,
+                stderr=errors,
                 **pipes,
             )
         )
-        system = Measured(name, process, broker)
+        system = Measured(name, process, errors, broker)
         assert process.stdout is not None
         process.stdout.readline()
-        yield system
-        assert process.stdin is not None
-        process.stdin.close()
-        process.wait(30)
+        try:
+            yield system
+        finally:
+            system.signal(signal.SIGCONT)
+            assert process.stdin is not None
+            process.stdin.close()
+            process.wait(30)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
