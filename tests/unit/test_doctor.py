@@ -10,10 +10,12 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from spaces import config
 from spaces.farm.connection import connect
 from spaces_workers.broker.broker import Broker
 from spaces_workers.broker.find import find_broker
@@ -200,6 +202,14 @@ def test_shared_memory_must_be_large_and_free(
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: (total, total - free, free))
     assert doctor.shared_memory().status == status
+
+
+def test_the_run_directory_is_named_with_its_variable(tmp_path: Path) -> None:
+    with config.stand_in(replace(config.current(), run_dir=tmp_path)):
+        finding = doctor.run_directory()
+    assert finding.status == "ok"
+    assert str(tmp_path) in finding.message
+    assert "ZEROFARM_RUN_DIR" in finding.message
 
 
 def test_missing_shared_memory_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

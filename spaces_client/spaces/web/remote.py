@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from spaces import config
+from spaces.config import Config
 from spaces.farm.task import Task
 from spaces.functions.duration import DEFAULT_DURATION, Seconds, seconds
 from spaces.web.farm_connection import FarmConnection
 from spaces.web.handle import TaskHandle
 from spaces.web.identity import current_identity
 from spaces.web.page import current_visitor
+from spaces.web.run_dir_of_farm import with_run_dir
 from spaces.web.summary import summary
 
 if TYPE_CHECKING:
@@ -34,7 +37,7 @@ class Farm:
         from spaces.farm.values.codec import Codec
 
         here = config.current()
-        self._farm = FarmConnection(replace(here, url=url or here.url), Codec(bytes.fromhex(space_key)))
+        self._farm = FarmConnection(_nearby(replace(here, url=url or here.url)), Codec(bytes.fromhex(space_key)))
 
     def submit(
         self, space: str, function: str, /, *args: Any, duration: Seconds | None = None, **kwargs: Any
@@ -105,6 +108,17 @@ class Farm:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _nearby(here: Config) -> Config:
+    """The configuration that shares memory with workers of this host. A broker that is away is not waited for."""
+    from spaces.farm.broker_errors import AWAY
+    from spaces.farm.connection import connect
+    from spaces.farm.queue.queue import Queue
+
+    with connect(here.url, retry=None, socket_connect_timeout=1.0, socket_timeout=1.0) as redis, suppress(*AWAY):
+        return with_run_dir(here, Queue(redis).leases.workers().values())
+    return here
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from packaging.requirements import Requirement
 
+from spaces import config
 from spaces.farm.connection import connect, redacted
 from spaces_workers.broker.binary import find_server
 from spaces_workers.broker.broker import BrokerError
@@ -59,6 +60,7 @@ def examine(url: str | None) -> list[Finding]:
         *broker(url or os.environ.get("REDIS_URL")),
         *gpus(),
         shared_memory(),
+        run_directory(),
         open_files(),
     ]
 
@@ -140,6 +142,12 @@ def shared_memory() -> Finding:
     if free < SHARED_MEMORY_BYTES:
         return Finding("shared memory", "warning", message, "Remove files there that no process uses any more")
     return Finding("shared memory", "ok", message)
+
+
+def run_directory() -> Finding:
+    """Name the folder through which the processes of this host share memory."""
+    named = f"named by {config.RUN_DIR}" if os.environ.get(config.RUN_DIR) else f"{config.RUN_DIR} names another"
+    return Finding("run directory", "ok", f"{config.current().run_dir} has the large payloads of this host ({named})")
 
 
 def open_files() -> Finding:

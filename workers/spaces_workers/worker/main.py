@@ -135,6 +135,7 @@ def _info(
     return {
         "node": options.node_name,
         "host": config.current().host,
+        "run_dir": str(config.current().run_dir.resolve()),
         "pid": os.getpid(),
         "device": options.device.name,
         "uuid": options.device.uuid,
