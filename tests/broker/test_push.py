@@ -9,7 +9,8 @@ from spaces.farm.queue.estimates import EstimateRules
 from spaces.farm.queue.keys import WAITING
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.rules import Rules
-from spaces.farm.task import Size, State
+from spaces.farm.size import Size
+from spaces.farm.task import State
 
 from .support import MESSAGE, make_task, pushed, state_of
 
