@@ -12,8 +12,8 @@ import pytest
 import spaces
 from spaces import config
 from spaces.config import Config, default_host, default_run_dir
+from spaces.farm.payloads.run_dir_of_farm import with_run_dir
 from spaces.farm.queue.queue import Queue
-from spaces.web.run_dir_of_farm import with_run_dir
 
 HERE = replace(Config.from_environment({}), run_dir=default_run_dir(), host=default_host(default_run_dir()))
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from spaces import config
 from spaces.config import Config
+from spaces.farm.payloads.run_dir_of_farm import with_run_dir
 from spaces.farm.task import Task
 from spaces.functions.duration import DEFAULT_DURATION, Seconds, seconds
 from spaces.web.farm_connection import FarmConnection
 from spaces.web.handle import TaskHandle
 from spaces.web.identity import current_identity
 from spaces.web.page import current_visitor
-from spaces.web.run_dir_of_farm import with_run_dir
 from spaces.web.summary import summary
 
 if TYPE_CHECKING:

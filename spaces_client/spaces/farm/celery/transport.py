@@ -89,8 +89,7 @@ def attend_with(begin: Callable[[Lease], None], forsake: Callable[[str], None]) 
 
 def settled(lease: Lease) -> None:
     """The task's end or its return is written: its message can be acknowledged without asking the broker."""
-    if lease.task.id in _here.in_hand:
-        _here.settled.add(lease.task.id)
+    _here.settled |= {lease.task.id} & _here.in_hand
 
 
 class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu has no types
