@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -34,10 +35,13 @@ __all__ = [
     "H200",
     "RTX_PRO_6000",
     "adopt",
+    "bypassed",
     "drop_weights",
     "install",
     "is_emulated",
+    "is_emulated_storage",
     "leave",
+    "move_weights",
     "stay",
     "tracked",
     "weights_bytes",
@@ -96,6 +100,36 @@ def is_emulated(tensor: torch.Tensor) -> bool:
     from spaces.emulation.tensors import marks
 
     return marks.place(tensor) != marks.CPU
+
+
+def is_emulated_storage(storage: Any) -> bool:
+    """Whether a `torch.UntypedStorage` has values on emulated cuda."""
+    if not _is_loaded():
+        return False
+    from spaces.emulation.tensors import marks
+
+    return bool(storage.emulated_place == marks.CUDA)
+
+
+def move_weights(move: Callable[[list[Any]], list[Any]]) -> None:
+    """Replace the storages of everything on emulated cuda by those that `move` returns, which are on it too."""
+    if not _is_loaded():
+        return
+    from spaces.emulation.tensors import marks, weights
+
+    weights.relocate(move, marks.tracked(), marks.CUDA)
+
+
+@contextmanager
+def bypassed() -> Iterator[None]:
+    """Within this, calls of torch in this thread reach the memory of emulated tensors, with no emulation between."""
+    if "torch" not in sys.modules:
+        yield
+        return
+    from spaces.emulation.tensors import marks
+
+    with marks.plain_torch():
+        yield
 
 
 def adopt(tensor: torch.Tensor) -> None:

@@ -17,19 +17,34 @@ from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import NoReturn
 
-from spaces import config
+from spaces import config, emulation
 from spaces.errors import TimeLimitExceeded
 from spaces.farm.events import Event
 from spaces.farm.memory_errors import lacks_gpu_memory
 from spaces_workers.child import hang
 from spaces_workers.child.execution import Execution
-from spaces_workers.child.memory_meter import GpuMeter, Meter, StandInMeter
+from spaces_workers.child.memory_meter import Meter
+from spaces_workers.child.sleep.cards import means_of
+from spaces_workers.child.sleep.orders import Orders
+from spaces_workers.child.sleep.sleeper import Sleeper
 from spaces_workers.child.stragglers import settled
 from spaces_workers.child.upload import upload
 from spaces_workers.forking.judgement import Loss
 from spaces_workers.link.channel import Bell, Channel, ChannelClosed
 from spaces_workers.link.kill_on_close import die_with
-from spaces_workers.link.messages import ChildReady, Close, Fork, Idle, RunTask, TimeUp, Trim, Trimmed, Unfit
+from spaces_workers.link.messages import (
+    ChildReady,
+    Close,
+    Fork,
+    Idle,
+    RunTask,
+    Sleep,
+    TimeUp,
+    Trim,
+    Trimmed,
+    Unfit,
+    Wake,
+)
 from spaces_workers.link.orphans import adopt_orphans
 
 #: Seconds that a task's threads may outlive it before the child is given up.
@@ -39,8 +54,9 @@ STRAGGLER_GRACE = 5.0
 def live(channel: Channel, request: Fork, weights_bytes: int, losses: Sequence[Loss] = ()) -> NoReturn:
     """Run a child, from just after the fork to its end. `losses`: threads that the fork lacks."""
     try:
-        _settle_in(request, channel)
-        Child(channel, GpuMeter() if request.visible_devices else StandInMeter(weights_bytes), losses).serve()
+        _settle_in()
+        meter, sleeper = _with_device(request, weights_bytes, channel)
+        Child(channel, meter, Orders(sleeper, meter), losses).serve()
     except ChannelClosed:
         os.killpg(
             0, signal.SIGKILL
@@ -54,9 +70,10 @@ def live(channel: Channel, request: Fork, weights_bytes: int, losses: Sequence[L
 class Child:
     """Receives the worker's messages and runs its tasks."""
 
-    def __init__(self, channel: Channel, meter: Meter, losses: Sequence[Loss]) -> None:
+    def __init__(self, channel: Channel, meter: Meter, orders: Orders, losses: Sequence[Loss]) -> None:
         self._channel = channel
         self._meter = meter
+        self._orders = orders
         self._losses = losses
         self._bell = Bell()
         self._selector = selectors.DefaultSelector()
@@ -80,6 +97,8 @@ class Child:
                     pass  # the task has just ended by itself
                 case Trim():
                     self._channel.send(Trimmed(self._meter.trim()))
+                case Sleep() | Wake() as order:
+                    self._channel.send(self._orders.obey(order))
                 case other:
                     raise TypeError(f"a child cannot {type(other).__name__}")
 
@@ -151,8 +170,8 @@ def _interrupt(execution: Execution) -> None:
         )
 
 
-def _settle_in(request: Fork, channel: Channel) -> None:
-    """Undo the last of the inherited state: process group, signals, seeds, device."""
+def _settle_in() -> None:
+    """Undo the last of the inherited state: process group, signals, seeds."""
     if os.getpgrp() != os.getpid():  # a fork is in its zygote's group still
         os.setsid()
     adopt_orphans()
@@ -160,16 +179,6 @@ def _settle_in(request: Fork, channel: Channel) -> None:
         for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)  # with a handler, a library that raises one to exit would continue
     _reseed()
-    if request.visible_devices:
-        os.environ["CUDA_VISIBLE_DEVICES"] = request.visible_devices
-        try:
-            _take_gpu(request.memory_fraction)
-        except Exception as error:
-            name, text = type(error).__name__, str(error)
-            channel.send(Unfit(f"{name}: {text}", lacks_gpu_memory(name, text)))
-            raise
-    else:
-        _stay_emulated()
     threading.current_thread().name = f"child of {config.current().space}"
 
 
@@ -182,15 +191,22 @@ def _reseed() -> None:
         torch.seed()
 
 
-def _stay_emulated() -> None:
-    from spaces import emulation
-
-    emulation.stay()
+def _with_device(request: Fork, weights_bytes: int, channel: Channel) -> tuple[Meter, Sleeper | None]:
+    """Take the device. A child that cannot tells its worker why."""
+    try:
+        if request.visible_devices:
+            os.environ["CUDA_VISIBLE_DEVICES"] = request.visible_devices
+            _take_gpu(request.memory_fraction)
+        else:
+            emulation.stay()
+        return means_of(request, weights_bytes)
+    except Exception as error:
+        name, text = type(error).__name__, str(error)
+        channel.send(Unfit(f"{name}: {text}", lacks_gpu_memory(name, text)))
+        raise
 
 
 def _take_gpu(memory_fraction: float) -> None:
-    from spaces import emulation
-
     torch = sys.modules.get("torch")
     emulation.leave("cuda:0", upload)
     if torch is not None and memory_fraction < 1:

@@ -5,8 +5,8 @@ nursery -> zygote    Adopt (with a socket)       zygote  -> nursery  ZygoteReady
 worker  -> zygote    Fork (with a socket)        zygote  -> worker   Forked, Exited
 launcher, nursery -> fork server   Spawn (with a socket)
 fork server -> launcher, nursery   Spawned or Refused, Exited
-worker  -> child     Tie, RunTask, Close, TimeUp, Trim
-child   -> worker    ChildReady or Unfit, events, one end, Idle, Trimmed
+worker  -> child     Tie, RunTask, Close, TimeUp, Trim, Sleep, Wake
+child   -> worker    ChildReady or Unfit, events, one end, Idle, Trimmed, Asleep, Awake, Unable
 """
 
 from __future__ import annotations
@@ -127,11 +127,22 @@ class ZygoteFailed:
 
 @message
 @dataclass(frozen=True, slots=True)
+class StandIn:
+    """A CPU stand-in whose memory and bus have limits, like a GPU's."""
+
+    memory_file: str  #: the account of its memory, which all its children share
+    memory_bytes: int
+    bus_speed: float  #: bytes a second, from pinned memory
+
+
+@message
+@dataclass(frozen=True, slots=True)
 class Fork:
     """Make a child for this device; its end of the worker's socket comes with this message."""
 
     visible_devices: str  #: for CUDA_VISIBLE_DEVICES; empty: a CPU stand-in, where CUDA stays emulated
     memory_fraction: float  #: share of the device's memory that the child may take
+    stand_in: StandIn | None = None  #: the stand-in's limits; None: a real device, or a stand-in without limits
 
 
 @message
@@ -232,3 +243,48 @@ class Trimmed:
     """The answer to Trim: the memory that the child still holds."""
 
     memory: MemoryUse
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Leave the device: move all tensors to host memory, which is pinned if the driver agrees."""
+
+    pinned: bool
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class Asleep:
+    """The answer to Sleep: the child holds little of its device, and runs no task until it is told to wake."""
+
+    memory: MemoryUse
+    left_bytes: int  #: bytes of tensors that have left the device
+    host_bytes: int  #: host memory that holds copies of them
+    pinned_bytes: int  #: the part of it that is pinned
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """Move all tensors back to the device."""
+
+    keep: bool  #: keep the copies in host memory, for the next sleep
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class Awake:
+    """The answer to Wake: every tensor is what it was."""
+
+    memory: MemoryUse
+    host_bytes: int
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class Unable:
+    """The other answer to Sleep and to Wake: the child is still as it was. The text is the error."""
+
+    reason: str
+    out_of_memory: bool

@@ -13,6 +13,7 @@ import gc
 import sys
 import weakref
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import torch
@@ -32,6 +33,13 @@ CPU_DEVICE: Final = torch.device("cpu")
 
 # The default of every unmarked storage; attribute look-up falls back to the class.
 torch.UntypedStorage.emulated_place = CPU
+
+
+@contextmanager
+def plain_torch() -> Iterator[None]:
+    """Within this, calls of torch in this thread are neither emulated nor recorded for gradients."""
+    with DisableTorchFunction(), torch.no_grad():
+        yield
 
 
 def place(tensor: torch.Tensor) -> int:

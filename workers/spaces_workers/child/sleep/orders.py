@@ -1,0 +1,38 @@
+"""Carries out the worker's orders to sleep and to wake, for `child/main.py`."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from spaces.farm.memory_errors import lacks_gpu_memory
+from spaces_workers.child.memory_meter import Meter
+from spaces_workers.child.sleep.sleeper import Sleeper
+from spaces_workers.link.messages import Asleep, Awake, Sleep, Unable, Wake
+
+
+class Orders:
+    """Obeys in a thread of its own, because in a fork the first parallel operation of the forking thread hangs."""
+
+    def __init__(self, sleeper: Sleeper | None, meter: Meter) -> None:
+        self._sleeper = sleeper
+        self._meter = meter
+
+    def obey(self, order: Sleep | Wake) -> Asleep | Awake | Unable:
+        """The answer to an order. A child that is unable is as it was before."""
+        if self._sleeper is None:
+            return Unable("it had not imported torch when it began", out_of_memory=False)
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="sleep") as own_thread:
+            try:
+                return own_thread.submit(self._carry_out, self._sleeper, order).result()
+            except Exception as error:
+                name, text = type(error).__name__, str(error)
+                return Unable(f"{name}: {text}", lacks_gpu_memory(name, text))
+
+    def _carry_out(self, sleeper: Sleeper, order: Sleep | Wake) -> Asleep | Awake:
+        match order:
+            case Sleep(pinned=pinned):
+                sleeper.sleep(pinned=pinned)
+                return Asleep(self._meter.trim(), sleeper.left_bytes, sleeper.host_bytes, sleeper.pinned_bytes)
+            case Wake(keep=keep):
+                sleeper.wake(keep=keep)
+                return Awake(self._meter.read(), sleeper.host_bytes)
