@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
 from spaces.farm.queue.warmth import MOST_KNOWN, Warmth
 from spaces_workers.gpu.devices import GIB, Device, DeviceReading, standin
-from spaces_workers.link.messages import MemoryUse, ZygoteSpec
-from spaces_workers.worker.child_link import ChildLink
+from spaces_workers.link.messages import Asleep, MemoryUse, Unfit, ZygoteSpec
+from spaces_workers.worker.child_link import ChildLink, UnfitChild
 from spaces_workers.worker.gpu_memory import residency as residency_module
 from spaces_workers.worker.gpu_memory.device_memory import DeviceMemory
 from spaces_workers.worker.gpu_memory.residency import Residency
+from spaces_workers.worker.gpu_memory.sleepers import Beds, level_of, wake
 from spaces_workers.worker.gpu_memory.swap_costs import ASSUMED, Level, SwapCosts
 
 
@@ -21,6 +24,8 @@ class StubChild:
 
     gone = False
     is_trimmed = False
+    sleep: Asleep | None = None
+    host_bytes = 0
 
     def __init__(self, space: str, held: float = 0, peak: float = 0, spare: float = 0, answers: bool = True) -> None:
         self.spec = spec_of(space)
@@ -257,3 +262,88 @@ def test_on_a_stand_in_spaces_share_while_their_weights_fit(clock: Clock) -> Non
     seen(residency, clock, child_of("new", held=60, peak=60))
     residency.make_room_for_new(spec_of("third"), 60 * GIB)
     assert spaces_in(residency) == ["new"]
+
+
+class Dozing(StubChild):
+    """A child that can sleep, in which it keeps `rest` GiB of the device."""
+
+    def __init__(self, space: str, held: float, rest: float = 0.5, wakes: tuple[bool, ...] = (True,)) -> None:
+        super().__init__(space, held, held)
+        self._rest = int(rest * GIB)
+        self._wakes = list(wakes)
+        self.host_bytes = 0
+
+    def put_to_sleep(self, *, pinned: bool) -> None:
+        left = self.memory.held_bytes - self._rest
+        self.memory, self.host_bytes = MemoryUse(self._rest, None), left
+        self.sleep = Asleep(self.memory, left, left, left if pinned else 0)
+
+    @property
+    def pinned_bytes(self) -> int:
+        return self.sleep.pinned_bytes if self.sleep is not None else 0
+
+    def wake(self, *, keep: bool) -> None:
+        if not self._wakes.pop(0):
+            raise UnfitChild(self.spec.space, Unfit("CUDA out of memory", True))
+        self.sleep = None
+
+
+def with_beds(gigabytes: int, beds: Beds, *children: Dozing) -> tuple[Residency, list[ChildLink]]:
+    device = Device("GPU-1", 0, "NVIDIA H200", gigabytes * GIB, "gpu", ("large",))
+    residency = Residency(8, DeviceMemory(device, reading=lambda _: None), beds)
+    return residency, [cast(ChildLink, each) for each in children]
+
+
+@pytest.fixture
+def much_host_memory(monkeypatch: pytest.MonkeyPatch) -> Beds:
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(total=1 << 50, available=1 << 50))
+    return Beds(1 << 40, 25 * GIB)
+
+
+def levels(residency: Residency) -> dict[str, Level]:
+    return {child.spec.space: level_of(child) for child in residency.children()}
+
+
+def test_those_that_make_room_sleep_pinned_as_far_as_that_goes(clock: Clock, much_host_memory: Beds) -> None:
+    residency, children = with_beds(80, much_host_memory, Dozing("old", 20), Dozing("young", 20))
+    seen(residency, clock, *children)
+    residency.make_room_for_new(spec_of("new"), 5 * GIB)
+    assert levels(residency) == {"old": Level.PINNED, "young": Level.ASLEEP}
+    assert residency.warmth().seconds == {"old": ASSUMED[Level.PINNED], "young": ASSUMED[Level.ASLEEP]}
+
+
+def test_a_sleeper_is_killed_for_memory_that_another_cannot_begin_without(clock: Clock, much_host_memory: Beds) -> None:
+    residency, children = with_beds(80, much_host_memory, Dozing("old", 20, rest=10), Dozing("young", 20, rest=10))
+    seen(residency, clock, *children)
+    residency.make_room_for_new(spec_of("new"), 65 * GIB)
+    assert levels(residency) == {"young": Level.ASLEEP}
+
+
+def test_a_sleeper_that_was_told_it_lacked_memory_wakes_after_the_next_eviction(
+    clock: Clock, much_host_memory: Beds
+) -> None:
+    late = Dozing("late", 20, wakes=(False, True))
+    residency, children = with_beds(80, much_host_memory, late, Dozing("next", 20))
+    seen(residency, clock, *children)
+    late.put_to_sleep(pinned=True)
+    assert residency.take(spec_of("late")) is children[0]
+    wake(children[0], residency)
+    assert late.sleep is None
+    assert levels(residency) == {"next": Level.PINNED}
+
+
+def test_without_room_on_the_host_a_child_is_killed_as_ever(clock: Clock, much_host_memory: Beds) -> None:
+    residency, children = with_beds(80, replace(much_host_memory, host_bytes=10 * GIB), Dozing("old", 20))
+    seen(residency, clock, *children)
+    residency.make_room_for_new(spec_of("new"), 5 * GIB)
+    assert levels(residency) == {}
+    assert children[0].discarded  # type: ignore[attr-defined]
+
+
+def test_a_sleeper_is_not_ready_before_it_is_woken(clock: Clock, much_host_memory: Beds) -> None:
+    sleeper = Dozing("late", 20)
+    residency, children = with_beds(80, much_host_memory, sleeper)
+    seen(residency, clock, *children)
+    sleeper.put_to_sleep(pinned=True)
+    assert residency.take_ready(spec_of("late")) is None
+    assert residency.take(spec_of("late")) is children[0]

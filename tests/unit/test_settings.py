@@ -11,7 +11,7 @@ import pytest
 from spaces.farm.queue import settings
 from spaces.farm.queue.estimates import EstimateRules
 from spaces.farm.queue.limits import Limits
-from spaces.farm.queue.rules import Rules, SpaceRules
+from spaces.farm.queue.rules import MemoryRules, Rules, SpaceRules
 from spaces.farm.queue.settings import SettingsFault, read, share
 
 
@@ -106,3 +106,15 @@ def test_a_broken_file_stops_whoever_would_use_it(file: Path) -> None:
     file.write_text("[rank]\nweight = -1\n")
     with pytest.raises(SettingsFault):
         share(file.parent)
+
+
+def test_sleep_is_one_of_three_words(tmp_path: Path) -> None:
+    file = tmp_path / "farm.toml"
+    file.write_text('[memory]\nsleep = "on"\nhost_gb = 30\n')
+    assert read(file).memory == MemoryRules(sleep="on", host_gb=30)
+    file.write_text("[memory]\nsleep = true\n")
+    with pytest.raises(SettingsFault, match=r"\[memory\] sleep must be one of auto, on, off, got True"):
+        read(file)
+    file.write_text('[memory]\nsleep = "on"\nbeds = 3\n')
+    with pytest.raises(SettingsFault, match="unknown 'beds'; it may have host_gb, pinned_gb, stand_in_gb"):
+        read(file)

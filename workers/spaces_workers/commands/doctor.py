@@ -14,12 +14,13 @@ from rich.table import Table
 
 from spaces_workers.commands import options
 from spaces_workers.commands.output import output
-from spaces_workers.doctor import machine
+from spaces_workers.doctor import machine, sleep_trials
 from spaces_workers.doctor.finding import Finding
 from spaces_workers.doctor.host_memory import host_memory
 from spaces_workers.doctor.settings_file import settings_file
 from spaces_workers.doctor.space import examine_space
 from spaces_workers.setup.served_space import served_spaces
+from spaces_workers.setup.state_dir import shared
 
 _MARKS = {"ok": "[green]✓[/green]", "warning": "[yellow]![/yellow]", "problem": "[red]✗[/red]"}
 
@@ -28,6 +29,9 @@ def doctor(
     spaces: Annotated[
         list[Path] | None, typer.Argument(metavar="[SPACE]...", help="Folders with app.py, or .py files, to check too.")
     ] = None,
+    gpu: Annotated[
+        bool, typer.Option("--gpu", help="Also try on each GPU whether Spaces can sleep, and let them if so.")
+    ] = False,
     redis_url: options.RedisUrl = None,
     state_dir: options.StateDir = options.STATE_DIR,
     json: options.Json = False,
@@ -40,6 +44,8 @@ def doctor(
         findings += examine_space(space, state_dir)
     if served:
         findings.append(host_memory(served))
+    if gpu:
+        findings += sleep_trials.on_each_gpu(shared(state_dir))
     if json:
         print(json_format.dumps([asdict(finding) for finding in findings]))
     else:

@@ -17,15 +17,20 @@ from spaces_workers.child.hang import SHOW_STACKS
 from spaces_workers.link.channel import Channel, ChannelClosed
 from spaces_workers.link.kill_on_close import Bond
 from spaces_workers.link.messages import (
+    Asleep,
+    Awake,
     Close,
     Exited,
     MemoryUse,
     RunTask,
+    Sleep,
     Tie,
     TimeUp,
     Trim,
     Trimmed,
+    Unable,
     Unfit,
+    Wake,
     ZygoteSpec,
 )
 from spaces_workers.link.orphans import descendants
@@ -35,6 +40,12 @@ from spaces_workers.worker.run.stillness import Activity, activity_of
 
 #: Seconds for an idle child to free cached memory.
 TRIM_PATIENCE = 10.0
+
+#: The same to go to sleep or to wake: seconds for a copy of all its weights, also over a bus that others use.
+SLEEP_PATIENCE = 120.0
+
+#: The part of its bytes that a sleeper must have given back; the rest is what rounding and fragments may keep.
+GIVEN_BACK = 0.9
 
 
 class Zygote(Protocol):
@@ -61,6 +72,10 @@ class UnfitChild(SpacesError):
         self.out_of_memory = unfit.out_of_memory
 
 
+class StaysAwake(SpacesError):
+    """A child did not leave the device when it was told to sleep."""
+
+
 class ChildLink:
     """One process that holds the device for one Space."""
 
@@ -72,6 +87,8 @@ class ChildLink:
         self.tasks_done = 0
         self.memory = MemoryUse(0, 0)
         self.is_trimmed = False
+        self.sleep: Asleep | None = None  #: None: it is awake
+        self.host_bytes = 0  #: host memory that holds copies of its tensors
         self.used_at = time.monotonic()
         self._zygote = zygote
         self._kills = oom_kills.kills()
@@ -105,6 +122,43 @@ class ChildLink:
                 self.memory, self.is_trimmed = use, True
             case other:
                 raise ChannelClosed(f"an idle child sent {type(other).__name__}")
+
+    def put_to_sleep(self, *, pinned: bool) -> None:
+        """Have its tensors leave the device. Raises StaysAwake if they do not; ChannelClosed, TimeoutError.
+
+        After any of these the child is of no use.
+        """
+        before = self.memory.held_bytes
+        self.channel.send(Sleep(pinned))
+        match self.channel.receive(SLEEP_PATIENCE):
+            case Asleep(memory, left_bytes, host_bytes) as sleep:
+                self.memory, self.sleep, self.host_bytes, self.is_trimmed = memory, sleep, host_bytes, True
+                gave = before - memory.held_bytes
+                if not left_bytes or gave < GIVEN_BACK * left_bytes:
+                    raise StaysAwake(f"{left_bytes} bytes of tensors left the device, and it holds {gave} bytes less")
+            case Unable(reason):
+                raise StaysAwake(reason)
+            case other:
+                raise ChannelClosed(f"an idle child sent {type(other).__name__}")
+
+    def wake(self, *, keep: bool) -> None:
+        """Have its tensors return to the device; `keep` their copies. Raises UnfitChild, ChannelClosed, TimeoutError.
+
+        A child that lacks the device's memory still sleeps, and may be told again.
+        """
+        self.channel.send(Wake(keep))
+        match self.channel.receive(SLEEP_PATIENCE):
+            case Awake(memory, host_bytes):
+                self.memory, self.sleep, self.host_bytes, self.is_trimmed = memory, None, host_bytes, False
+            case Unable(reason, out_of_memory):
+                raise UnfitChild(self.spec.space, Unfit(reason, out_of_memory))
+            case other:
+                raise ChannelClosed(f"a sleeping child sent {type(other).__name__}")
+
+    @property
+    def pinned_bytes(self) -> int:
+        """Pinned host memory that it holds; one that is awake has kept only copies in pinned memory."""
+        return self.host_bytes if self.sleep is None else self.sleep.pinned_bytes
 
     def look(self) -> None:
         """Record its activity so far, for `hung_for`."""

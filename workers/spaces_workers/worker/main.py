@@ -14,13 +14,15 @@ from spaces import config
 from spaces.farm.celery import transport
 from spaces.farm.celery.celery_app import make_celery
 from spaces.farm.connection import connect
+from spaces.farm.queue import settings as farm_settings
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.registry import Registry
 from spaces_workers.gpu import probe as device_probe
 from spaces_workers.gpu.devices import Device
+from spaces_workers.link.messages import StandIn
 from spaces_workers.sandbox.level import chosen
-from spaces_workers.worker.gpu_memory.device_memory import DeviceMemory
 from spaces_workers.worker.gpu_memory.residency import Residency
+from spaces_workers.worker.gpu_memory.sleep_choice import beds_of, memory_of, stand_in_of
 from spaces_workers.worker.heartbeat import Heartbeat
 from spaces_workers.worker.pool import TaskPool, pool_of
 from spaces_workers.worker.preload import Preloader
@@ -69,8 +71,8 @@ def run_worker(options: WorkerOptions) -> int:
     log_dir = options.state_dir / "logs"
     for folder in (settings.run_dir, log_dir):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    memory = DeviceMemory(options.device, options.memory_fraction)
-    residency = Residency(options.warm_children, memory)
+    stand_in = stand_in_of(farm_settings.current().memory, options.device, settings.run_dir)
+    residency = _residency(options, stand_in)
     workplace = Workplace(
         settings,
         Queue(connect(options.url)),
@@ -82,6 +84,7 @@ def run_worker(options: WorkerOptions) -> int:
         residency=residency,
         memory_fraction=options.memory_fraction,
         level=level,
+        stand_in=stand_in,
     )
     runs = Runs()
     app = _application(options, pool_of(workplace, runs))
@@ -89,7 +92,7 @@ def run_worker(options: WorkerOptions) -> int:
     heartbeat = Heartbeat(
         lambda: Queue(connect(options.url)),
         worker,
-        info=lambda: _info(options, memory, residency, runs),
+        info=lambda: _info(options, residency, runs),
         on_cancel=runs.cancel,
         on_lease_lost=runs.abandon_all,
     )
@@ -103,6 +106,12 @@ def run_worker(options: WorkerOptions) -> int:
     finally:
         heartbeat.stop()
         preloader.stop(timeout=0.0)  # a zygote that is being made takes its time
+
+
+def _residency(options: WorkerOptions, stand_in: StandIn | None) -> Residency:
+    rules = farm_settings.current().memory
+    memory = memory_of(options.device, options.memory_fraction, stand_in)
+    return Residency(options.warm_children, memory, beds_of(rules, options.device, options.state_dir))
 
 
 def _application(options: WorkerOptions, pool: type[TaskPool]) -> Any:  # Any: celery has no types
@@ -129,9 +138,7 @@ def _arguments(options: WorkerOptions) -> list[str]:
     ]
 
 
-def _info(
-    options: WorkerOptions, memory: DeviceMemory, residency: Residency, runs: Runs
-) -> dict[str, Any]:  # Any: plain data for people
+def _info(options: WorkerOptions, residency: Residency, runs: Runs) -> dict[str, Any]:  # Any: plain data for people
     return {
         "node": options.node_name,
         "host": config.current().host,
@@ -140,7 +147,7 @@ def _info(
         "device": options.device.name,
         "uuid": options.device.uuid,
         "sizes": list(options.device.sizes),
-        "memory_bytes": memory.budget_bytes,
+        "memory_bytes": residency.budget_bytes,
         "held_bytes": residency.held_bytes + sum(child.memory.held_bytes for child in runs.children()),
         "busy": runs.in_words(),
         "warm": sorted(child.spec.space for child in residency.children()),

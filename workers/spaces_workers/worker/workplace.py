@@ -28,13 +28,15 @@ from spaces.source import Source, unpack
 from spaces_workers import isolation
 from spaces_workers.gpu import probe as device_probe
 from spaces_workers.gpu.devices import Device
-from spaces_workers.link.messages import ZygoteSpec
+from spaces_workers.link.channel import ChannelClosed
+from spaces_workers.link.messages import Fork, StandIn, ZygoteSpec
 from spaces_workers.sandbox import users
 from spaces_workers.sandbox.description import Level
 from spaces_workers.worker.carrier import Carrier
 from spaces_workers.worker.child_link import ChildLink, UnfitChild
 from spaces_workers.worker.gpu_memory import swap_costs
 from spaces_workers.worker.gpu_memory.residency import Residency
+from spaces_workers.worker.gpu_memory.sleepers import level_of, wake
 from spaces_workers.worker.run.alarms import Alarms
 from spaces_workers.worker.run.attendants import Attendants
 from spaces_workers.worker.zygote_links import Zygotes
@@ -58,6 +60,7 @@ class Workplace:
         residency: Residency,
         memory_fraction: float = 1.0,
         level: Level = Level.NONE,
+        stand_in: StandIn | None = None,
     ) -> None:
         separated = level is Level.USERS
         self.config = config
@@ -72,8 +75,8 @@ class Workplace:
         self._farm_key = farm_key
         self._state_dir = state_dir
         self._sources = state_dir / "sources"
-        self._memory_fraction = memory_fraction
         self._specs: dict[tuple[str, str], ZygoteSpec] = {}  #: of Spaces that ran here, by name and revision
+        self._fork = Fork(device.visible_devices, memory_fraction, stand_in)
         self.carrier = Carrier(
             config.host,
             SharedMemoryStore(config.run_dir, config.host, owners=users.possible() if separated else ()),
@@ -90,8 +93,8 @@ class Workplace:
         spec = self.spec_of(self.record_of(task.space, task.revision))
         self._specs[task.space, task.revision] = spec
         warm = self.residency.take(spec)
-        if warm is not None:
-            return self._with_room(warm)
+        if warm is not None and self._is_ready(warm):
+            return warm
         level = swap_costs.Level.HOST if self.zygotes.knows(spec) else swap_costs.Level.UNSEEN
         with self.residency.measured(task.space, level):
             try:
@@ -107,17 +110,25 @@ class Workplace:
         spec = self._specs.get((task.space, task.revision))
         return None if spec is None else self.residency.take_ready(spec)
 
-    def _with_room(self, warm: ChildLink) -> ChildLink:
+    def _is_ready(self, warm: ChildLink) -> bool:
+        """Make room for a warm child's next task, and wake it if it sleeps. One that does not wake is discarded."""
         try:
             self.residency.make_room_for(warm)
+            if warm.sleep is not None:
+                with self.residency.measured(warm.spec.space, level_of(warm)):
+                    wake(warm, self.residency)
+        except (UnfitChild, ChannelClosed, TimeoutError) as error:
+            logger.warning("the child of Space %s did not wake, a new one replaces it: %s", warm.spec.space, error)
+            warm.discard()
+            return False
         except BaseException:
             warm.discard()  # no other object has a reference to it
             raise
-        return warm
+        return True
 
     def _new_child(self, spec: ZygoteSpec) -> ChildLink:
         self.residency.make_room_for_new(spec, self.zygotes.weights_bytes(spec))
-        return self.zygotes.fork(spec, self.device.visible_devices, self._memory_fraction)
+        return self.zygotes.fork(spec, self._fork)
 
     @functools.lru_cache(maxsize=1024)  # noqa: B019 - the workplace lives as long as its process
     def spec_of(self, record: SpaceRecord) -> ZygoteSpec:

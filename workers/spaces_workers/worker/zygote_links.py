@@ -34,10 +34,10 @@ class ZygoteLink:
         self._words: dict[int, Exited] = {}  #: by pid, of children that have ended
         self._receiving = threading.Lock()
 
-    def fork(self, visible_devices: str, memory_fraction: float) -> ChildLink:
+    def fork(self, request: Fork) -> ChildLink:
         """A child that is ready for tasks. Raises UnfitChild, SpacesError if none gets ready, ChannelClosed."""
         for _ in range(FORK_ATTEMPTS):
-            child = self._fork_once(Fork(visible_devices, memory_fraction))
+            child = self._fork_once(request)
             try:
                 child.tie()
                 match child.channel.receive(READY_PATIENCE):
@@ -105,13 +105,13 @@ class Zygotes:
         """The bytes of a Space's weights; its zygote is made if missing (seconds)."""
         return self._link(spec).weights_bytes
 
-    def fork(self, spec: ZygoteSpec, visible_devices: str, memory_fraction: float) -> ChildLink:
+    def fork(self, spec: ZygoteSpec, request: Fork) -> ChildLink:
         """A ready child of a Space. If the zygote or the nursery has died, it is made again, once."""
         try:
-            return self._link(spec).fork(visible_devices, memory_fraction)
+            return self._link(spec).fork(request)
         except ChannelClosed:
             self._let_go(spec.space)
-            return self._link(spec).fork(visible_devices, memory_fraction)
+            return self._link(spec).fork(request)
 
     def knows(self, spec: ZygoteSpec) -> bool:
         """Whether this worker has forked from a zygote of the Space, which is then probably still ready."""

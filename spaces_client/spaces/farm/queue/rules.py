@@ -5,8 +5,10 @@ An operator changes most of them in `farm.toml`: see `settings.py`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from spaces.farm.queue.estimates import EstimateRules
 from spaces.farm.queue.front_rules import HomeRules, PrivacyRules
@@ -39,6 +41,17 @@ class IsolationRules:
 
 
 @dataclass(frozen=True, slots=True)
+class MemoryRules:
+    """How the Spaces of a worker share the memory of its device. Sizes are in GB of 10**9 bytes."""
+
+    sleep: Literal["auto", "on", "off"] = "auto"  #: whether a child that makes room sleeps, instead of being killed
+    host_gb: float = math.inf  #: of each worker's sleepers; at most half of the host's memory
+    pinned_gb: float = math.inf  #: the part of it that may be pinned
+    stand_in_gb: float = 8.0  #: the memory of a CPU stand-in whose children sleep
+    stand_in_gb_per_second: float = 1.0  #: its bus
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """How tasks are ranked and limited, and when a worker or web process counts as dead."""
 
@@ -48,6 +61,7 @@ class Rules:
     home: HomeRules = field(default_factory=HomeRules)
     privacy: PrivacyRules = field(default_factory=PrivacyRules)
     isolation: IsolationRules = field(default_factory=IsolationRules)
+    memory: MemoryRules = field(default_factory=MemoryRules)
     spaces: Mapping[str, SpaceRules] = field(default_factory=dict)  #: by name
     worker_lease: float = 5.0  #: seconds without a beat after which a worker's tasks go to others
     client_lease: float = 15.0  #: the same for a web process; importing a model may block its threads for long

@@ -19,6 +19,9 @@
     [isolation]
     level = "users"       # see docs/isolation.md
 
+    [memory]
+    sleep = "auto"        # "on", "off": see docs/memory.md
+
     [spaces.NAME]
     fork = false          # each child runs the script itself: see docs/compatibility.md
     preload = false       # it imports its libraries itself: see docs/compatibility.md
@@ -43,7 +46,7 @@ from spaces.errors import SpacesError
 from spaces.farm.queue import front_rules, tiers
 from spaces.farm.queue.front_rules import HomeRules, PrivacyRules
 from spaces.farm.queue.keys import WAITING
-from spaces.farm.queue.rules import IsolationRules, Rules, SpaceRules
+from spaces.farm.queue.rules import IsolationRules, MemoryRules, Rules, SpaceRules
 from spaces.farm.queue.tiers import QuotaRules
 
 #: The variable that names the file for this process and those that it starts.
@@ -92,6 +95,13 @@ LIMITS = {
     "payload_bytes": Number(1024),
     "outcome_lifetime": Number(1, WAITING, whole=True),
 }
+MEMORY = {
+    "host_gb": Number(0.0),
+    "pinned_gb": Number(0.0),
+    "stand_in_gb": Number(0.001),
+    "stand_in_gb_per_second": Number(0.001),
+}
+SLEEP = ("auto", "on", "off")
 
 ISOLATION = {
     "first_uid": Number(1000, 2**31, whole=True),
@@ -107,7 +117,7 @@ WORDS = {"level": LEVELS, "hub_cache": ("own", "shared")}
 
 _PATHS = ("readable", "writable")
 
-_TABLES = ("rank", "limits", "isolation", "spaces", *front_rules.TABLES, *tiers.TABLES)
+_TABLES = ("rank", "limits", "isolation", "memory", "spaces", *front_rules.TABLES, *tiers.TABLES)
 
 
 def read(path: Path) -> Rules:
@@ -129,6 +139,7 @@ def read(path: Path) -> Rules:
         rank=rank,
         limits=limits,
         isolation=_isolation(path, found),
+        memory=_memory(path, found),
         spaces=_spaces(path, found),
     )
 
@@ -163,6 +174,16 @@ def _paths(where: str, key: str, value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(each, str) and os.path.isabs(each) for each in value):
         raise SettingsFault(f"{where} {key} must be a list of absolute paths, got {value!r}")
     return tuple(map(os.path.normpath, value))
+
+
+def _memory(path: Path, found: Mapping[str, Any]) -> MemoryRules:  # Any: whatever TOML has
+    table = found.get("memory", {})
+    if not isinstance(table, dict) or "sleep" not in table:
+        return filled(path, "memory", found, MemoryRules(), MEMORY)
+    numbers = {key: value for key, value in table.items() if key != "sleep"}
+    if table["sleep"] not in SLEEP:
+        raise SettingsFault(f"{path}: [memory] sleep must be one of {', '.join(SLEEP)}, got {table['sleep']!r}")
+    return filled(path, "memory", {"memory": numbers}, MemoryRules(sleep=table["sleep"]), MEMORY)
 
 
 def _spaces(path: Path, found: Mapping[str, Any]) -> dict[str, SpaceRules]:  # Any: whatever TOML has

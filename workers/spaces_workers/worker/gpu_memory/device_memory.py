@@ -20,9 +20,11 @@ class DeviceMemory:
         device: Device,
         fraction: float = 1.0,
         reading: Callable[[Device], DeviceReading | None] = devices.reading,
+        *,
+        limited: bool = False,
     ) -> None:
         self.budget_bytes = int(device.memory_bytes * fraction)
-        self.is_real = device.kind != "standin"
+        self.is_real = device.kind != "standin" or limited  #: it can be full
         self._device = device
         self._reading = reading
 
@@ -50,6 +52,11 @@ class Needs:
     def learn_shortage(self, spec: ZygoteSpec) -> None:
         """Learn that a task ran out of memory."""
         self._short.add(_key(spec))
+
+    def least(self, spec: ZygoteSpec, weights_bytes: int) -> int:
+        """Bytes without which a Space's child cannot begin: its weights, until more is known of it."""
+        is_new = _key(spec) not in self._peaks and _key(spec) not in self._short
+        return min(self._memory.budget_bytes, weights_bytes) if is_new else self.of(spec, weights_bytes)
 
     def of(self, spec: ZygoteSpec, weights_bytes: int) -> int:
         """Bytes that a Space's child needs in all; at least `weights_bytes`."""

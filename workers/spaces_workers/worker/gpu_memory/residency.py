@@ -17,6 +17,7 @@ from spaces_workers.link.channel import ChannelClosed
 from spaces_workers.link.messages import ZygoteSpec
 from spaces_workers.worker.child_link import ChildLink
 from spaces_workers.worker.gpu_memory.device_memory import DeviceMemory, Needs
+from spaces_workers.worker.gpu_memory.sleepers import Beds, level_of
 from spaces_workers.worker.gpu_memory.swap_costs import Level, SwapCosts
 from spaces_workers.worker.oom_kills import words
 
@@ -26,12 +27,14 @@ logger = logging.getLogger(__name__)
 class Residency:
     """At most `limit` children in a device's memory; the least recently used is evicted first.
 
-    Only the thread that runs tasks may take, make room and keep; any thread may call the other methods meanwhile.
+    An evicted child goes to sleep if there are `beds`, and is killed otherwise. Only the thread that runs tasks may
+    take, make room and keep; any thread may call the other methods meanwhile.
     """
 
-    def __init__(self, limit: int, memory: DeviceMemory) -> None:
+    def __init__(self, limit: int, memory: DeviceMemory, beds: Beds | None = None) -> None:
         self._limit = limit
         self._memory = memory
+        self._beds = beds
         self._needs = Needs(memory)
         self._idle: dict[str, ChildLink] = {}
         self._costs = SwapCosts()
@@ -48,10 +51,10 @@ class Residency:
         return child
 
     def take_ready(self, spec: ZygoteSpec) -> ChildLink | None:
-        """Hand over the warm child of exactly this revision, if it lives and the device has room for its next task."""
+        """Hand over the warm child of exactly this revision, if it is awake and has room for its next task."""
         with self._lock:
             child = self._idle.get(spec.space)
-            if child is None or child.spec.revision != spec.revision:
+            if child is None or child.spec.revision != spec.revision or child.sleep is not None:
                 return None
             del self._idle[spec.space]
         held = child.memory.held_bytes
@@ -63,9 +66,9 @@ class Residency:
 
     def make_room_for_new(self, spec: ZygoteSpec, weights_bytes: int) -> None:
         """Free a place and the memory that a Space needs, at least its weights, before its child is made."""
-        while (crowded := self._evicted(self._limit - 1)) is not None:
-            crowded.discard()
-        self._make_room(self._needs.of(spec, weights_bytes), held=0)
+        while (crowded := self._oldest_beyond(self._limit - 1)) is not None:
+            self._evict(crowded)
+        self._make_room(self._needs.of(spec, weights_bytes), 0, self._needs.least(spec, weights_bytes))
         if self._free_bytes(0) < weights_bytes:
             logger.warning(
                 "Space %s has %s of weights, and its device %s free with nothing of this worker's on it",
@@ -75,7 +78,15 @@ class Residency:
     def make_room_for(self, child: ChildLink) -> None:
         """Free the memory that a taken warm child needs for its next task beyond the memory that it holds."""
         held = child.memory.held_bytes
-        self._make_room(self._needs.of(child.spec, held), held)
+        weights = held if child.sleep is None else held + child.sleep.left_bytes
+        self._make_room(self._needs.of(child.spec, weights), held, self._needs.least(child.spec, weights))
+
+    def evict_next(self) -> None:
+        """Evict one more child than the account asked for, if there is any: the device was full all the same."""
+        if (child := self._oldest_beyond(0)) is not None:
+            self._evict(child)
+        elif sleepers := self.children():
+            self._discard(min(sleepers, key=last_use))
 
     def keep(self, child: ChildLink) -> None:
         """Take back a child whose task has ended."""
@@ -108,6 +119,11 @@ class Residency:
             return Warmth(seconds, self._costs.typical(Level.UNSEEN))
 
     @property
+    def budget_bytes(self) -> int:
+        """Bytes of the device that all children together may hold."""
+        return self._memory.budget_bytes
+
+    @property
     def held_bytes(self) -> int:
         """Bytes of the device that the idle children hold."""
         return sum(child.memory.held_bytes for child in self.children())
@@ -119,20 +135,24 @@ class Residency:
 
     def clear(self) -> None:
         """Discard every child."""
-        while (child := self._evicted(0)) is not None:
-            child.discard()
+        for child in self.children():
+            self._discard(child)
 
-    def _make_room(self, needed: int, held: int) -> None:
-        """Have the least recently used children free cached memory first; then evict them."""
-        idle = sorted(self.children(), key=lambda child: child.used_at)
-        for child in idle:
+    def _make_room(self, needed: int, held: int, least: int) -> None:
+        """Have the least recently used children free cached memory first; then evict them.
+
+        A sleeper holds little of the device. It is killed only for the memory that another cannot begin without.
+        """
+        for child in self.children():
             if child.gone:
                 self._discard(child)
         spared = needed < self._memory.budget_bytes  # trimming does not help a Space that needs the whole device
-        for shrink in (self._trim, self._discard) if spared else (self._discard,):
-            for child in idle:
-                if self._free_bytes(held) >= needed - held:
-                    return
+        steps = [(self._trim, needed)] if spared else []
+        steps += [(self._put_to_sleep, needed)] if self._beds is not None else []
+        for shrink, goal in (*steps, (self._discard, needed if self._beds is None else least)):
+            for child in sorted(self.children(), key=last_use):
+                if self._free_bytes(held) >= goal - held:
+                    break
                 shrink(child)
 
     def _free_bytes(self, held: int) -> int:
@@ -145,17 +165,37 @@ class Residency:
             except (ChannelClosed, TimeoutError):
                 self._discard(child)
 
+    def _evict(self, child: ChildLink) -> None:
+        if self._beds is None:
+            self._discard(child)
+        else:
+            self._put_to_sleep(child)
+
+    def _put_to_sleep(self, child: ChildLink) -> None:
+        """Have a child leave the device; if it cannot, or no host memory is left for it, it is killed."""
+        if self._beds is None or child.sleep is not None:
+            return
+        sleepers = [each for each in self.children() if each.sleep is not None]
+        for each in sorted(sleepers, key=last_use):
+            if self._beds.has_one_for(child, self.children()):
+                break
+            self._discard(each)
+        if not self._beds.put(child, self.children()):
+            self._discard(child)
+
     def _discard(self, child: ChildLink) -> None:
         with self._lock:
             self._idle.pop(child.spec.space, None)
         child.discard()
 
     def _level(self, space: str) -> Level:
-        return Level.CHILD if space in self._idle else Level.HOST
+        return level_of(self._idle[space]) if space in self._idle else Level.HOST
 
-    def _evicted(self, limit: int) -> ChildLink | None:
-        with self._lock:
-            if len(self._idle) <= limit:
-                return None
-            oldest = min(self._idle.values(), key=lambda child: child.used_at)
-            return self._idle.pop(oldest.spec.space)
+    def _oldest_beyond(self, limit: int) -> ChildLink | None:
+        """The least recently used child that is awake, if more than `limit` are."""
+        awake = [child for child in self.children() if child.sleep is None]
+        return min(awake, key=last_use) if len(awake) > limit else None
+
+
+def last_use(child: ChildLink) -> float:
+    return child.used_at

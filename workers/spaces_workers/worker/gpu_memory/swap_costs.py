@@ -10,12 +10,14 @@ class Level(Enum):
     """How much of a Space is loaded, the most first."""
 
     CHILD = "a child is warm"
+    PINNED = "its child sleeps, with the weights in pinned memory"
+    ASLEEP = "its child sleeps, with the weights in ordinary memory"
     HOST = "its zygote is ready, with the weights in the host's memory"
     UNSEEN = "nothing"
 
 
 #: Seconds to a ready child that are assumed until the level has been measured.
-ASSUMED = {Level.HOST: 1.0, Level.UNSEEN: 10.0}
+ASSUMED = {Level.PINNED: 0.2, Level.ASLEEP: 0.5, Level.HOST: 1.0, Level.UNSEEN: 10.0}
 
 
 class SwapCosts:

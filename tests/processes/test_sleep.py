@@ -1,0 +1,170 @@
+"""Children that sleep: Spaces that do not fit on a stand-in together take turns without losing their processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spaces_workers.gpu.standin_memory import StandInMemory
+from tests.harness import SPACES, Farm, farm, wait_until
+
+MEGABYTES = 40
+BYTES = MEGABYTES << 20
+
+#: One of two Spaces fits, with a few small tensors of its task.
+CARD_BYTES = int(BYTES * 1.6)
+
+SETTINGS = f"""
+[isolation]
+level = "none"  # a Space of another user has no access to the account of the stand-in
+
+[memory]
+sleep = "on"
+stand_in_gb = {CARD_BYTES / 1e9}
+stand_in_gb_per_second = 10
+"""
+
+
+Call = Callable[..., Any]
+
+
+@contextmanager
+def two_spaces(folder: Path, settings: str) -> Iterator[Farm]:
+    """A farm with two Spaces that take turns on a small stand-in."""
+    with pytest.MonkeyPatch.context() as patch, farm(folder) as made:
+        patch.setenv("SLEEPY_MB", str(MEGABYTES))
+        patch.setenv("ZEROFARM_CONFIG", str(folder / "farm.toml"))
+        (folder / "farm.toml").write_text(settings)
+        for name in ("first", "second"):
+            made.register(name, SPACES / "sleepy" / "app.py")
+        made.start_worker()
+        yield made
+
+
+@contextmanager
+def caller(farm: Farm) -> Iterator[Call]:
+    """Calls a function of a Space, and checks that no task leaves more on the card than fits. Kills all it has met."""
+    met: set[int] = set()
+    with farm.client("first") as client:
+
+        def call(space: str, function: str, *arguments: object) -> Any:
+            value = client.submit(space, function, *arguments).result(timeout=60)
+            met.update([value[0]] if function == "facts" else [])
+            assert held(farm) <= CARD_BYTES
+            return value
+
+        yield call
+    for pid in met:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def sleepy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+    with two_spaces(tmp_path_factory.mktemp("farm"), SETTINGS) as made:
+        yield made
+
+
+@pytest.fixture
+def call(sleepy: Farm) -> Iterator[Call]:
+    with caller(sleepy) as call:
+        yield call
+
+
+def held(farm: Farm) -> int:
+    return StandInMemory(farm.run_dir / "standin-0.memory", CARD_BYTES).used_bytes
+
+
+def log(farm: Farm) -> str:
+    return (farm.folder / "cpu0.log").read_text()
+
+
+def test_what_does_not_fit_sleeps_and_wakes_as_it_was(call: Call) -> None:
+    first, second = call("first", "facts"), call("second", "facts")
+    assert first[0] != second[0]
+    assert first[1:] == second[1:]
+    call("first", "change", 7, -1)
+    changed = call("first", "facts")
+    assert changed[:2] == (first[0], True)
+    assert changed[2] != first[2]
+    assert call("second", "facts") == second
+    assert call("first", "facts") == changed
+    assert call("second", "facts") == second
+
+
+@pytest.mark.parametrize("error", ["broken", "kill"])
+def test_a_child_that_does_not_wake_is_replaced_and_the_task_goes_on(call: Call, sleepy: Farm, error: str) -> None:
+    first = call("first", "facts")
+    call("first", "fault", "restore", error, 1)
+    second = call("second", "facts")
+    again = call("first", "facts")
+    assert again[0] != first[0]
+    assert again[1:] == first[1:]
+    assert call("second", "facts") == second
+    assert "did not wake, a new one replaces it" in log(sleepy)
+
+
+@pytest.mark.parametrize("method", ["fetch", "release"])
+def test_a_child_that_dies_when_it_goes_to_sleep_loses_no_memory(call: Call, sleepy: Farm, method: str) -> None:
+    first = call("first", "facts")
+    call("first", "fault", method, "kill", 1)
+    second = call("second", "facts")
+    wait_until(lambda: held(sleepy) == BYTES)
+    again = call("first", "facts")
+    assert again[0] != first[0]
+    assert again[1:] == second[1:]
+
+
+def test_a_child_that_cannot_sleep_is_killed_as_ever(call: Call, sleepy: Farm) -> None:
+    first = call("first", "facts")
+    call("first", "fault", "fetch", "broken", 1)
+    call("second", "facts")
+    assert call("first", "facts")[0] != first[0]
+    assert "cannot sleep: RuntimeError: the bus broke" in log(sleepy)
+
+
+def test_a_child_that_stays_on_the_device_in_its_sleep_is_killed(call: Call, sleepy: Farm) -> None:
+    first = call("first", "facts")
+    call("first", "keep_all")
+    call("second", "facts")
+    assert call("first", "facts")[0] != first[0]
+    assert "of tensors left the device, and it holds" in log(sleepy)
+
+
+def test_a_device_that_is_full_against_the_account_is_tried_once_more(call: Call) -> None:
+    first = call("first", "facts")
+    call("first", "fault", "restore", "full", 1)
+    call("second", "facts")
+    assert call("first", "facts") == first
+
+
+def test_a_device_that_stays_full_costs_the_child_only(call: Call) -> None:
+    first = call("first", "facts")
+    call("first", "fault", "restore", "full", 2)
+    call("second", "facts")
+    again = call("first", "facts")
+    assert again[0] != first[0]
+    assert again[1:] == first[1:]
+
+
+def test_without_host_memory_the_sleeper_that_was_used_longest_ago_is_killed(tmp_path: Path) -> None:
+    with two_spaces(tmp_path, SETTINGS + f"host_gb = {BYTES * 1.5 / 1e9}\n") as small, caller(small) as call:
+        small.register("third", SPACES / "sleepy" / "app.py")
+        first, second = call("first", "facts"), call("second", "facts")
+        call("third", "facts")
+        assert call("second", "facts") == second
+        assert call("first", "facts")[0] != first[0]
+
+
+@pytest.mark.parametrize("settings", [SETTINGS.replace('"on"', '"auto"'), ""])
+def test_nothing_sleeps_on_a_stand_in_unless_that_is_asked_for(tmp_path: Path, settings: str) -> None:
+    with two_spaces(tmp_path, settings) as usual, usual.client("first") as client:
+        pids = [client.submit(name, "facts").result(timeout=60)[0] for name in ("first", "second", "first", "second")]
+        assert pids[:2] == pids[2:]
+        assert not (usual.run_dir / "standin-0.memory").exists()

@@ -1,0 +1,50 @@
+"""Whether the children of a worker sleep, by `[memory] sleep` of `farm.toml` and the device, and in how much memory.
+
+`auto` lets them sleep on a GPU on which `zerofarm doctor --gpu` has compared all bytes after a sleep, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+
+from spaces.farm.queue.rules import MemoryRules
+from spaces_workers.gpu.devices import Device, DeviceReading
+from spaces_workers.gpu.sleep_record import has_passed
+from spaces_workers.gpu.standin_memory import StandInMemory
+from spaces_workers.link.messages import StandIn
+from spaces_workers.worker.gpu_memory.device_memory import DeviceMemory
+from spaces_workers.worker.gpu_memory.sleepers import Beds
+
+GB = 10**9
+
+
+def beds_of(rules: MemoryRules, device: Device, state_dir: Path) -> Beds | None:
+    """The host memory for sleepers; None if no child of this worker sleeps."""
+    if rules.sleep == "off" or (rules.sleep == "auto" and not has_passed(device, state_dir)):
+        return None
+    half = psutil.virtual_memory().total // 2
+    host_bytes = int(min(half, rules.host_gb * GB))
+    return Beds(host_bytes, int(min(host_bytes, rules.pinned_gb * GB)))
+
+
+def stand_in_of(rules: MemoryRules, device: Device, run_dir: Path) -> StandIn | None:
+    """The limits of a stand-in whose children sleep; None for all other devices."""
+    if device.kind != "standin" or rules.sleep != "on":
+        return None
+    file = run_dir / f"{device.uuid}.memory"
+    return StandIn(str(file), int(rules.stand_in_gb * GB), rules.stand_in_gb_per_second * GB)
+
+
+def memory_of(device: Device, fraction: float, stand_in: StandIn | None) -> DeviceMemory:
+    """The memory of a device, or of a stand-in with limits."""
+    if stand_in is None:
+        return DeviceMemory(device, fraction)
+    account, size = StandInMemory(Path(stand_in.memory_file), stand_in.memory_bytes), stand_in.memory_bytes
+
+    def reading(_: Device) -> DeviceReading:
+        return DeviceReading(account.used_bytes, size, None, None)
+
+    return DeviceMemory(replace(device, memory_bytes=size), fraction, reading, limited=True)

@@ -1,0 +1,77 @@
+"""Sleeping children: the host memory that they may take, how they are put to sleep, and how one is woken."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Protocol
+
+import psutil
+
+from spaces_workers.link.channel import ChannelClosed
+from spaces_workers.worker.child_link import ChildLink, StaysAwake, UnfitChild
+from spaces_workers.worker.gpu_memory.swap_costs import Level
+
+logger = logging.getLogger(__name__)
+
+#: The part of the host's memory that must stay available when a child has gone to sleep.
+RESERVE = 0.1
+
+
+class Crowd(Protocol):
+    """The other children of the device."""
+
+    def evict_next(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Beds:
+    """The host memory for the sleepers of one worker."""
+
+    host_bytes: int
+    pinned_bytes: int  #: the part of it that may be pinned
+
+    def has_one_for(self, child: ChildLink, others: Collection[ChildLink]) -> bool:
+        """Whether a child may take as much host memory as it holds of the device."""
+        wanted = max(0, child.memory.held_bytes - child.host_bytes)
+        now = psutil.virtual_memory()
+        return (
+            wanted + sum(each.host_bytes for each in others) <= self.host_bytes
+            and now.available - wanted >= RESERVE * now.total
+        )
+
+    def put(self, child: ChildLink, others: Collection[ChildLink]) -> bool:
+        """Put a child to sleep. False: it has no bed, or did not sleep, and is of no use any more."""
+        if not self.has_one_for(child, others):
+            logger.info("no host memory is left for the weights of Space %s", child.spec.space)
+            return False
+        pinned = sum(each.pinned_bytes for each in others if each is not child)
+        try:
+            child.put_to_sleep(pinned=pinned + child.memory.held_bytes <= self.pinned_bytes)
+        except (StaysAwake, ChannelClosed, TimeoutError) as error:
+            logger.warning("the child of Space %s cannot sleep: %s", child.spec.space, error)
+            return False
+        return True
+
+
+def wake(child: ChildLink, crowd: Crowd) -> None:
+    """Wake a child; if the device is full against the account, once more after another child was evicted.
+
+    Raises UnfitChild, ChannelClosed, TimeoutError.
+    """
+    keep = level_of(child) is Level.PINNED
+    try:
+        child.wake(keep=keep)
+    except UnfitChild as unfit:
+        if not unfit.out_of_memory:
+            raise
+        crowd.evict_next()
+        child.wake(keep=keep)
+
+
+def level_of(child: ChildLink) -> Level:
+    """How much of its Space is loaded, for a child that is alive."""
+    if child.sleep is None:
+        return Level.CHILD
+    return Level.PINNED if child.sleep.pinned_bytes else Level.ASLEEP
