@@ -13,7 +13,7 @@ from spaces.config import Role
 from spaces.errors import RefusedError
 from spaces.functions import replay
 from spaces.functions.duration_of_call import duration_of_call
-from spaces.functions.function import GPUFunction, Kind
+from spaces.functions.function import GPUFunction, Kind, gpu_function_of
 from spaces.web.page import shown_to_visitor
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ def wrapped(function: GPUFunction) -> Callable[..., Any]:
     wrapper.__annotations__ = getattr(
         function.function, "__annotations__", {}
     )  # a partial has none, and must not get ours
+    if function.signature is not None:
+        wrapper.__signature__ = function.signature  # `inspect.getfullargspec`, which Gradio uses, finds no other
     wrapper._gpu_function = function
     wrapper.zerogpu = None  # Gradio removes this name from the configuration of its events
     wrapper.submit = lambda *args, **kwargs: _submit(function, args, kwargs)
@@ -42,8 +44,8 @@ def without_thread(function: Any) -> Any:
         return functools.partial(without_thread(function.func), *function.args, **function.keywords)
     if isinstance(function, MethodType):
         return MethodType(without_thread(function.__func__), function.__self__)
-    registered = getattr(function, "_gpu_function", None)
-    if not isinstance(registered, GPUFunction) or registered.kind not in _WAITING:
+    registered = gpu_function_of(function)
+    if registered is None or registered.kind not in _WAITING:
         return function
     return functools.update_wrapper(_WAITING[registered.kind](registered), function)
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+import spaces
 from spaces.errors import EncodingError
 from spaces.farm.values.codec import Codec
 from spaces.functions.sent_functions import Carried
+from spaces.testing import InMemoryFarm
 
 FACTOR = 3
 
@@ -51,6 +54,14 @@ def test_local_functions_may_call_each_other_and_themselves() -> None:
 
     assert list(sent(count)(2)) == [2, 1, 0]
     assert sent(lambda: list(count(1)))() == [1, 0]
+
+
+def test_a_wrapper_of_a_gpu_function_that_is_enclosed_keeps_its_body() -> None:
+    """It was taken for the wrapper of `@spaces.GPU`, whose attributes `functools.wraps` had copied."""
+    with InMemoryFarm():
+        gpu: Any = spaces.GPU(lambda value: value)
+        outer = functools.wraps(gpu)(lambda value: ("marked", gpu(value)))
+        assert sent(lambda: outer(3))() == ("marked", 3)
 
 
 def test_code_is_not_taken_from_whoever_lacks_the_space_s_key() -> None:

@@ -196,6 +196,30 @@ def test_a_function_waits_without_a_thread_in_gradio_s_queue_and_means_the_same(
     assert without_thread(plain) is plain
 
 
+def marking(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def wrapper(*args: Any) -> Any:
+        return "marked", function(*args)
+
+    return wrapper
+
+
+def test_a_wrapper_of_a_gpu_function_is_not_taken_for_it_in_gradio_s_queue() -> None:
+    """`functools.wraps` copies all attributes, so the body of the wrapper was left out, also of Gradio's own."""
+    outer = marking(spaces.GPU(lambda value: value))
+    assert without_thread(outer) is outer
+    assert outer(3) == ("marked", 3)
+    method = MethodType(marking(spaces.GPU(Model.method)), Model())
+    assert without_thread(method)(3) == ("marked", 5)
+    assert without_thread(functools.partial(outer, 3))() == ("marked", 3)
+
+
+def test_gradio_finds_the_names_of_the_parameters() -> None:
+    """`gr.Interface` labels its inputs by them, and does not look behind wrappers."""
+    assert inspect.getfullargspec(spaces.GPU(plain)).args == ["a"]
+    assert inspect.getfullargspec(spaces.GPU(Model().method)).args == ["value"]
+
+
 class Studio:
     size = 3
 

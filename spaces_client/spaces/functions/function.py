@@ -54,6 +54,16 @@ class GPUFunction:
             return None
 
 
+def gpu_function_of(value: object) -> GPUFunction | None:
+    """The function that `@spaces.GPU` made `value` of; None if it did not make it.
+
+    Other wrappers have the same attributes, because `functools.wraps` copies them.
+    """
+    found = getattr(value, "_gpu_function", None)
+    is_its_wrapper = isinstance(found, GPUFunction) and getattr(value, "__wrapped__", None) is found.function
+    return found if is_its_wrapper else None
+
+
 #: Every decorated function of this process, by its name; filled while the Space's script runs.
 functions: dict[FunctionName, GPUFunction] = {}
 _decorations: Counter[tuple[str, str]] = Counter()

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from types import CellType, FunctionType
 from typing import Any
 
+from spaces.functions.function import gpu_function_of
+
 
 @dataclass(frozen=True, slots=True)
 class Carried:
@@ -67,7 +69,7 @@ def _apart(value: Any) -> Any:
 
 def _undecorated(value: Any) -> Any:
     """The function behind a wrapper of `@spaces.GPU`; in a worker a call is a plain call."""
-    is_face = isinstance(value, FunctionType) and "zerogpu" in vars(value) and _is_local(value)
+    is_face = isinstance(value, FunctionType) and gpu_function_of(value) and _is_local(value)
     return value.__wrapped__ if is_face else value
 
 
