@@ -15,6 +15,8 @@ from pathlib import Path
 CLONE_NEWUSER = 0x10000000
 PTRACE_SEIZE = 0x4206
 
+_UNSHARE = f"import ctypes, sys; sys.exit(ctypes.CDLL(None).unshare({CLONE_NEWUSER}) != 0)"
+
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -105,6 +107,21 @@ def mount_a_file_system(targets):
     checked(libc.mount(b"tmpfs", b"mounted", b"tmpfs", ctypes.c_ulong(0), None))
     libc.umount2(b"mounted", 2)
     return "mounted"
+
+
+def make_a_user_namespace(targets):
+    ended = subprocess.run([sys.executable, "-S", "-c", _UNSHARE], stderr=subprocess.DEVNULL).returncode
+    if ended:
+        raise PermissionError(f"the process ended with {ended}")
+    return "root in a namespace"
+
+
+def make_a_program_that_runs_as_its_owner(targets):
+    program = Path("program")
+    program.touch()
+    program.chmod(0o4755)
+    program.unlink()
+    return "setuid"
 
 
 def become_root(targets):

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 
+from spaces_workers.sandbox import system_call_filter, view
 from spaces_workers.sandbox import system_calls as calls
-from spaces_workers.sandbox import view
 from spaces_workers.sandbox.description import Sandbox
 
 
@@ -25,3 +25,5 @@ def enter(sandbox: Sandbox) -> None:
     calls.drop_capabilities()
     calls.gain_no_privileges()
     calls.be_readable()
+    os.chdir(sandbox.folder)
+    system_call_filter.install()

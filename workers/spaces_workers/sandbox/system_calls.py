@@ -27,6 +27,7 @@ _O_CLOEXEC = os.O_CLOEXEC
 
 _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 4, 24, 38, 47
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
+_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
 _CAPABILITY_VERSION_3 = 0x20080522
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -86,6 +87,13 @@ def drop_capabilities() -> None:
 def gain_no_privileges() -> None:
     """From now on no program that this process starts gets more rights than it has."""
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
+
+
+def filter_calls(program: bytes) -> None:
+    """Have the kernel ask this program of classic BPF about every system call of this process: seccomp(2)."""
+    code = ctypes.create_string_buffer(program, len(program))
+    filter_ = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(code))
+    _check(_libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, filter_, 0, 0), "filtering system calls")
 
 
 def be_readable() -> None:

@@ -17,6 +17,9 @@ _PROC_OPTIONS = "hidepid=2"
 
 _FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
+#: The group that shows as `nogroup`: whatever is not the Space's has it.
+_NOBODY = 65534
+
 #: What the kernel answers where a file system cannot show other owners.
 _UNMAPPABLE = (errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM)
 
@@ -32,7 +35,6 @@ def build(sandbox: Sandbox) -> None:
     mappings.close()
     os.close(root)
     calls.become_root_folder(sandbox.root)
-    os.chdir(sandbox.folder)
 
 
 class Mappings:
@@ -42,9 +44,12 @@ class Mappings:
         self._uid = uid
         self._by_owner: dict[tuple[int, int], int] = {}
 
-    def of(self, path: str) -> int:
-        """The namespace that shows the owner of this file or folder as the Space's user."""
-        status = os.stat(path)
+    def of(self, place: Place) -> int:
+        """The namespace that shows the owner of a place as the Space's user, and the owner's group as nobody's.
+
+        Files that the Space makes get its own group, also on the host, where the owner's might have rights.
+        """
+        status = os.stat(place.source)
         owner = status.st_uid, status.st_gid
         if owner not in self._by_owner:
             self._by_owner[owner] = _mapping(owner, self._uid)
@@ -70,9 +75,10 @@ def _mapping(owner: tuple[int, int], uid: int) -> int:
     try:
         if not os.read(ready, 1):
             raise OSError(errno.EPERM, "this kernel makes no user namespace")
-        for name, number in zip(("uid_map", "gid_map"), owner, strict=True):
+        groups = {uid: uid, owner[1]: _NOBODY} if owner[1] != uid else {uid: uid}
+        for name, shown in (("uid_map", {owner[0]: uid}), ("gid_map", groups)):
             with open(f"/proc/{pid}/{name}", "w") as file:
-                file.write(f"{number} {uid} 1\n")
+                file.write("".join(f"{number} {as_number} 1\n" for number, as_number in shown.items()))
         return os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
     finally:
         os.close(ready)
@@ -112,7 +118,7 @@ def _mount(place: Place, target: int, mappings: Mappings) -> None:
 
 def _bind_own(place: Place, target: int, mappings: Mappings) -> None:
     try:
-        calls.bind(place.source, target, _attributes(place), mappings.of(place.source), with_submounts=False)
+        calls.bind(place.source, target, _attributes(place), mappings.of(place), with_submounts=False)
     except OSError as error:
         if error.errno not in _UNMAPPABLE:
             raise
