@@ -37,6 +37,7 @@ class Pages:
     home: str = ""
     flower: str = ""
     spaces: Mapping[str, Page] = field(default_factory=dict)
+    separation: str = ""  #: the level that separates Spaces: see docs/isolation.md
 
     def write(self, path: Path) -> None:
         """Replace the file atomically."""
@@ -59,4 +60,5 @@ def read_pages(path: Path) -> Pages:
         known = json.loads(path.read_text())
     except FileNotFoundError:
         return Pages()
-    return Pages(known["home"], known["flower"], {name: Page(**page) for name, page in known["spaces"].items()})
+    spaces = {name: Page(**page) for name, page in known["spaces"].items()}
+    return Pages(known["home"], known["flower"], spaces, known.get("separation", ""))

@@ -17,6 +17,7 @@ from spaces_workers.commands.output import output
 from spaces_workers.doctor import machine, sleep_trials
 from spaces_workers.doctor.finding import Finding
 from spaces_workers.doctor.host_memory import host_memory
+from spaces_workers.doctor.separation import separation
 from spaces_workers.doctor.settings_file import settings_file
 from spaces_workers.doctor.space import examine_space
 from spaces_workers.setup.served_space import served_spaces
@@ -38,7 +39,7 @@ def doctor(
 ) -> None:
     """Check that this machine has everything that a farm needs; exit code 1 if there is a problem."""
     url = redis_url or options.named_in_environment() or options.running_broker(state_dir)
-    findings = [*machine.examine(url), *settings_file(state_dir)]
+    findings = [*machine.examine(url), *settings_file(state_dir), separation(state_dir)]
     served = served_spaces(spaces or [])
     for space in served:
         findings += examine_space(space, state_dir)

@@ -13,6 +13,8 @@ from spaces_workers.commands import options
 from spaces_workers.commands.broker_errors import naming_broker
 from spaces_workers.commands.output import output
 from spaces_workers.commands.status_tables import tables
+from spaces_workers.sandbox.description import Level
+from spaces_workers.sandbox.level import in_words
 
 
 def status(
@@ -21,10 +23,13 @@ def status(
     """Show workers, queues, Spaces and tasks."""
     url = options.broker_url(redis_url, state_dir)
     with connect(url) as redis, naming_broker(url):
-        found = StatusReader(Queue(redis)).read(read_pages(pages_path(state_dir)))
+        pages = read_pages(pages_path(state_dir))
+        found = StatusReader(Queue(redis)).read(pages)
     if json:
-        print(json_format.dumps(asdict(found)))
+        print(json_format.dumps(asdict(found) | {"separation": pages.separation}))
         return
     console = output()
+    if pages.separation:
+        console.print(in_words(Level(pages.separation)))
     for table in tables(found):
         console.print(table)

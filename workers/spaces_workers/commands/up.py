@@ -14,7 +14,7 @@ from spaces.errors import SpacesError
 from spaces.farm.queue import settings
 from spaces_workers.commands import number_options, options
 from spaces_workers.gpu.plan import plan_workers
-from spaces_workers.sandbox.level import in_words
+from spaces_workers.sandbox.level import in_words, shortcoming
 from spaces_workers.sandbox.plan import Sandboxes
 from spaces_workers.setup.farm_key import farm_key
 from spaces_workers.setup.ports import PortError, Ports
@@ -98,7 +98,7 @@ def up(
             sandboxes=sandboxes,
             isolate=bool(spaces) and not no_isolate,  # the farm's environment has the demos' packages
         )
-        reporter(Note(in_words(sandboxes.level)))
+        reporter(Note(". ".join(filter(None, (in_words(sandboxes.level), shortcoming(sandboxes.level))))))
         asyncio.run(Supervisor(farm, reporter).run())
 
 

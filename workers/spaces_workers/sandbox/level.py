@@ -9,6 +9,7 @@ from functools import cache
 
 from spaces.errors import SpacesError
 from spaces.farm.queue import settings
+from spaces.farm.queue.rules import IsolationRules
 from spaces_workers.sandbox.description import Kind, Level, Place, Sandbox
 from spaces_workers.sandbox.enter import enter
 
@@ -20,12 +21,12 @@ class LevelFault(SpacesError):
     """The host cannot give the level that the operator demands."""
 
 
-def chosen() -> Level:
+def chosen(rules: IsolationRules | None = None) -> Level:
     """The level that `farm.toml` demands, else that of `$ZEROFARM_ISOLATION`, else the best of this host.
 
-    Raises LevelFault if the host cannot give it.
+    `rules` are those of this process if not given. Raises LevelFault if the host cannot give the level.
     """
-    demanded = settings.current().isolation.level or os.environ.get(VARIABLE, "")
+    demanded = (rules or settings.current().isolation).level or os.environ.get(VARIABLE, "")
     if not demanded:
         return best()
     if demanded not in list(Level):
@@ -49,13 +50,16 @@ def in_words(level: Level) -> str:
         case Level.USERS:
             return "Spaces are separated: each has a Unix user of its own, and sees no other Space's files or processes"
         case Level.NONE:
-            return f"Spaces are not separated: all of them can read the files of this user. {_why_none()}"
+            return "Spaces are not separated: each can read and change what this user can"
 
 
-def _why_none() -> str:
-    problems = {level: problem_of(level) for level in Level if level is not Level.NONE}
-    unfit = [f"level {level} cannot be had, because {problem}" for level, problem in problems.items() if problem]
-    return "; ".join(unfit) if unfit else "farm.toml or the environment says so"
+def shortcoming(level: Level) -> str:
+    """Why the level is not the best one, as a sentence without its full stop; empty if it is."""
+    best_of_all = next(iter(Level))
+    if level is best_of_all:
+        return ""
+    problem = problem_of(best_of_all)
+    return f"Level {best_of_all} cannot be had: {problem}" if problem else f"Level {best_of_all} could be had"
 
 
 @cache

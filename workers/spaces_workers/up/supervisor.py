@@ -153,7 +153,7 @@ class Supervisor:
             space.name: _page(space, keepers.get(space.name), self._memory.get(space.name, 0))
             for space in self._options.spaces
         }
-        return Pages(_url(self._home), _url(self._flower), spaces)
+        return Pages(_url(self._home), _url(self._flower), spaces, self._options.sandboxes.level)
 
     def _ready(self, farm: Composition, workers: Iterable[dict[str, Any]]) -> Ready:  # Any: what workers tell
         pages = self._pages()
