@@ -52,7 +52,8 @@ def attempts() -> tuple[list[str], list[str]]:
 class HostileFarm:
     """The farm, with all that the hostile Space may look for."""
 
-    def __init__(self, folder: Path, up: Up) -> None:
+    def __init__(self, folder: Path, level: Level, up: Up) -> None:
+        self.level = level
         self.up = up
         self._folder = folder
         up.ready()
@@ -105,7 +106,7 @@ def hostile_farm(folder: Path, level: Level) -> Iterator[HostileFarm]:
         patch.setenv("HOME", targets["home"])
         up = Up(folder, str(folder / "victim"), str(folder / "hostile"), "--no-flower")
     try:
-        farm = HostileFarm(folder, up)
+        farm = HostileFarm(folder, level, up)
         yield farm
         farm.close()
     finally:

@@ -16,6 +16,13 @@ ATTEMPTS, LIMITS = attempts()
 LEVELS = [level for level in Level if level is not Level.NONE]
 
 
+#: What docs/isolation.md does not promise.
+OPEN = {
+    Level.USERS: set[str](),
+    Level.NAMESPACES: {"read_a_payload_of_others", "list_the_payloads_of_others"},
+}
+
+
 @pytest.fixture(scope="module", params=LEVELS)
 def level(request: pytest.FixtureRequest) -> Level:
     found: Level = request.param
@@ -45,7 +52,7 @@ def outcomes(farm: HostileFarm, place: str) -> Outcomes:
 @pytest.mark.parametrize("place", PLACES)
 def test_what_would_harm_others_is_refused(enclosed: HostileFarm, place: str, attempt: str) -> None:
     refused, words = outcomes(enclosed, place)[attempt]
-    assert refused, words
+    assert refused or attempt in OPEN[enclosed.level], words
 
 
 @pytest.mark.parametrize("attempt", LIMITS)

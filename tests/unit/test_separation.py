@@ -71,9 +71,6 @@ def test_more_spaces_than_users_are_refused(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_a_description_arrives_as_it_was() -> None:
-    places = (
-        Place("/dev/null", Kind.DEVICE, "/dev/null"),
-        Place("/tmp", Kind.HOST, "/spaces/a/temporary", writable=True),
-    )
+    places = (Place("/dev/null", Kind.DEVICE, "/dev/null"), Place("/tmp", Kind.HOST, "/srv/tmp", writable=True))
     sandbox = Sandbox(Level.USERS, "a", 60600, "/view", "/srv/a", places, ("/sys/fs/cgroup/pids/a/cgroup.procs",))
     assert Sandbox.from_text(sandbox.to_text()) == sandbox

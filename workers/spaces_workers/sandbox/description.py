@@ -14,6 +14,7 @@ class Level(StrEnum):
     """What separates Spaces from each other and from the farm, the strongest first."""
 
     USERS = "users"  #: a user for each Space, with its own view of the file system; needs root
+    NAMESPACES = "namespaces"  #: its own view of the file system, for the farm's user; needs user namespaces
     NONE = "none"
 
 

@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 from functools import cache
+from pathlib import Path
 
 from spaces.errors import SpacesError
 from spaces.farm.queue import settings
@@ -15,6 +16,9 @@ from spaces_workers.sandbox.enter import enter
 
 #: Names the level for this process and those that it starts, where `farm.toml` does not.
 VARIABLE = "ZEROFARM_ISOLATION"
+
+#: Where Ubuntu, since 23.10, forbids user namespaces to programs without a profile.
+_APPARMOR = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
 
 
 class LevelFault(SpacesError):
@@ -49,6 +53,8 @@ def in_words(level: Level) -> str:
     match level:
         case Level.USERS:
             return "Spaces are separated: each has a Unix user of its own, and sees no other Space's files or processes"
+        case Level.NAMESPACES:
+            return "Spaces are partly separated: none sees another's files, but all have the same Unix user"
         case Level.NONE:
             return "Spaces are not separated: each can read and change what this user can"
 
@@ -69,22 +75,25 @@ def problem_of(level: Level) -> str:
         case Level.NONE:
             return ""
         case Level.USERS:
-            return _problem_of_users()
+            return "zerofarm does not run as root" if os.geteuid() else _problem_of(level)
+        case Level.NAMESPACES:
+            return _problem_of(level)
 
 
-def _problem_of_users() -> str:
+def _problem_of(level: Level) -> str:
     if sys.platform != "linux":
         return "it is no Linux"
-    if os.geteuid() != 0:
-        return "zerofarm does not run as root"
     with tempfile.TemporaryDirectory() as folder:
-        return _tried(_probe(folder))
+        problem = _tried(_probe(level, folder))
+    banned = level is Level.NAMESPACES and _APPARMOR.exists() and _APPARMOR.read_text().strip() == "1"
+    return f"{problem}; AppArmor forbids user namespaces ({_APPARMOR} is 1)" if problem and banned else problem
 
 
-def _probe(folder: str) -> Sandbox:
-    uid = settings.current().isolation.first_uid
-    places = (Place("/proc", Kind.PROC), Place("/own", Kind.OWN, folder))
-    return Sandbox(Level.USERS, "probe", uid, folder, "/own", places)
+def _probe(level: Level, folder: str) -> Sandbox:
+    uid = settings.current().isolation.first_uid if level is Level.USERS else os.getuid()
+    processes = Place("/proc", Kind.PROC) if level is Level.USERS else Place("/proc", Kind.HOST, "/proc", writable=True)
+    places = (processes, Place("/own", Kind.OWN, folder))
+    return Sandbox(level, "probe", uid, folder, "/own", places)
 
 
 def _tried(sandbox: Sandbox) -> str:

@@ -30,12 +30,18 @@ _DEVICE_LINKS = {"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stde
 _HUB_PARTS = ("hub", "datasets", "xet", "assets", "modules")
 
 
-def places(source: Source, folders: SpaceFolders, python: Path, rules: IsolationRules, *, gpus: bool) -> list[Place]:
-    """The places of a process of a Space, those above others first."""
+def places(
+    source: Source, folders: SpaceFolders, python: Path, rules: IsolationRules, *, gpus: bool, hides_processes: bool
+) -> list[Place]:
+    """The places of a process of a Space, those above others first.
+
+    Without `hides_processes` it sees those of others in /proc, but may not look into them.
+    """
     found = {
         place.path: place
         for place in (
             *_system(),
+            Place("/proc", Kind.PROC) if hides_processes else Place("/proc", Kind.HOST, "/proc", writable=True),
             *_devices(gpus),
             *_writable(folders),
             *_packages(python),
@@ -59,7 +65,6 @@ def _system() -> Iterator[Place]:
             yield Place(path, Kind.LINK, os.readlink(path))
         elif os.path.isdir(path):
             yield Place(path, Kind.HOST, path)
-    yield Place("/proc", Kind.PROC)
     resolver = os.path.realpath("/etc/resolv.conf")
     if os.path.isfile(resolver) and not resolver.startswith("/etc/"):
         yield Place(resolver, Kind.HOST, resolver)

@@ -46,12 +46,13 @@ class Sandboxes:
         if self.level is Level.NONE:
             return None
         rules = settings.current().isolation
-        uid = uid_of(self._state_dir, space)
+        separate = self.level is Level.USERS
+        uid = uid_of(self._state_dir, space) if separate else os.getuid()
         folders = space_folders.made(self._state_dir, space, uid)
         source = source_at(app_file.resolve())
         view = self._state_dir / "view"
         view.mkdir(mode=0o700, exist_ok=True)
-        found = (*places(source, folders, python, rules, gpus=gpus), *self._shared())
+        found = (*places(source, folders, python, rules, gpus=gpus, hides_processes=separate), *self._shared())
         return Sandbox(self.level, space, uid, str(view), str(source.root), found, self._groups(space))
 
     def _groups(self, space: str) -> tuple[str, ...]:
@@ -64,7 +65,8 @@ class Sandboxes:
         """What processes of the farm and of the Space both use: payloads, and the farm's settings."""
         blobs = self._run_dir / "blobs"
         blobs.mkdir(mode=0o700, parents=True, exist_ok=True)
-        blobs.chmod(0o1733)  # each writes files of its own there, and reads none without knowing its name
+        if self.level is Level.USERS:
+            blobs.chmod(0o1733)  # each writes files of its own there, and finds no other's
         yield Place(str(blobs), Kind.HOST, str(blobs), writable=True)
         if named := os.environ.get(settings.VARIABLE):
             yield shown(Path(named).resolve())

@@ -20,6 +20,7 @@ MS_REC, MS_PRIVATE = 1 << 14, 1 << 18
 MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV, MOUNT_ATTR_IDMAP = 1, 2, 4, 1 << 20
 
 _OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR = 428, 429, 442
+_LANDLOCK_CREATE_RULESET, _LANDLOCK_RESTRICT_SELF, _LANDLOCK_VERSION = 444, 446, 1
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 _AT_FDCWD, _AT_EMPTY_PATH, _AT_RECURSIVE = -100, 0x1000, 0x8000
 _OPEN_TREE_CLONE, _MOVE_MOUNT_EMPTY_PATHS, _MNT_DETACH = 1, 0x44, 2
@@ -94,6 +95,21 @@ def filter_calls(program: bytes) -> None:
     code = ctypes.create_string_buffer(program, len(program))
     filter_ = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(code))
     _check(_libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, filter_, 0, 0), "filtering system calls")
+
+
+def landlock_version() -> int:
+    """The version of Landlock's interface; 0 where there is none."""
+    return max(0, int(_libc.syscall(_LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), _LANDLOCK_VERSION)))
+
+
+def landlock_rules(rules: bytes) -> int:
+    """A descriptor of a set of rules."""
+    return _call("making Landlock's rules", _LANDLOCK_CREATE_RULESET, rules, ctypes.c_size_t(len(rules)), 0)
+
+
+def landlock_restrict(rules: int) -> None:
+    """Put this process under the rules."""
+    _call("entering a Landlock domain", _LANDLOCK_RESTRICT_SELF, rules, 0)
 
 
 def be_readable() -> None:

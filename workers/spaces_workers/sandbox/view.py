@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from spaces_workers.sandbox import system_calls as calls
-from spaces_workers.sandbox.description import Kind, Place, Sandbox
+from spaces_workers.sandbox.description import Kind, Level, Place, Sandbox
 
 #: Of the processes in /proc, only those of its own user are shown: proc(5).
 _PROC_OPTIONS = "hidepid=2"
@@ -29,7 +29,7 @@ def build(sandbox: Sandbox) -> None:
     calls.unshare(calls.CLONE_NEWNS | calls.CLONE_NEWIPC)
     calls.mount("none", "/", flags=calls.MS_REC | calls.MS_PRIVATE)  # nothing of the following reaches the host
     calls.mount("tmpfs", sandbox.root, "tmpfs", calls.MS_NOSUID | calls.MS_NODEV, "mode=755")
-    root, mappings = os.open(sandbox.root, _FOLDER), Mappings(sandbox.uid)
+    root, mappings = os.open(sandbox.root, _FOLDER), Mappings(sandbox)
     for place in sandbox.places:
         _show(place, root, mappings)
     mappings.close()
@@ -40,15 +40,20 @@ def build(sandbox: Sandbox) -> None:
 class Mappings:
     """User namespaces that show the files of one owner as those of the Space's user."""
 
-    def __init__(self, uid: int) -> None:
-        self._uid = uid
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._uid = sandbox.uid
+        self._are_needed = sandbox.level is Level.USERS
         self._by_owner: dict[tuple[int, int], int] = {}
 
-    def of(self, place: Place) -> int:
+    def of(self, place: Place) -> int | None:
         """The namespace that shows the owner of a place as the Space's user, and the owner's group as nobody's.
+
+        None where the Space has the user of the farm.
 
         Files that the Space makes get its own group, also on the host, where the owner's might have rights.
         """
+        if not self._are_needed:
+            return None
         status = os.stat(place.source)
         owner = status.st_uid, status.st_gid
         if owner not in self._by_owner:

@@ -112,7 +112,7 @@ ISOLATION = {
 }
 
 #: The keys of [isolation] that have one of some words.
-LEVELS = ("users", "none")
+LEVELS = ("users", "namespaces", "none")
 WORDS = {"level": LEVELS, "hub_cache": ("own", "shared")}
 
 _PATHS = ("readable", "writable")
