@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import psutil
@@ -43,6 +43,11 @@ from spaces_workers.nursery.client import socket_path
 from spaces_workers.nursery.made_zygote import MadeZygote, death_of
 from spaces_workers.nursery.sweeper import Sweeper
 from spaces_workers.nursery.zygote_starter import ZygoteStarter
+<<<<<<< HEAD
+=======
+from spaces_workers.sandbox import control_groups
+from spaces_workers.setup import process_environment
+>>>>>>> 240ea7b (Make the namespaces that map owners once, in the small process that describes sandboxes)
 
 logger = logging.getLogger(__name__)
 
@@ -238,9 +243,10 @@ class Nursery:
 
 
 def main() -> None:
-    """`python -m spaces_workers.nursery.server RUN_DIR LOG_DIR [preload]`; exits quietly if this host has a nursery.
+    """`python -m spaces_workers.nursery.server RUN_DIR LOG_DIR [preload|plain]`; exits quietly if there is a nursery.
 
-    With `preload` it has zygotes forked from the fork server of the host.
+    With `preload` it has zygotes forked from the fork server of the host. `zerofarm up` gives one of both, and removes
+    control groups itself.
     """
     run_dir, log_dir = Path(sys.argv[1]), Path(sys.argv[2])
     for folder in (run_dir, log_dir):
@@ -255,7 +261,10 @@ def main() -> None:
         preloads = sys.argv[3:] == ["preload"]
         signal.signal(signal.SIGTERM, lambda *_: sys.exit())
         forks = fork_server.socket_path(run_dir, log_dir) if preloads else None
-        with closing(Nursery(run_dir, log_dir, forks)) as nursery:
+        with ExitStack() as stack:
+            if not sys.argv[3:]:
+                stack.callback(control_groups.remove, log_dir.parent)
+            nursery = stack.enter_context(closing(Nursery(run_dir, log_dir, forks)))
             nursery.serve()
 
 

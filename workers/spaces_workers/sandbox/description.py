@@ -37,6 +37,7 @@ class Place:
     kind: Kind
     source: str = ""  #: on the host; for a link its target
     writable: bool = False
+    mapping: str = ""  #: file of the user namespace that shows the owner as the Space's user; empty: as it is
 
 
 @dataclass(frozen=True, slots=True)

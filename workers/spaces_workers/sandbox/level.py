@@ -13,6 +13,7 @@ from spaces.farm.queue import settings
 from spaces.farm.queue.rules import IsolationRules
 from spaces_workers.sandbox.description import Kind, Level, Place, Sandbox
 from spaces_workers.sandbox.enter import enter
+from spaces_workers.sandbox.owners import Owners
 
 #: Names the level for this process and those that it starts, where `farm.toml` does not.
 VARIABLE = "ZEROFARM_ISOLATION"
@@ -84,7 +85,10 @@ def _problem_of(level: Level) -> str:
     if sys.platform != "linux":
         return "it is no Linux"
     with tempfile.TemporaryDirectory() as folder:
-        problem = _tried(_probe(level, folder))
+        try:
+            problem = _tried(_probe(level, folder))
+        except OSError as error:
+            problem = str(error)
     banned = level is Level.NAMESPACES and _APPARMOR.exists() and _APPARMOR.read_text().strip() == "1"
     return f"{problem}; AppArmor forbids user namespaces ({_APPARMOR} is 1)" if problem and banned else problem
 
@@ -92,7 +96,8 @@ def _problem_of(level: Level) -> str:
 def _probe(level: Level, folder: str) -> Sandbox:
     uid = settings.current().isolation.first_uid if level is Level.USERS else os.getuid()
     processes = Place("/proc", Kind.PROC) if level is Level.USERS else Place("/proc", Kind.HOST, "/proc", writable=True)
-    places = (processes, Place("/own", Kind.OWN, folder))
+    mapping = Owners().mapping(folder, uid) if level is Level.USERS else ""
+    places = (processes, Place("/own", Kind.OWN, folder, mapping=mapping))
     return Sandbox(level, "probe", uid, folder, "/own", places)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -17,6 +17,7 @@ from spaces_workers.sandbox import control_groups, space_folders
 from spaces_workers.sandbox.control_groups import Limits
 from spaces_workers.sandbox.description import Kind, Level, Place, Sandbox
 from spaces_workers.sandbox.level import chosen
+from spaces_workers.sandbox.owners import Owners
 from spaces_workers.sandbox.places import is_socket, places, shown
 from spaces_workers.sandbox.users import uid_of
 
@@ -28,11 +29,12 @@ class Sandboxes:
         self.level = chosen()
         self._state_dir = state_dir.resolve()
         self._run_dir = run_dir.resolve()
+        self._owners = Owners()
 
     def of_page(self, space: str, app_file: Path, url: str) -> Sandbox | None:
         """That of a Space's web process, which reaches the broker at `url`; None if nothing separates Spaces."""
         made = self._of(space, app_file, Path(sys.executable), gpus=False)
-        return made and replace(made, places=(*made.places, *_broker(url)))
+        return made and replace(made, places=(*made.places, *self._mapped(_broker(url), made.uid)))
 
     def of_zygote(self, space: str, app_file: Path, python: Path) -> Sandbox | None:
         """That of a Space's zygote and its children; None if nothing separates Spaces."""
@@ -41,6 +43,10 @@ class Sandboxes:
     def state_of(self, space: str) -> Path | None:
         """The part of the state directory that a Space has for itself; None if it sees all of it."""
         return None if self.level is Level.NONE else space_folders.state_of(self._state_dir, space)
+
+    def remove_groups(self) -> None:
+        """Remove the control groups of Spaces that run no process; only while none is about to be started."""
+        control_groups.remove(self._state_dir)
 
     def _of(self, space: str, app_file: Path, python: Path, *, gpus: bool) -> Sandbox | None:
         if self.level is Level.NONE:
@@ -53,7 +59,13 @@ class Sandboxes:
         view = self._state_dir / "view"
         view.mkdir(mode=0o700, exist_ok=True)
         found = (*places(source, folders, python, rules, gpus=gpus, hides_processes=separate), *self._shared())
-        return Sandbox(self.level, space, uid, str(view), str(source.root), found, self._groups(space))
+        shown = tuple(self._mapped(found, uid))
+        return Sandbox(self.level, space, uid, str(view), str(source.root), shown, self._groups(space))
+
+    def _mapped(self, places: Iterable[Place], uid: int) -> Iterator[Place]:
+        for place in places:
+            own = place.kind is Kind.OWN and self.level is Level.USERS
+            yield replace(place, mapping=self._owners.mapping(place.source, uid)) if own else place
 
     def _groups(self, space: str) -> tuple[str, ...]:
         rules = settings.current().isolation

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from spaces_workers.sandbox import system_calls as calls
-from spaces_workers.sandbox.description import Kind, Level, Place, Sandbox
+from spaces_workers.sandbox.description import Kind, Place, Sandbox
 
 #: Of the processes in /proc, only those of its own user are shown: proc(5).
 _PROC_OPTIONS = "hidepid=2"
 
 _FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-
-#: The group that shows as `nogroup`: whatever is not the Space's has it.
-_NOBODY = 65534
 
 #: What the kernel answers where a file system cannot show other owners.
 _UNMAPPABLE = (errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM)
@@ -29,69 +25,14 @@ def build(sandbox: Sandbox) -> None:
     calls.unshare(calls.CLONE_NEWNS | calls.CLONE_NEWIPC)
     calls.mount("none", "/", flags=calls.MS_REC | calls.MS_PRIVATE)  # nothing of the following reaches the host
     calls.mount("tmpfs", sandbox.root, "tmpfs", calls.MS_NOSUID | calls.MS_NODEV, "mode=755")
-    root, mappings = os.open(sandbox.root, _FOLDER), Mappings(sandbox)
+    root = os.open(sandbox.root, _FOLDER)
     for place in sandbox.places:
-        _show(place, root, mappings)
-    mappings.close()
+        _show(place, root)
     os.close(root)
     calls.become_root_folder(sandbox.root)
 
 
-class Mappings:
-    """User namespaces that show the files of one owner as those of the Space's user."""
-
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._uid = sandbox.uid
-        self._are_needed = sandbox.level is Level.USERS
-        self._by_owner: dict[tuple[int, int], int] = {}
-
-    def of(self, place: Place) -> int | None:
-        """The namespace that shows the owner of a place as the Space's user, and the owner's group as nobody's.
-
-        None where the Space has the user of the farm.
-
-        Files that the Space makes get its own group, also on the host, where the owner's might have rights.
-        """
-        if not self._are_needed:
-            return None
-        status = os.stat(place.source)
-        owner = status.st_uid, status.st_gid
-        if owner not in self._by_owner:
-            self._by_owner[owner] = _mapping(owner, self._uid)
-        return self._by_owner[owner]
-
-    def close(self) -> None:
-        for descriptor in self._by_owner.values():
-            os.close(descriptor)
-
-
-def _mapping(owner: tuple[int, int], uid: int) -> int:
-    """A namespace lives in a process, until something else has a descriptor of it."""
-    ready, done = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            calls.unshare(calls.CLONE_NEWUSER)
-            os.write(done, b"1")
-            signal.pause()
-        finally:
-            os._exit(1)
-    os.close(done)
-    try:
-        if not os.read(ready, 1):
-            raise OSError(errno.EPERM, "this kernel makes no user namespace")
-        groups = {uid: uid, owner[1]: _NOBODY} if owner[1] != uid else {uid: uid}
-        for name, shown in (("uid_map", {owner[0]: uid}), ("gid_map", groups)):
-            with open(f"/proc/{pid}/{name}", "w") as file:
-                file.write("".join(f"{number} {as_number} 1\n" for number, as_number in shown.items()))
-        return os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
-    finally:
-        os.close(ready)
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-
-
-def _show(place: Place, root: int, mappings: Mappings) -> None:
+def _show(place: Place, root: int) -> None:
     folder, name = os.path.split(place.path)
     with _opened(root, folder) as parent:
         if place.kind is Kind.LINK:
@@ -100,15 +41,15 @@ def _show(place: Place, root: int, mappings: Mappings) -> None:
             return
         is_folder = place.kind in (Kind.EMPTY, Kind.PROC) or os.path.isdir(place.source)
         with _opened(parent, name) if is_folder else _file(parent, name) as target:
-            _mount(place, target, mappings)
+            _mount(place, target)
 
 
-def _mount(place: Place, target: int, mappings: Mappings) -> None:
+def _mount(place: Place, target: int) -> None:
     match place.kind:
         case Kind.HOST:
             calls.bind(place.source, target, _attributes(place))
         case Kind.OWN:
-            _bind_own(place, target, mappings)
+            _bind_own(place, target)
         case Kind.DEVICE:
             calls.bind(place.source, target, calls.MOUNT_ATTR_NOSUID)
         case Kind.EMPTY:
@@ -121,15 +62,21 @@ def _mount(place: Place, target: int, mappings: Mappings) -> None:
             raise ValueError(f"nothing is mounted for a {place.kind}")
 
 
-def _bind_own(place: Place, target: int, mappings: Mappings) -> None:
+def _bind_own(place: Place, target: int) -> None:
+    if not place.mapping:
+        calls.bind(place.source, target, _attributes(place))
+        return
+    mapping = os.open(place.mapping, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        calls.bind(place.source, target, _attributes(place), mappings.of(place), with_submounts=False)
+        calls.bind(place.source, target, _attributes(place), mapping, with_submounts=False)
     except OSError as error:
         if error.errno not in _UNMAPPABLE:
             raise
         if place.writable:
             print(f"ZeroFarm: this Space may not write to {place.source}: {error}", file=sys.stderr, flush=True)
         calls.bind(place.source, target, _attributes(place))
+    finally:
+        os.close(mapping)
 
 
 def _attributes(place: Place) -> int:

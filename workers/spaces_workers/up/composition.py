@@ -83,8 +83,8 @@ class Composition:
         """The nursery, unless one of this farm runs on this host already."""
         log_dir = self._options.state_dir / "logs"
         socket = nursery.socket_path(self._options.run_dir, log_dir)
-        preload = ["preload"] if self._preloads else []
-        module = _module("spaces_workers.nursery.server", str(self._options.run_dir), str(log_dir), *preload)
+        preload = "preload" if self._preloads else "plain"
+        module = _module("spaces_workers.nursery.server", str(self._options.run_dir), str(log_dir), preload)
         return Service(
             "nursery",
             Command(module, without_secrets(), self._log("nursery"), STOP_NURSERY),

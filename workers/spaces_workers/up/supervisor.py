@@ -20,7 +20,7 @@ from spaces.farm.page_addresses import Page, Pages, pages_path
 from spaces.farm.queue import settings
 from spaces.farm.queue.queue import Queue
 from spaces_workers.nursery import roster
-from spaces_workers.sandbox import control_groups, space_folders
+from spaces_workers.sandbox import space_folders
 from spaces_workers.setup.served_space import ServedSpace
 from spaces_workers.up import host_memory, readiness, remains
 from spaces_workers.up.broker_keeper import BrokerKeeper
@@ -67,6 +67,7 @@ class Supervisor:
         os.environ[remains.VARIABLE] = remains.of_farm(self._options.state_dir)
         remains.end_remains_of_farm(self._options.state_dir)
         space_folders.clear_temporary(self._options.state_dir)
+        self._options.sandboxes.remove_groups()
         for number in STOP_SIGNALS:
             loop.add_signal_handler(number, self._ask_to_stop)
         self._go(self._start())
@@ -186,7 +187,7 @@ class Supervisor:
         await asyncio.gather(*(keeper.stop() for keeper in self._fork_server))
         await self._broker.stop()
         remains.end_remains_of_farm(self._options.state_dir)
-        control_groups.remove(self._options.state_dir)
+        self._options.sandboxes.remove_groups()
         with suppress(OSError):
             pages_path(self._options.state_dir).unlink(missing_ok=True)
 
