@@ -43,11 +43,7 @@ from spaces_workers.nursery.client import socket_path
 from spaces_workers.nursery.made_zygote import MadeZygote, death_of
 from spaces_workers.nursery.sweeper import Sweeper
 from spaces_workers.nursery.zygote_starter import ZygoteStarter
-<<<<<<< HEAD
-=======
 from spaces_workers.sandbox import control_groups
-from spaces_workers.setup import process_environment
->>>>>>> 240ea7b (Make the namespaces that map owners once, in the small process that describes sandboxes)
 
 logger = logging.getLogger(__name__)
 
