@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -39,6 +40,7 @@ class FarmConnection:
         from spaces.farm.payloads.nearest import NearestStore
         from spaces.farm.payloads.packer import Packer
         from spaces.farm.payloads.shared_memory import SharedMemoryStore
+        from spaces.farm.queue import settings
         from spaces.farm.queue.keys import PAYLOAD
         from spaces.farm.queue.queue import Queue
         from spaces.farm.queue.registry import Registry
@@ -51,7 +53,9 @@ class FarmConnection:
         self.queue = Queue(self.redis)
         self.registry = Registry(self.redis)
         self._celery = make_celery(here.url)
-        memory = SharedMemoryStore(here.run_dir, here.host)
+        # A program of root reads what Spaces with users of their own have written.
+        owners = () if os.getuid() else settings.current().isolation.users
+        memory = SharedMemoryStore(here.run_dir, here.host, owners=owners)
         broker = BrokerStore(self.redis, PAYLOAD, self.queue.keys.blob)
         store = NearestStore(here.host, memory, broker, self._hosts)
         self.packer = Packer(codec, store, files=space_files(), far=lambda: not store.near)

@@ -36,8 +36,7 @@ def uid_of(state_dir: Path, space: str) -> int:
 
 def possible() -> range:
     """All users that Spaces may get."""
-    rules = settings.current().isolation
-    return range(rules.first_uid, rules.first_uid + rules.uids)
+    return settings.current().isolation.users
 
 
 def _free(state_dir: Path, space: str, taken: set[int], users: range) -> int:

@@ -39,6 +39,11 @@ class IsolationRules:
     readable: tuple[str, ...] = ()  #: more paths of the host that every Space sees
     writable: tuple[str, ...] = ()  #: the same, to write to
 
+    @property
+    def users(self) -> range:
+        """The users that Spaces may get."""
+        return range(self.first_uid, self.first_uid + self.uids)
+
 
 @dataclass(frozen=True, slots=True)
 class MemoryRules:
