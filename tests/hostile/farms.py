@@ -122,7 +122,7 @@ def _static_targets(folder: Path) -> dict[str, str]:
         "victim": str(folder / "victim"),
         "home": str(folder / "home"),
         "temporary": str(folder / "secret"),
-        "shared": f"/dev/shm/{folder.name}-secret",
+        "shared": f"/dev/shm/{folder.parent.name}-{folder.name}",
         "payload": str(folder / "run" / "blobs" / ("0" * 32)),
         "packages": sysconfig.get_path("purelib"),
     }
