@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from spaces.farm.celery.celery_app import make_celery
+from spaces.farm.page_addresses import Pages
+from spaces.farm.queue.status import ResidentStatus, StatusReader
 from spaces_workers.gpu.standin_memory import StandInMemory
 from tests.harness import SPACES, Farm, farm, wait_until
 
@@ -96,6 +99,22 @@ def test_what_does_not_fit_sleeps_and_wakes_as_it_was(call: Call) -> None:
     assert call("second", "facts") == second
     assert call("first", "facts") == changed
     assert call("second", "facts") == second
+
+
+def test_status_and_flower_show_who_sleeps_and_in_which_memory(call: Call, sleepy: Farm) -> None:
+    call("first", "facts")
+    call("second", "facts")
+
+    def residents() -> dict[str, ResidentStatus]:
+        [worker] = StatusReader(sleepy.queue).read(Pages()).workers
+        return {each.space: each for each in worker.residents}
+
+    wait_until(lambda: residents().keys() == {"first", "second"} and residents()["first"].level != "on the device")
+    assert residents()["first"] == ResidentStatus("first", "asleep, pinned", 0, BYTES)
+    assert residents()["second"].level == "on the device"
+    assert residents()["second"].held_bytes >= BYTES
+    [pool] = [reply["pool"] for reply in make_celery(sleepy.broker.url).control.inspect(timeout=10).stats().values()]
+    assert any("asleep, pinned, 0 MB of the device, 42 MB of the host" in each for each in pool["children"])
 
 
 @pytest.mark.parametrize("error", ["broken", "kill"])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.markup import escape
 from rich.table import Table
 
-from spaces.farm.queue.status import FarmStatus, QueueStatus, TaskStatus
+from spaces.farm.queue.status import FarmStatus, QueueStatus, ResidentStatus, TaskStatus
 from spaces.farm.units import seconds_in_words
 
 MIB, GIB = 2**20, 2**30
@@ -33,10 +33,16 @@ def _workers(status: FarmStatus) -> Table:
             f"{worker.held_bytes / GIB:.1f} of {worker.memory_bytes / GIB:.0f} GiB",
             " ".join(worker.sizes),
             escape(", ".join(worker.busy)) or "-",
-            escape(", ".join(worker.warm)) or "-",
+            escape("\n".join(map(_resident, worker.residents)) or ", ".join(worker.warm)) or "-",
             str(worker.done),
         )
     return table
+
+
+def _resident(resident: ResidentStatus) -> str:
+    host = f" + {resident.host_bytes / GIB:.1f} GiB of the host" if resident.host_bytes else ""
+    level = "" if resident.level == "on the device" else f"{resident.level}, "
+    return f"{resident.space} ({level}{resident.held_bytes / GIB:.1f} GiB{host})"
 
 
 def _spaces(status: FarmStatus) -> Table:

@@ -7,6 +7,9 @@ from typing import Any
 
 from spaces_workers.gpu.devices import Device
 from spaces_workers.worker.child_link import ChildLink
+from spaces_workers.worker.gpu_memory.sleepers import level_of
+from spaces_workers.worker.gpu_memory.swap_costs import LEVELS
+from spaces_workers.worker.oom_kills import words
 from spaces_workers.worker.run.runs import Runs
 
 
@@ -16,7 +19,13 @@ def pool_tab(device: Device, runs: Runs, idle: Sequence[ChildLink]) -> dict[str,
         "gpu": [device.description],
         "device": [device.visible_devices or "CPU"],
         "busy": runs.in_words(),
-        "children": [f"{child.spec.space} (pid {child.pid}, {child.tasks_done} done)" for child in idle],
+        "children": [_in_words(child) for child in idle],
         "processes": [child.pid for child in idle] + [child.pid for child in runs.children()],
         "done": runs.done,
     }
+
+
+def _in_words(child: ChildLink) -> str:
+    on_host = f", {words(child.host_bytes)} of the host" if child.host_bytes else ""
+    memory = f"{LEVELS[level_of(child)]}, {words(child.memory.held_bytes)} of the device{on_host}"
+    return f"{child.spec.space} (pid {child.pid}, {child.tasks_done} done, {memory})"

@@ -23,6 +23,8 @@ from spaces_workers.link.messages import StandIn
 from spaces_workers.sandbox.level import chosen
 from spaces_workers.worker.gpu_memory.residency import Residency
 from spaces_workers.worker.gpu_memory.sleep_choice import beds_of, memory_of, stand_in_of
+from spaces_workers.worker.gpu_memory.sleepers import level_of
+from spaces_workers.worker.gpu_memory.swap_costs import LEVELS
 from spaces_workers.worker.heartbeat import Heartbeat
 from spaces_workers.worker.pool import TaskPool, pool_of
 from spaces_workers.worker.preload import Preloader
@@ -152,4 +154,8 @@ def _info(options: WorkerOptions, residency: Residency, runs: Runs) -> dict[str,
         "busy": runs.in_words(),
         "warm": sorted(child.spec.space for child in residency.children()),
         "done": runs.done,
+        "residents": [
+            [child.spec.space, LEVELS[level_of(child)], child.memory.held_bytes, child.host_bytes]
+            for child in residency.children()
+        ],
     }

@@ -58,9 +58,19 @@ function fillWorker(element, worker) {
   element.classList.toggle("busy", busy);
   write(element, "name", worker.name);
   write(element, "device", worker.device);
-  const warm = worker.warm.length ? `idle, warm: ${worker.warm.join(", ")}` : "idle";
+  const warm = worker.residents.length ? `idle, warm: ${worker.residents.map(resident).join("; ")}` : "idle";
   write(element, "work", busy ? worker.busy.map(withoutProcess).join(", ") : warm);
   write(element, "done", `${worker.done} done`);
+}
+
+function resident({ space, level, held_bytes, host_bytes }) {
+  const sizes = [held_bytes && `${gibibytes(held_bytes)} GiB`, host_bytes && `${gibibytes(host_bytes)} GiB of the host`];
+  const facts = [level === "on the device" ? "" : level, ...sizes].filter(Boolean);
+  return facts.length ? `${space} (${facts.join(", ")})` : space;
+}
+
+function gibibytes(bytes) {
+  return (bytes / 2 ** 30).toFixed(1);
 }
 
 function fillTask(element, task, now) {

@@ -31,6 +31,16 @@ _FIELDS = ("state", "label", "space", "worker", "enqueued_at", "started_at", "en
 
 
 @dataclass(frozen=True, slots=True)
+class ResidentStatus:
+    """A Space whose child waits on a worker for its next task."""
+
+    space: str
+    level: str  #: "on the device", "asleep, pinned" or "asleep"
+    held_bytes: int  #: of the device
+    host_bytes: int  #: of the host, with the weights of a sleeper
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerStatus:
     """A live worker."""
 
@@ -44,6 +54,7 @@ class WorkerStatus:
     busy: tuple[str, ...]  #: labels of the tasks that it runs
     warm: tuple[str, ...]  #: Spaces whose children wait for the next task
     done: int
+    residents: tuple[ResidentStatus, ...] = ()  #: the same with the level and memory of each
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +216,7 @@ def _worker(info: dict[str, Any]) -> WorkerStatus:  # Any: a worker's descriptio
         busy=tuple(info["busy"]),
         warm=tuple(info["warm"]),
         done=info["done"],
+        residents=tuple(ResidentStatus(*each) for each in info.get("residents", ())),
     )
 
 

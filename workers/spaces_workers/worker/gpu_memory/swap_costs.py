@@ -16,6 +16,9 @@ class Level(Enum):
     UNSEEN = "nothing"
 
 
+#: The levels of a child, for tables.
+LEVELS = {Level.CHILD: "on the device", Level.PINNED: "asleep, pinned", Level.ASLEEP: "asleep"}
+
 #: Seconds to a ready child that are assumed until the level has been measured.
 ASSUMED = {Level.PINNED: 0.2, Level.ASLEEP: 0.5, Level.HOST: 1.0, Level.UNSEEN: 10.0}
 
