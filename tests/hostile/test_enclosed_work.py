@@ -13,6 +13,7 @@ from gradio_client import Client
 import spaces
 from spaces_workers.sandbox.description import Level
 from spaces_workers.sandbox.level import problem_of
+from spaces_workers.sandbox.users import uid_of
 from tests.end_to_end.test_up import Up
 from tests.harness import SPACES
 
@@ -56,3 +57,19 @@ def test_a_program_may_send_large_values(enclosed: Up, visitor: Client) -> None:
     with spaces.Farm(enclosed.ready()["broker"]) as farm:
         values = farm.submit("workshop", "doubled", np.ones((512, 512))).result()
     assert float(values.sum()) == 2.0 * 512 * 512
+
+
+def test_a_space_with_requirements_runs_in_an_environment_of_its_own_user(tmp_path: Path) -> None:
+    (tmp_path / "needy").mkdir()
+    shutil.copy(SPACES / "echo" / "app.py", tmp_path / "needy" / "app.py")
+    (tmp_path / "needy" / "requirements.txt").write_text("tqdm\n")
+    up = Up(tmp_path, str(tmp_path / "needy"), "--no-flower")
+    try:
+        client = up.client("needy")
+        assert str(client.predict("hello", api_name="/echo")).startswith("hello from process")
+        client.close()
+        assert "Error" not in up.log("needy")
+    finally:
+        up.stop()
+    (environment,) = (tmp_path / "state" / "spaces" / "needy" / "state" / "environments").glob("needy-*")
+    assert environment.stat().st_uid == uid_of(tmp_path / "state", "needy") != 0

@@ -44,7 +44,7 @@ def places(
             Place("/proc", Kind.PROC) if hides_processes else Place("/proc", Kind.HOST, "/proc", writable=True),
             *_devices(gpus),
             *_writable(folders),
-            *_packages(python),
+            *_packages(python, folders),
             *_hub(rules),
             *_of_source(source, folders),
             *(Place(path, Kind.HOST, path) for path in rules.readable if os.path.exists(path)),
@@ -90,12 +90,15 @@ def _writable(folders: SpaceFolders) -> Iterator[Place]:
     yield Place(str(folders.state), Kind.HOST, str(folders.state), writable=True)
 
 
-def _packages(python: Path) -> Iterator[Place]:
-    """The interpreters and the folders of packages of the farm and of the Space, read only."""
+def _packages(python: Path, folders: SpaceFolders) -> Iterator[Place]:
+    """The interpreters and the folders of packages of the farm, read only; those of the Space's own are in its folders.
+
+    Also of an environment that the Space's host has elsewhere, such as one that a worker has made.
+    """
     root = python.parent.parent
     wanted = [sys.prefix, sys.base_prefix, str(root), *_bases(root), *filter(os.path.isabs, sys.path)]
     for path in _outermost(path for path in wanted if os.path.isdir(path)):
-        if not _is_within(os.path.realpath(path), SYSTEM):
+        if not _is_within(os.path.realpath(path), (*SYSTEM, str(folders.state))):
             yield Place(path, Kind.OWN, path)
 
 
