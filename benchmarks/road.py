@@ -100,15 +100,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for name in ["ours", *(["before"] if options.old else []), *environments.PEERS]
             if not options.only or name in options.only
         }
-        for system in systems.values():
-            system.measure(frames=system.broker is None)  # the first calls are not counted
-            system.rounds.clear()
-            system.signal(signal.SIGSTOP)
-        for _ in range(options.rounds):
+        for number in range(-1, options.rounds):
             for system in systems.values():
                 system.signal(signal.SIGCONT)
                 system.measure(frames=system.broker is None)
                 system.signal(signal.SIGSTOP)
+                if number < 0:  # the first calls are not counted
+                    system.rounds.clear()
     _report(systems)
 
 
@@ -152,6 +150,7 @@ def _started(name: str, old: Path | None, peers: Path) -> Iterator[Measured]:
         system = Measured(name, process, errors, broker)
         assert process.stdout is not None
         process.stdout.readline()
+        system.signal(signal.SIGSTOP)
         try:
             yield system
         finally:

@@ -7,8 +7,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 from driver import serve
+from taskiq import TaskiqResultTimeoutError
 from taskiq_redis import ListQueueBroker, RedisAsyncResultBackend
 
 URL = f"unix://{os.environ['BROKER_SOCKET']}"
@@ -37,7 +39,10 @@ if __name__ == "__main__":
     command = [sys.executable, "-m", "taskiq", "worker", "-w", "1", "--max-async-tasks", "1", "taskiq_system:broker"]
     worker = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     system = TaskiqSystem()
-    system.submit()()
+    while True:
+        with suppress(TaskiqResultTimeoutError):  # the worker may not have started yet
+            system.submit()()
+            break
     serve(system)
     worker.terminate()
     worker.wait()
