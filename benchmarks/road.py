@@ -111,15 +111,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _report(systems: dict[str, Measured]) -> None:
-    """One line for each measurement: the median of each system, and of ours beside it."""
+    """A table: the median of each system, and in brackets the median of the rounds' ratios of ours to it."""
     ours = systems["ours"].rounds
-    for name, values in ours.items():
-        print(f"{name}: ours {median(values):.2f}")
-        for peer, measured in systems.items():
-            if peer != "ours" and name in measured.rounds:
-                theirs = measured.rounds[name]
-                ratio = median(mine / its for mine, its in zip(values, theirs, strict=True))
-                print(f"    {peer} {median(theirs):.2f}, ratio {ratio:.2f}")
+    print(f"| | {' | '.join(systems)} |")
+    print("|---|" + "---|" * len(systems))
+    for name, mine in ours.items():
+        cells = [_cell(mine, system.rounds.get(name), system.name) for system in systems.values()]
+        print(f"| {name} | {' | '.join(cells)} |")
+
+
+def _cell(mine: Sequence[float], theirs: Sequence[float] | None, name: str) -> str:
+    if theirs is None:
+        return ""
+    ratio = median(one / other for one, other in zip(mine, theirs, strict=True))
+    return f"{median(theirs):.3g}" + ("" if name == "ours" else f" ({ratio:.2f})")
 
 
 @contextmanager
