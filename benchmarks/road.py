@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median, quantiles
@@ -100,13 +100,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for name in ["ours", *(["before"] if options.old else []), *environments.PEERS]
             if not options.only or name in options.only
         }
-        for number in range(-1, options.rounds):
-            for system in systems.values():
-                system.signal(signal.SIGCONT)
-                system.measure(frames=system.broker is None)
-                system.signal(signal.SIGSTOP)
-                if number < 0:  # the first calls are not counted
-                    system.rounds.clear()
+        with suppress(KeyboardInterrupt):  # then the rounds so far are the result
+            for number in range(-1, options.rounds):
+                for system in systems.values():
+                    system.signal(signal.SIGCONT)
+                    system.measure(frames=system.broker is None)
+                    system.signal(signal.SIGSTOP)
+                    if number < 0:  # the first calls are not counted
+                        system.rounds.clear()
     _report(systems)
 
 
@@ -123,7 +124,7 @@ def _report(systems: dict[str, Measured]) -> None:
 def _cell(mine: Sequence[float], theirs: Sequence[float] | None, name: str) -> str:
     if theirs is None:
         return ""
-    ratio = median(one / other for one, other in zip(mine, theirs, strict=True))
+    ratio = median(one / other for one, other in zip(mine, theirs, strict=False))
     return f"{median(theirs):.3g}" + ("" if name == "ours" else f" ({ratio:.2f})")
 
 
