@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -19,6 +20,7 @@ from spaces.farm.queue.tiers import QuotaRules, Tier
 from spaces.farm.task import FunctionName
 from spaces_workers.broker.find import find_broker
 from spaces_workers.cli import main
+from spaces_workers.setup.served_space import served_space
 from tests.broker.support import MESSAGE, make_task
 
 Run = Callable[..., tuple[int, str, str]]
@@ -161,3 +163,79 @@ def test_doctor_reads_the_settings_that_up_would_read(
     assert (code, finding["subject"], finding["status"]) == (int(status == "problem"), "settings", status)
     for word in words:
         assert word in finding["message"]
+
+
+# --- logs, and a Space to start from
+
+
+def told_by_command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Of a process of its own, because `logs` becomes another program."""
+    command = [sys.executable, "-m", "spaces_workers.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+@pytest.fixture
+def logged(tmp_path: Path) -> Path:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "web-demo.log").write_text("".join(f"page {number}\n" for number in range(200)))
+    (tmp_path / "logs" / "demo.log").write_text("worker\n")
+    (tmp_path / "logs" / "web-other.log").write_text("other\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("options", "expected", "missing"),
+    [
+        ([], ["page 100\n", "page 199\n", "worker\n"], ["page 99\n", "other"]),
+        (["--web", "-n", "1"], ["page 199\n"], ["page 198", "worker"]),
+        (["--worker"], ["worker\n"], ["page"]),
+    ],
+)
+def test_the_logs_of_a_space_are_shown(
+    options: Sequence[str], expected: Sequence[str], missing: Sequence[str], logged: Path
+) -> None:
+    told = told_by_command("logs", "demo", *options, "--state-dir", logged)
+    assert (told.returncode, told.stderr) == (0, "")
+    assert all(line in told.stdout for line in expected)
+    assert not any(line in told.stdout for line in missing)
+
+
+def test_a_log_is_followed_while_it_is_written_and_put_aside(logged: Path) -> None:
+    log = logged / "logs" / "web-other.log"
+    command = [sys.executable, "-m", "spaces_workers.cli", "logs", "other", "-f", "--state-dir", str(logged)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as following:
+        assert following.stdout is not None
+        assert following.stdout.readline() == "other\n"
+        with log.open("a") as file:
+            file.write("more\n")
+        assert following.stdout.readline() == "more\n"
+        log.replace(logged / "logs" / "web-other.log.1")
+        log.write_text("anew\n")
+        assert following.stdout.readline() == "anew\n"
+        following.terminate()
+
+
+@pytest.mark.parametrize("space", ["nobody", "../logs/web-demo"])
+def test_a_space_without_a_log_is_refused_with_those_that_have_one(space: str, run: Run, logged: Path) -> None:
+    code, output, errors = run("logs", space, "--state-dir", logged)
+    assert (code, output) == (1, "")
+    assert errors.startswith(f"zerofarm: Space {space!r} has no log in ")
+    assert errors.endswith("which has logs of: demo, other\n")
+
+
+def test_a_new_space_works(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "my-space"
+    code, output, _ = run("new", folder)
+    assert (code, f"zerofarm up {folder}" in output) == (0, True)
+    served = served_space(folder)
+    assert (served.name, served.title, served.emoji) == ("my-space", "My space", "🌱")
+    program = "import runpy, sys; demo = runpy.run_path(sys.argv[1])['demo']; print(demo.fns[0].fn('a'), demo.title)"
+    told = subprocess.run(
+        [sys.executable, "-c", program, str(folder / "app.py")], capture_output=True, text=True, timeout=100
+    )
+    assert told.stdout == "A My space\n", told.stderr
+
+
+def test_a_new_space_replaces_nothing(run: Run, tmp_path: Path) -> None:
+    code, _, errors = run("new", tmp_path)
+    assert (code, errors) == (1, f"zerofarm: {tmp_path} cannot be made: File exists. Give another name\n")

@@ -12,7 +12,7 @@ import typer
 from spaces.errors import SpacesError
 
 #: Each is a function of a module of the same name.
-COMMANDS = ("up", "worker", "web", "home", "flower", "status", "cancel", "quota", "doctor")
+COMMANDS = ("up", "worker", "web", "home", "flower", "status", "cancel", "quota", "doctor", "logs", "new")
 
 
 def application(words: Sequence[str] = ()) -> typer.Typer:

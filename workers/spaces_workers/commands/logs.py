@@ -1,0 +1,48 @@
+"""`zerofarm logs`: what a Space has written, by `tail`, which follows a log also when it is put aside."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spaces.errors import SpacesError
+from spaces_workers.commands import number_options, options
+
+LINES = 100
+
+
+def logs(
+    space: Annotated[str, typer.Argument(metavar="SPACE", help="The name of a Space, as in `zerofarm status`.")],
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines are written, until Ctrl-C.")] = False,
+    web: Annotated[bool, typer.Option("--web", help="Only of its page, with the making of its environment.")] = False,
+    worker: Annotated[bool, typer.Option("--worker", help="Only of its processes on workers.")] = False,
+    lines: Annotated[
+        int,
+        typer.Option(
+            "--lines", "-n", metavar="N", parser=number_options.whole_number("--lines", 0), help="From the end."
+        ),
+    ] = LINES,
+    state_dir: options.StateDir = options.STATE_DIR,
+) -> None:
+    """Show the log of a Space: of its page, and of its processes on the workers of this host."""
+    files = _files(state_dir / "logs", space, web=web, worker=worker)
+    how = ["--follow=name", "--retry"] if follow else []
+    os.execvp("tail", ["tail", f"--lines={lines}", *how, "--", *map(str, files)])
+
+
+def _files(folder: Path, space: str, *, web: bool, worker: bool) -> list[Path]:
+    """The logs that are asked for. Raises SpacesError for a Space without any."""
+    both = web == worker
+    wanted = [folder / f"web-{space}.log"] * (web or both) + [folder / f"{space}.log"] * (worker or both)
+    found = [path for path in wanted if path.is_file()]
+    if not found or "/" in space:
+        prefix, suffix = "web-", ".log"
+        known = sorted(path.name[len(prefix) : -len(suffix)] for path in folder.glob(f"{prefix}*{suffix}"))
+        kind = "" if both else " of this kind"
+        raise SpacesError(
+            f"Space {space!r} has no log{kind} in {folder}, which has logs of: {', '.join(known) or 'none'}"
+        )
+    return found
