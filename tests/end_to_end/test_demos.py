@@ -9,6 +9,7 @@ import os
 import shutil
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,11 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
+from spaces.farm.connection import connect
+from spaces.farm.page_addresses import Page as Page_
+from spaces.farm.page_addresses import pages_path, read_pages
+from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.status import StatusReader
 from tests.end_to_end.proxies import plain
 from tests.end_to_end.test_up import Up
 from tests.harness import wait_until
@@ -111,13 +117,50 @@ def test_the_home_page_links_to_every_space(up: Up, page: Page, tmp_path: Path) 
     page.screenshot(path=tmp_path / "home.png")
 
 
+CARDS = {
+    "drawn": ("A", "An emoji that every font has", "A"),
+    "missing": ("\U0010ffff", "", "T"),
+    "without": ("", "", "T"),
+}
+
+
+def test_the_cards_of_the_home_page_tell_what_a_space_is_and_how_it_is(up: Up, page: Page, tmp_path: Path) -> None:
+    """Two of the three demos showed an empty box in place of their emoji, and all of them names of functions."""
+    found = StatusReader(Queue(connect(up.ready()["broker"]))).read(read_pages(pages_path(up.state_dir)))
+    digits = next(space for space in found.spaces if space.name == "digits")
+    assert digits.page is not None
+    assert digits.page.description == "Handwritten digits from a small diffusion model"
+    cards = [
+        replace(digits, name=name, page=replace(digits.page, title="Title", emoji=emoji, description=words))
+        for name, (emoji, words, _) in CARDS.items()
+    ]
+    problem = "KeyError: 'x' (app.py, line 3)"
+    failed = replace(digits, name="failed", page=Page_("", "failed", "Failed", problem=problem))
+    waiting = replace(digits, name="waiting", expected_wait=90.0)
+    gone = replace(digits, name="gone", page=None)
+    shown = asdict(replace(found, spaces=(*cards, failed, waiting, gone)))
+    page.route("**/api/status", lambda route: route.fulfill(json=shown))
+    page.goto(up.ready()["home"])
+    for name, (_, words, cover) in CARDS.items():
+        card = page.locator(f"li[data-key='{name}']")
+        expect(card.locator(".emoji")).to_have_text(cover)
+        expect(card.locator(".words")).to_have_text(words or "generate")
+        expect(card.locator(".pill")).to_have_text("ready")
+        expect(card.locator(".wait")).to_have_text("no wait")
+    expect(page.locator("li[data-key='failed'] .pill")).to_have_text("failed")
+    expect(page.locator("li[data-key='failed'] .words")).to_have_text(problem)
+    expect(page.locator("li[data-key='waiting'] .wait")).to_have_text("wait about 90 s")
+    expect(page.locator("li[data-key='gone'] .pill")).to_have_text("no page here")
+    page.unroute("**/api/status")
+
+
 def test_the_home_page_behind_a_proxy_links_to_the_paths_of_the_proxy(up: Up, page: Page, tmp_path: Path) -> None:
     """Its files and its links were sought at the root of the proxy: 404, and no Space was reached."""
     home = int(up.ready()["home"].rstrip("/").rpartition(":")[2])
     with plain(tmp_path, home, "/farm", strips=True) as front:
         page.goto(f"http://127.0.0.1:{front}/farm/")
         expect(page.locator("a[href='/of/digits/']")).to_be_visible()
-        expect(page.locator(f"a[href^='{up.ready()['spaces']['names']}']")).to_be_visible()
+        expect(page.locator(f"a[href='http://127.0.0.1:{front}/farm/spaces/names/']")).to_be_visible()
         assert page.locator("img.logo").evaluate("image => image.naturalWidth") > 0
 
 

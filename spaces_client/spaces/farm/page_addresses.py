@@ -23,6 +23,7 @@ class Page:
     serving: Serving
     title: str = ""
     emoji: str = ""
+    description: str = ""  #: in a few words
     colour_from: str = ""  #: of its card, by Hugging Face's colour names
     colour_to: str = ""
     problem: str = ""  #: why it is not served, in one line

@@ -26,6 +26,7 @@ class ServedSpace:
     emoji: str = ""
     colour_from: str = ""
     colour_to: str = ""
+    description: str = ""
 
     @property
     def asks_for_packages(self) -> bool:
@@ -48,7 +49,7 @@ def served_space(path: Path) -> ServedSpace:
     app_file = _app_file(path)
     source = source_at(app_file)
     card = {} if source.alone else front_matter(source.root)
-    told = [card.get(key, "") for key in ("title", "emoji", "colorFrom", "colorTo")]
+    told = [card.get(key, "") for key in ("title", "emoji", "colorFrom", "colorTo", "short_description")]
     return ServedSpace(name_of(source), app_file, *told)
 
 

@@ -1,5 +1,7 @@
 // Requests the farm's status from the server while the page is visible, and updates the page.
 
+import { isDrawn } from "./emoji.js";
+
 const INTERVAL_MS = 1500;
 const COLOURS = {
   red: "#dc2626", yellow: "#eab308", green: "#16a34a", blue: "#2563eb",
@@ -35,22 +37,38 @@ function write(element, part, text) {
 
 // --- the content of each element
 
-function fillSpace(element, space, proxied) {
+function fillSpace(element, space, home) {
   const page = space.page;
   const card = element.querySelector(".card");
-  const address = page?.url ? addressOf(page, proxied) : null;
+  const address = page?.url ? addressOf(page, home) : null;
   if (address) card.setAttribute("href", address);
   else card.removeAttribute("href");
   card.style.setProperty("--from", COLOURS[page?.colour_from] ?? "");
   card.style.setProperty("--to", COLOURS[page?.colour_to] ?? "");
-  write(element, "emoji", page?.emoji || space.name[0].toUpperCase());
+  write(element, "emoji", isDrawn(page?.emoji) ? page.emoji : initial(page?.title || space.name));
   write(element, "title", page?.title || space.name);
-  write(element, "cover .pill", address || !page ? "" : page.serving).hidden = Boolean(address || !page);
-  const functions = write(element, "functions", page?.problem || space.functions.join(", "));
-  functions.classList.toggle("problem", Boolean(page?.problem));
+  write(element, "cover .pill", stateOf(page));
+  const words = write(element, "words", page?.problem || page?.description || space.functions.join(", "));
+  words.classList.toggle("problem", Boolean(page?.problem));
   write(element, "counts .running", `${space.running} running`).classList.toggle("some", space.running > 0);
   write(element, "counts .waiting", `${space.waiting} waiting`).classList.toggle("some", space.waiting > 0);
+  write(element, "counts .wait", waitOf(space));
   write(element, "counts .memory", page?.memory_bytes ? `${Math.round(page.memory_bytes / 2 ** 20)} MiB` : "");
+}
+
+function initial(text) {
+  return [...text][0].toUpperCase();
+}
+
+function stateOf(page) {
+  if (!page) return "no page here";
+  return page.serving === "serving" ? "ready" : page.serving;
+}
+
+function waitOf(space) {
+  if (!space.functions.length) return "";
+  if (space.expected_wait == null) return "no worker";
+  return space.expected_wait < 1 ? "no wait" : `wait about ${age(space.expected_wait)}`;
 }
 
 function fillWorker(element, worker) {
@@ -86,8 +104,11 @@ function withoutProcess(text) {
 }
 
 // A reverse proxy shows the pages below paths of its own; whoever opens the home page directly finds them at their ports.
-function addressOf(page, proxied) {
-  return proxied && page.root_path ? `${page.root_path}/` : reachable(page.url);
+// The farm's front door shows them beside the home page, wherever that is.
+function addressOf(page, home) {
+  if (isProxied(home) && page.root_path) return `${page.root_path}/`;
+  if (home && page.url.startsWith(`${home}/`)) return new URL(`${page.url.slice(home.length + 1)}/`, location.href).href;
+  return reachable(page.url);
 }
 
 function isProxied(home) {
@@ -124,8 +145,7 @@ function update(farm) {
   one("waiting").textContent = waiting(farm.queues, sum(farm.queues, (queue) => queue.waiting));
   one("worker-count").textContent = farm.workers.length;
   one("done").textContent = sum(farm.workers, (worker) => worker.done);
-  const proxied = isProxied(farm.home);
-  show(one("spaces"), "space", farm.spaces, (space) => space.name, (element, space) => fillSpace(element, space, proxied));
+  show(one("spaces"), "space", farm.spaces, (space) => space.name, (element, space) => fillSpace(element, space, farm.home));
   show(one("workers"), "worker", farm.workers, (worker) => worker.name, fillWorker);
   show(one("tasks"), "task", farm.tasks.slice(0, 20), (task) => task.id, (element, task) => fillTask(element, task, farm.now));
 }

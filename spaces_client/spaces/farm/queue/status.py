@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
@@ -82,6 +82,7 @@ class SpaceStatus:
     functions: tuple[str, ...]
     waiting: int
     running: int
+    expected_wait: float | None  #: seconds until a new task begins; None while no live worker can run it
     page: Page | None  #: None if another program serves it
 
 
@@ -132,15 +133,16 @@ class StatusReader:
     def read(self, pages: Pages) -> FarmStatus:
         """The farm now."""
         running = self._tasks(self._running_ids())
+        queues = tuple(self._queues())
         records = {record.name: record for record in self._registry.all()}
         return FarmStatus(
             now=self._now(),
             home=pages.home,
             flower=pages.flower,
             workers=tuple(_worker(info) for info in self._queue.leases.workers().values() if info),
-            queues=tuple(self._queues()),
+            queues=queues,
             refusals=tuple(Refusals(limit, tasks) for limit, tasks in self._queue.refused().items()),
-            spaces=tuple(self._spaces(records, pages, running)),
+            spaces=tuple(self._spaces(records, pages, running, {each.size: each.expected_wait for each in queues})),
             tasks=(*running, *self._next(), *self._latest()),
         )
 
@@ -163,7 +165,11 @@ class StatusReader:
             yield QueueStatus(size, depth, forecast.of(size).wait(depth))
 
     def _spaces(
-        self, records: dict[str, SpaceRecord], pages: Pages, running: Sequence[TaskStatus]
+        self,
+        records: dict[str, SpaceRecord],
+        pages: Pages,
+        running: Sequence[TaskStatus],
+        waits: Mapping[str, float | None],
     ) -> Iterator[SpaceStatus]:
         busy = Counter(task.space for task in running)
         for name in sorted(records.keys() | pages.spaces.keys()):
@@ -173,6 +179,7 @@ class StatusReader:
                 functions=tuple(str(function.name) for function in functions),
                 waiting=self._queue.waiting(name),
                 running=busy[name],
+                expected_wait=_longest(waits.get(function.size) for function in functions),
                 page=pages.spaces.get(name),
             )
 
@@ -202,6 +209,12 @@ class StatusReader:
         return [
             _task(task, place, values) for place, (task, values) in enumerate(zip(ids, found, strict=True)) if values[0]
         ]
+
+
+def _longest(waits: Iterable[float | None]) -> float | None:
+    """Of the waits of a Space's functions; None if there is none, or one cannot begin."""
+    known = list(waits)
+    return None if None in known else max((wait for wait in known if wait is not None), default=None)
 
 
 def _worker(info: dict[str, Any]) -> WorkerStatus:  # Any: a worker's description of itself
