@@ -21,6 +21,10 @@ STATE_DIR = "ZEROFARM_STATE_DIR"
 ROLE, SPACE, RUN_DIR, HOST = "ZEROFARM_ROLE", "ZEROFARM_SPACE", "ZEROFARM_RUN_DIR", "ZEROFARM_HOST"
 
 
+#: The address of the farm's front door, whose X-Forwarded headers a page believes.
+DOOR = "ZEROFARM_DOOR"
+
+
 class Role(StrEnum):
     """The role of this process in the farm."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
+import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
@@ -83,7 +84,10 @@ def watch_mounts(routes: ModuleType) -> None:
             options["root_path"] = root + options["path"].rstrip("/")
         return original(**options)
 
-    routes.mount_gradio_app = mount  # type: ignore[attr-defined] # replaced in the module
+    # A fork of a process that has imported Gradio finds the function under both names.
+    for module in (routes, sys.modules.get("gradio")):
+        if getattr(module, "mount_gradio_app", None) is original:
+            module.mount_gradio_app = mount  # type: ignore[union-attr] # replaced in the module
 
 
 def try_ports_by_ipv4(server: ModuleType) -> None:

@@ -19,6 +19,7 @@ from contextvars import ContextVar
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any, TypeVar
 
+from spaces import config
 from spaces.farm.queue.tiers import QuotaRules
 from spaces.import_hooks import when_imported
 from spaces.web import mcp_callers
@@ -50,7 +51,7 @@ def hashed(token: str) -> str:
 def prepare(rules: QuotaRules) -> None:
     """Prepare a web process, once, before it serves its page. Does nothing if quotas are off."""
     if rules.enabled:
-        _believe_only(rules.trusted_proxies)
+        _believe_only(_proxies(rules))
         _follow_threads(rules)
         when_imported("gradio.mcp", lambda mcp: mcp_callers.watch(mcp, lambda request: visitor_of(request, rules)))
 
@@ -76,12 +77,18 @@ def visitor_of(request: Any, rules: QuotaRules) -> str:  # Any: gradio.Request
     for token in _tokens(headers):
         if (name := hashed(token)) in rules.visitors:
             return name
-    return _address(scope, headers, rules.trusted_proxies)
+    return _address(scope, headers, _proxies(rules))
 
 
 def _asking(rules: QuotaRules) -> str:
     request = current_request()
     return (visitor_of(request, rules) if request is not None else "") or _inherited.get()
+
+
+def _proxies(rules: QuotaRules) -> tuple[str, ...]:
+    """The proxies whose word on addresses counts: the operator's, and the farm's own front door."""
+    door = os.environ.get(config.DOOR)
+    return (*rules.trusted_proxies, door) if door else rules.trusted_proxies
 
 
 def _believe_only(proxies: Iterable[str]) -> None:

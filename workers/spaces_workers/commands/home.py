@@ -13,7 +13,7 @@ from spaces_workers.commands import options
 from spaces_workers.commands.become import become, own_environment
 from spaces_workers.isolation import MODULE
 from spaces_workers.setup.ports import Ports
-from spaces_workers.up.composition import url_of
+from spaces_workers.up.addresses import url_of
 
 
 def home(

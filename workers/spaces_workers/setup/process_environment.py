@@ -39,6 +39,10 @@ _OWNER = "zerofarm"
 _HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 
 
+#: The address from which the farm's front door reaches its pages.
+_DOOR = "127.0.0.1"
+
+
 #: Visitors wait in the farm's queue, not in the page's.
 _PAGES = {"GRADIO_DEFAULT_CONCURRENCY_LIMIT": "none"}
 
@@ -72,10 +76,13 @@ def of_zygote(spec: ZygoteSpec, state_dir: Path | None = None) -> dict[str, str]
     )
 
 
-def of_web(space: str, url: str, key: bytes, address: tuple[str, int], state_dir: Path | None = None) -> dict[str, str]:
+def of_web(
+    space: str, url: str, key: bytes, address: tuple[str, int], state_dir: Path | None = None, shown_at: str = ""
+) -> dict[str, str]:
     """For the web process of a Space: the Space's key, the broker, and the address to listen at.
 
-    `state_dir` is the part of the state directory that it has for itself, if it may not see the rest.
+    `state_dir` is the part of the state directory that it has for itself, if it may not see the rest; `shown_at` the
+    path below which the farm's front door shows it, if there is one.
     """
     host, port = address
     return (
@@ -95,14 +102,21 @@ def of_web(space: str, url: str, key: bytes, address: tuple[str, int], state_dir
             "GRADIO_SERVER_NAME": host,
             "GRADIO_SERVER_PORT": str(port),
         }
-        | _root_path(space)
+        | _behind_proxies(space, shown_at)
         | (of_compilers(state_dir) if state_dir else {})
     )
 
 
-def _root_path(space: str) -> dict[str, str]:
-    path = settings.of_space(space).root_path
-    return {"GRADIO_ROOT_PATH": path} if path else {}
+def _behind_proxies(space: str, shown_at: str) -> dict[str, str]:
+    """A path that the operator has named, for a proxy of their own, comes first."""
+    path = settings.of_space(space).root_path or shown_at
+    root = {"GRADIO_ROOT_PATH": path} if path else {}
+    return root | (_believing_the_door() if shown_at else {})
+
+
+def _believing_the_door() -> dict[str, str]:
+    trusted = (_DOOR, *settings.current().quota.trusted_proxies)
+    return {config.DOOR: _DOOR, "FORWARDED_ALLOW_IPS": ",".join(trusted)}
 
 
 def _address(space: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from spaces import config
 from spaces.config import Role
 from spaces.farm.page_addresses import pages_path
+from spaces.farm.queue import settings
 from spaces.farm.queue.leases import Leases
 from spaces.farm.values.signing import derive_space_key
 from spaces.space import source_at
@@ -26,6 +27,9 @@ from spaces_workers.setup.flower_login import VARIABLE as FLOWER_LOGIN
 from spaces_workers.setup.flower_login import flower_login, login_path
 from spaces_workers.setup.served_space import ServedSpace
 from spaces_workers.up import readiness, remains
+from spaces_workers.up.addresses import local, url_of
+from spaces_workers.up.door import service as front_door
+from spaces_workers.up.door.address import FLOWER, Door, path_of_space
 from spaces_workers.up.keeper import Service
 from spaces_workers.up.process import Command, ForkPlan, Process, Steps
 from spaces_workers.up.readiness import Probe
@@ -45,7 +49,7 @@ class FarmOptions:
     spaces: list[ServedSpace]
     workers: list[PlannedWorker]
     workers_per_gpu: int
-    host: str
+    host: str  #: where the pages listen
     home_port: int
     space_ports: Mapping[str, int]
     flower_port: int | None  #: None: no Flower
@@ -54,6 +58,7 @@ class FarmOptions:
     run_dir: Path
     farm_key: bytes = field(repr=False)
     sandboxes: Sandboxes
+    door: Door | None = None  #: before all pages; None: visitors reach each page at its own port
     isolate: bool = True  #: Spaces that list requirements get environments of their own
 
 
@@ -117,12 +122,13 @@ class Composition:
         for space in self._options.spaces:
             port = self._options.space_ports[space.name]
             key = derive_space_key(self._options.farm_key, space.name)
-            own = self._sandboxes.state_of(space.name)
-            yield self._page(
+            own, path = self._sandboxes.state_of(space.name), self._root_path(space)
+            address = self._options.host, port
+            page = self._page(
                 f"Space {space.name}",
                 Command(
                     [sys.executable, *space.command(own or self._options.state_dir, isolate=self._options.isolate)],
-                    process_environment.of_web(space.name, self.url, key, (self._options.host, port), own),
+                    process_environment.of_web(space.name, self.url, key, address, own, path),
                     self._log(f"web-{space.name}"),
                     fork=self._fork_of(space),
                     sandbox=self._sandboxes.of_page(space.name, space.app_file, self.url),
@@ -132,6 +138,7 @@ class Composition:
                 *("/config", "/"),  # Gradio's, and that of another framework
                 space=space,
             )
+            yield self._shown(page, path) if path else page
 
     def _fork_of(self, space: ServedSpace) -> ForkPlan | None:
         if not self._preloads or self._is_isolated(space):
@@ -145,7 +152,27 @@ class Composition:
         pages = str(pages_path(self._options.state_dir))
         module = _module("spaces_app.home", "--host", host, "--port", str(port), "--pages", pages)
         command = Command(module, self._environment(), self._log("home"))
-        return self._page("home", command, (host, port), "/healthz")
+        return self._shown(self._page("home", command, (host, port), "/healthz"), "")
+
+    def door(self) -> Iterator[Service]:
+        """The front door, if there is one; it answers when the home page does."""
+        if (door := self._options.door) is not None:
+            command = front_door.command(door, self._options.run_dir, self._options.state_dir, self._ports)
+            yield self._page("front door", command, (door.host, door.port), "/healthz")
+
+    @property
+    def _ports(self) -> tuple[int, int | None]:
+        return self._options.home_port, self._options.flower_port
+
+    def _root_path(self, space: ServedSpace) -> str:
+        """Where the door shows a Space; empty for one that a proxy of the operator's shows elsewhere."""
+        elsewhere = settings.of_space(space.name).root_path
+        return path_of_space(space.name) if self._options.door is not None and not elsewhere else ""
+
+    def _shown(self, service: Service, path: str) -> Service:
+        """The service, with the URL by which visitors reach it."""
+        door = self._options.door
+        return service if door is None else replace(service, url=f"{door.url}{path}")
 
     def flower(self) -> Iterator[Service]:
         """Flower, if the operator wants it."""
@@ -153,8 +180,10 @@ class Composition:
         if port is None:
             return
         module = _module("spaces_workers.flower", "--address", FLOWER_HOST, "--port", str(port))
-        command = Command(module, self._environment({FLOWER_LOGIN: self._login}), self._log("flower"))
-        yield self._page("Flower", command, (FLOWER_HOST, port), "/healthcheck")
+        prefix = FLOWER if self._options.door is not None else ""
+        own = {FLOWER_LOGIN: self._login} | ({"FLOWER_URL_PREFIX": prefix.strip("/")} if prefix else {})
+        command = Command(module, self._environment(own), self._log("flower"))
+        yield self._shown(self._page("Flower", command, (FLOWER_HOST, port), f"{prefix}/healthcheck"), FLOWER)
 
     def _worker(self, planned: PlannedWorker) -> list[str]:
         options = self._options
@@ -189,17 +218,6 @@ class Composition:
 
     def _log(self, name: str) -> Path:
         return self._options.state_dir / "logs" / f"{name}.log"
-
-
-def local(host: str) -> str:
-    """The address by which this host reaches a server that listens at `host`."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
-
-
-def url_of(host: str, port: int) -> str:
-    """The URL by which this host reaches a page that is served at `host`."""
-    name = local(host)
-    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
 
 def _module(name: str, *arguments: str) -> list[str]:

