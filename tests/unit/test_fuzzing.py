@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 
 import numpy
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -52,6 +53,7 @@ VALUES: list[object] = [
     {"text": "ü", "list": [1, 2.5, None, True], 3: b"bytes", "tuple": (1, (2,))},
     numpy.arange(12, dtype="float32").reshape(3, 4)[:, ::2],
     Image.new("RGB", (4, 3), "red"),
+    torch.arange(6.0).reshape(2, 3),
     {1, 2, 3},
     complex(1, 2),
 ]
