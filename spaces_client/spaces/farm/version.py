@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from spaces.errors import RefusedError
 
-#: 0 is that of release 0.1.0, which wrote none.
+#: 0 is that of release 0.1.0, which wrote none, and cannot read the tasks and records of later versions: its workers
+#: are updated first, then its pages and programs.
 VERSION = 1
 
 

@@ -35,7 +35,7 @@ def verdict_on(error: Exception, state: State, task: Task, workplace: Workplace,
             return _failure(error, str(error))
         case _:
             logger.error("task %s: the worker failed", task.id, exc_info=error)
-            return _failure(error, f"the worker failed: {error}")
+            return _of_the_worker(f"the worker failed: {error}", state, seconds)
 
 
 def _of_a_death(error: ChannelClosed, state: State, seconds: float) -> Verdict:
@@ -48,6 +48,15 @@ def _of_a_death(error: ChannelClosed, state: State, seconds: float) -> Verdict:
             return Crashed(death.reason, seconds, death.cause)
         case _:
             return TryAgain(Crashed(f"could not be made: {error}", cause=CrashCause.FARM))
+
+
+def _of_the_worker(reason: str, state: State, seconds: float) -> Verdict:
+    """An error of this worker, such as a lack of descriptors. No function, script or visitor is to blame."""
+    match state:
+        case Running() | Stopping():
+            return Crashed(f"was given up, because {reason}", seconds, CrashCause.FARM)
+        case _:
+            return TryAgain(Crashed(f"could not be made, because {reason}", cause=CrashCause.FARM))
 
 
 def _of_a_liar(error: Garbled, state: State, task: Task, seconds: float) -> Verdict:
