@@ -12,8 +12,10 @@ import typer
 
 from spaces.errors import SpacesError
 from spaces.farm.queue import settings
+from spaces.space import source_at
 from spaces_workers.commands import number_options, options
 from spaces_workers.gpu.plan import plan_workers
+from spaces_workers.sandbox.hidden import note_served
 from spaces_workers.sandbox.level import in_words, shortcoming
 from spaces_workers.sandbox.plan import Sandboxes
 from spaces_workers.setup.farm_key import farm_key
@@ -102,6 +104,7 @@ def up(
             door=door,
             isolate=bool(spaces) and not no_isolate,  # the farm's environment has the demos' packages
         )
+        note_served(state_dir, (source_at(space.app_file) for space in served))
         reporter(Note(". ".join(filter(None, (in_words(sandboxes.level), shortcoming(sandboxes.level))))))
         asyncio.run(Supervisor(farm, reporter).run())
 

@@ -16,6 +16,7 @@ from spaces.space import source_at
 from spaces_workers.sandbox import control_groups, space_folders
 from spaces_workers.sandbox.control_groups import Limits
 from spaces_workers.sandbox.description import Kind, Level, Place, Sandbox
+from spaces_workers.sandbox.hidden import hidden
 from spaces_workers.sandbox.level import chosen
 from spaces_workers.sandbox.owners import Owners
 from spaces_workers.sandbox.places import is_socket, places, shown
@@ -58,7 +59,9 @@ class Sandboxes:
         source = source_at(app_file.resolve())
         view = self._state_dir / "view"
         view.mkdir(mode=0o700, exist_ok=True)
-        found = (*places(source, folders, python, rules, gpus=gpus, hides_processes=separate), *self._shared())
+        seen = places(source, folders, python, rules, gpus=gpus, hides_processes=separate)
+        covers = [place for place in hidden(seen, self._state_dir, self._run_dir) if place.path != str(source.root)]
+        found = (*sorted((*covers, *seen), key=lambda place: place.path.count("/")), *self._shared())
         shown = tuple(self._mapped(found, uid))
         return Sandbox(self.level, space, uid, str(view), str(source.root), shown, self._groups(space))
 
