@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from spaces_workers.child.sleep.sleeper import Sleeper
 from spaces_workers.child.sleep.standin_card import StandInCard
 from spaces_workers.link.messages import StandIn
@@ -49,5 +51,10 @@ class Bed:
 
 def bytes_of(tensor: Any) -> bytes:
     """All bytes of a tensor's storage."""
-    storage = tensor.untyped_storage()
+    storage = tensor.untyped_storage().cpu()
     return ctypes.string_at(storage.data_ptr(), storage.nbytes()) if storage.nbytes() else b""
+
+
+def write(storage: Any, value: int) -> None:
+    """Write the first bytes of a storage as a kernel does that has a pointer: no version counter sees it."""
+    torch.empty(0, dtype=torch.uint8, device=storage.device).set_(storage)[:8] = value

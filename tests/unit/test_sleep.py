@@ -2,173 +2,26 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import hypothesis.strategies as st
 import pytest
 import torch
 from hypothesis import settings
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from spaces_workers.child.sleep.digest import CPU_WORDS, digest
 from spaces_workers.child.sleep.sleeper import CannotSleep, Sleeper
 from spaces_workers.gpu.standin_memory import OutOfMemoryError
 from tests.unit.sleeping import Bed, bytes_of, card_in
-
-DTYPES = [
-    torch.float32,
-    torch.bfloat16,
-    torch.float8_e4m3fn,
-    torch.int8,
-    torch.bool,
-    torch.complex64,
-    torch.int64,
-]
+from tests.unit.sleeping_models import Machine
 
 
 @pytest.fixture
 def bed(tmp_path: Path) -> Iterator[Bed]:
     yield Bed.of(card_in(tmp_path))
     gc.collect()
-
-
-class Named(torch.Tensor):  # type: ignore[misc]  # torch is untyped here
-    """A subclass of a tensor with its own attribute."""
-
-    label = "named"
-
-
-def two_in_one(inner: torch.Tensor, scale: torch.Tensor) -> Any:
-    from torch.testing._internal.two_tensor import TwoTensor
-
-    return TwoTensor(inner, scale)
-
-
-class Machine(RuleBasedStateMachine):
-    """A model that grows and changes at random, and sleeps in between."""
-
-    @initialize(seed=st.integers(0, 1 << 30))
-    def begin(self, seed: int) -> None:
-        torch.manual_seed(seed)
-        self.folder = Path(tempfile.mkdtemp())
-        self.bed = Bed.of(card_in(self.folder))
-        self.model = torch.nn.Sequential(torch.nn.Linear(7, 5), torch.nn.BatchNorm1d(5))
-        self.others: list[Any] = []
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=0.1)
-        self.generator = torch.Generator().manual_seed(seed)
-
-    def teardown(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def tensors(self) -> list[Any]:
-        states = [each for state in self.optimizer.state.values() for each in state.values()]
-        gradients = [each.grad for each in self.model.parameters() if each.grad is not None]
-        return [*self.model.parameters(), *self.model.buffers(), *self.others, *states, *gradients]
-
-    def plain(self) -> list[Any]:
-        """The tensors that are views of a storage; a wrapper counts as the tensors in it."""
-        found = []
-        for tensor in self.tensors():
-            if tensor.layout == torch.sparse_coo:
-                found += [tensor._indices(), tensor._values()]
-            elif hasattr(tensor, "__tensor_flatten__"):
-                found += [getattr(tensor, name) for name in tensor.__tensor_flatten__()[0]]
-            else:
-                found.append(tensor)
-        return found
-
-    @rule(dtype=st.sampled_from(DTYPES), size=st.integers(0, 3000))
-    def make_a_tensor(self, dtype: torch.dtype, size: int) -> None:
-        self.others.append(torch.randint(0, 2, (size,)).to(dtype))
-
-    @rule(rows=st.integers(1, 20), begin=st.integers(0, 5))
-    def make_views(self, rows: int, begin: int) -> None:
-        base = torch.randn(rows, 12)
-        self.others += [base, base[:, begin:].t(), base.view(-1)[begin:], base.as_strided((2, 3), (1, 2), begin)]
-
-    @rule()
-    def make_a_detached_alias_and_lose_the_tensor(self) -> None:
-        self.others.append(torch.nn.Parameter(torch.randn(9)).detach())
-
-    @rule()
-    def make_subclasses(self) -> None:
-        inner = torch.randn(6)
-        self.others += [torch.randn(5).as_subclass(Named), two_in_one(inner, torch.randn(6)), inner]
-
-    @rule()
-    def make_a_sparse_tensor(self) -> None:
-        self.others.append(torch.eye(4).to_sparse_coo())
-
-    @rule()
-    def make_an_inference_tensor(self) -> None:
-        with torch.inference_mode():
-            self.others.append(torch.randn(11))
-
-    @rule()
-    def tie(self) -> None:
-        layer = torch.nn.Linear(7, 5)
-        layer.weight = self.model[0].weight
-        self.model.append(layer)
-
-    @rule()
-    def add_an_adapter(self) -> None:
-        self.model.append(torch.nn.Linear(5, 7, bias=False))
-
-    @rule()
-    def fuse(self) -> None:
-        with torch.no_grad():
-            self.model[0].weight += torch.randn(5, 2) @ torch.randn(2, 7)
-
-    @rule()
-    def write_without_being_counted(self) -> None:
-        self.model[0].weight.data.mul_(1.5)
-
-    @rule()
-    def write_as_a_kernel_does(self) -> None:
-        ctypes.memset(self.model[0].bias.data_ptr(), 7, 8)
-
-    @rule()
-    def train(self) -> None:
-        self.optimizer.zero_grad()
-        self.model[1](self.model[0](torch.randn(8, 7))).square().sum().backward()
-        self.optimizer.step()
-
-    @rule()
-    def replace_the_memory_of_a_parameter(self) -> None:
-        self.model[0].bias.data = torch.randn(5)
-
-    @rule()
-    def forget_the_others(self) -> None:
-        self.others.clear()
-        gc.collect()
-
-    @rule(pinned=st.booleans(), keep=st.booleans())
-    def sleep_and_wake(self, pinned: bool, keep: bool) -> None:
-        tensors, plain = self.tensors(), self.plain()
-        self.bed.put(*plain)
-        addresses = [each.untyped_storage()._cdata for each in plain]
-        versions = [None if each.is_inference() else each._version for each in plain]
-        before, numbers = [bytes_of(each) for each in plain], self.generator.get_state()
-        self.bed.sleeper.sleep(pinned=pinned)
-        assert not any(each.untyped_storage().nbytes() for each in plain)
-        assert self.bed.card.memory.used_bytes == 0
-        assert self.bed.sleeper.left_bytes == sum(
-            len(each) for each in dict(zip(addresses, before, strict=True)).values()
-        )
-        self.bed.sleeper.wake(keep=keep)
-        assert all(mine is yours for mine, yours in zip(tensors, self.tensors(), strict=True))
-        assert [each.untyped_storage()._cdata for each in plain] == addresses
-        assert [None if each.is_inference() else each._version for each in plain] == versions
-        assert [bytes_of(each) for each in plain] == before
-        assert torch.equal(self.generator.get_state(), numbers)
-        assert self.bed.card.memory.used_bytes == sum(map(len, dict(zip(addresses, before, strict=True)).values()))
-        assert (self.bed.sleeper.host_bytes > 0) == keep
 
 
 TestSleep = Machine.TestCase

@@ -1,0 +1,174 @@
+"""A model that grows and changes at random, and sleeps in between; on a stand-in, and on a real GPU."""
+
+from __future__ import annotations
+
+import gc
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import hypothesis.strategies as st
+import torch
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from spaces_workers.child.sleep.sleeper import Sleeper
+from tests.unit.sleeping import Bed, bytes_of, card_in, write
+
+DTYPES = [
+    torch.float32,
+    torch.bfloat16,
+    torch.float8_e4m3fn,
+    torch.int8,
+    torch.bool,
+    torch.complex64,
+    torch.int64,
+]
+
+
+class Named(torch.Tensor):  # type: ignore[misc]  # torch is untyped here
+    """A subclass of a tensor with its own attribute."""
+
+    label = "named"
+
+
+def two_in_one(inner: torch.Tensor, scale: torch.Tensor) -> Any:
+    from torch.testing._internal.two_tensor import TwoTensor
+
+    return TwoTensor(inner, scale)
+
+
+class Machine(RuleBasedStateMachine):
+    """A model that grows and changes at random, and sleeps in between; by default on a stand-in."""
+
+    device = "cpu"  #: of tensors that are on the card
+
+    def make_sleeper(self, folder: Path) -> Sleeper:
+        self.bed = Bed.of(card_in(folder))
+        return self.bed.sleeper
+
+    def put(self, tensors: list[Any]) -> None:
+        """Let these tensors be on the card."""
+        self.bed.put(*tensors)
+
+    def check_account(self, held_bytes: int) -> None:
+        """The card counts so many bytes of these tensors."""
+        assert self.bed.card.memory.used_bytes == held_bytes
+
+    @initialize(seed=st.integers(0, 1 << 30))
+    def begin(self, seed: int) -> None:
+        torch.set_default_device(self.device)
+        torch.manual_seed(seed)
+        self.folder = Path(tempfile.mkdtemp())
+        self.sleeper = self.make_sleeper(self.folder)
+        self.model = torch.nn.Sequential(torch.nn.Linear(7, 5), torch.nn.BatchNorm1d(5))
+        self.others: list[Any] = []
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=0.1)
+        self.generator = torch.Generator(self.device).manual_seed(seed)
+
+    def teardown(self) -> None:
+        torch.set_default_device(None)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def tensors(self) -> list[Any]:
+        states = [each for state in self.optimizer.state.values() for each in state.values()]
+        gradients = [each.grad for each in self.model.parameters() if each.grad is not None]
+        return [*self.model.parameters(), *self.model.buffers(), *self.others, *states, *gradients]
+
+    def plain(self) -> list[Any]:
+        """The tensors on the card that are views of a storage; a wrapper counts as the tensors in it."""
+        found = []
+        for tensor in self.tensors():
+            if tensor.layout == torch.sparse_coo:
+                found += [tensor._indices(), tensor._values()]
+            elif hasattr(tensor, "__tensor_flatten__"):
+                found += [getattr(tensor, name) for name in tensor.__tensor_flatten__()[0]]
+            else:
+                found.append(tensor)
+        return [each for each in found if each.device.type == self.device]
+
+    @rule(dtype=st.sampled_from(DTYPES), size=st.integers(0, 3000))
+    def make_a_tensor(self, dtype: torch.dtype, size: int) -> None:
+        self.others.append(torch.randint(0, 2, (size,)).to(dtype))
+
+    @rule(rows=st.integers(1, 20), begin=st.integers(0, 5))
+    def make_views(self, rows: int, begin: int) -> None:
+        base = torch.randn(rows, 12)
+        self.others += [base, base[:, begin:].t(), base.view(-1)[begin:], base.as_strided((2, 3), (1, 2), begin)]
+
+    @rule()
+    def make_a_detached_alias_and_lose_the_tensor(self) -> None:
+        self.others.append(torch.nn.Parameter(torch.randn(9)).detach())
+
+    @rule()
+    def make_subclasses(self) -> None:
+        inner = torch.randn(6)
+        self.others += [torch.randn(5).as_subclass(Named), two_in_one(inner, torch.randn(6)), inner]
+
+    @rule()
+    def make_a_sparse_tensor(self) -> None:
+        self.others.append(torch.eye(4).to_sparse_coo())
+
+    @rule()
+    def make_an_inference_tensor(self) -> None:
+        with torch.inference_mode():
+            self.others.append(torch.randn(11))
+
+    @rule()
+    def tie(self) -> None:
+        layer = torch.nn.Linear(7, 5)
+        layer.weight = self.model[0].weight
+        self.model.append(layer)
+
+    @rule()
+    def add_an_adapter(self) -> None:
+        self.model.append(torch.nn.Linear(5, 7, bias=False))
+
+    @rule()
+    def fuse(self) -> None:
+        with torch.no_grad():
+            self.model[0].weight += torch.randn(5, 2) @ torch.randn(2, 7)
+
+    @rule()
+    def write_without_being_counted(self) -> None:
+        self.model[0].weight.data.mul_(1.5)
+
+    @rule()
+    def write_as_a_kernel_does(self) -> None:
+        write(self.model[0].bias.untyped_storage(), 7)
+
+    @rule()
+    def train(self) -> None:
+        self.optimizer.zero_grad()
+        self.model[1](self.model[0](torch.randn(8, 7))).square().sum().backward()
+        self.optimizer.step()
+
+    @rule()
+    def replace_the_memory_of_a_parameter(self) -> None:
+        self.model[0].bias.data = torch.randn(5)
+
+    @rule()
+    def forget_the_others(self) -> None:
+        self.others.clear()
+        gc.collect()
+
+    @rule(pinned=st.booleans(), keep=st.booleans())
+    def sleep_and_wake(self, pinned: bool, keep: bool) -> None:
+        tensors, plain = self.tensors(), self.plain()
+        self.put(plain)
+        addresses = [each.untyped_storage()._cdata for each in plain]
+        versions = [None if each.is_inference() else each._version for each in plain]
+        before, numbers = [bytes_of(each) for each in plain], self.generator.get_state()
+        held = sum(map(len, dict(zip(addresses, before, strict=True)).values()))
+        self.sleeper.sleep(pinned=pinned)
+        assert not any(each.untyped_storage().nbytes() for each in plain)
+        assert self.sleeper.left_bytes >= held
+        self.check_account(0)
+        self.sleeper.wake(keep=keep)
+        assert all(mine is yours for mine, yours in zip(tensors, self.tensors(), strict=True))
+        assert [each.untyped_storage()._cdata for each in plain] == addresses
+        assert [None if each.is_inference() else each._version for each in plain] == versions
+        assert [bytes_of(each) for each in plain] == before
+        assert torch.equal(self.generator.get_state(), numbers)
+        self.check_account(held)
+        assert (self.sleeper.host_bytes > 0) == keep

@@ -1,0 +1,71 @@
+"""The card of a GPU notices, without a GPU, what must stay at its address."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from spaces_workers.child.sleep import gpu_card
+from spaces_workers.child.sleep.gpu_card import CudaDriver, GpuCard
+from spaces_workers.child.sleep.host_memory import PinningRefused
+
+
+@pytest.fixture
+def card(monkeypatch: pytest.MonkeyPatch) -> Iterator[GpuCard]:
+    with monkeypatch.context() as patch:
+        for owner, name in (
+            (torch.cuda.CUDAGraph, "capture_begin"),
+            (torch.Tensor, "__dlpack__"),
+            (torch.Tensor, "__cuda_array_interface__"),
+        ):
+            patch.setattr(owner, name, getattr(owner, name))
+        yield GpuCard()
+
+
+def test_a_process_that_has_recorded_a_graph_must_stay_awake(card: GpuCard) -> None:
+    assert card.obstacle() == ""
+    with pytest.raises((AttributeError, TypeError, RuntimeError)):  # there is no GPU
+        torch.cuda.CUDAGraph.capture_begin(SimpleNamespace())
+    assert "CUDA graph" in card.obstacle()
+
+
+def test_so_must_one_with_a_model_that_was_compiled_ahead(card: GpuCard, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = "7f00-7f01 r-xp 00000000 00:00 1 /tmp/x/data/aotinductor/model/c.wrapper.so"
+    monkeypatch.setattr(gpu_card, "Path", lambda _: SimpleNamespace(read_text=lambda: line))
+    assert "compiled ahead of time" in card.obstacle()
+
+
+def test_a_tensor_that_another_library_has_stays(card: GpuCard) -> None:
+    exported, other = torch.arange(3), torch.arange(3)
+    exported[1:].__dlpack__()
+    assert exported.untyped_storage().stays
+    assert not hasattr(other.untyped_storage(), "stays")
+    with pytest.raises(AttributeError):  # it is not on a GPU
+        _ = other.__cuda_array_interface__
+    assert not hasattr(other, "__cuda_array_interface__")
+
+
+def test_what_is_not_on_the_gpu_does_not_leave_it(card: GpuCard) -> None:
+    assert not card.holds(torch.arange(3).untyped_storage())
+
+
+def test_the_driver_says_why_it_does_not_pin(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[str, int]] = []
+
+    def register(_address: int, size: int, _flags: int) -> int:
+        calls.append(("register", size))
+        return 0 if size < 100 else 2
+
+    runtime = SimpleNamespace(
+        cudaHostRegister=register,
+        cudaHostUnregister=lambda address: calls.append(("unregister", address)),
+    )
+    monkeypatch.setattr(torch.cuda, "cudart", lambda: runtime)
+    CudaDriver().register(4096, 10)
+    with pytest.raises(PinningRefused, match="cudaHostRegister of 100 bytes says 2"):
+        CudaDriver().register(4096, 100)
+    CudaDriver().unregister(4096)
+    assert calls == [("register", 10), ("register", 100), ("unregister", 4096)]
