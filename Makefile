@@ -6,6 +6,7 @@
 #   make test-gradio-5          the pages on Gradio 5.49; test-gradio-4: on 4.44
 #   make test-official          our claims of equality, checked against the official package
 #   make test-libraries         what libraries do in a child, each in an environment of its own; ARGS="-k polars" for some
+#   make chaos                  a farm whose parts fail under load; HOUR=1 for an hour of seeds
 #   make lint bench install clean
 
 SHELL := /bin/bash
@@ -23,7 +24,7 @@ BENCHMARKS ?= latency payload ranking waiting forecasts warmth warmth_weight dep
 GRADIO_TESTS := $(addprefix tests/end_to_end/test_,web.py patterns.py import_calls.py files.py globals.py launch.py \
 	servers.py prefix.py mcp.py state_deletion.py errors.py refusals.py farm_faults.py quota.py weights.py) tests/processes/test_aoti.py
 
-.PHONY: install up test test-gradio-5 test-gradio-4 test-official test-libraries lint bench clean chromium
+.PHONY: install up test test-gradio-5 test-gradio-4 test-official test-libraries chaos lint bench clean chromium
 
 install: $(STAMPS)/installed
 
@@ -45,6 +46,13 @@ test-official: install
 # What libraries with threads of their own do in a child of a Space that used them before; needs the package index.
 test-libraries: install
 	TEST_LIBRARIES=1 $(VENV)/bin/python -m pytest tests/libraries $(ARGS)
+
+# Each seed is another order of faults. The tests run three short ones; HOUR=1 runs seeds for an hour.
+chaos: install
+	@if [ -z "$(HOUR)" ]; then $(VENV)/bin/python -m chaos $(ARGS); exit; fi; \
+	end=$$((SECONDS + 3600)); seed=1; failed=0; \
+	while [ $$SECONDS -lt $$end ]; do $(VENV)/bin/python -m chaos --seed $$((seed++)) --calls 1000 $(ARGS) || failed=1; done; \
+	exit $$failed
 
 lint: install
 	$(VENV)/bin/ruff check

@@ -14,7 +14,7 @@ from spaces_app.demos import default_demos
 from spaces_workers.commands.up import bundled_demos
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("spaces", "spaces_workers", "spaces_app")
+PACKAGES = ("spaces", "spaces_workers", "spaces_app", "chaos")
 
 
 def test_every_contract_of_imports_is_kept() -> None:
