@@ -75,9 +75,10 @@ def test_everything_has_one_address(farm: Up, door: str) -> None:
         ("/spaces/broken/", 503, "RuntimeError: the weights are not where they should be (app.py, line 3)"),
         ("/flower/", 401, ""),
         ("/lookup", 404, ""),
+        ("/favicon.ico", 200, "<svg"),
     ],
 )
-def test_what_has_no_page_is_answered_so(door: str, path: str, status: int, words: str) -> None:
+def test_other_paths_are_answered_too(door: str, path: str, status: int, words: str) -> None:
     """Caddy's own answer to a path without a route is an empty 200."""
     answer = httpx.get(door + path)
     assert (answer.status_code, words in answer.text) == (status, True)

@@ -34,6 +34,11 @@ def make_app(snapshots: Snapshots, hosts: Collection[str] = ()) -> FastAPI:
     def page() -> FileResponse:
         return FileResponse(STATIC / "index.html", headers=HEADERS | {"Cache-Control": "no-cache"})
 
+    @app.get("/favicon.ico")
+    def icon() -> FileResponse:
+        """Browsers ask for it at the root of an address, whichever Space they show."""
+        return FileResponse(STATIC / "icon.svg")
+
     @app.get("/api/status")
     def status() -> dict[str, Any]:  # Any: the status as JSON
         return asdict(snapshots.latest())
