@@ -14,6 +14,7 @@ from types import FrameType, ModuleType, TracebackType
 
 from spaces import config
 from spaces.effect_check import tell_of_namesakes
+from spaces.servers import page_socket
 from spaces.space import source_at
 from spaces.subprocesses import find_the_space
 from spaces.web import descriptors
@@ -32,6 +33,7 @@ def run(app_file: Path) -> None:
     find_the_space()
     if config.current().role is config.Role.WEB:
         descriptors.prepare()
+        page_socket.inherit_named()
         sys.excepthook = _tell
     exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), module.__dict__)
 

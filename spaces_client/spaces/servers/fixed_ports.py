@@ -13,6 +13,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+from spaces.servers import page_socket
 from spaces.servers.port_holder import holder_of
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,8 @@ def watch(is_second_run: Callable[[], bool]) -> None:
     def bind(self: socket.socket, address: Any, /) -> None:  # Any: of any family
         if self.family not in _INTERNET or not address[1]:
             return original(self, address)
+        if page_socket.adopt(self, address):
+            return None
         if is_second_run():
             logger.warning(_SECOND_RUN, address[1])
             return original(self, (address[0], 0, *address[2:]))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from rich.markup import escape
 from rich.table import Table
 
+from spaces.farm.page_addresses import Page
 from spaces.farm.queue.status import FarmStatus, QueueStatus, ResidentStatus, TaskStatus
 from spaces.farm.units import seconds_in_words
 
@@ -45,6 +46,12 @@ def _resident(resident: ResidentStatus) -> str:
     return f"{resident.space} ({level}{resident.held_bytes / GIB:.1f} GiB{host})"
 
 
+def _place(page: Page) -> str:
+    if page.serving == "serving":
+        return page.url
+    return " ".join(filter(None, (page.url, page.serving, page.problem)))
+
+
 def _spaces(status: FarmStatus) -> Table:
     waiting = ", ".join(map(_queue, status.queues))
     table = _table(
@@ -52,7 +59,7 @@ def _spaces(status: FarmStatus) -> Table:
     )
     for space in status.spaces:
         page = space.page
-        place = (page.url or f"{page.serving} {page.problem}") if page else "-"
+        place = _place(page) if page else "-"
         functions = escape(" ".join(space.functions))
         memory = _host_memory(page.memory_bytes if page else 0)
         table.add_row(escape(space.name), escape(place), functions, str(space.waiting), str(space.running), memory)

@@ -102,6 +102,7 @@ def up(
             farm_key=farm_key(state_dir),
             sandboxes=sandboxes,
             door=door,
+            sleeps=bool(spaces),  # the demos show a farm at work
             isolate=bool(spaces) and not no_isolate,  # the farm's environment has the demos' packages
         )
         note_served(state_dir, (source_at(space.app_file) for space in served))

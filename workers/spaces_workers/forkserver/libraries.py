@@ -20,6 +20,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from spaces_workers.forkserver.misses import observed_misses
+
 logger = logging.getLogger(__name__)
 
 
@@ -79,6 +81,8 @@ class Preloaded:
     environment: dict[str, str] = field(default_factory=lambda: dict(os.environ))  #: before the imports changed it
     modules: frozenset[str] = frozenset()  #: names of top-level modules outside the standard library
     variables: set[str] = field(default_factory=set)  #: names of the environment variables that imports have read
+    missed: set[str] = field(default_factory=set)  #: names of modules and packages that imports have looked for in vain
+    packages: frozenset[str] = frozenset()  #: canonical names of their packages, once somebody has asked
 
 
 class _ObservedEnviron(os._Environ):  # type: ignore[type-arg]  # not generic at run time
@@ -115,13 +119,13 @@ def preload(libraries: Iterable[Library] = LIBRARIES) -> Preloaded:
     """Import the libraries that are installed. One that fails is logged and left out."""
     preloaded = Preloaded()
     gc.disable()  # a fifth of the time of an import goes into looking for garbage that is not there
-    with observed_environment() as read:
+    with observed_environment() as read, observed_misses() as missed:
         for library in libraries:
             if importlib.util.find_spec(library.name) is not None:
                 _import(library)
         for module in OURS:
             importlib.import_module(module)
-        preloaded.variables = read
+        preloaded.variables, preloaded.missed = read, missed
     gc.enable()
     standard = sys.stdlib_module_names
     names = {name.partition(".")[0] for name in list(sys.modules)}

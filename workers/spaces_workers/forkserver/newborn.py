@@ -17,10 +17,12 @@ import tempfile
 import threading
 import weakref
 from collections.abc import Callable, Mapping, Set
+from pathlib import Path
 from typing import Any, NoReturn
 
 from spaces import config, launch
 from spaces_workers import forkserver
+from spaces_workers.forkserver import own_environment
 from spaces_workers.link.messages import Spawn
 from spaces_workers.link.orphans import adopt_orphans
 from spaces_workers.sandbox.description import Sandbox
@@ -37,6 +39,8 @@ def begin(spawn: Spawn, keep: Set[int]) -> None:
     if spawn.sandbox:
         enter(Sandbox.from_text(spawn.sandbox))
     _take_environment(dict(spawn.environment))
+    if spawn.python:
+        own_environment.enter(Path(spawn.python))
     sys.argv = [spawn.app_file]
     _reseed()
     _forget_exit_handlers()

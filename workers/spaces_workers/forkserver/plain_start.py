@@ -55,7 +55,7 @@ def plain_reason(app_file: Path, environment: Mapping[str, str], preloaded: Prel
         return f"farm.toml has preload = false under [spaces.{space}]"
     critical = (preloaded.variables | READ_BY_NATIVE_CODE) - READ_LATER
     for name in sorted(critical):
-        if environment.get(name) != preloaded.environment.get(name):
+        if _of(environment, name) != _of(preloaded.environment, name):
             return f"libraries read the variable {name} while they are imported, and this Space has its own"
     source = source_at(app_file)
     files = [app_file] if source.alone else list(_files(source.root))
@@ -67,6 +67,11 @@ def plain_reason(app_file: Path, environment: Mapping[str, str], preloaded: Prel
         if file.suffix == ".py" and (reason := _reason_in(file, critical)):
             return reason
     return ""
+
+
+def _of(environment: Mapping[str, str], name: str) -> str | None:
+    value = environment.get(name)
+    return value or None if name == "PYTHONPATH" else value  # an empty one is none
 
 
 def _reason_in(file: Path, critical: frozenset[str] | set[str]) -> str:

@@ -19,8 +19,9 @@ from typing import NoReturn
 
 from spaces import config, emulation, script
 from spaces.farm.values import preloaded_modules
+from spaces.servers import page_socket
 from spaces_workers import forkserver
-from spaces_workers.forkserver import newborn
+from spaces_workers.forkserver import newborn, own_environment
 from spaces_workers.forkserver.libraries import Preloaded, preload
 from spaces_workers.forkserver.plain_start import plain_reason
 from spaces_workers.forkserver.process_name import name_process
@@ -28,7 +29,7 @@ from spaces_workers.forkserver.rehearsal import rehearse
 from spaces_workers.isolation import MODULE
 from spaces_workers.link.channel import Channel, ChannelClosed
 from spaces_workers.link.foster_children import FosterChildren
-from spaces_workers.link.kill_on_close import die_with
+from spaces_workers.link.kill_on_close import carried_by, die_with
 from spaces_workers.link.listener import accept, listen
 from spaces_workers.link.messages import Exited, Refused, Spawn, Spawned
 from spaces_workers.zygote import main as zygote
@@ -76,6 +77,8 @@ class ForkServer:
 
     def _spawn(self, starter: Channel, spawn: Spawn, fd: int) -> None:
         reason = plain_reason(Path(spawn.app_file), dict(spawn.environment), self._preloaded)
+        if spawn.python and not reason:
+            reason = own_environment.plain_reason(Path(spawn.python), self._preloaded)
         if reason:
             os.close(fd)
             starter.send(Refused(reason))
@@ -97,6 +100,8 @@ class ForkServer:
         newborn.begin(spawn, keep={fd})
         if spawn.is_zygote:
             newborn.live(lambda: zygote.run(Channel.from_fd(fd)))
+        if (page := carried_by(fd)) is not None:
+            page_socket.inherit(page)
         die_with(fd)
         newborn.live(lambda: script.run(Path(spawn.app_file)))
 

@@ -20,10 +20,19 @@ from spaces.space import name_of
 from spaces_workers.isolation.environment_key import wanted_by
 from spaces_workers.isolation.errors import IsolationError
 from spaces_workers.isolation.recipe import make
-from spaces_workers.isolation.space_environment import MODULE, SpaceEnvironment, variables_of
+from spaces_workers.isolation.space_environment import MODULE, NOTES, SpaceEnvironment, variables_of
 from spaces_workers.isolation.store import kept, notes_of
 
-__all__ = ["MODULE", "IsolationError", "SpaceEnvironment", "existing", "farm_environment", "prepare", "variables_of"]
+__all__ = [
+    "MODULE",
+    "IsolationError",
+    "SpaceEnvironment",
+    "existing",
+    "farm_environment",
+    "is_complete",
+    "prepare",
+    "variables_of",
+]
 
 
 def prepare(source: Source, state_dir: Path, log: Callable[[str], None], *, name: str = "") -> SpaceEnvironment:
@@ -44,7 +53,12 @@ def prepare(source: Source, state_dir: Path, log: Callable[[str], None], *, name
 def existing(source: Source, state_dir: Path, *, name: str = "") -> SpaceEnvironment | None:
     """The environment that `prepare` has made, complete or not; None if there is none."""
     root = _folder(state_dir) / wanted_by(source, name or name_of(source)).key
-    return _at(root) if root.is_dir() else None
+    return _at(root, notes_of(root) if is_complete(root) else ()) if root.is_dir() else None
+
+
+def is_complete(root: Path) -> bool:
+    """Whether a folder has an environment that `prepare` has made."""
+    return (root / NOTES).is_file() and (root / "bin" / "python").exists()
 
 
 def farm_environment() -> SpaceEnvironment:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import select
 import signal
 import socket
 
@@ -15,10 +16,15 @@ F_SETSIG = 10  # from <linux/fcntl.h>; Python has no name for it
 
 
 class Bond:
-    """The worker's end; the kernel closes it when the worker ends, however that happens."""
+    """The worker's end; the kernel closes it when the worker ends, however that happens.
 
-    def __init__(self) -> None:
+    It may carry a descriptor to the other end, which takes it by `carried_by`.
+    """
+
+    def __init__(self, carried: int | None = None) -> None:
         self._ours, self._theirs = socket.socketpair()
+        if carried is not None:
+            socket.send_fds(self._ours, [b"."], [carried])
 
     def fileno(self) -> int:
         """The descriptor of the child's end."""
@@ -31,6 +37,15 @@ class Bond:
     def cut(self) -> None:
         """Close the worker's end; a child that still lives is killed."""
         self._ours.close()
+
+
+def carried_by(end: int) -> int | None:
+    """The descriptor that came with this end of a bond; to be called before `die_with`."""
+    with socket.socket(fileno=os.dup(end)) as bond:
+        if not select.select([bond], [], [], 0)[0]:  # it was sent before this end was given
+            return None
+        fds = socket.recv_fds(bond, 1, 1)[1]
+        return fds[0] if fds else None
 
 
 def die_with(end: int) -> None:

@@ -1,6 +1,6 @@
 """The messages between the processes of one host. Events of a task (`spaces.farm.events`) travel here unchanged.
 
-worker  -> nursery   Prepare, Connect            nursery -> worker   Connected (with a socket), Unmade, ZygoteLost
+worker  -> nursery   Prepare, Retire, Connect    nursery -> worker   Connected (with a socket), Unmade, ZygoteLost
 nursery -> zygote    Adopt (with a socket)       zygote  -> nursery  ZygoteReady, ZygoteFailed
 worker  -> zygote    Fork (with a socket)        zygote  -> worker   Forked, Exited
 launcher, nursery -> fork server   Spawn (with a socket)
@@ -43,6 +43,7 @@ class Spawn:
     log: str  #: the file that its standard output and error go to
     is_zygote: bool
     sandbox: str = ""  #: the description of what encloses it, as text; empty: nothing
+    python: str = ""  #: the interpreter of the Space's own environment; empty: it has none
 
 
 @message
@@ -59,6 +60,14 @@ class Refused:
     """This Space must be started the plain way. The reason is a part of a sentence."""
 
     reason: str
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class Retire:
+    """End the zygotes of a Space, which nobody uses; no answer is sent."""
+
+    space: str
 
 
 @message

@@ -22,7 +22,7 @@ from spaces.withheld_variables import without_secrets
 from spaces_workers.isolation import MODULE
 from spaces_workers.link.channel import Channel, ChannelClosed
 from spaces_workers.link.die_with_starter import tied
-from spaces_workers.link.messages import Connect, Connected, Prepare, Unmade, ZygoteLost, ZygoteSpec
+from spaces_workers.link.messages import Connect, Connected, Prepare, Retire, Unmade, ZygoteLost, ZygoteSpec
 
 #: Seconds to wait for a nursery that was just started.
 START_PATIENCE = 15.0
@@ -89,6 +89,12 @@ def prepare(nursery_socket: Path, zygote: ZygoteSpec) -> None:
     """Have a zygote made ahead of its first task."""
     with _dial(nursery_socket) as nursery:
         nursery.send(Prepare(zygote))
+
+
+def retire(nursery_socket: Path, space: str) -> None:
+    """Have the zygotes of a Space ended that no worker waits for."""
+    with _dial(nursery_socket) as nursery:
+        nursery.send(Retire(space))
 
 
 @contextmanager

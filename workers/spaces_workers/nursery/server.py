@@ -33,6 +33,7 @@ from spaces_workers.link.messages import (
     Connect,
     Connected,
     Prepare,
+    Retire,
     Unmade,
     ZygoteFailed,
     ZygoteReady,
@@ -109,6 +110,8 @@ class Nursery:
                     self._connect(spec, worker)
                 case Prepare(spec):
                     self._prepare(spec)
+                case Retire(space):
+                    self._retire(space)
                 case _:
                     raise ChannelClosed("it asked for something that a nursery does not do")
         except ChannelClosed:
@@ -155,7 +158,7 @@ class Nursery:
         return True
 
     def _make(self, spec: ZygoteSpec) -> MadeZygote:
-        self._retire_other_revisions(spec)
+        self._retire(spec.space)
         ours, theirs = Channel.pair()
         ours.limit_sending(SEND_PATIENCE)
         os.set_inheritable(theirs.fileno(), True)
@@ -176,9 +179,9 @@ class Nursery:
         except OSError as error:
             logger.warning("the list of zygotes is out of date, because it cannot be written: %s", error)
 
-    def _retire_other_revisions(self, spec: ZygoteSpec) -> None:
-        """End the zygotes of a Space's earlier revisions; their children finish their tasks."""
-        for zygote in [each for each in self._zygotes.values() if each.spec.space == spec.space and each.ready]:
+    def _retire(self, space: str) -> None:
+        """End the zygotes of a Space, which are of an earlier revision or not used; children finish their tasks."""
+        for zygote in [each for each in self._zygotes.values() if each.spec.space == space and each.ready]:
             self._bury(zygote)
 
     def _hear_zygote(self, zygote: MadeZygote) -> None:

@@ -39,12 +39,13 @@ class ZygoteStarter:
     def _forked(
         self, spec: ZygoteSpec, channel: Channel, environment: dict[str, str], sandbox: Sandbox | None
     ) -> ForkedProcess | None:
-        """A zygote from the fork server, if this host has one and the Space runs in the farm's environment."""
-        if self._fork_server is None or spec.python != sys.executable:
+        """A zygote from the fork server, if this host has one and it can fork this Space."""
+        if self._fork_server is None:
             return None
         described = sandbox.to_text() if sandbox else ""
-        log = str(self.log_of(spec))
-        spawn = Spawn(spec.app_file, tuple(environment.items()), log, is_zygote=True, sandbox=described)
+        log, python = str(self.log_of(spec)), spec.python if spec.python != sys.executable else ""
+        variables = tuple(environment.items())
+        spawn = Spawn(spec.app_file, variables, log, is_zygote=True, sandbox=described, python=python)
         return fork_server.fork(self._fork_server, spawn, channel.fileno())
 
     def _plain(

@@ -17,9 +17,10 @@ from spaces.farm.queue.leases import Leases
 from spaces.farm.values.signing import derive_space_key
 from spaces.space import source_at
 from spaces.withheld_variables import without_secrets
+from spaces_workers import isolation
 from spaces_workers.forkserver import client as fork_server
 from spaces_workers.gpu.plan import PlannedWorker
-from spaces_workers.isolation import MODULE
+from spaces_workers.isolation import MODULE, SpaceEnvironment
 from spaces_workers.nursery import client as nursery
 from spaces_workers.sandbox.plan import Sandboxes
 from spaces_workers.setup import process_environment
@@ -31,6 +32,7 @@ from spaces_workers.up.addresses import local, url_of
 from spaces_workers.up.door import service as front_door
 from spaces_workers.up.door.address import FLOWER, Door, path_of_space
 from spaces_workers.up.keeper import Service
+from spaces_workers.up.page_port import PagePort
 from spaces_workers.up.process import Command, ForkPlan, Process, Steps
 from spaces_workers.up.readiness import Probe
 
@@ -59,6 +61,7 @@ class FarmOptions:
     farm_key: bytes = field(repr=False)
     sandboxes: Sandboxes
     door: Door | None = None  #: before all pages; None: visitors reach each page at its own port
+    sleeps: bool = True  #: Spaces that nobody uses give up their processes, where `farm.toml` does not say otherwise
     isolate: bool = True  #: Spaces that list requirements get environments of their own
 
 
@@ -100,7 +103,7 @@ class Composition:
     @property
     def _preloads(self) -> bool:
         """Whether Spaces are forked from a fork server: its start takes longer than that of a single Space."""
-        return sum(not self._is_isolated(space) for space in self._options.spaces) > 1
+        return len(self._options.spaces) > 1
 
     def _is_isolated(self, space: ServedSpace) -> bool:
         return self._options.isolate and space.asks_for_packages
@@ -132,6 +135,7 @@ class Composition:
                     self._log(f"web-{space.name}"),
                     fork=self._fork_of(space),
                     sandbox=self._sandboxes.of_page(space.name, space.app_file, self.url),
+                    page_port=_page_port(self._options.host, port),
                     mark=remains.of_page(self._options.state_dir, space.name),
                 ),
                 (self._options.host, port),
@@ -141,10 +145,18 @@ class Composition:
             yield self._shown(page, path) if path else page
 
     def _fork_of(self, space: ServedSpace) -> ForkPlan | None:
-        if not self._preloads or self._is_isolated(space):
+        if not self._preloads:
             return None
-        log_dir = self._options.state_dir / "logs"
-        return ForkPlan(fork_server.socket_path(self._options.run_dir, log_dir), space.app_file)
+        path = fork_server.socket_path(self._options.run_dir, self._options.state_dir / "logs")
+        if not self._is_isolated(space):
+            return ForkPlan(path, space.app_file)
+        return ForkPlan(path, space.app_file, lambda: self._environment_of(space))
+
+    def _environment_of(self, space: ServedSpace) -> SpaceEnvironment:
+        """The Space's own; without variables if it must be made first, by a process that then runs the Space."""
+        state_dir = self._sandboxes.state_of(space.name) or self._options.state_dir
+        made = isolation.existing(source_at(space.app_file), state_dir, name=space.name)
+        return made or isolation.farm_environment()
 
     def home(self) -> Service:
         """The home page."""
@@ -214,10 +226,19 @@ class Composition:
     ) -> Service:
         host, port = local(address[0]), address[1]
         service = Service(name, command, lambda _: readiness.page(host, port, *paths), url_of(host, port))
-        return replace(service, space=space.name, source=source_at(space.app_file)) if space else service
+        if space is None:
+            return service
+        return replace(service, space=space.name, source=source_at(space.app_file), title=space.title)
 
     def _log(self, name: str) -> Path:
         return self._options.state_dir / "logs" / f"{name}.log"
+
+
+def _page_port(host: str, port: int) -> PagePort | None:
+    try:
+        return PagePort(host, port)
+    except OSError:
+        return None  # it was taken since it was found free: the page says by whom
 
 
 def _module(name: str, *arguments: str) -> list[str]:

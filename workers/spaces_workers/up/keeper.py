@@ -1,14 +1,14 @@
 """Keeps one process of a farm running: starts it, waits until it answers, restarts it when it dies.
 
 A process that dies before it first answered is reported and not restarted: it would fail again. A Space is tried again
-when its files have changed.
+when its files have changed. The page of a Space may sleep: it is ended, and started again when somebody comes.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 
 from spaces.effect_check import MARK
@@ -16,10 +16,12 @@ from spaces.farm.page_addresses import Serving
 from spaces.source import Source
 from spaces_workers.up import mending
 from spaces_workers.up.log_tail import place_in
+from spaces_workers.up.porter import Porter
 from spaces_workers.up.process import Command, Process, described
 from spaces_workers.up.readiness import Probe, until
-from spaces_workers.up.reports import Answering, Failed, Note, Queued, Reporter, Restarting, Starting
+from spaces_workers.up.reports import Answering, Asleep, Failed, Note, Queued, Reporter, Restarting, Starting
 from spaces_workers.up.turns import Turns
+from spaces_workers.up.visits import visited
 
 #: Seconds before a dead process is restarted: the first time, and at most.
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
@@ -41,6 +43,7 @@ class Service:
     url: str = ""
     space: str = ""
     source: Source | None = None  #: of the Space
+    title: str = ""  #: of the Space, for its visitors
     #: Whether a process that another program started provides it already.
     is_provided: Callable[[], bool] = lambda: False
 
@@ -58,6 +61,12 @@ class Keeper:
         self._process: Process | None = None
         self._has_answered = False
         self._pause = Pause()
+        self._port = service.command.page_port
+        self._porter = Porter(self._port, service.title or service.space) if self._port else None
+        self._shares_port = False  #: its page listens by the socket that outlives it
+        self._is_awaited = False  #: somebody has come while no page was there
+        self._goes_to_sleep = False
+        self._woken = asyncio.Event()
 
     async def run(self) -> None:
         """Keep the service running; returns only if its first start failed, and nobody can mend it."""
@@ -71,7 +80,9 @@ class Keeper:
             except OSError as error:  # the system has no process, descriptor or memory to spare
                 await asyncio.sleep(self._later(f"could not be started: {error}", lived=0.0))
                 continue
-            if status is not None:
+            if self._goes_to_sleep:
+                await self._sleep()
+            elif status is not None:
                 await asyncio.sleep(self._after(status))
             elif self.service.source is not None:
                 await mending.changed(self.service.source)
@@ -80,6 +91,8 @@ class Keeper:
 
     async def stop(self) -> None:
         """End its process, if it has one. `run` must have been cancelled before."""
+        if self._porter is not None:
+            self._porter.close()
         if self._process is not None:
             await self._process.stop()
 
@@ -89,9 +102,44 @@ class Keeper:
         return self.serving == "serving"
 
     @property
+    def has_page(self) -> bool:
+        """Whether a visitor gets the page, at once or when it has woken up."""
+        return self.serving in ("serving", "asleep", "waking")
+
+    @property
+    def port_number(self) -> int:
+        """The port of its page; 0 if the page has none that outlives it."""
+        return self._port.number if self._port is not None else 0
+
+    @property
+    def can_sleep(self) -> bool:
+        """Whether `fall_asleep` may have an effect now."""
+        return self.answers and self._shares_port
+
+    async def fall_asleep(self) -> bool:
+        """End the page unless somebody is there, until somebody comes or `wake`. Returns whether it sleeps now."""
+        port, process = self._port, self._process
+        if not self.can_sleep or port is None or process is None:
+            return False
+        port.shut()
+        try:
+            if visited([port.number]):
+                return False
+            self._goes_to_sleep = True
+            await process.stop()
+            return True
+        finally:
+            port.open()
+
+    def wake(self) -> None:
+        """Start the page of a Space that sleeps, before others that wait for their start."""
+        self._is_awaited = True
+        self._woken.set()
+
+    @property
     def pid(self) -> int | None:
         """The id of its process, if this keeper started one."""
-        return self._process.pid if self._process is not None else None
+        return self._process.pid if self._process is not None and self.serving != "asleep" else None
 
     def kill(self) -> None:
         """End its process at once."""
@@ -100,7 +148,7 @@ class Keeper:
 
     async def _live(self) -> int | None:
         """Run one process from start to end. Returns its exit status, or None if it must not be restarted."""
-        async with self._turns.turn(self._queue) if self._turns else nullcontext():
+        async with self._turn():
             process = self._process = await self._start()
             answers = await self._comes_to_answer(process)
         if answers:
@@ -112,17 +160,36 @@ class Keeper:
             return None
         return await process.ended()
 
+    def _turn(self) -> AbstractAsyncContextManager[None]:
+        if self._turns is None or self._is_awaited:
+            return nullcontext()
+        return self._turns.turn(self._queue, lambda: self._is_awaited)
+
     def _queue(self) -> None:
         self.serving = "queued"
         self._report(Queued(self.service.name))
+        if self._porter is not None:
+            self._porter.begin("is waiting for its start", self.wake)
 
     async def _start(self) -> Process:
-        self.serving = "starting"
+        self.serving = "waking" if self._woken.is_set() and self._has_answered else "starting"
         self._report(Starting(self.service.name))
+        if self._porter is not None and self._port is not None and not self._shares_port:
+            self._porter.end()
+            self._port.unlisten()
         return await Process.start(self.service.command)
 
+    async def _sleep(self) -> None:
+        self._goes_to_sleep = False
+        self._woken.clear()
+        self.serving, self.problem = "asleep", ""
+        self._report(Asleep(self.service.name))
+        if self._porter is not None:
+            self._porter.begin("is waking up", self.wake)
+        await self._woken.wait()
+
     async def _comes_to_answer(self, process: Process) -> bool:
-        probing = asyncio.create_task(until(self.service.probe(process)))
+        probing = asyncio.create_task(until(self._probe(process)))
         ending = asyncio.create_task(process.ended())
         try:
             await asyncio.wait({probing, ending}, return_when=asyncio.FIRST_COMPLETED)
@@ -131,8 +198,22 @@ class Keeper:
             probing.cancel()
             ending.cancel()
 
+    def _probe(self, process: Process) -> Probe:
+        """The service's probe, once it does not reach the porter."""
+        probe = self.service.probe(process)
+
+        async def answers() -> bool:
+            return not (self._porter and self._porter.answers) and await probe()
+
+        return answers
+
     def _answer(self) -> None:
         self.serving, self.problem = "serving", ""
+        self._is_awaited = False
+        self._woken.clear()
+        if self._porter is not None and self._port is not None:
+            self._shares_port = self._port.is_taken
+            self._porter.pass_on()
         self._has_answered = True
         self.settled.set()
 
@@ -145,6 +226,8 @@ class Keeper:
         reason = self._why(await process.ended())
         log = self.service.command.log
         words = process.log.last_words()
+        if self._porter is not None:
+            self._porter.close()
         self.serving, self.problem = "failed", self._in_one_line(words) or reason
         self._report(Failed(self.service.name, self.service.space, reason, words, str(log)))
         self._repeat_notes(process)

@@ -10,20 +10,23 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from spaces.servers import page_socket
 from spaces_workers.forkserver.client import EXIT_PATIENCE, ForkedProcess, fork
+from spaces_workers.isolation import SpaceEnvironment
 from spaces_workers.link.die_with_starter import tied
 from spaces_workers.link.kill_on_close import Bond
 from spaces_workers.link.messages import Spawn
 from spaces_workers.sandbox.command import enclosed
 from spaces_workers.sandbox.description import Sandbox
 from spaces_workers.up.log_tail import LogTail
+from spaces_workers.up.page_port import PagePort
 from spaces_workers.up.remains import VARIABLE, end_remains_of_page
 
 #: The signals that ask a process to end, and the seconds to wait after each; KILL follows.
@@ -38,6 +41,7 @@ class ForkPlan:
 
     fork_server: Path  #: its socket
     app_file: Path
+    own_environment: Callable[[], SpaceEnvironment | None] = lambda: None  #: of the Space, if it is to have one
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +54,18 @@ class Command:
     steps: Steps = TERMINATE
     fork: ForkPlan | None = None  #: tried first
     sandbox: Sandbox | None = None  #: what encloses it
+    page_port: PagePort | None = None  #: where it serves, if its port outlives it
     mark: str = ""  #: the value in `remains.py` that all processes have which end with this one
 
     @property
     def marked_environment(self) -> dict[str, str]:
         """The environment with the mark, if there is one."""
         return {**self.environment, **({VARIABLE: self.mark} if self.mark else {})}
+
+    @property
+    def passed(self) -> tuple[int, ...]:
+        """The descriptors that it inherits."""
+        return (self.page_port.fileno(),) if self.page_port is not None else ()
 
 
 class Process:
@@ -146,7 +156,8 @@ class Plain:
         with command.log.open("ab") as log:
             self._popen = subprocess.Popen(
                 enclosed(tied(command.arguments), command.sandbox),
-                env=command.marked_environment,
+                env=command.marked_environment | {page_socket.VARIABLE: " ".join(map(str, command.passed))},
+                pass_fds=command.passed,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -192,21 +203,35 @@ class Fork:
 async def _forked(command: Command) -> Fork | None:
     if command.fork is None:
         return None
-    bond = Bond()
-    spawn = Spawn(
-        str(command.fork.app_file),
-        tuple(command.marked_environment.items()),
-        str(command.log),
-        is_zygote=False,
-        sandbox=command.sandbox.to_text() if command.sandbox else "",
-    )
+    bond = Bond(*command.passed)
     loop = asyncio.get_running_loop()
-    process = await loop.run_in_executor(_FORKING, fork, command.fork.fork_server, spawn, bond.fileno())
+    process = await loop.run_in_executor(_FORKING, _fork, command, command.fork, bond.fileno())
     bond.given()
     if process is None:
         bond.cut()
         return None
     return Fork(process, bond)
+
+
+def _fork(command: Command, plan: ForkPlan, bond: int) -> ForkedProcess | None:
+    own = plan.own_environment()
+    if own is not None and not own.variables:
+        return None  # it has not been made yet
+    variables = command.marked_environment | (own.variables if own else {})
+    python = str(own.python) if own else ""
+    spawn = Spawn(
+        str(plan.app_file),
+        tuple(variables.items()),
+        str(command.log),
+        is_zygote=False,
+        sandbox=command.sandbox.to_text() if command.sandbox else "",
+        python=python,
+    )
+    process = fork(plan.fork_server, spawn, bond)
+    if process is not None and own is not None:
+        with command.log.open("a") as log:
+            log.writelines(f"{note}\n" for note in own.notes)
+    return process
 
 
 #: A fork waits for the fork server, which forks one process at a time.

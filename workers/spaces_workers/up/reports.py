@@ -60,6 +60,13 @@ class Restarting:
 
 
 @dataclass(frozen=True, slots=True)
+class Asleep:
+    """Nobody has used a Space for long: it has no processes until somebody comes."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """A remark for the operator."""
 
@@ -89,7 +96,7 @@ class Stopped:
     """No process is left."""
 
 
-Report: TypeAlias = Queued | Starting | Answering | Failed | Restarting | Note | Ready | Stopping | Stopped
+Report: TypeAlias = Queued | Starting | Answering | Failed | Restarting | Asleep | Note | Ready | Stopping | Stopped
 
 
 class Reporter(Protocol):
@@ -136,6 +143,8 @@ class Words:
             case Restarting(name, reason, pause, log):
                 self._say(f"[yellow]↻ {name} {reason}[/yellow], restarts in {pause:.1f} s; see {log}")
                 self._settle(name)
+            case Asleep(name):
+                self._say(f"[dim]☾ {name} sleeps until somebody comes[/dim]")
             case Note(text):
                 self._say(f"[yellow]·[/yellow] {escape(text)}")
             case Ready():

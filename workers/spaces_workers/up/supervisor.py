@@ -8,6 +8,7 @@ The kernel kills its processes when it is killed itself.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import signal
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
@@ -19,6 +20,9 @@ from spaces.farm.connection import connect
 from spaces.farm.page_addresses import Page, Pages, pages_path
 from spaces.farm.queue import settings
 from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.registry import Registry
+from spaces.farm.queue.rules import SpaceRules
+from spaces.farm.queue.status import StatusReader
 from spaces_workers.nursery import roster
 from spaces_workers.sandbox import space_folders
 from spaces_workers.setup.served_space import ServedSpace
@@ -29,6 +33,7 @@ from spaces_workers.up.door.lookup import Lookup, Place
 from spaces_workers.up.door.service import lookup_path
 from spaces_workers.up.keeper import Keeper, Service
 from spaces_workers.up.reports import Note, Ready, Report, Reporter, Stopped, Stopping
+from spaces_workers.up.sleep import Broker, Sleep
 from spaces_workers.up.turns import Turns, cores
 
 #: Seconds that a request to the broker may take; callers retry.
@@ -99,6 +104,7 @@ class Supervisor:
         self._spaces = self._kept(farm.spaces(), Turns(STARTS_PER_CORE * cores()))
         self._flower = self._kept(farm.flower())
         self._go(host_memory.watch(self._processes, self._note_memory))
+        self._go(self._sleep(farm.url).watch())
         await _needed(self._home)
         await _needed(self._workers)
         if self._door:
@@ -111,6 +117,16 @@ class Supervisor:
         for keeper in keepers:
             self._go(keeper.run())
         return keepers
+
+    def _sleep(self, url: str) -> Sleep:
+        rules = settings.current()
+        usual = rules.sleep.after if self._options.sleeps else math.inf
+        told = {space.name: rules.spaces.get(space.name, SpaceRules()).sleep_after for space in self._options.spaces}
+        after = {name: usual if own is None else own for name, own in told.items()}
+        queue = Queue(connect(url, retry=None, socket_timeout=BROKER_PATIENCE))
+        status, registry = StatusReader(queue), Registry(queue.redis)
+        broker = Broker(lambda: status.unused_for(told), registry.tell_of_sleep, registry.renew)
+        return Sleep(self._spaces, broker, after, rules.sleep, self._report)
 
     def _go(self, work: Coroutine[None, None, None]) -> None:
         """Run a coroutine in the background; an error in it ends the farm."""
@@ -244,4 +260,4 @@ def _page(space: ServedSpace, keeper: Keeper | None, memory_bytes: int) -> Page:
 
 
 def _url(keepers: Sequence[Keeper]) -> str:
-    return keepers[0].service.url if keepers and keepers[0].answers else ""
+    return keepers[0].service.url if keepers and keepers[0].has_page else ""

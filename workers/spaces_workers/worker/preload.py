@@ -1,6 +1,7 @@
 """Has the zygotes of served Spaces made before their first task: at the start, and whenever a Space registers.
 
-A Space without a live web process stays known for days; it gets its zygote when a task for it comes.
+A Space without a live web process stays known for days; it gets its zygote when a task for it comes. One that falls
+asleep gives it up.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from spaces.errors import SpacesError
 from spaces.farm.queue.broker_thread import BrokerThread
 from spaces.farm.queue.queue import Queue
-from spaces.farm.queue.registry import Registry
+from spaces.farm.queue.registry import FellAsleep, Registered, Registry
 from spaces_workers.link.channel import ChannelClosed
 from spaces_workers.worker.workplace import Workplace
 
@@ -27,14 +28,25 @@ class Preloader(BrokerThread):
 
     def _round(self, queue: Queue) -> None:
         registry = Registry(queue.redis)
-        with registry.announcements() as names:
+        with registry.announcements() as told:
             for record in registry.all():
                 if not record.client or queue.leases.has_client(record.client):
                     self._prepare(registry, record.name)
             self._answered()
             while not self._stopping.is_set():
-                if (name := names.next(timeout=1.0)) is not None:
-                    self._prepare(registry, name)
+                match told.next(timeout=1.0):
+                    case Registered(space):
+                        self._prepare(registry, space)
+                    case FellAsleep(space):
+                        self._let_go(space)
+
+    def _let_go(self, space: str) -> None:
+        """Give up its zygote and its idle child. The next task makes them again."""
+        self._workplace.residency.let_go(space)
+        try:
+            self._workplace.zygotes.retire(space)
+        except ChannelClosed as error:  # without a nursery it has no zygote
+            logger.info("the zygote of Space %s is not given up: %s", space, error)
 
     def _prepare(self, registry: Registry, space: str) -> None:
         try:

@@ -121,6 +121,10 @@ class Zygotes:
         """Ask for a zygote before its first task."""
         nursery.prepare(self._nursery_socket, spec)
 
+    def retire(self, space: str) -> None:
+        """Have the zygotes of a Space given up. Children that run tasks finish them."""
+        nursery.retire(self._nursery_socket, space)
+
     def close(self) -> None:
         """Disconnect from every zygote, and stop the nursery if this worker started it."""
         for link in self._links.values():

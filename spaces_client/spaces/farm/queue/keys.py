@@ -33,6 +33,7 @@
 | `archive:{digest}`           | STRING | a Space's files                               | set by the registry          |
 | `inbox:{reader}`             | PUBSUB | events of the tasks that an inbox reads       |                              |
 | `registrations`              | PUBSUB | the name of a Space that registers            |                              |
+| `sleepers`                   | PUBSUB | the name of a Space that nobody uses          |                              |
 | `spaces`                     | SET    | names of Spaces                               | permanent                    |
 
 Fields of a task: `task` (packed) and `message` (Celery's), both until the end; `label`, `space`, `size`, `client`,
@@ -230,6 +231,10 @@ class Keys:
     def registrations(self) -> str:
         """Pub/sub channel that tells workers of Spaces that register; no key."""
         return f"{self.prefix}:registrations"
+
+    def sleepers(self) -> str:
+        """Pub/sub channel that tells workers of Spaces that nobody uses; no key."""
+        return f"{self.prefix}:sleepers"
 
     def spaces(self) -> str:
         """SET of the names of Spaces; permanent."""

@@ -107,14 +107,28 @@ class Registry:
             pipe.publish(self._keys.registrations(), record.name)
             pipe.execute()
 
+    def renew(self, name: str) -> None:
+        """Remember a Space for LIFETIME seconds more, with its files, because it is served still."""
+        packed = cast("bytes | None", self._redis.get(self._keys.space(name)))
+        for record in _readable([packed] if packed else []):
+            with self._redis.pipeline() as pipe:
+                pipe.expire(self._keys.space(name), LIFETIME)
+                pipe.expire(self._keys.revision(name, record.revision), LIFETIME)
+                pipe.expire(self._keys.archive(record.digest), LIFETIME)
+                pipe.execute()
+
+    def tell_of_sleep(self, name: str) -> None:
+        """Tell the workers that nobody uses a Space now, so that they give up what they keep for it."""
+        self._redis.publish(self._keys.sleepers(), name)
+
     @contextmanager
     def announcements(self) -> Iterator[Announcements]:
-        """Subscribe to the names of Spaces that register from now on."""
+        """Subscribe to what is told of Spaces from now on."""
         from redis.client import PubSub
 
         with PubSub(self._redis.connection_pool, ignore_subscribe_messages=True) as subscription:
-            subscription.subscribe(self._keys.registrations())
-            yield Announcements(subscription)
+            subscription.subscribe(self._keys.registrations(), self._keys.sleepers())
+            yield Announcements(subscription, self._keys)
 
     def find(self, name: str, revision: str = "") -> SpaceRecord:
         """A Space's record, the latest or that of one revision. Raises RefusedError for a Space that is not served."""
@@ -139,16 +153,34 @@ class Registry:
         return list(_readable(packed for packed in found.values() if packed is not None))
 
 
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A Space has registered, for the first time or again."""
+
+    space: str
+
+
+@dataclass(frozen=True, slots=True)
+class FellAsleep:
+    """Nobody uses a Space: its web process has ended."""
+
+    space: str
+
+
 class Announcements:
-    """The names of Spaces as they register."""
+    """What is told of Spaces."""
 
-    def __init__(self, subscription: PubSub) -> None:
+    def __init__(self, subscription: PubSub, keys: Keys) -> None:
         self._subscription = subscription
+        self._sleepers = keys.sleepers().encode()
 
-    def next(self, timeout: float) -> str | None:
-        """The next name, or None after `timeout` seconds without one."""
+    def next(self, timeout: float) -> Registered | FellAsleep | None:
+        """The next announcement, or None after `timeout` seconds without one."""
         message = self._subscription.get_message(timeout=timeout)
-        return None if message is None else bytes(message["data"]).decode()
+        if message is None:
+            return None
+        space = bytes(message["data"]).decode()
+        return FellAsleep(space) if message["channel"] == self._sleepers else Registered(space)
 
 
 def record_of(

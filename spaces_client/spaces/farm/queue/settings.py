@@ -22,7 +22,11 @@
     [memory]
     sleep = "auto"        # "on", "off": see docs/memory.md
 
+    [sleep]
+    after = 172800        # seconds without a use; inf: never
+
     [spaces.NAME]
+    sleep_after = inf     # the same for one Space
     fork = false          # each child runs the script itself: see docs/compatibility.md
     preload = false       # it imports its libraries itself: see docs/compatibility.md
     root_path = "/digits" # a reverse proxy shows its page there: see deploy/README.md
@@ -117,7 +121,9 @@ WORDS = {"level": LEVELS, "hub_cache": ("own", "shared")}
 
 _PATHS = ("readable", "writable")
 
-_TABLES = ("rank", "limits", "isolation", "memory", "spaces", *front_rules.TABLES, *tiers.TABLES)
+ASLEEP = {"after": Number(1.0), "memory": Number(0.0, 1.0)}
+
+_TABLES = ("rank", "limits", "isolation", "memory", "sleep", "spaces", *front_rules.TABLES, *tiers.TABLES)
 
 
 def read(path: Path) -> Rules:
@@ -138,6 +144,7 @@ def read(path: Path) -> Rules:
         _of_visitors(path, found),
         rank=rank,
         limits=limits,
+        sleep=filled(path, "sleep", found, rules.sleep, ASLEEP),
         isolation=_isolation(path, found),
         memory=_memory(path, found),
         spaces=_spaces(path, found),
@@ -196,10 +203,13 @@ def _spaces(path: Path, found: Mapping[str, Any]) -> dict[str, SpaceRules]:  # A
 def _space(where: str, table: object) -> SpaceRules:
     if not isinstance(table, dict):
         raise SettingsFault(f"{where} must be a table, got {table!r}")
-    _refuse_others(where, table, ("fork", "preload", "root_path"))
+    _refuse_others(where, table, ("fork", "preload", "root_path", "sleep_after"))
     for key, value in table.items():
         if key == "root_path":
             _check_root_path(where, value)
+        elif key == "sleep_after":
+            if not ASLEEP["after"].allows(value):
+                raise SettingsFault(f"{where} {key} must be {ASLEEP['after']}, got {value!r}")
         elif not isinstance(value, bool):
             raise SettingsFault(f"{where} {key} must be true or false, got {value!r}")
     return SpaceRules(**table)

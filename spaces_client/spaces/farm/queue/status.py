@@ -5,6 +5,7 @@ The arguments of tasks are left out, because a visitor of the home page must not
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 from spaces.farm.page_addresses import Page, Pages
+from spaces.farm.queue.keys import LEARNED
 from spaces.farm.queue.registry import Registry, SpaceRecord
 from spaces.farm.size import Size
 from spaces.farm.task import State
@@ -145,6 +147,17 @@ class StatusReader:
             spaces=tuple(self._spaces(records, pages, running, {each.size: each.expected_wait for each in queues})),
             tasks=(*running, *self._next(), *self._latest()),
         )
+
+    def unused_for(self, spaces: Iterable[str]) -> dict[str, float]:
+        """Seconds since a task of each Space last ran: 0 while one waits or runs, infinite if none is known."""
+        running = {task.space for task in self._tasks(self._running_ids())}
+        return {space: 0.0 if space in running else self._since_last_task(space) for space in spaces}
+
+    def _since_last_task(self, space: str) -> float:
+        if self._queue.waiting(space):
+            return 0.0
+        left = self._redis.ttl(self._keys.learned(space))  # it is set anew when a task ends
+        return LEARNED - left if left >= 0 else math.inf
 
     def task_ids(self, beginning: str) -> list[str]:
         """The ids of tasks that start with `beginning`."""

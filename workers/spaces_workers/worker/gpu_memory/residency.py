@@ -118,6 +118,14 @@ class Residency:
             seconds = {space: self._costs.seconds(space, self._level(space)) for space in recent}
             return Warmth(seconds, self._costs.typical(Level.UNSEEN))
 
+    def let_go(self, space: str) -> None:
+        """Discard the idle child of a Space, if there is one."""
+        with self._lock:
+            child = self._idle.pop(space, None)
+            self._seen.pop(space, None)
+        if child is not None:
+            child.discard()
+
     @property
     def budget_bytes(self) -> int:
         """Bytes of the device that all children together may hold."""

@@ -1,0 +1,145 @@
+"""Spaces that nobody uses sleep, and wake when somebody comes: with real pages, workers and visitors."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+from gradio_client import Client
+
+import spaces
+from tests.end_to_end.test_up import Up
+from tests.harness import SPACES, wait_until
+
+#: A Space that remembers its visitors: Gradio keeps a connection to each of them.
+COUNTING = """
+import gradio as gr
+
+with gr.Blocks() as demo:
+    count, shown = gr.State(0), gr.Number()
+    gr.Button().click(lambda n: (n + 1, n + 1), count, [count, shown], api_name="count")
+demo.launch()
+"""
+
+#: Seconds without a use after which the Spaces of these tests sleep.
+SLEEP_AFTER = 1.5
+
+
+@pytest.fixture
+def farm(tmp_path: Path) -> Iterator[Up]:
+    """A farm of two Spaces, which sleep soon."""
+    (tmp_path / "state").mkdir(mode=0o700)
+    (tmp_path / "state" / "farm.toml").write_text(f"[sleep]\nafter = {SLEEP_AFTER}\n")
+    (tmp_path / "counting").mkdir()
+    (tmp_path / "counting" / "app.py").write_text(COUNTING)
+    up = Up(tmp_path, str(SPACES / "echo"), str(tmp_path / "counting"), "--no-isolate", "--no-flower", "--gpus", "none")
+    yield up
+    assert up.stop() == 0, up.errors
+    wait_until(lambda: not up.left())
+
+
+def sleeps(farm: Up, times: int = 1) -> bool:
+    return len(farm.told("asleep", name="Space echo")) >= times
+
+
+def as_browser(url: str) -> tuple[int, str]:
+    request = urllib.request.Request(url, headers={"Accept": "text/html,application/xhtml+xml"})
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def processes_of(farm: Up, space: str) -> list[str]:
+    lines = []
+    for process in psutil.Process(farm.process.pid).children(recursive=True):
+        with suppress(psutil.Error):  # it has ended since
+            lines.append(" ".join(process.cmdline()))
+    return [line for line in lines if f"spaces_workers.zygote.main {space}" in line or f"/{space}/app.py" in line]
+
+
+def test_a_space_that_nobody_uses_gives_up_its_processes_until_somebody_comes(farm: Up) -> None:
+    url = farm.ready()["spaces"]["echo"]
+    wait_until(lambda: sleeps(farm), 60)
+    wait_until(lambda: not processes_of(farm, "echo"))
+    page = json.loads((farm.state_dir / "pages.json").read_text())["spaces"]["echo"]
+    assert (page["serving"], page["url"]) == ("asleep", url)
+    assert "asleep" in farm.run("status").stdout
+
+    status, text = as_browser(url)
+    assert status == 503
+    assert "is waking up" in text
+    assert "refresh" in text
+    wait_until(lambda: as_browser(url)[0] == 200, 60)
+    assert len(farm.told("answering", name="Space echo")) == 2
+    wait_until(lambda: sleeps(farm, 2), 60)
+
+
+def test_a_call_to_a_space_that_sleeps_only_takes_longer(farm: Up) -> None:
+    url = farm.ready()["spaces"]["echo"]
+    wait_until(lambda: sleeps(farm), 60)
+    visitor = Client(url, verbose=False)
+    assert visitor.predict("hello", api_name="/echo").startswith("hello from process")
+
+
+def test_a_task_wakes_a_space(farm: Up) -> None:
+    farm.ready()
+    wait_until(lambda: sleeps(farm), 60)
+    with spaces.Farm((farm.state_dir / "broker.url").read_text().strip()) as program:
+        assert program.submit("echo", "echo", "hello").result().startswith("hello from process")
+    wait_until(lambda: len(farm.told("answering", name="Space echo")) == 2, 60)
+    wait_until(lambda: sleeps(farm, 2), 60)
+
+
+def test_a_visitor_who_is_there_keeps_the_space_awake(farm: Up) -> None:
+    visitor = Client(farm.ready()["spaces"]["counting"], verbose=False)
+    assert visitor.predict(api_name="/count") == 1
+    before = len(farm.told("asleep", name="Space counting"))
+    time.sleep(3 * SLEEP_AFTER)  # nothing is to happen meanwhile
+    assert len(farm.told("asleep", name="Space counting")) == before
+    assert visitor.predict(api_name="/count") == 2
+    visitor.close()
+    wait_until(lambda: len(farm.told("asleep", name="Space counting")) == before + 1, 60)
+
+
+def test_no_call_is_lost_while_a_space_falls_asleep_and_wakes(farm: Up) -> None:
+    """Callers come at the moments when it is about to sleep; another Space's visitor stays all the time."""
+    pages = farm.ready()["spaces"]
+    other = Client(pages["counting"], verbose=False)
+    assert other.predict(api_name="/count") == 1
+    answers: list[str] = []
+    failures: list[BaseException] = []
+
+    def call(seed: int) -> None:
+        random.seed(seed)
+        for number in range(6):
+            time.sleep(SLEEP_AFTER * random.uniform(0.8, 2.2))
+            try:
+                caller = Client(pages["echo"], verbose=False)
+                answers.append(caller.predict(f"{seed}.{number}", api_name="/echo"))
+                caller.close()
+            except BaseException as error:
+                failures.append(error)
+
+    callers = [threading.Thread(target=call, args=(seed,)) for seed in range(2)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join(180)
+    assert not failures, failures
+    assert sorted(answer.partition(" ")[0] for answer in answers) == sorted(
+        f"{seed}.{number}" for seed in range(2) for number in range(6)
+    )
+    assert sleeps(farm), "it never slept, so nothing was tested"
+    assert other.predict(api_name="/count") == 2
+    assert not farm.told("restarting")

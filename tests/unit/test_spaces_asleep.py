@@ -1,0 +1,179 @@
+"""Which Spaces sleep: those that were unused for long, and while memory is short the longest unused."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from spaces.farm.queue.rules import SleepRules
+from spaces.servers import page_address
+from spaces_workers.up.keeper import Keeper, Service
+from spaces_workers.up.page_port import PagePort
+from spaces_workers.up.process import Command
+from spaces_workers.up.readiness import page
+from spaces_workers.up.reports import Answering, Asleep, Note, Report
+from spaces_workers.up.sleep import SHORT_OF_MEMORY, Broker, Sleep
+
+#: A page that listens as those of Spaces do, and nothing else of them.
+PAGE = """
+import os
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from spaces.servers import fixed_ports, page_socket
+
+class Page(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(204)
+        self.end_headers()
+
+fixed_ports.watch(lambda: False)
+page_socket.inherit_named()
+HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Page).serve_forever()
+"""
+
+MINUTE = 60.0
+
+
+class House:
+    """Some Spaces of a host, with a clock and a memory of their own."""
+
+    def __init__(self, folder: Path, names: str, after: float) -> None:
+        self.reports: list[Report] = []
+        self.now, self.available = 1000.0, 0.5
+        self.told: list[str] = []
+        (folder / "page.py").write_text(PAGE)
+        self.keepers = {name: self._keeper(folder, name) for name in names.split()}
+        self.unused = dict.fromkeys(self.keepers, float("inf"))
+        self.sleep = Sleep(
+            list(self.keepers.values()),
+            Broker(lambda: self.unused, self.told.append, lambda _: None),
+            dict.fromkeys(self.keepers, after),
+            SleepRules(memory=0.1),
+            self.hear,
+            clock=lambda: self.now,
+            available=lambda: self.available,
+        )
+
+    def _keeper(self, folder: Path, name: str) -> Keeper:
+        port = PagePort("127.0.0.1", page_address.free_port("127.0.0.1"))
+        program = [sys.executable, str(folder / "page.py")]
+        command = Command(program, {"PORT": str(port.number)}, folder / f"{name}.log", page_port=port)
+        service = Service(f"Space {name}", command, lambda _: page(*port.local, "/"), space=name)
+        return Keeper(service, self.hear)
+
+    def hear(self, report: Report) -> None:
+        self.reports.append(report)
+
+    async def after(self, seconds: float) -> None:
+        """Let time pass, and look."""
+        self.now += seconds
+        await self.sleep.look(self.unused)
+
+    def asleep(self) -> list[str]:
+        return [name for name, keeper in self.keepers.items() if keeper.serving == "asleep"]
+
+
+async def until(holds: Callable[[], object]) -> None:
+    async with asyncio.timeout(60.0):
+        while not holds():
+            await asyncio.sleep(0.02)
+
+
+Live = Callable[[str, float, Callable[[House], Awaitable[None]]], House]
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Live:
+    def made(names: str, after: float, story: Callable[[House], Awaitable[None]]) -> House:
+        async def lived() -> House:
+            house = House(tmp_path, names, after)
+            lives = [asyncio.ensure_future(keeper.run()) for keeper in house.keepers.values()]
+            try:
+                await until(lambda: all(keeper.can_sleep for keeper in house.keepers.values()))
+                await house.after(0.0)
+                await story(house)
+            finally:
+                for each in lives:
+                    each.cancel()
+                for keeper in house.keepers.values():
+                    await keeper.stop()
+                    if keeper.service.command.page_port is not None:
+                        keeper.service.command.page_port.close()
+            return house
+
+        return asyncio.run(lived())
+
+    return made
+
+
+def test_a_space_sleeps_after_its_time_and_wakes_for_a_visitor(live: Live) -> None:
+    async def story(house: House) -> None:
+        await house.after(MINUTE - 1)
+        assert not house.asleep()
+        await house.after(2)
+        await until(house.asleep)
+        assert house.told == ["a"]
+        keeper = house.keepers["a"]
+        assert (keeper.pid, keeper.has_page, keeper.answers) == (None, True, False)
+        await house.after(1)
+        reader, writer = await asyncio.open_connection("127.0.0.1", keeper.port_number)
+        writer.write(b"GET / HTTP/1.0\r\n\r\n")
+        assert (await reader.read()).split()[1] == b"204"
+        writer.close()
+        await until(lambda: keeper.answers)
+        await house.after(MINUTE - 1)
+        assert not house.asleep()
+
+    house = live("a", MINUTE, story)
+    assert [type(report) for report in house.reports].count(Answering) == 2
+
+
+def test_a_visitor_and_a_task_keep_a_space_awake(live: Live) -> None:
+    async def story(house: House) -> None:
+        _, writer = await asyncio.open_connection("127.0.0.1", house.keepers["visited"].port_number)
+        house.unused["called"] = 0.0
+        await house.after(2 * MINUTE)
+        await until(house.asleep)
+        assert house.asleep() == ["alone"]
+        house.unused["called"] = 2 * MINUTE
+        await house.after(MINUTE - 1)
+        assert house.asleep() == ["alone"]
+        writer.close()
+
+    live("visited called alone", MINUTE, story)
+
+
+def test_a_task_wakes_a_space(live: Live) -> None:
+    async def story(house: House) -> None:
+        await house.after(2 * MINUTE)
+        await until(house.asleep)
+        await house.after(1)
+        assert house.asleep()
+        house.unused["a"] = 0.0
+        await house.after(1)
+        await until(lambda: house.keepers["a"].answers)
+
+    live("a", MINUTE, story)
+
+
+def test_while_memory_is_short_the_longest_unused_spaces_sleep_one_by_one(live: Live) -> None:
+    async def story(house: House) -> None:
+        house.unused |= {"older": 5 * MINUTE, "newer": MINUTE}
+        await house.after(10 * MINUTE)
+        assert not house.asleep()
+        house.available = 0.05
+        await house.after(1)
+        await until(house.asleep)
+        assert house.asleep() == ["older"]
+        await house.after(1)
+        assert house.asleep() == ["older"]
+        await house.after(SHORT_OF_MEMORY)
+        await until(lambda: len(house.asleep()) == 2)
+
+    house = live("newer older", float("inf"), story)
+    notes = [report.text for report in house.reports if isinstance(report, Note)]
+    assert "5 % of its memory left: Space older" in notes[0]
+    assert [report.name for report in house.reports if isinstance(report, Asleep)] == ["Space older", "Space newer"]

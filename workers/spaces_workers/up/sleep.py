@@ -1,0 +1,114 @@
+"""Decides which Spaces of a host sleep: those that were not used for long; the longest unused while memory is short.
+
+A visitor is a connection to the page; an open page of Gradio has one. Tasks count too, whoever has sent them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import psutil
+from redis import RedisError
+
+from spaces.farm.queue.rules import SleepRules
+from spaces_workers.up.keeper import Keeper
+from spaces_workers.up.reports import Note, Reporter
+from spaces_workers.up.visits import visited
+
+#: Seconds between two looks at all Spaces, and between two renewals of what the broker knows of them.
+INTERVAL, RENEWAL = 1.0, 3600.0
+
+#: Seconds for which a Space must be unused to sleep when memory is short, and until the next one does.
+SHORT_OF_MEMORY = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """What the broker knows of Spaces, and is told. All may raise RedisError."""
+
+    unused_for: Callable[[], Mapping[str, float]]  #: seconds since the last task of each Space
+    tell_of_sleep: Callable[[str], None]
+    renew: Callable[[str], None]  #: called now and then for each Space that is served
+
+
+class Sleep:
+    """The sleep of all Spaces of a host. Use it on one event loop."""
+
+    def __init__(
+        self,
+        keepers: Sequence[Keeper],
+        broker: Broker,
+        after: Mapping[str, float],
+        rules: SleepRules,
+        report: Reporter,
+        clock: Callable[[], float] = time.monotonic,
+        available: Callable[[], float] = lambda: psutil.virtual_memory().available / psutil.virtual_memory().total,
+    ) -> None:
+        self._keepers = {keeper.service.space: keeper for keeper in keepers}
+        self._broker = broker
+        self._after = after  #: seconds without a use, by Space
+        self._rules = rules
+        self._report = report
+        self._clock = clock
+        self._available = available
+        self._used_at = dict.fromkeys(self._keepers, clock())
+        self._asleep_since: dict[str, float] = {}
+        self._renewed_at = self._eased_at = clock()
+
+    async def watch(self) -> None:
+        """Put Spaces to sleep, and wake those that get a task, for ever."""
+        while True:
+            await asyncio.sleep(INTERVAL)
+            try:
+                unused = await asyncio.to_thread(self._ask)
+            except RedisError:
+                continue  # without a broker nobody can tell who is used
+            await self.look(unused)
+
+    async def look(self, unused: Mapping[str, float]) -> None:
+        """One look at all Spaces; `unused` has the seconds since the last task of each."""
+        now = self._clock()
+        visitors = visited([port for keeper in self._keepers.values() if (port := keeper.port_number)])
+        for space, keeper in self._keepers.items():
+            if not keeper.can_sleep or keeper.port_number in visitors:
+                self._used_at[space] = now
+            self._used_at[space] = max(self._used_at[space], now - unused[space])
+            if keeper.serving == "asleep" and now - unused[space] > self._asleep_since.get(space, now):
+                keeper.wake()
+        for space in self._due(now):
+            await self._put_to_sleep(space)
+
+    def _due(self, now: float) -> list[str]:
+        awake = sorted((s for s, keeper in self._keepers.items() if keeper.can_sleep), key=self._used_at.__getitem__)
+        due = [space for space in awake if now - self._used_at[space] >= self._after[space]]
+        if not due and awake and self._is_short_of_memory(now) and now - self._used_at[awake[0]] >= SHORT_OF_MEMORY:
+            self._eased_at = now
+            self._report(Note(_SHORT % (self._available() * 100, awake[0])))
+            due = awake[:1]
+        return due
+
+    def _is_short_of_memory(self, now: float) -> bool:
+        return now - self._eased_at >= SHORT_OF_MEMORY and self._available() < self._rules.memory
+
+    async def _put_to_sleep(self, space: str) -> None:
+        if await self._keepers[space].fall_asleep():
+            self._asleep_since[space] = self._clock()
+            try:
+                await asyncio.to_thread(self._broker.tell_of_sleep, space)
+            except RedisError:
+                pass  # its zygotes stay, until they are needed or their worker ends
+        else:
+            self._used_at[space] = self._clock()
+
+    def _ask(self) -> Mapping[str, float]:
+        if self._clock() - self._renewed_at >= RENEWAL:
+            self._renewed_at = self._clock()
+            for space in self._keepers:
+                self._broker.renew(space)
+        return self._broker.unused_for()
+
+
+_SHORT = "the host has %.0f %% of its memory left: Space %s, which was unused for the longest time, is put to sleep"
