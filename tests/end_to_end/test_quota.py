@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from gradio_client import Client
+from gradio_client.utils import Status
 
 from spaces.farm.queue import settings
 from spaces.farm.queue.queue import Queue
@@ -95,6 +96,22 @@ def test_a_login_is_charged_for_what_its_task_held(ada: Client, ledger: Ledger) 
     assert 0.5 <= found.quota.used < 20.0
     assert (found.reserved, found.tasks) == (0.0, 0)
     assert visitors(ledger) == ["user:ada"]
+
+
+def test_a_batch_reserves_and_is_charged_for_one_task(ada: Client, ledger: Ledger, tmp_path: Path) -> None:
+    first, others = tmp_path / "first", tmp_path / "others"
+    alone = ada.submit(str(first), api_name="/work_together")
+    wait_until(lambda: ledger.standing("user:ada").tasks == 1)
+    together = [ada.submit(str(others), api_name="/work_together") for _ in range(2)]
+    wait_until(lambda: all(job.status().code is Status.IN_QUEUE for job in together))
+    first.touch()
+    assert alone.result(timeout=60) == "1 done"
+    wait_until(lambda: ledger.standing("user:ada").tasks == 1)
+    assert 0.0 < ledger.standing("user:ada").reserved <= 20.0
+    others.touch()
+    assert [job.result(timeout=60) for job in together] == ["2 done"] * 2
+    found = ledger.standing("user:ada")
+    assert (found.reserved, found.tasks) == (0.0, 0)
 
 
 def test_the_start_of_a_child_is_the_farm_s_to_pay(metered: Farm, ledger: Ledger, tmp_path: Path) -> None:

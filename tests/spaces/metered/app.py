@@ -45,6 +45,13 @@ def work_on_until(path):
     return "done"
 
 
+@spaces.GPU(duration=20)
+def work_together(paths):
+    while not all(map(os.path.exists, paths)):
+        time.sleep(0.01)
+    return [[f"{len(paths)} done"] * len(paths)]
+
+
 def work_of_the_space():
     done = Future()
     asked.put(done)
@@ -73,6 +80,7 @@ with gr.Blocks() as demo:
     path = gr.Textbox(visible=False)
     gr.Button("Work until").click(work_until, path, out, api_name="work_until")
     gr.Button("Work on until").click(work_on_until, path, out, api_name="work_on_until")
+    gr.Button("Work together").click(work_together, path, out, api_name="work_together", batch=True, max_batch_size=4)
     gr.Button("Have the Space work").click(work_of_the_space, None, out, api_name="work_of_the_space")
     gr.Button("What is left?").click(left, None, out, api_name="left")
 
