@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
+from weakref import WeakSet
 
 from spaces.servers import page_address
 
@@ -26,6 +27,9 @@ _OVERRULED: dict[str, tuple[object, str]] = {
     "num_workers": (0, "its processes would take ports that the farm gives to others"),
 }
 
+#: Pages whose launch is over; those that still block their script are not among them. Gradio 4 does not say so.
+_launched: WeakSet[Any] = WeakSet()  # Any: gradio's Blocks
+
 
 def watch(blocks: ModuleType, at_page: Callable[[], None]) -> None:
     """Call `at_page` before a page is launched, and launch it as the farm needs it; for `gradio.blocks`."""
@@ -35,12 +39,15 @@ def watch(blocks: ModuleType, at_page: Callable[[], None]) -> None:
     @functools.wraps(original)
     def launch(self: Any, *args: Any, **kwargs: Any) -> Any:  # Any: Gradio's own signature, of any version
         options = _overruled(dict(zip(names, args, strict=False)) | kwargs, names)
-        if page_address.take(self, lambda: self.has_launched and not self.is_running):
+        if page_address.take(self, lambda: self in _launched and not self.is_running):
             at_page()
             options |= _at_given_address()
         elif not self.is_running:
             options = _beside(options)
-        return original(self, *args[len(names) :], **options)
+        try:
+            return original(self, *args[len(names) :], **options)
+        finally:
+            _launched.add(self)
 
     blocks.Blocks.launch = launch
 
