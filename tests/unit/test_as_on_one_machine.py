@@ -254,6 +254,42 @@ def test_tables_generators_and_files_in_memory_keep_their_state(farm: InMemoryFa
     assert torch.equal(echo(torch.eye(3).to_sparse()).to_dense(), torch.eye(3))
 
 
+def test_what_is_meant_twice_arrives_as_equal_copies_but_inside_an_object(farm: InMemoryFarm) -> None:
+    echo: Any = spaces.GPU(lambda value: value)
+    for shared in ([1], {"a": 1}, np.ones(2), torch.ones(2)):
+        first, second = echo([shared, shared])
+        assert first is not second
+        assert repr(first) == repr(second)
+        held = echo(types.SimpleNamespace(first=shared, second=shared))
+        assert held.first is held.second
+    knot: list[Any] = [[1]]
+    knot += [knot[0], knot]
+    result = echo(knot)
+    assert result[0] is result[1]
+    assert result[2] is result
+
+
+def test_an_exception_as_a_value_comes_without_its_causes(farm: InMemoryFarm) -> None:
+    echo: Any = spaces.GPU(lambda value: value)
+    error = ValueError("v")
+    error.__cause__ = KeyError("k")
+    assert (type(echo(error)), echo(error).args, echo(error).__cause__) == (ValueError, ("v",), None)
+
+
+def test_a_tensor_arrives_without_what_is_no_value_of_it(farm: InMemoryFarm) -> None:
+    echo: Any = spaces.GPU(lambda value: value)
+    lazy = torch.tensor([1 + 2j]).conj()
+    assert (echo(lazy).is_conj(), torch.equal(echo(lazy), lazy)) == (False, True)
+    with torch.inference_mode():
+        inferred = torch.ones(2)
+    assert inferred.is_inference()
+    assert not echo(inferred).is_inference()
+    assert echo(torch.ones(2, requires_grad=True) * 2).is_leaf
+    noted = torch.ones(2)
+    noted.note = "mine"
+    assert not vars(echo(noted))
+
+
 REFUSED: dict[str, tuple[object, str]] = {
     "generator": ((number for number in range(3)), "it is a generator (generator)"),
     "lambda": (lambda: None, "it is a lambda"),
