@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-from spaces_workers.child.sleep.digest import CPU_WORDS, digest
+from spaces_workers.child.sleep.digest import digest, mixed
 from spaces_workers.child.sleep.sleeper import CannotSleep, Sleeper
 from spaces_workers.gpu.standin_memory import OutOfMemoryError
 from tests.unit.sleeping import Bed, bytes_of, card_in
@@ -115,8 +115,17 @@ def test_memory_that_torch_does_not_own_stays(bed: Bed) -> None:
     assert bed.sleeper.left_bytes == 0
 
 
-@pytest.mark.parametrize("size", [1, 7, 8, 9, 8 * CPU_WORDS, 8 * CPU_WORDS + 13])
-def test_a_digest_depends_on_every_byte(size: int) -> None:
+#: Words that the digest of a GPU mixes at a time, here.
+WORDS = 1000
+
+Digest = Callable[[Any], bytes]
+
+digests = pytest.mark.parametrize("digest", [digest, lambda storage: mixed(storage, WORDS)], ids=["memory", "mixed"])
+
+
+@digests
+@pytest.mark.parametrize("size", [1, 7, 8, 9, 8 * WORDS, 16 * WORDS + 13])
+def test_a_digest_depends_on_every_byte(digest: Digest, size: int) -> None:
     tensor = torch.randint(0, 256, (size,), dtype=torch.uint8)
     before = digest(tensor.untyped_storage())
     assert digest(tensor.clone().untyped_storage()) == before
@@ -127,8 +136,9 @@ def test_a_digest_depends_on_every_byte(size: int) -> None:
     assert digest(tensor.untyped_storage()) == before
 
 
-def test_a_digest_sees_changes_that_plain_sums_do_not() -> None:
-    numbers = torch.arange(1, 1001).double()
+@digests
+def test_a_digest_sees_changes_that_plain_sums_do_not(digest: Digest) -> None:
+    numbers = torch.arange(1, 3001).double()
     seen = {digest(numbers.untyped_storage())}
     for change in (-numbers, numbers.flip(0), numbers.roll(1), torch.cat([-numbers[:2], numbers[2:]])):
         seen.add(digest(change.clone().untyped_storage()))

@@ -6,13 +6,14 @@ counted. Reading the bytes on the device is far faster than a copy over the bus.
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 from array import array
 
 from spaces_workers.child.sleep.card import Storage
 
-#: Words of eight bytes that are mixed at a time: as fits a processor's cache, and as keeps a GPU busy.
-CPU_WORDS, GPU_WORDS = 1 << 18, 1 << 22
+#: Words of eight bytes that are mixed at a time, enough to keep a GPU busy.
+WORDS = 1 << 22
 
 # Odd factors and shifts of the mixer of splitmix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators,
 # 2014), as signed numbers.
@@ -23,10 +24,19 @@ _SHIFTS = (30, 27, 31)
 
 def digest(storage: Storage) -> bytes:
     """64 bits that differ, but for one chance in 2**64, for different bytes. An empty storage has no digest."""
+    return _of_memory(storage) if storage.device.type == "cpu" else mixed(storage)
+
+
+def _of_memory(storage: Storage) -> bytes:
+    memory = (ctypes.c_char * storage.nbytes()).from_address(storage.data_ptr())
+    return hashlib.sha256(memory).digest()[:8]
+
+
+def mixed(storage: Storage, at_a_time: int = WORDS) -> bytes:
+    """A digest that a GPU computes; on a processor it would be slow."""
     import torch
 
     whole = torch.empty(0, dtype=torch.uint8, device=storage.device).set_(storage)
-    at_a_time = CPU_WORDS if storage.device.type == "cpu" else GPU_WORDS
     count = whole.numel() // 8
     words = whole[: count * 8].view(torch.int64)
     places = torch.arange(min(count, at_a_time), device=storage.device) * _GOLDEN
@@ -34,8 +44,8 @@ def digest(storage: Storage) -> bytes:
         _mixed(part ^ (places[: part.numel()] + _signed(begin * _GOLDEN))).sum()
         for begin, part in ((begin, words[begin : begin + at_a_time]) for begin in range(0, count, at_a_time))
     ]
-    mixed = array("q", torch.stack(sums).tolist() if sums else []).tobytes()
-    return hashlib.blake2b(mixed + bytes(whole[count * 8 :].tolist()), digest_size=8).digest()
+    numbers = array("q", torch.stack(sums).tolist() if sums else []).tobytes()
+    return hashlib.blake2b(numbers + bytes(whole[count * 8 :].tolist()), digest_size=8).digest()
 
 
 def _mixed(words: Storage) -> Storage:
