@@ -23,13 +23,12 @@ def status(
     """Show workers, queues, Spaces and tasks."""
     url = options.broker_url(redis_url, state_dir)
     with connect(url) as redis, naming_broker(url):
-        pages = read_pages(pages_path(state_dir))
-        found = StatusReader(Queue(redis)).read(pages)
+        found = StatusReader(Queue(redis)).read(read_pages(pages_path(state_dir)))
     if json:
-        print(json_format.dumps(asdict(found) | {"separation": pages.separation}))
+        print(json_format.dumps(asdict(found)))
         return
     console = output()
-    if pages.separation:
-        console.print(in_words(Level(pages.separation)))
+    if found.separation:
+        console.print(in_words(Level(found.separation)))
     for table in tables(found):
         console.print(table)

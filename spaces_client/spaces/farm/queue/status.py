@@ -121,6 +121,7 @@ class FarmStatus:
     refusals: tuple[Refusals, ...]  #: of the limits that refused any
     spaces: tuple[SpaceStatus, ...]
     tasks: tuple[TaskStatus, ...]  #: running, then waiting in order, then ended, the latest first
+    separation: str = ""  #: the level that separates Spaces
 
 
 class StatusReader:
@@ -146,6 +147,7 @@ class StatusReader:
             refusals=tuple(Refusals(limit, tasks) for limit, tasks in self._queue.refused().items()),
             spaces=tuple(self._spaces(records, pages, running, {each.size: each.expected_wait for each in queues})),
             tasks=(*running, *self._next(), *self._latest()),
+            separation=pages.separation,
         )
 
     def unused_for(self, spaces: Iterable[str]) -> dict[str, float]:
