@@ -108,7 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     system.signal(signal.SIGSTOP)
                     if number < 0:  # the first calls are not counted
                         system.rounds.clear()
-    _report(systems)
+        _report(systems)
 
 
 def _report(systems: dict[str, Measured]) -> None:
