@@ -131,9 +131,10 @@ class Farm:
         """A worker that `zerofarm up` has not started, with these variables."""
         folders = ("--state-dir", str(self.state_dir), "--run-dir", str(self.run_dir))
         command = [*zerofarm(), "worker", "--gpus", "none", "--name", "more", *folders]
-        with (self.folder / "more.log").open("ab") as log:
-            environment = without_a_farm() | {"REDIS_URL": self.brokers.url, **variables}
-            worker = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        environment = without_a_farm() | {"REDIS_URL": self.brokers.url, **variables}
+        # The shell opens the log: a file that a caller writes to a temporary folder travels with its calls.
+        logged = ["sh", "-c", 'exec "$@" >> "$0" 2>&1', str(self.folder / "more.log"), *command]
+        worker = subprocess.Popen(logged, env=environment)
         try:
             wait_until(lambda: worker.poll() is not None or worker.pid in self._workers())
             yield
