@@ -32,6 +32,7 @@ from spaces.source import Source
 from spaces_workers.broker.broker import Broker
 from spaces_workers.broker.embedded import EmbeddedBroker
 from spaces_workers.broker.find import find_broker
+from spaces_workers.gateway.place import address_of, socket_of
 from spaces_workers.isolation import prepare
 from spaces_workers.setup.process_environment import of_web
 from tests.broker.support import leaked_keys
@@ -73,6 +74,7 @@ class Farm:
         self.state_dir = folder / "state"
         self.workers: list[subprocess.Popen[bytes]] = []
         self.webs: dict[str, subprocess.Popen[bytes]] = {}
+        self.gateways: list[subprocess.Popen[bytes]] = []
         self.redis = connect(broker.url)
         self.queue = Queue(self.redis)
         self.registry = Registry(self.redis)
@@ -82,6 +84,33 @@ class Farm:
         here = replace(config.current(), run_dir=self.run_dir, host="test-host" if near else "caller")
         with config.stand_in(here):
             return spaces.Farm(self.broker.url, derive_space_key(FARM_KEY, space).hex())
+
+    def client_of_gateway(self, space: str = "faults") -> spaces.Farm:
+        """The same, as the page of a Space that reaches the farm through its gateway."""
+        here = replace(config.current(), run_dir=self.run_dir, host="test-host")
+        with config.stand_in(here):
+            return spaces.Farm(self.address_of(space), derive_space_key(FARM_KEY, space).hex())
+
+    def address_of(self, space: str) -> str:
+        """The address of the gateway for the page of a Space."""
+        return address_of(self.run_dir, self.state_dir, space)
+
+    def start_gateway(self, *spaces: str) -> subprocess.Popen[bytes]:
+        """Start the gateway for the pages of these Spaces, and wait until it listens."""
+        command = [sys.executable, "-m", "spaces_workers.gateway", "--state-dir", str(self.state_dir)]
+        for space in spaces:
+            command += ["--space", space, str(os.getuid()), ""]
+        environment = os.environ | {
+            "ZEROFARM_URL": self.broker.url,
+            "ZEROFARM_RUN_DIR": str(self.run_dir),
+            "ZEROFARM_HOST": "test-host",
+        }
+        log = (self.folder / "gateway.log").open("ab")
+        gateway = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        log.close()
+        self.gateways.append(gateway)
+        wait_until(lambda: all(_listens(socket_of(self.run_dir, self.state_dir, space)) for space in spaces))
+        return gateway
 
     def register(self, name: str = "faults", app_file: Path | None = None, python: Path | None = None) -> SpaceRecord:
         """Make a Space of `tests/spaces` known, as its web process would; `python` is of an environment of its own."""
@@ -127,7 +156,8 @@ class Farm:
         port = free_port()
         with config.stand_in(here):
             key = derive_space_key(FARM_KEY, space)
-            environment = of_web(space, self.broker.url, key, ("127.0.0.1", port))
+            url = self.address_of(space) if self.gateways else self.broker.url
+            environment = of_web(space, url, key, ("127.0.0.1", port))
         python, variables = _python_of_spaces()
         log = (self.folder / f"web-{space}.log").open("ab")
         command = [str(python), "-m", "spaces.script", str(app_file or SPACES / space / "app.py")]
@@ -184,7 +214,7 @@ class Farm:
 
     def stop(self) -> None:
         """Stop every process; a warm shutdown that hangs fails the test."""
-        started = [*self.webs.values(), *self.workers]
+        started = [*self.webs.values(), *self.workers, *self.gateways]
         for process in started:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
@@ -315,3 +345,8 @@ options = WorkerOptions(
 )
 raise SystemExit(run_worker(options))
 """
+
+
+def _listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as sock:
+        return sock.connect_ex(str(path)) == 0

@@ -41,10 +41,16 @@ def prepare() -> None:
 
 
 def _tell_visitors_apart() -> None:
+    from spaces.farm.links.line import is_gateway
     from spaces.farm.queue import settings
     from spaces.web import identity
 
-    identity.prepare(settings.current().quota)
+    if is_gateway(config.current().url):
+        from spaces.web.client import current_client
+
+        identity.prepare(current_client().rules.quota)
+    else:
+        identity.prepare(settings.current().quota)
 
 
 def _let_visitors_wait() -> None:

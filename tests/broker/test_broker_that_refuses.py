@@ -18,13 +18,13 @@ from spaces.farm.broker_errors import AWAY, Parser
 from spaces.farm.celery.celery_app import make_celery, submit
 from spaces.farm.connection import connect
 from spaces.farm.events import Cancelled, Succeeded
+from spaces.farm.links.client_lease import ClientLease
 from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue.queue import Ended, Queue
 from spaces.farm.queue.registry import Registry, SpaceRecord, record_of
 from spaces.farm.queue.rules import Rules
 from spaces.farm.stream.writer import EventWriter
 from spaces.source import Source
-from spaces.web.client_lease import ClientLease
 from spaces_workers.worker.heartbeat import Heartbeat
 from spaces_workers.worker.preload import Preloader
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from spaces.farm.connection import connect
+from spaces.farm.links.client_lease import ClientLease
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.rules import Rules
 from spaces.farm.task import State
-from spaces.web.client_lease import ClientLease
 from spaces_workers.worker.heartbeat import Heartbeat
 
 from .support import Server, claimed, expire_worker, pushed, state_of, wait_until

@@ -67,7 +67,7 @@ def test_a_handle_that_is_garbage_leaves_nothing(shared_farm: Farm, caller: spac
     """The task still runs; its result and its arguments are discarded at its end."""
     with caller:
         handle = caller.submit("faults", "reversed_when", str(tmp_path / "go"), bytes(SIZE))
-        state = caller._farm.queue.state
+        state = shared_farm.queue.state
         task = handle.id
         assert shared_farm.payloads()
         del handle

@@ -125,11 +125,13 @@ def test_a_space_or_function_that_is_not_there_is_refused_with_those_that_are(cl
         client.submit("faults", "nothing")
 
 
-def test_a_loop_in_c_is_killed_at_its_limit_and_says_how_to_ask_for_more(client: spaces.Farm) -> None:
+def test_a_loop_in_c_is_killed_at_its_limit_and_says_how_to_ask_for_more(
+    shared_farm: Farm, client: spaces.Farm
+) -> None:
     handle = client.submit("faults", "loop_in_c")
     with pytest.raises(TimeLimitExceeded, match=r"stopped after 2 s: it asked for 2 s. Raise @spaces.GPU\(duration="):
         handle.result(timeout=30)
-    state = client._farm.queue.state(handle.id)
+    state = shared_farm.queue.state(handle.id)
     assert state is not None
     assert state.state is State.TIMED_OUT
     assert state.ended_at is not None

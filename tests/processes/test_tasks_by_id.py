@@ -26,7 +26,7 @@ def test_a_task_is_found_again_while_it_runs(shared_farm: Farm, client: spaces.F
 
 def test_a_task_that_ended_meanwhile_is_found_again(shared_farm: Farm, client: spaces.Farm) -> None:
     task_id = client.submit("faults", "echo", bytes(2**20)).detach()
-    wait_until(lambda: client._farm.queue.state(task_id).state is State.SUCCEEDED)  # type: ignore[union-attr]
+    wait_until(lambda: shared_farm.queue.state(task_id).state is State.SUCCEEDED)  # type: ignore[union-attr]
     with shared_farm.client() as later:
         handle = later.task(task_id)
         assert handle.done
@@ -64,7 +64,7 @@ def test_a_task_outlives_the_program_that_submitted_it(shared_farm: Farm, client
 
 def test_a_task_whose_program_left_it_is_refused_with_the_remedy(shared_farm: Farm, client: spaces.Farm) -> None:
     task_id = in_a_program(shared_farm, "leave")
-    wait_until(lambda: client._farm.queue.state(task_id).state.final)  # type: ignore[union-attr]
+    wait_until(lambda: shared_farm.queue.state(task_id).state.final)  # type: ignore[union-attr]
     with pytest.raises(RefusedError, match=r"call handle.detach\(\) there"):
         client.task(task_id)
 

@@ -6,8 +6,10 @@ import uuid
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from spaces.errors import RefusedError
 from spaces.farm.payloads.payload import Payload
 from spaces.farm.size import Size
+from spaces.farm.units import seconds_in_words
 from spaces.farm.wire import message
 
 
@@ -78,3 +80,9 @@ class Lease:
     task: Task
     worker: str
     attempt: int  #: 1 for the first worker that takes the task
+
+
+def unknown_task(task_id: str, outcome_lifetime: float) -> RefusedError:
+    """The error for a task that the farm does not know."""
+    kept = seconds_in_words(outcome_lifetime)
+    return RefusedError(f"the farm does not know task {task_id}: a task is forgotten {kept} after its end")

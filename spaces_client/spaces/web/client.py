@@ -6,7 +6,6 @@ Each process has one client, made at its first call. Its lease shows the farm th
 from __future__ import annotations
 
 import atexit
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, cached_property
@@ -30,9 +29,9 @@ from spaces.web.summary import summary
 if TYPE_CHECKING:
     from spaces.farm.queue.quota import Quota
     from spaces.farm.queue.registry import SpaceRecord
+    from spaces.farm.queue.rules import Rules
     from spaces.functions.function import GPUFunction
     from spaces.state.outgoing import Outgoing
-    from spaces.web.client_lease import ClientLease
 
 
 #: Seconds that the end of a process waits for the farm to hear of it.
@@ -44,29 +43,22 @@ class FarmClient:
 
     def __init__(self, settings: Config) -> None:
         self._settings = settings
-        self._client = f"{settings.host}:{uuid.uuid4().hex[:12]}"
         self._calls: list[ImportCall] = []  #: recorded results of the calls before the launch
         self._record: SpaceRecord | None = None
         self._launched = False
         self._globals: Outgoing | None = None  #: set at the launch
-        self._lease: ClientLease | None = None
 
     @cached_property
     def _farm(self) -> FarmConnection:
-        from spaces.farm.connection import connect
-        from spaces.farm.queue.queue import Queue
-        from spaces.web.client_lease import ClientLease
-
         farm = FarmConnection(self._settings, space_codec())
-        self._lease = ClientLease(lambda: Queue(connect(self._settings.url)), self._client)
-        self._lease.start()
+        farm.link.begin_lease()
         atexit.register(self.leave)  # after the connection's own, and so called before it
         return farm
 
     def leave(self) -> None:
         """This process ends: the tasks that it waits for are cancelled, and nothing of them is kept."""
-        if self._lease is not None:
-            self._lease.stop(timeout=LEAVING_PATIENCE)
+        if "_farm" in self.__dict__:
+            self._farm.link.leave(LEAVING_PATIENCE)
             self._farm.close()
 
     @cached_property
@@ -98,22 +90,28 @@ class FarmClient:
         known = [FunctionRecord(each.name, each.fixed_duration, each.size, each.yields) for each in functions.values()]
         source = space_source()
         here, calls = self._settings.host, tuple(self._calls)
-        self._record = record_of(space_name(), source, self._digest, here, known, calls, self._client)
+        link = self._farm.link
+        record = record_of(space_name(), source, self._digest, here, known, calls, link.client)
         try:
             archive = source.archive(ARCHIVE_LIMIT_BYTES)
         except RefusedError:
             archive = None  # too large to send: a worker of another host refuses its tasks with that reason
-        self._farm.registry.register(self._record, archive)
+        self._record = link.register(record, archive)
         return self._record
 
     def quota(self) -> Quota | None:
         """The quota of the visitor whom this thread serves; None with quotas off."""
         visitor = self._visitor
-        return self._farm.queue.ledger.standing(visitor).quota if visitor else None
+        return self._farm.link.quota(visitor) if visitor else None
+
+    @property
+    def rules(self) -> Rules:
+        """The rules of the farm, as far as a page needs them."""
+        return self._farm.link.rules
 
     @property
     def _visitor(self) -> str:
-        return current_identity(self._farm.queue.rules.quota, space_name())
+        return current_identity(self.rules.quota, space_name())
 
     def submit(
         self, function: GPUFunction, args: Sequence[Any], kwargs: Mapping[str, Any], time_limit: float
@@ -140,7 +138,7 @@ class FarmClient:
             time_limit=time_limit,
             summary=summary(args, kwargs),
             visitor=visitor,
-            client=self._client,
+            client=self._farm.link.client,
         )
 
 

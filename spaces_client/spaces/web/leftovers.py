@@ -16,16 +16,13 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, TypeAlias
 
-from redis import RedisError
-
-from spaces.farm.broker_errors import AWAY
-from spaces.farm.stream.unread import payloads_of, unfollow
+from spaces.errors import FarmUnavailable
 from spaces.farm.task import Task
 
 if TYPE_CHECKING:
+    from spaces.farm.links.link import Link
     from spaces.farm.payloads.packer import Packer
     from spaces.farm.payloads.payload import Payload
-    from spaces.farm.queue.queue import Queue
 
 logger = logging.getLogger(__name__)
 
@@ -39,9 +36,7 @@ WITHDRAWAL_PATIENCE, RETRY_INTERVAL = 600.0, 1.0
 class Leftovers:
     """Knows the tasks of a process whose outcome nobody has read yet."""
 
-    def __init__(self, queue: Queue, packer: Packer) -> None:
-        self._queue = queue
-        self._packer = packer
+    def __init__(self) -> None:
         self._followed: dict[str, Task] = {}
         self._closing = threading.Event()
         self._left: SimpleQueue[Task | Payload | _Withdrawal | None] = (
@@ -51,6 +46,10 @@ class Leftovers:
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         atexit.register(self.close)
+
+    def serve(self, link: Link, packer: Packer) -> None:
+        """From now on, discard what is left: `link` knows the tasks, `packer` reaches the payloads."""
+        self._link, self._packer = link, packer
 
     def follow(self, handle: object, task: Task) -> None:
         """Leave the task when `handle` is gone, or the process ends."""
@@ -101,7 +100,7 @@ class Leftovers:
         while (left := self._left.get()) is not None:
             try:
                 self._discard(left)
-            except (RedisError, OSError) as error:
+            except OSError as error:  # a farm that does not answer is one too
                 logger.debug("what nobody reads is left to be swept: %s", error)
             except Exception:
                 logger.exception("what nobody reads could not be discarded")
@@ -111,17 +110,17 @@ class Leftovers:
             self._withdraw(left)
         elif not isinstance(left, Task):
             self._packer.discard(left)
-        elif not unfollow(self._queue, left):
-            for payload in payloads_of(self._queue, left):
+        else:
+            for payload in self._link.unfollow(left):
                 self._packer.discard(payload)
 
     def _withdraw(self, withdrawal: _Withdrawal) -> None:
         """Withdraw a task as soon as the broker is back; meanwhile, nothing else could be discarded there either."""
         while not self._closing.is_set() and time.monotonic() - withdrawal.since < WITHDRAWAL_PATIENCE:
             try:
-                self._queue.withdraw(withdrawal.task.id)
+                self._link.withdraw(withdrawal.task.id)
                 break
-            except AWAY as error:
+            except FarmUnavailable as error:
                 logger.debug("task %s is withdrawn later: %s", withdrawal.task.id, error)
                 self._closing.wait(RETRY_INTERVAL)
 

@@ -24,20 +24,23 @@ if TYPE_CHECKING:
 
 
 class Farm:
-    """A farm by the URL of its broker.
+    """A farm by the URL of its broker, or by the address of its gateway with a token of `zerofarm token`.
 
         with spaces.Farm("redis://broker:6379/0") as farm:
             images = farm.submit("digits", "generate", 7, steps=20).result()
+
+        with spaces.Farm("gateway://farm.example:7859", token="zf_…") as farm: ...
 
     Plain data, arrays, images and tensors can be sent; other objects need the Space's key (`space_key`, hexadecimal),
     because its holders can execute code. Tasks continue after the process that submitted them ends.
     """
 
-    def __init__(self, url: str = "", space_key: str = "") -> None:
+    def __init__(self, url: str = "", space_key: str = "", token: str = "") -> None:
         from spaces.farm.values.codec import Codec
 
         here = config.current()
-        self._farm = FarmConnection(_nearby(replace(here, url=url or here.url)), Codec(bytes.fromhex(space_key)))
+        there = _nearby(replace(here, url=url or here.url))
+        self._farm = FarmConnection(there, Codec(bytes.fromhex(space_key)), token)
 
     def submit(
         self, space: str, function: str, /, *args: Any, duration: Seconds | None = None, **kwargs: Any
@@ -74,7 +77,7 @@ class Farm:
         self, space: str, function: str, duration: Seconds | None, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> TaskHandle:
         with self._farm.submitting(f"{space}.{function}"):
-            task = self._task(self._farm.registry.find(space), function, args, kwargs, duration)
+            task = self._task(self._farm.link.find(space), function, args, kwargs, duration)
             self._farm.submit(task)
         return TaskHandle(task, self._farm, current_visitor())
 
@@ -94,7 +97,7 @@ class Farm:
             self._farm.packer.pack_call(function, None, args, kwargs),
             time_limit=time_limit,
             summary=summary(args, kwargs),
-            visitor=current_identity(self._farm.queue.rules.quota),
+            visitor=current_identity(self._farm.link.rules.quota),
         )
 
     def close(self) -> None:

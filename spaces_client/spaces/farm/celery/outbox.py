@@ -37,15 +37,19 @@ class Outbox:
         self._events = SentEvents(app)
         atexit.register(self.close)
 
-    def send(self, task: Task) -> None:
-        """Put a task into the queue of its size. Raises RefusedError, and AWAY after a few attempts."""
+    def send(self, task: Task) -> bool:
+        """Put a task into the queue of its size, unless it was put there before; whether it is new.
+
+        Raises RefusedError, and AWAY after a few attempts.
+        """
         form = self._form_for(task)
         message = form.message(task)
         policy = self._app.conf.task_publish_retry_policy
         with self._sender() as sender:
-            retry_over_time(lambda: sender.connected_queue().push(task, message), AWAY, **policy)
+            is_new = bool(retry_over_time(lambda: sender.connected_queue().push(task, message), AWAY, **policy))
         if event := form.event(task):
             self._events.add(event)
+        return is_new
 
     def close(self) -> None:
         """Send the events that are left, and close the connections."""

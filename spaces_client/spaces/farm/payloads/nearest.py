@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from spaces.farm.payloads.broker_store import BrokerStore
 from spaces.farm.payloads.payload import Blob
 from spaces.farm.payloads.shared_memory import SharedMemoryStore
 from spaces.farm.payloads.store import BlobStore
@@ -22,9 +21,7 @@ class NearestStore:
     read it.
     """
 
-    def __init__(
-        self, host: str, memory: SharedMemoryStore, broker: BrokerStore, hosts: Callable[[], set[str]]
-    ) -> None:
+    def __init__(self, host: str, memory: SharedMemoryStore, broker: BlobStore, hosts: Callable[[], set[str]]) -> None:
         self._host = host
         self._memory = memory
         self._broker = broker

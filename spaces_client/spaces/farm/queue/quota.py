@@ -18,13 +18,14 @@ from spaces.errors import IllegalDuration, QuotaExceeded
 from spaces.farm.events import Cancelled, CrashCause, Crashed, End, Expired, Failed, Lost, Succeeded, TimedOut
 from spaces.farm.memory_errors import lacks_memory
 from spaces.farm.queue.keys import DAY, Keys
-from spaces.farm.queue.scripts import Scripts
 from spaces.farm.queue.tiers import QuotaRules, Tier
 from spaces.farm.size import Size
 from spaces.farm.task import Task
 
 if TYPE_CHECKING:
     from redis import Redis
+
+    from spaces.farm.queue.scripts import Scripts
 
 #: Seconds charged for each second that a task of a size holds its GPU, as on ZeroGPU.
 RATES = {Size.LARGE: 1.0, Size.XLARGE: 2.0}

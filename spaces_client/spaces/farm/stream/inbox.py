@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from redis import Redis, RedisError
 from redis.client import PubSub
@@ -29,6 +29,8 @@ from spaces.farm.stream.delivery import Delivery, Entry
 from spaces.farm.version import check_version
 
 logger = logging.getLogger(__name__)
+
+D = TypeVar("D", bound=Delivery)
 
 #: Seconds of silence after which the inbox asks the broker whether it missed events of a task.
 SILENCE = 5.0
@@ -76,9 +78,11 @@ class Inbox:
 
     def follow(self, task: str) -> Delivery:
         """Deliver the events of a task that is about to be pushed."""
-        delivery = Delivery(task, partial(self._pay, task), self._drop)
+        return self._watched(Delivery(task, partial(self._pay, task), self._drop))
+
+    def _watched(self, delivery: D) -> D:
         with self._lock:
-            self._deliveries[task] = delivery
+            self._deliveries[delivery.task] = delivery
             self._asked.set()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="zerofarm-inbox", daemon=True)
@@ -87,11 +91,16 @@ class Inbox:
 
     def join(self, task: str) -> Delivery:
         """Deliver the events of a task that was pushed before, from its first event on. Raises redis's errors."""
-        delivery = self.follow(task)
+        delivery = Delivery(task, partial(self._pay, task), self._drop)
         delivery.is_behind = True
+        self._watched(delivery)
+        self._call_up(task)
+        return delivery
+
+    def _call_up(self, task: str) -> None:
+        """Have the events of a task that was pushed before delivered here, and those that are there already read."""
         self._scripts.run("follow", self._keys.task(task), self.name)
         self._redis.publish(self._keys.inbox(self.name), b"")
-        return delivery
 
     def forget(self, task: str) -> None:
         """Deliver no more events of a task."""

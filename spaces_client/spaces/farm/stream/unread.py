@@ -20,19 +20,24 @@ from spaces.farm.task import Task
 FETCH = 100
 
 
-def unfollow(queue: Queue, task: Task) -> bool:
+def unfollow(queue: Queue, task_id: str) -> bool:
     """Nobody reads a task any more. Whether its payloads are another's to discard, because it has not ended."""
-    return bool(queue.scripts.run("unfollow", queue.keys.task(task.id), task.id))
+    return bool(queue.scripts.run("unfollow", queue.keys.task(task_id), task_id))
 
 
 def payloads_of(queue: Queue, task: Task) -> Iterator[Payload]:
     """The arguments of a task that has ended, and every value that it said, in this attempt or an earlier one."""
     yield task.arguments
+    yield from values_of(queue, task.id)
+
+
+def values_of(queue: Queue, task_id: str) -> Iterator[Payload]:
+    """Every value that a task has said."""
     after = "-"
     while True:
         entries = cast(
             "list[tuple[bytes, dict[bytes, bytes]]]",
-            queue.redis.xrange(queue.keys.events(task.id), min=after, count=FETCH),
+            queue.redis.xrange(queue.keys.events(task_id), min=after, count=FETCH),
         )
         for _, fields in entries:
             if (payload := payload_of(wire.unpack(fields[b"e"]))) is not None:

@@ -1,0 +1,24 @@
+"""Tasks whose outcome is kept for a program that asks for it by the task's id."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from spaces.errors import RefusedError
+from spaces.farm.queue.claiming import read_task
+from spaces.farm.queue.queue import Queue
+from spaces.farm.task import Task, unknown_task
+
+
+def read_detached(queue: Queue, task_id: str) -> Task:
+    """The task. Raises RefusedError for one that is unknown, or whose outcome was discarded because nobody kept it."""
+    name = queue.keys.task(task_id)
+    state, packed = cast("list[bytes | None]", queue.redis.hmget(name, "state", "task"))
+    if state is None:
+        raise unknown_task(task_id, queue.rules.limits.outcome_lifetime)
+    if packed is None:
+        raise RefusedError(
+            f"task {task_id} has ended, and its outcome belongs to the program that submitted it: call "
+            "handle.detach() there to read it elsewhere"
+        )
+    return read_task(packed)

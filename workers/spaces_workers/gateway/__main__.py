@@ -1,0 +1,42 @@
+"""`python -m spaces_workers.gateway`: serves the pages of Spaces, which hold no password of the broker.
+
+`zerofarm up` starts it and starts it again. `$ZEROFARM_URL` names the broker.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from spaces import config
+from spaces.web import descriptors
+from spaces_workers.gateway.broker_side import BrokerSide
+from spaces_workers.gateway.place import socket_of
+from spaces_workers.gateway.server import Gateway, listen_for
+
+
+def main() -> None:
+    """Serve until told to stop."""
+    arguments = _parser().parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s gateway: %(message)s")
+    descriptors.prepare()
+    sys.setswitchinterval(0.001)  # a thread that waits for the broker's answer gets it soon, however many are busy
+    here = config.current()
+    gateway = Gateway(BrokerSide(here.url, here.host))
+    for space, uid, app_file in arguments.space:
+        path = socket_of(here.run_dir, arguments.state_dir, space)
+        gateway.add(listen_for(space, path, int(uid), Path(app_file) if app_file else None))
+    gateway.serve()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m spaces_workers.gateway", description=__doc__)
+    parser.add_argument("--state-dir", type=Path, required=True)
+    parser.add_argument("--space", nargs=3, action="append", default=[], metavar=("NAME", "UID", "APP_FILE"))
+    return parser
+
+
+if __name__ == "__main__":
+    main()

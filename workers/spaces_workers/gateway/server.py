@@ -1,0 +1,119 @@
+"""Accepts the connections of pages, at one socket for each Space, and of programs with a token at one for all.
+
+A Space's socket is in a folder that only its user can enter; who connects is also checked.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import selectors
+import socket
+import threading
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from spaces.farm.links.messages import Hello
+from spaces_workers.gateway.broker_side import BrokerSide
+from spaces_workers.gateway.outlet import Drains, Outlet
+from spaces_workers.gateway.session import Session
+from spaces_workers.gateway.tenant import Tenant
+from spaces_workers.link.listener import BACKLOG, peer_uid
+
+logger = logging.getLogger(__name__)
+
+#: Connections at one socket of a Space at the same time, and at that of programs.
+MOST_OF_A_SPACE, MOST_OF_PROGRAMS = 16, 500
+
+Identify = Callable[[Hello], Tenant]
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A socket at which connections arrive."""
+
+    name: str
+    listener: socket.socket
+    identify: Identify
+    most: int
+    uid: int | None = None  #: of the processes that may connect; None: any
+
+
+class Gateway:
+    """Serves the doors of one farm on this host."""
+
+    def __init__(self, broker: BrokerSide) -> None:
+        self._broker = broker
+        self._drains = Drains()
+        self._selector = selectors.DefaultSelector()
+        self._open: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def add(self, door: Door) -> None:
+        """Accept connections at a door."""
+        door.listener.setblocking(False)
+        self._selector.register(door.listener, selectors.EVENT_READ, door)
+
+    def serve(self) -> NoReturn:
+        """Accept connections for ever; each is served by a thread of its own."""
+        while True:
+            for key, _ in self._selector.select():
+                self._accept(key.data)
+
+    def _accept(self, door: Door) -> None:
+        try:
+            sock, _ = door.listener.accept()
+        except OSError as error:  # it is gone already, or no descriptor is left
+            logger.warning("a connection to %s was not accepted: %s", door.name, error)
+            return
+        if door.uid is not None and peer_uid(sock) != door.uid:
+            logger.warning("user %d may not connect to %s", peer_uid(sock), door.name)
+            sock.close()
+            return
+        with self._lock:
+            if self._open[door.name] >= door.most:
+                logger.warning("%s has %d connections; one more is refused", door.name, door.most)
+                sock.close()
+                return
+            self._open[door.name] += 1
+        threading.Thread(target=self._serve, args=(sock, door), name=door.name, daemon=True).start()
+
+    def _serve(self, sock: socket.socket, door: Door) -> None:
+        sock.setblocking(True)
+        outlet = Outlet(sock, self._drains)
+        try:
+            Session(sock, outlet, self._broker, door.identify).serve()
+        except Exception:
+            logger.exception("a session of %s failed", door.name)
+        finally:
+            outlet.close()
+            self._drains.remove(outlet)
+            sock.close()
+            with self._lock:
+                self._open[door.name] -= 1
+
+
+def listen_for(space: str, path: Path, uid: int, app_file: Path | None) -> Door:
+    """The door of a Space's page: a socket that only the Space's user can reach."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    path.chmod(0o600)
+    if uid != os.getuid():
+        os.chown(path, uid, uid)
+        os.chown(path.parent, uid, uid)
+    listener.listen(BACKLOG)
+    tenant = Tenant(frozenset({space}), space, app_file=app_file)
+    return Door(f"Space {space}", listener, lambda _: tenant, MOST_OF_A_SPACE, uid)
+
+
+def remove(path: Path) -> None:
+    """Remove a socket and its folder."""
+    path.unlink(missing_ok=True)
+    with suppress(OSError):
+        path.parent.rmdir()

@@ -1,0 +1,81 @@
+"""Who has connected: the page of one Space, which the socket tells, or a program, which its token tells.
+
+All that a page may decide is checked or replaced here, before it reaches the broker.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from spaces.errors import RefusedError
+from spaces.farm.queue.registry import SpaceRecord
+from spaces.farm.task import Size, Task
+from spaces.space import source_at
+
+#: Characters of a visitor's name, and of a summary.
+LONGEST_VISITOR, LONGEST_SUMMARY = 200, 1000
+
+_TASK = re.compile(r"[0-9a-f]{32}")
+_REVISION = re.compile(r"[0-9a-f]{16}(\.[0-9]{1,6})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """One that may use the farm, and for which Spaces."""
+
+    spaces: frozenset[str]
+    page_of: str = ""  #: the Space that it serves; empty: a program
+    visitor: str = ""  #: whom its tasks count for; empty: as the page says
+    app_file: Path | None = None  #: the script of its Space, if this host has it
+
+    def check(self, space: str) -> None:
+        """Raise RefusedError for a Space that it may not use."""
+        if space not in self.spaces:
+            raise RefusedError(f"this connection may not use Space {space!r}")
+
+    def task(self, task: Task, client: str, host: str, reader: str) -> Task:
+        """The task as the farm accepts it. Raises RefusedError."""
+        self.check(task.space)
+        if not is_task_id(task.id):
+            raise RefusedError("a task is named by 32 hexadecimal digits")
+        if task.revision and not _REVISION.fullmatch(task.revision):
+            raise RefusedError("a revision is named by 16 hexadecimal digits")
+        if task.size not in set(Size) or not (math.isfinite(task.time_limit) and task.time_limit > 0):
+            raise RefusedError(f"no GPU of size {task.size!r} can be had for {task.time_limit:g} s")
+        return replace(
+            task,
+            client=client if self.page_of else "",
+            host=host if self.page_of else f"program of {host}",
+            estimate=task.time_limit,
+            visitor=self._visitor_of(task),
+            summary=task.summary[:LONGEST_SUMMARY],
+            reader=reader,
+        )
+
+    def record(self, record: SpaceRecord, client: str, host: str) -> SpaceRecord:
+        """The record of its own Space, whatever the page calls itself. Raises RefusedError."""
+        if not self.page_of:
+            raise RefusedError("a token registers no Space")
+        if not _REVISION.fullmatch(record.revision):
+            raise RefusedError("a revision is named by 16 hexadecimal digits")
+        mine = replace(record, name=self.page_of, client=client, host=host)
+        if self.app_file is None:
+            return mine
+        source = source_at(self.app_file)
+        script, root = str(source.app_file.resolve()), str(source.root.resolve())
+        return replace(mine, app_file=script, root=root, alone=source.alone)
+
+    def _visitor_of(self, task: Task) -> str:
+        """Whom a task counts for. A page knows its visitors, but no task counts for another Space."""
+        if self.visitor:
+            return self.visitor
+        kind, _, _ = task.visitor.partition(":")
+        return f"space:{task.space}" if kind == "space" else task.visitor[:LONGEST_VISITOR]
+
+
+def is_task_id(text: str) -> bool:
+    """Whether a page may name a task so."""
+    return _TASK.fullmatch(text) is not None
