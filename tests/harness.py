@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import signal
 import socket
@@ -32,7 +33,7 @@ from spaces.source import Source
 from spaces_workers.broker.broker import Broker
 from spaces_workers.broker.embedded import EmbeddedBroker
 from spaces_workers.broker.find import find_broker
-from spaces_workers.gateway.place import address_of, socket_of
+from spaces_workers.gateway.place import GATES, address_of, socket_of
 from spaces_workers.isolation import prepare
 from spaces_workers.setup.process_environment import of_web
 from tests.broker.support import leaked_keys
@@ -75,6 +76,7 @@ class Farm:
         self.workers: list[subprocess.Popen[bytes]] = []
         self.webs: dict[str, subprocess.Popen[bytes]] = {}
         self.gateways: list[subprocess.Popen[bytes]] = []
+        self.gated: set[str] = set()  #: Spaces whose pages reach the farm through a gateway
         self.redis = connect(broker.url)
         self.queue = Queue(self.redis)
         self.registry = Registry(self.redis)
@@ -85,9 +87,9 @@ class Farm:
         with config.stand_in(here):
             return spaces.Farm(self.broker.url, derive_space_key(FARM_KEY, space).hex())
 
-    def client_of_gateway(self, space: str = "faults") -> spaces.Farm:
+    def client_of_gateway(self, space: str = "faults", host: str = "test-host") -> spaces.Farm:
         """The same, as the page of a Space that reaches the farm through its gateway."""
-        here = replace(config.current(), run_dir=self.run_dir, host="test-host")
+        here = replace(config.current(), run_dir=self.run_dir, host=host)
         with config.stand_in(here):
             return spaces.Farm(self.address_of(space), derive_space_key(FARM_KEY, space).hex())
 
@@ -98,9 +100,8 @@ class Farm:
     def start_gateway(self, *spaces: str) -> subprocess.Popen[bytes]:
         """Start the gateway for the pages of these Spaces, and wait until it listens."""
         command = [sys.executable, "-m", "spaces_workers.gateway", "--state-dir", str(self.state_dir)]
-        for space in spaces:
-            command += ["--space", space, str(os.getuid()), ""]
         environment = os.environ | {
+            GATES: json.dumps([[space, os.getuid(), ""] for space in spaces]),
             "ZEROFARM_URL": self.broker.url,
             "ZEROFARM_RUN_DIR": str(self.run_dir),
             "ZEROFARM_HOST": "test-host",
@@ -109,6 +110,7 @@ class Farm:
         gateway = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         log.close()
         self.gateways.append(gateway)
+        self.gated |= {*spaces}
         wait_until(lambda: all(_listens(socket_of(self.run_dir, self.state_dir, space)) for space in spaces))
         return gateway
 
@@ -156,7 +158,7 @@ class Farm:
         port = free_port()
         with config.stand_in(here):
             key = derive_space_key(FARM_KEY, space)
-            url = self.address_of(space) if self.gateways else self.broker.url
+            url = self.address_of(space) if space in self.gated else self.broker.url
             environment = of_web(space, url, key, ("127.0.0.1", port))
         python, variables = _python_of_spaces()
         log = (self.folder / f"web-{space}.log").open("ab")

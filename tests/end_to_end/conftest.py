@@ -7,13 +7,14 @@ from collections.abc import Iterator
 import pytest
 from gradio_client import Client
 
-from tests.harness import Farm, farm
+from tests.harness import SPACES, Farm, farm
 
 
 @pytest.fixture(scope="module")
 def web_farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
     with farm(tmp_path_factory.mktemp("farm")) as made:
         made.start_worker()
+        made.start_gateway(*(each.name for each in SPACES.iterdir()))
         yield made
 
 

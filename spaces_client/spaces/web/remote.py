@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from spaces import config
 from spaces.config import Config
+from spaces.farm.links.line import is_gateway
 from spaces.farm.payloads.run_dir_of_farm import with_run_dir
 from spaces.farm.task import Task
 from spaces.functions.duration import DEFAULT_DURATION, Seconds, seconds
@@ -115,6 +116,8 @@ class Farm:
 
 def _nearby(here: Config) -> Config:
     """The configuration that shares memory with workers of this host. A broker that is away is not waited for."""
+    if is_gateway(here.url):
+        return here
     from spaces.farm.broker_errors import AWAY
     from spaces.farm.connection import connect
     from spaces.farm.queue.queue import Queue

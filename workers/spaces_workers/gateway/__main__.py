@@ -1,19 +1,21 @@
 """`python -m spaces_workers.gateway`: serves the pages of Spaces, which hold no password of the broker.
 
-`zerofarm up` starts it and starts it again. `$ZEROFARM_URL` names the broker.
+`zerofarm up` starts it and starts it again. `$ZEROFARM_URL` names the broker, `$ZEROFARM_GATES` the Spaces.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import logging
+import os
 import sys
 from pathlib import Path
 
 from spaces import config
 from spaces.web import descriptors
 from spaces_workers.gateway.broker_side import BrokerSide
-from spaces_workers.gateway.place import socket_of
+from spaces_workers.gateway.place import GATES, socket_of
 from spaces_workers.gateway.server import Gateway, listen_for
 
 
@@ -25,7 +27,7 @@ def main() -> None:
     sys.setswitchinterval(0.001)  # a thread that waits for the broker's answer gets it soon, however many are busy
     here = config.current()
     gateway = Gateway(BrokerSide(here.url, here.host))
-    for space, uid, app_file in arguments.space:
+    for space, uid, app_file in json.loads(os.environ.get(GATES, "[]")):
         path = socket_of(here.run_dir, arguments.state_dir, space)
         gateway.add(listen_for(space, path, int(uid), Path(app_file) if app_file else None))
     gateway.serve()
@@ -34,7 +36,6 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m spaces_workers.gateway", description=__doc__)
     parser.add_argument("--state-dir", type=Path, required=True)
-    parser.add_argument("--space", nargs=3, action="append", default=[], metavar=("NAME", "UID", "APP_FILE"))
     return parser
 
 

@@ -7,6 +7,10 @@ from pathlib import Path
 
 from spaces.farm.links.line import SCHEME
 
+#: The variable that names the Spaces of a gateway: a JSON list of name, user and script of each. A command line would
+#: show them to every process of the host.
+GATES = "ZEROFARM_GATES"
+
 
 def socket_of(run_dir: Path, state_dir: Path, space: str) -> Path:
     """The socket of a Space's page; farms of one user share the run directory. A socket's path must be short."""

@@ -73,6 +73,8 @@ class Forwarding(Delivery):
 class Relay(Inbox):
     """An inbox whose readers are in other processes. It unpacks no event."""
 
+    fetch, batch = 16, 32  # pages of many Spaces share this memory: a value in a stream has up to 64 kB
+
     def __init__(self, connect: Callable[[], Redis]) -> None:
         super().__init__(connect)
 
@@ -85,10 +87,8 @@ class Relay(Inbox):
 
     def catch_up(self, made: Forwarding) -> None:
         """Pass on the events of a task that was pushed before, after `made.last`. Raises redis's errors."""
-        made.is_behind = True
         made.release()
-        self._watched(made)
-        self._call_up(made.task)
+        self._joined(made)
 
     def forget_all(self, reader: Reader) -> None:
         """Pass on nothing to this reader any more."""

@@ -7,7 +7,7 @@ import re
 import socket
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from kombu.exceptions import OperationalError
 
@@ -126,6 +126,8 @@ class Session:
                 self._follow(task, after)
             case says.Cancel(task, reason):
                 self._queue.cancel(self._owned(task), reason[:1000])
+            case says.Withdraw(task):
+                self._withdraw(task)
             case says.Register(record, archive):
                 return self._register(record, archive)
             case says.Keep(task):
@@ -168,7 +170,7 @@ class Session:
 
     def _submit(self, task: Task) -> None:
         relay = self._broker.relay
-        stamped = self.tenant.task(task, self.client, self._broker.host, relay.name)
+        stamped = self.tenant.task(task, self.client, relay.name)
         if not self._queue.rules.privacy.arguments:
             stamped = replace(stamped, summary="")
         forwarding = Forwarding(task.id, task.space, self._reader)
@@ -183,6 +185,11 @@ class Session:
         else:
             relay.forget(task.id)
             self._catch_up(task.id, BEFORE_ALL)
+
+    def _withdraw(self, task: str) -> None:
+        if self._known_space(task) not in (None, *self.tenant.spaces):
+            raise RefusedError("a task of this id exists")
+        self._queue.withdraw(task)
 
     def _follow(self, task: str, after: str) -> None:
         try:
@@ -203,10 +210,16 @@ class Session:
         return task
 
     def _space_of(self, task: str) -> str:
-        space = self._queue.redis.hget(self._queue.keys.task(task), "space") if is_task_id(task) else None
-        if not isinstance(space, bytes) or space.decode() not in self.tenant.spaces:
+        space = self._known_space(task)
+        if space is None or space not in self.tenant.spaces:
             raise unknown_task(task[:32], self._queue.rules.limits.outcome_lifetime)
-        return space.decode()
+        return space
+
+    def _known_space(self, task: str) -> str | None:
+        if not is_task_id(task):
+            raise RefusedError("a task is named by 32 hexadecimal digits")
+        space = cast("bytes | None", self._queue.redis.hget(self._queue.keys.task(task), "space"))
+        return None if space is None else space.decode()
 
     def _joined(self, task: str) -> says.Joined:
         found = read_detached(self._queue, self._owned(task))

@@ -36,7 +36,7 @@ class Tenant:
         if space not in self.spaces:
             raise RefusedError(f"this connection may not use Space {space!r}")
 
-    def task(self, task: Task, client: str, host: str, reader: str) -> Task:
+    def task(self, task: Task, client: str, reader: str) -> Task:
         """The task as the farm accepts it. Raises RefusedError."""
         self.check(task.space)
         if not is_task_id(task.id):
@@ -48,7 +48,6 @@ class Tenant:
         return replace(
             task,
             client=client if self.page_of else "",
-            host=host if self.page_of else f"program of {host}",
             estimate=task.time_limit,
             visitor=self._visitor_of(task),
             summary=task.summary[:LONGEST_SUMMARY],
@@ -61,12 +60,12 @@ class Tenant:
             raise RefusedError("a token registers no Space")
         if not _REVISION.fullmatch(record.revision):
             raise RefusedError("a revision is named by 16 hexadecimal digits")
-        mine = replace(record, name=self.page_of, client=client, host=host)
+        mine = replace(record, name=self.page_of, client=client)
         if self.app_file is None:
             return mine
         source = source_at(self.app_file)
         script, root = str(source.app_file.resolve()), str(source.root.resolve())
-        return replace(mine, app_file=script, root=root, alone=source.alone)
+        return replace(mine, app_file=script, root=root, alone=source.alone, host=host)
 
     def _visitor_of(self, task: Task) -> str:
         """Whom a task counts for. A page knows its visitors, but no task counts for another Space."""

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import psutil
 
+from spaces.farm.links.line import SCHEME
 from spaces.farm.queue import settings
 from spaces.space import source_at
 from spaces_workers.sandbox import control_groups, space_folders
@@ -33,13 +34,17 @@ class Sandboxes:
         self._owners = Owners()
 
     def of_page(self, space: str, app_file: Path, url: str) -> Sandbox | None:
-        """That of a Space's web process, which reaches the broker at `url`; None if nothing separates Spaces."""
+        """That of a Space's web process, which reaches the farm at `url`; None if nothing separates Spaces."""
         made = self._of(space, app_file, Path(sys.executable), gpus=False)
-        return made and replace(made, places=(*made.places, *self._mapped(_broker(url), made.uid)))
+        return made and replace(made, places=(*made.places, *self._mapped(_farm(url), made.uid)))
 
     def of_zygote(self, space: str, app_file: Path, python: Path) -> Sandbox | None:
         """That of a Space's zygote and its children; None if nothing separates Spaces."""
         return self._of(space, app_file, python, gpus=True)
+
+    def user_of(self, space: str) -> int:
+        """The user of a Space's processes, as the host sees it."""
+        return uid_of(self._state_dir, space) if self.level is Level.USERS else os.getuid()
 
     def state_of(self, space: str) -> Path | None:
         """The part of the state directory that a Space has for itself; None if it sees all of it."""
@@ -54,7 +59,7 @@ class Sandboxes:
             return None
         rules = settings.current().isolation
         separate = self.level is Level.USERS
-        uid = uid_of(self._state_dir, space) if separate else os.getuid()
+        uid = self.user_of(space)
         folders = space_folders.made(self._state_dir, space, uid)
         source = source_at(app_file.resolve())
         view = self._state_dir / "view"
@@ -87,9 +92,9 @@ class Sandboxes:
             yield shown(Path(named).resolve())
 
 
-def _broker(url: str) -> Iterator[Place]:
-    """The folder of the broker's socket, if it listens at one: a later broker has another socket there."""
+def _farm(url: str) -> Iterator[Place]:
+    """The folder of the socket of gateway or broker, if it listens at one: a later one has another socket there."""
     parts = urlsplit(url)
     path = Path(unquote(parts.path))
-    if parts.scheme in ("unix", "redis+socket") and is_socket(path):
+    if parts.scheme in ("unix", "redis+socket", SCHEME) and is_socket(path):
         yield shown(path.parent, writable=True)

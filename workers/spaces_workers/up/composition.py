@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -19,6 +20,7 @@ from spaces.space import source_at
 from spaces.withheld_variables import without_secrets
 from spaces_workers import isolation
 from spaces_workers.forkserver import client as fork_server
+from spaces_workers.gateway.place import GATES, address_of, socket_of
 from spaces_workers.gpu.plan import PlannedWorker
 from spaces_workers.isolation import MODULE, SpaceEnvironment
 from spaces_workers.nursery import client as nursery
@@ -108,6 +110,18 @@ class Composition:
     def _is_isolated(self, space: ServedSpace) -> bool:
         return self._options.isolate and space.asks_for_packages
 
+    def gateway(self) -> Service:
+        """The gateway, through which pages reach the farm: none of them is told the broker's URL."""
+        options = self._options
+        module = _module("spaces_workers.gateway", "--state-dir", str(options.state_dir))
+        spaces = [[each.name, self._sandboxes.user_of(each.name), str(each.app_file)] for each in options.spaces]
+        sockets = [socket_of(options.run_dir, options.state_dir, each.name) for each in options.spaces]
+        return Service(
+            "gateway",
+            Command(module, self._environment({GATES: json.dumps(spaces)}), self._log("gateway")),
+            probe=lambda _: readiness.listeners(sockets),
+        )
+
     def workers(self) -> Iterator[Service]:
         """The workers, each on its own device or share of a device."""
         key = {config.FARM_KEY: self._options.farm_key.hex()}
@@ -126,15 +140,15 @@ class Composition:
             port = self._options.space_ports[space.name]
             key = derive_space_key(self._options.farm_key, space.name)
             own, path = self._sandboxes.state_of(space.name), self._root_path(space)
-            address = self._options.host, port
+            address, farm = (self._options.host, port), self._address_of(space)
             page = self._page(
                 f"Space {space.name}",
                 Command(
                     [sys.executable, *space.command(own or self._options.state_dir, isolate=self._options.isolate)],
-                    process_environment.of_web(space.name, self.url, key, address, own, path),
+                    process_environment.of_web(space.name, farm, key, address, own, path),
                     self._log(f"web-{space.name}"),
                     fork=self._fork_of(space),
-                    sandbox=self._sandboxes.of_page(space.name, space.app_file, self.url),
+                    sandbox=self._sandboxes.of_page(space.name, space.app_file, farm),
                     page_port=_page_port(self._options.host, port),
                     mark=remains.of_page(self._options.state_dir, space.name),
                 ),
@@ -143,6 +157,9 @@ class Composition:
                 space=space,
             )
             yield self._shown(page, path) if path else page
+
+    def _address_of(self, space: ServedSpace) -> str:
+        return address_of(self._options.run_dir, self._options.state_dir, space.name)
 
     def _fork_of(self, space: ServedSpace) -> ForkPlan | None:
         if not self._preloads:

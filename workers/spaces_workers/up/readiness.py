@@ -56,9 +56,14 @@ async def _served(host: str, port: int, paths: Sequence[str]) -> bool:
 
 def listener(path: Path) -> Probe:
     """Probe whether a process accepts connections at a unix socket."""
+    return listeners([path])
+
+
+def listeners(paths: Sequence[Path]) -> Probe:
+    """Probe whether processes accept connections at all of these unix sockets."""
 
     async def answers() -> bool:
-        return listens(path)
+        return all(map(listens, paths))
 
     return answers
 

@@ -58,6 +58,7 @@ class Supervisor:
         self._broker = BrokerKeeper(options.state_dir, options.url, self._report)
         self._fork_server: list[Keeper] = []
         self._nursery: list[Keeper] = []
+        self._gateway: list[Keeper] = []
         self._workers: list[Keeper] = []
         self._spaces: list[Keeper] = []
         self._flower: list[Keeper] = []
@@ -96,6 +97,8 @@ class Supervisor:
         await _settled(self._fork_server)
         self._nursery = self._kept([farm.nursery()])
         await _needed(self._nursery)
+        self._gateway = self._kept([farm.gateway()])
+        await _needed(self._gateway)
         self._home = self._kept([farm.home()])
         self._door = self._kept(farm.door())
         if self._door:
@@ -210,7 +213,7 @@ class Supervisor:
         if not self._ending.done():
             self._ending.set_result(None)
             return
-        for keeper in (*self._everything(), *self._nursery, *self._fork_server):
+        for keeper in (*self._everything(), *self._gateway, *self._nursery, *self._fork_server):
             keeper.kill()
 
     async def _stop(self) -> None:
@@ -218,7 +221,7 @@ class Supervisor:
             task.cancel()
         await asyncio.gather(*(keeper.stop() for keeper in self._everything()))
         self._lookup.stop()
-        await asyncio.gather(*(keeper.stop() for keeper in self._nursery))
+        await asyncio.gather(*(keeper.stop() for keeper in (*self._gateway, *self._nursery)))
         await asyncio.gather(*(keeper.stop() for keeper in self._fork_server))
         await self._broker.stop()
         remains.end_remains_of_farm(self._options.state_dir)
@@ -227,7 +230,7 @@ class Supervisor:
             pages_path(self._options.state_dir).unlink(missing_ok=True)
 
     def _everything(self) -> list[Keeper]:
-        """The keepers that are stopped together, before the nursery and the broker."""
+        """The keepers that are stopped together, before the gateway, the nursery and the broker."""
         return [*self._door, *self._home, *self._spaces, *self._flower, *self._workers]
 
 

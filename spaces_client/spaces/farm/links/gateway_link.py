@@ -215,7 +215,7 @@ class GatewayLink:
         return delivery
 
     def _pay(self, task_id: str, tokens: int) -> None:
-        self._line.tell(Credit(task_id, tokens))
+        self._line.post(Credit(task_id, tokens))  # a lost credit would stop the writer for good
 
     def _forget(self, task_id: str) -> None:
         with self._lock:

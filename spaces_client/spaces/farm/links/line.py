@@ -146,6 +146,8 @@ class Line:
                 with connected(self._address) as sock:
                     self._converse(sock)
             except (OSError, wire.BadMessage) as error:
+                if self._closing.is_set():
+                    return
                 if not broken_at or self._heard.is_set():
                     broken_at = time.monotonic()
                     level = logging.WARNING if self._welcomed.is_set() else logging.DEBUG

@@ -1,7 +1,7 @@
 """The messages between a page, or a program with a token, and the gateway. All that a page names is checked there.
 
-page    -> gateway   Hello, then in any order: Register, Submit, Join, Cancel, Withdraw, AskState, AskPlaces, Unfollow, Keep,
-                     AskQuota, AskHosts, Find, WriteBlob, ReadBlob, DropBlob, Leave; one way: Follow, Credit, Beat
+page    -> gateway   Hello, then in any order: Register, Submit, Join, Cancel, Withdraw, AskState, AskPlaces, Unfollow,
+                     Keep, AskQuota, AskHosts, Find, WriteBlob, ReadBlob, DropBlob, Credit, Leave; one way: Follow, Beat
 gateway -> page      Welcome, Done, Joined, TheState, ThePlaces, Unread, TheQuota, TheHosts, a SpaceRecord, ThePiece, or
                      Refusal; by itself events and Undeliverable
 """

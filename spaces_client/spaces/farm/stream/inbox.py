@@ -38,9 +38,6 @@ SILENCE = 5.0
 #: Longest single wait for a message; then the inbox checks silent tasks.
 SLICE = 1.0
 
-#: Entries of a stream that are fetched at once, and tasks that are checked at once.
-FETCH, BATCH = 100, 200
-
 #: Seconds between two attempts to reach the broker while it is away.
 RETRY_INTERVAL = 0.2
 
@@ -55,6 +52,9 @@ class Inbox:
     delivery = inbox.follow(task.id)        # before the task is pushed with reader=inbox.name
     delivery.next_event(timeout=10.0)
     """
+
+    #: Entries of a stream that are fetched at once, and tasks that are checked at once.
+    fetch, batch = 100, 200
 
     def __init__(
         self,
@@ -92,15 +92,18 @@ class Inbox:
     def join(self, task: str) -> Delivery:
         """Deliver the events of a task that was pushed before, from its first event on. Raises redis's errors."""
         delivery = Delivery(task, partial(self._pay, task), self._drop)
+        return self._joined(delivery)
+
+    def _joined(self, delivery: D) -> D:
+        """Deliver the events of a task that was pushed before: those to come, and those that are in its stream already.
+
+        In this order: what is published before the broker knows this reader is in the stream when that is read.
+        """
+        self._scripts.run("follow", self._keys.task(delivery.task), self.name)
         delivery.is_behind = True
         self._watched(delivery)
-        self._call_up(task)
-        return delivery
-
-    def _call_up(self, task: str) -> None:
-        """Have the events of a task that was pushed before delivered here, and those that are there already read."""
-        self._scripts.run("follow", self._keys.task(task), self.name)
         self._redis.publish(self._keys.inbox(self.name), b"")
+        return delivery
 
     def forget(self, task: str) -> None:
         """Deliver no more events of a task."""
@@ -192,7 +195,7 @@ class Inbox:
 
     def _catch_up(self, deliveries: Sequence[Delivery]) -> None:
         """Read the streams of tasks, each from the last delivered entry on."""
-        for batch in _batches(deliveries):
+        for batch in _batches(deliveries, self.batch):
             for delivery in batch:
                 delivery.is_behind = True
             self._read(batch)
@@ -203,12 +206,12 @@ class Inbox:
             with self._redis.pipeline(transaction=False) as pipe:
                 for delivery in behind:
                     after = f"({delivery.last[0]}-{delivery.last[1]}"
-                    pipe.xrange(self._keys.events(delivery.task), min=after, count=FETCH)
+                    pipe.xrange(self._keys.events(delivery.task), min=after, count=self.fetch)
                 found = cast("list[list[tuple[bytes, dict[bytes, bytes]]]]", pipe.execute())
             for delivery, entries in zip(behind, found, strict=True):
                 for entry, fields in entries:
                     self._put(delivery, entry, fields[b"n"], fields[b"e"])
-                delivery.is_behind = len(entries) == FETCH
+                delivery.is_behind = len(entries) == self.fetch
             behind = [delivery for delivery in behind if delivery.is_behind]
 
     def _has_missed(self) -> bool:
@@ -216,7 +219,7 @@ class Inbox:
         now = time.monotonic()
         silent = {each.task: each for each in self._current() if now - each.heard_at >= SILENCE}
         missed = False
-        for batch in _batches(list(silent.values())):
+        for batch in _batches(list(silent.values()), self.batch):
             known = [text for each in batch for text in (each.task, f"{each.last[0]}-{each.last[1]}")]
             behind, unknown = self._scripts.run("missed", self._keys.workers(), *known)
             for task in unknown:
@@ -292,6 +295,6 @@ def _entry(text: bytes) -> Entry:
     return int(milliseconds), int(number)
 
 
-def _batches(deliveries: Sequence[Delivery]) -> Iterator[Sequence[Delivery]]:
-    for start in range(0, len(deliveries), BATCH):
-        yield deliveries[start : start + BATCH]
+def _batches(deliveries: Sequence[Delivery], size: int) -> Iterator[Sequence[Delivery]]:
+    for start in range(0, len(deliveries), size):
+        yield deliveries[start : start + size]
