@@ -12,7 +12,8 @@ from pathlib import Path
 
 from spaces.errors import RefusedError
 from spaces.farm.queue.registry import SpaceRecord
-from spaces.farm.task import Size, Task
+from spaces.farm.size import Size
+from spaces.farm.task import Task
 from spaces.space import source_at
 
 #: Characters of a visitor's name, and of a summary.
