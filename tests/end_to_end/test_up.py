@@ -281,7 +281,7 @@ def test_status_and_the_home_page_tell_the_same(farm: Up) -> None:
     assert of_command.keys() == of_page.keys()
     assert of_command["home"] == of_page["home"] == farm.ready()["home"]
     echo = {space["name"]: space for space in of_command["spaces"]}["echo"]
-    assert echo["functions"] == ["echo", "wait"]
+    assert echo["functions"] == ["echo", "wait", "variables"]
     assert echo["page"]["url"] == farm.ready()["spaces"]["echo"]
     assert (echo["page"]["title"], echo["page"]["emoji"]) == ("Echo", "📣")
     assert {task["space"] for task in of_command["tasks"]} == {"echo"}
@@ -424,3 +424,22 @@ def test_what_a_page_of_a_killed_farm_has_left_ends_when_the_farm_starts_again(s
     assert first not in daemons(farm)
     assert again.stop() == 0
     wait_until(lambda: not farm.left(), STOP_PATIENCE)
+
+
+def test_no_process_of_a_space_is_told_what_the_farm_keeps_for_itself(farm: Up) -> None:
+    """Of the page, of the script while it is imported, and of a GPU function."""
+    key, broker = (farm.state_dir / "farm.key").read_text(), farm.ready()["broker"]
+    told = farm.client().predict(api_name="/variables")
+    assert [each["ZEROFARM_ROLE"] for each in told] == ["web", "web", "worker"]
+    for environment in told:
+        assert not {"ZEROFARM_KEY", "ZEROFARM_STATE_DIR", "FLOWER_BASIC_AUTH", "REDIS_URL"} & environment.keys()
+        assert environment.get("ZEROFARM_URL", "gateway:").startswith("gateway:")
+        assert not [value for value in environment.values() if key in value or broker in value]
+
+
+def test_a_killed_gateway_is_started_again_and_pages_go_on(farm: Up) -> None:
+    client = farm.client()
+    waiting = client.submit(3, api_name="/wait")
+    os.kill(farm.pid_of("spaces_workers.gateway"), signal.SIGKILL)
+    assert client.predict("hello", api_name="/echo").startswith("hello from process")
+    assert waiting.result(timeout=60) == "done"

@@ -24,7 +24,7 @@ from tests.processes.test_deaths import running
 def task_of(client: spaces.Farm, function: str, *args: object) -> Task:
     """A call that is not submitted yet, like that of a page, which knows its Space."""
     farm = client._farm
-    record = farm.registry.find("faults")
+    record = farm.link.find("faults")
     arguments = farm.packer.pack_call(function, None, args, {})
     return farm.task(record, record.function(function), arguments, time_limit=5.0, summary="", visitor="")
 

@@ -19,10 +19,22 @@ def wait(seconds):
     return "done"
 
 
+@spaces.GPU
+def variables():
+    return dict(os.environ)
+
+
+def all_variables():
+    return [dict(os.environ), AT_IMPORT, variables()]
+
+
+AT_IMPORT = dict(os.environ)
+
 with gr.Blocks() as demo:
     text = gr.Textbox()
     answer = gr.Textbox()
     gr.Button("Echo").click(echo, text, answer, api_name="echo")
     gr.Button("Wait").click(wait, gr.Number(5), answer, api_name="wait")
+    gr.Button("Variables").click(all_variables, None, gr.JSON(), api_name="variables")
 
 demo.launch()

@@ -64,7 +64,7 @@ LIBRARIES = (
 
 #: Parts of the farm that a web process or a zygote needs when it launches.
 OURS = (
-    *("spaces.web.client", "spaces.web.gradio_queue", "spaces.farm.celery.celery_app", "spaces.farm.stream.inbox"),
+    *("spaces.web.client", "spaces.web.gradio_queue", "spaces.farm.links.gateway_link"),
     *(
         "spaces.farm.payloads.packer",
         "spaces.state.outgoing",
