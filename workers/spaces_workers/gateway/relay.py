@@ -90,6 +90,12 @@ class Relay(Inbox):
         made.release()
         self._joined(made)
 
+    def drop(self, made: Forwarding) -> None:
+        """Pass on nothing by this any more. Its page may have connected again, and have another for the same task."""
+        with self._lock:
+            if self._deliveries.get(made.task) is made:
+                del self._deliveries[made.task]
+
     def forget_all(self, reader: Reader) -> None:
         """Pass on nothing to this reader any more."""
         with self._lock:
@@ -108,7 +114,7 @@ class Relay(Inbox):
         delivery.forward(entry_of(entry.decode()), b" ".join((delivery.task.encode(), entry, attempt, packed)))
         if is_end(packed):
             delivery.reader.tasks.discard(delivery.task)
-            self.forget(delivery.task)
+            self.drop(delivery)
 
 
 def is_end(packed: bytes) -> bool:

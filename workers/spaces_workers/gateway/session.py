@@ -178,12 +178,12 @@ class Session:
         try:
             is_new = self._broker.push(stamped)
         except BaseException:
-            relay.forget(task.id)
+            relay.drop(forwarding)
             raise
         if is_new:
             forwarding.release()
         else:
-            relay.forget(task.id)
+            relay.drop(forwarding)
             self._catch_up(task.id, BEFORE_ALL)
 
     def _withdraw(self, task: str) -> None:
