@@ -1,14 +1,20 @@
-"""How long takes a call that does nothing, on a warm child, beside Celery's prefork? `python -m benchmarks.latency`"""
+"""How long takes a call that does nothing, on a warm child, beside Celery's prefork? `python -m benchmarks.latency`
+
+`python -m benchmarks.latency --gateway`: and how long through the gateway, as the pages of `zerofarm up`, beside the
+direct way to the broker?
+"""
 
 from __future__ import annotations
+
+import sys
 
 from benchmarks.calls.farms import celery_prefork, interleaved, our_farm, report
 
 ROUNDS = 300
-BUDGET = 1.0
+BUDGET, GATEWAY_BUDGET = 1.0, 1.05
 
 
-def main() -> None:
+def beside_celery() -> None:
     """Round trips of both, in turns, each with the events that Flower shows."""
     with our_farm() as farm, farm.client("no-op") as client, celery_prefork() as celery:
         echo = celery.tasks["benchmarks.calls.peer.echo"]
@@ -22,5 +28,20 @@ def main() -> None:
     report("no-op round trip", seconds["ours"], "Celery prefork", seconds["celery"], BUDGET)
 
 
+def through_the_gateway() -> None:
+    """Round trips of both ways to one farm, in turns."""
+    with our_farm() as farm:
+        farm.start_gateway("no-op")
+        with farm.client("no-op", near=True) as direct, farm.client_of_gateway("no-op") as gated:
+            seconds = interleaved(
+                {
+                    "direct": lambda: direct.submit("no-op", "echo", 1).result(),
+                    "gateway": lambda: gated.submit("no-op", "echo", 1).result(),
+                },
+                ROUNDS,
+            )
+    report("no-op through the gateway", seconds["gateway"], "direct", seconds["direct"], GATEWAY_BUDGET)
+
+
 if __name__ == "__main__":
-    main()
+    through_the_gateway() if sys.argv[1:] == ["--gateway"] else beside_celery()
