@@ -29,8 +29,8 @@ class BarePage:
         self.failures: list[Any] = []  # Any: messages
         self._number = FIRST_CALL
 
-    def greet(self, token: str = "") -> Any:  # Any: Welcome or Refusal
-        return self.ask(Hello(uuid.uuid4().hex[:12], VERSION, token))
+    def greet(self) -> Any:  # Any: Welcome or Refusal
+        return self.ask(Hello(uuid.uuid4().hex[:12], VERSION))
 
     def ask(self, message: object) -> Any:  # Any: the answer
         """The answer to a message; what comes before it is collected."""

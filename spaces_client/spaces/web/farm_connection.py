@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class FarmConnection:
     """A connection to one farm: submits tasks, follows and stops them. `Farm` and `FarmClient` each have one."""
 
-    def __init__(self, here: Config, codec: Codec, token: str = "") -> None:
+    def __init__(self, here: Config, codec: Codec) -> None:
         from spaces.farm.payloads.nearest import NearestStore
         from spaces.farm.payloads.packer import Packer
         from spaces.farm.payloads.shared_memory import SharedMemoryStore
@@ -39,7 +39,7 @@ class FarmConnection:
         self._host = here.host
         self._deliveries: dict[str, Delivery] = {}  #: of tasks that are submitted and have no handle yet
         self._leftovers = Leftovers()
-        self.link = link_to(here.url, here.host, self._leftovers.drop, token)
+        self.link = link_to(here.url, here.host, self._leftovers.drop)
         # A program of root reads what Spaces with users of their own have written.
         owners = () if os.getuid() else settings.current().isolation.users
         memory = SharedMemoryStore(here.run_dir, here.host, owners=owners)

@@ -25,23 +25,21 @@ if TYPE_CHECKING:
 
 
 class Farm:
-    """A farm by the URL of its broker, or by the address of its gateway with a token of `zerofarm token`.
+    """A farm by the URL of its broker.
 
         with spaces.Farm("redis://broker:6379/0") as farm:
             images = farm.submit("digits", "generate", 7, steps=20).result()
-
-        with spaces.Farm("gateway://farm.example:7859", token="zf_…") as farm: ...
 
     Plain data, arrays, images and tensors can be sent; other objects need the Space's key (`space_key`, hexadecimal),
     because its holders can execute code. Tasks continue after the process that submitted them ends.
     """
 
-    def __init__(self, url: str = "", space_key: str = "", token: str = "") -> None:
+    def __init__(self, url: str = "", space_key: str = "") -> None:
         from spaces.farm.values.codec import Codec
 
         here = config.current()
         there = _nearby(replace(here, url=url or here.url))
-        self._farm = FarmConnection(there, Codec(bytes.fromhex(space_key)), token)
+        self._farm = FarmConnection(there, Codec(bytes.fromhex(space_key)))
 
     def submit(
         self, space: str, function: str, /, *args: Any, duration: Seconds | None = None, **kwargs: Any

@@ -1,4 +1,4 @@
-"""Accepts the connections of pages, at one socket for each Space, and of programs with a token at one for all.
+"""Accepts the connections of pages, at one socket for each Space.
 
 A Space's socket is in a folder that only its user can enter; who connects is also checked.
 """
@@ -11,13 +11,11 @@ import selectors
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from spaces.farm.links.messages import Hello
 from spaces_workers.gateway.broker_side import BrokerSide
 from spaces_workers.gateway.outlet import Drains, Outlet
 from spaces_workers.gateway.session import Session
@@ -26,10 +24,8 @@ from spaces_workers.link.listener import BACKLOG, peer_uid
 
 logger = logging.getLogger(__name__)
 
-#: Connections at one socket of a Space at the same time, and at that of programs.
-MOST_OF_A_SPACE, MOST_OF_PROGRAMS = 16, 500
-
-Identify = Callable[[Hello], Tenant]
+#: Connections at one socket at the same time.
+MOST = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +34,8 @@ class Door:
 
     name: str
     listener: socket.socket
-    identify: Identify
-    most: int
-    uid: int | None = None  #: of the processes that may connect; None: any
+    tenant: Tenant
+    uid: int  #: of the processes that may connect
 
 
 class Gateway:
@@ -70,13 +65,13 @@ class Gateway:
         except OSError as error:  # it is gone already, or no descriptor is left
             logger.warning("a connection to %s was not accepted: %s", door.name, error)
             return
-        if door.uid is not None and peer_uid(sock) != door.uid:
+        if peer_uid(sock) != door.uid:
             logger.warning("user %d may not connect to %s", peer_uid(sock), door.name)
             sock.close()
             return
         with self._lock:
-            if self._open[door.name] >= door.most:
-                logger.warning("%s has %d connections; one more is refused", door.name, door.most)
+            if self._open[door.name] >= MOST:
+                logger.warning("%s has %d connections; one more is refused", door.name, MOST)
                 sock.close()
                 return
             self._open[door.name] += 1
@@ -86,7 +81,7 @@ class Gateway:
         sock.setblocking(True)
         outlet = Outlet(sock, self._drains)
         try:
-            Session(sock, outlet, self._broker, door.identify).serve()
+            Session(sock, outlet, self._broker, door.tenant).serve()
         except Exception:
             logger.exception("a session of %s failed", door.name)
         finally:
@@ -108,8 +103,7 @@ def listen_for(space: str, path: Path, uid: int, app_file: Path | None) -> Door:
         os.chown(path, uid, uid)
         os.chown(path.parent, uid, uid)
     listener.listen(BACKLOG)
-    tenant = Tenant(frozenset({space}), space, app_file=app_file)
-    return Door(f"Space {space}", listener, lambda _: tenant, MOST_OF_A_SPACE, uid)
+    return Door(f"Space {space}", listener, Tenant(space, app_file), uid)
 
 
 def remove(path: Path) -> None:

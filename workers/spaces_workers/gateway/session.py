@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 import socket
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast
 
@@ -41,19 +40,16 @@ MOST_PLACES = 5000
 
 
 class Session:
-    """A connection, on a thread of its own. `identify` tells from the greeting who it is; raises RefusedError."""
+    """A connection of a page, on a thread of its own."""
 
-    def __init__(
-        self, sock: socket.socket, outlet: Outlet, broker: BrokerSide, identify: Callable[[says.Hello], Tenant]
-    ) -> None:
+    def __init__(self, sock: socket.socket, outlet: Outlet, broker: BrokerSide, tenant: Tenant) -> None:
         self._frames = Frames(sock)
         self._outlet = outlet
         self._broker = broker
-        self._identify = identify
         self._queue = broker.queue()
         self._blobs = Blobs(self._queue)
         self._reader = Reader(outlet)
-        self.tenant = Tenant(frozenset())
+        self.tenant = tenant
         self.client = ""
 
     def serve(self) -> None:
@@ -79,7 +75,6 @@ class Session:
         hello = wire.unpack_as(says.Hello, body)
         try:
             check_version("the page", hello.version)
-            self.tenant = self._identify(hello)
             answer: object = self._welcome(hello)
         except (SpacesError, *AWAY) as error:
             answer = _refusal(error)
@@ -90,12 +85,11 @@ class Session:
         if not _CLIENT.fullmatch(hello.client):
             raise RefusedError("a client is named by twelve hexadecimal digits")
         rules = self._queue.rules
-        self.client = f"{self._broker.host}:{self.tenant.page_of or 'program'}:{hello.client}"
-        if self.tenant.page_of:
-            self._beat()
+        self.client = f"{self._broker.host}:{self.tenant.space}:{hello.client}"
+        self._beat()
         quota = rules.quota
         return says.Welcome(
-            client=self.client if self.tenant.page_of else "",
+            client=self.client,
             version=VERSION,
             beat=rules.client_beat,
             outcome_lifetime=rules.limits.outcome_lifetime,
@@ -187,7 +181,7 @@ class Session:
             self._catch_up(task.id, BEFORE_ALL)
 
     def _withdraw(self, task: str) -> None:
-        if self._known_space(task) not in (None, *self.tenant.spaces):
+        if self._known_space(task) not in (None, self.tenant.space):
             raise RefusedError("a task of this id exists")
         self._queue.withdraw(task)
 
@@ -211,7 +205,7 @@ class Session:
 
     def _space_of(self, task: str) -> str:
         space = self._known_space(task)
-        if space is None or space not in self.tenant.spaces:
+        if space != self.tenant.space:
             raise unknown_task(task[:32], self._queue.rules.limits.outcome_lifetime)
         return space
 
@@ -254,13 +248,11 @@ class Session:
         return says.Unread(True, tuple(blob for payload in values_of(self._queue, task) for blob in blobs_of(payload)))
 
     def _beat(self) -> None:
-        if self.tenant.page_of:
-            self._queue.leases.client_beat(self.client)
-            self._queue.expire()
+        self._queue.leases.client_beat(self.client)
+        self._queue.expire()
 
     def _leave(self) -> None:
-        if self.tenant.page_of:
-            self._queue.leases.client_leave(self.client)
+        self._queue.leases.client_leave(self.client)
 
 
 def _refusal(error: Exception) -> says.Refusal:

@@ -1,4 +1,4 @@
-"""Who has connected: the page of one Space, which the socket tells, or a program, which its token tells.
+"""Who has connected: the page of one Space, which the socket tells.
 
 All that a page may decide is checked or replaced here, before it reaches the broker.
 """
@@ -25,16 +25,14 @@ _REVISION = re.compile(r"[0-9a-f]{16}(\.[0-9]{1,6})?")
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """One that may use the farm, and for which Spaces."""
+    """The page of a Space: it may use this Space's functions, and register it."""
 
-    spaces: frozenset[str]
-    page_of: str = ""  #: the Space that it serves; empty: a program
-    visitor: str = ""  #: whom its tasks count for; empty: as the page says
+    space: str
     app_file: Path | None = None  #: the script of its Space, if this host has it
 
     def check(self, space: str) -> None:
         """Raise RefusedError for a Space that it may not use."""
-        if space not in self.spaces:
+        if space != self.space:
             raise RefusedError(f"this connection may not use Space {space!r}")
 
     def task(self, task: Task, client: str, reader: str) -> Task:
@@ -48,32 +46,29 @@ class Tenant:
             raise RefusedError(f"no GPU of size {task.size!r} can be had for {task.time_limit:g} s")
         return replace(
             task,
-            client=client if self.page_of else "",
+            client=client,
             estimate=task.time_limit,
-            visitor=self._visitor_of(task),
+            visitor=_visitor_of(task),
             summary=task.summary[:LONGEST_SUMMARY],
             reader=reader,
         )
 
     def record(self, record: SpaceRecord, client: str, host: str) -> SpaceRecord:
         """The record of its own Space, whatever the page calls itself. Raises RefusedError."""
-        if not self.page_of:
-            raise RefusedError("a token registers no Space")
         if not _REVISION.fullmatch(record.revision):
             raise RefusedError("a revision is named by 16 hexadecimal digits")
-        mine = replace(record, name=self.page_of, client=client)
+        mine = replace(record, name=self.space, client=client)
         if self.app_file is None:
             return mine
         source = source_at(self.app_file)
         script, root = str(source.app_file.resolve()), str(source.root.resolve())
         return replace(mine, app_file=script, root=root, alone=source.alone, host=host)
 
-    def _visitor_of(self, task: Task) -> str:
-        """Whom a task counts for. A page knows its visitors, but no task counts for another Space."""
-        if self.visitor:
-            return self.visitor
-        kind, _, _ = task.visitor.partition(":")
-        return f"space:{task.space}" if kind == "space" else task.visitor[:LONGEST_VISITOR]
+
+def _visitor_of(task: Task) -> str:
+    """Whom a task counts for. A page knows its visitors, but no task counts for another Space."""
+    kind, _, _ = task.visitor.partition(":")
+    return f"space:{task.space}" if kind == "space" else task.visitor[:LONGEST_VISITOR]
 
 
 def is_task_id(text: str) -> bool:

@@ -58,7 +58,7 @@ AWAY_PATIENCE = 60.0
 class GatewayLink:
     """A link through a gateway."""
 
-    def __init__(self, address: str, drop: Callable[[Payload], None], token: str = "") -> None:
+    def __init__(self, address: str, drop: Callable[[Payload], None]) -> None:
         self._drop = drop
         self._lock = threading.Lock()
         self._deliveries: dict[str, Delivery] = {}
@@ -66,7 +66,6 @@ class GatewayLink:
         self._unconfirmed: set[str] = set()  #: tasks that may not have been queued yet
         self._line = Line(
             address,
-            token,
             on_event=self._deliver,
             on_failure=self._fail,
             again=self._follow_all,

@@ -31,11 +31,9 @@ PATIENCE = 10.0
 #: Seconds between two attempts to connect.
 RETRY_INTERVAL = 0.1
 
-CONNECT_TIMEOUT = 5.0
+GREETING_PATIENCE = 5.0
 
 SCHEME = "gateway"
-
-DEFAULT_PORT = 7859
 
 
 class Call:
@@ -64,7 +62,6 @@ class Line:
     def __init__(
         self,
         address: str,
-        token: str,
         *,
         on_event: Callable[[bytes], None],
         on_failure: Callable[[Undeliverable], None],
@@ -72,7 +69,7 @@ class Line:
         away: Callable[[float], None],
     ) -> None:
         self._address = address
-        self._hello = Hello(os.urandom(6).hex(), VERSION, token)
+        self._hello = Hello(os.urandom(6).hex(), VERSION)
         self._on_event, self._on_failure, self._again, self._away = on_event, on_failure, again, away
         self._lock = threading.Lock()
         self._sending = threading.Lock()
@@ -183,7 +180,7 @@ class Line:
                 self._take(*found)
 
     def _greeted(self, frames: Frames) -> float:
-        found = frames.next(CONNECT_TIMEOUT)
+        found = frames.next(GREETING_PATIENCE)
         answer = wire.unpack(found[1]) if found else None
         if isinstance(answer, Refusal):
             self._welcome = answer
@@ -214,19 +211,13 @@ class Line:
 
 
 def connected(address: str) -> socket.socket:
-    """A connection to a gateway: `gateway:///path/of/socket`, or `gateway://host:port`. Raises OSError."""
-    parts = urlsplit(address)
-    if parts.hostname:
-        sock = socket.create_connection((parts.hostname, parts.port or DEFAULT_PORT), CONNECT_TIMEOUT)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    else:
-        sock = socket.socket(socket.AF_UNIX)
-        try:
-            sock.connect(parts.path)
-        except OSError:
-            sock.close()
-            raise
-    sock.settimeout(None)
+    """A connection to a gateway at `gateway:///path/of/socket`. Raises OSError."""
+    sock = socket.socket(socket.AF_UNIX)
+    try:
+        sock.connect(urlsplit(address).path)
+    except OSError:
+        sock.close()
+        raise
     return sock
 
 

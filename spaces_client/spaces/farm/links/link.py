@@ -76,7 +76,7 @@ class Link(Protocol):
     def close(self) -> None: ...
 
 
-def link_to(address: str, host: str, drop: Callable[[Payload], None], token: str = "") -> Link:
+def link_to(address: str, host: str, drop: Callable[[Payload], None]) -> Link:
     """A link to the farm at an address; `drop` takes values that no reader gets.
 
     The other kind's libraries are not imported: those of a broker take 20 MB.
@@ -84,7 +84,7 @@ def link_to(address: str, host: str, drop: Callable[[Payload], None], token: str
     if is_gateway(address):
         from spaces.farm.links.gateway_link import GatewayLink
 
-        return GatewayLink(address, drop, token)
+        return GatewayLink(address, drop)
     from spaces.farm.links.broker_link import BrokerLink
 
     return BrokerLink(address, host, drop)

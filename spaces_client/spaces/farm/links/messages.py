@@ -1,4 +1,4 @@
-"""The messages between a page, or a program with a token, and the gateway. All that a page names is checked there.
+"""The messages between a page and the gateway. All that a page names is checked there.
 
 page    -> gateway   Hello, then in any order: Register, Submit, Join, Cancel, Withdraw, AskState, AskPlaces, Unfollow,
                      Keep, AskQuota, AskHosts, Find, WriteBlob, ReadBlob, DropBlob, Credit, Leave; one way: Follow, Beat
@@ -19,11 +19,10 @@ from spaces.farm.wire import message
 @message
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The first message. The gateway knows the Space by its socket, or the program by its token."""
+    """The first message. The gateway knows the Space by its socket."""
 
     client: str  #: random hexadecimal digits, the same when the page connects again
     version: int
-    token: str = ""
 
 
 @message
