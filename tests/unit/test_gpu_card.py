@@ -22,7 +22,14 @@ def card(monkeypatch: pytest.MonkeyPatch) -> Iterator[GpuCard]:
             (torch.Tensor, "__cuda_array_interface__"),
         ):
             patch.setattr(owner, name, getattr(owner, name))
+        map_files(patch, "/usr/lib/libc.so.6")  # another test of this process may have loaded a compiled model
         yield GpuCard()
+
+
+def map_files(patch: pytest.MonkeyPatch, path: str) -> None:
+    """Let this process look as if it had mapped this file alone."""
+    line = f"7f00-7f01 r-xp 00000000 00:00 1 {path}"
+    patch.setattr(gpu_card, "Path", lambda _: SimpleNamespace(read_text=lambda: line))
 
 
 def test_a_process_that_has_recorded_a_graph_must_stay_awake(card: GpuCard) -> None:
@@ -33,8 +40,7 @@ def test_a_process_that_has_recorded_a_graph_must_stay_awake(card: GpuCard) -> N
 
 
 def test_so_must_one_with_a_model_that_was_compiled_ahead(card: GpuCard, monkeypatch: pytest.MonkeyPatch) -> None:
-    line = "7f00-7f01 r-xp 00000000 00:00 1 /tmp/x/data/aotinductor/model/c.wrapper.so"
-    monkeypatch.setattr(gpu_card, "Path", lambda _: SimpleNamespace(read_text=lambda: line))
+    map_files(monkeypatch, "/tmp/x/data/aotinductor/model/c.wrapper.so")
     assert "compiled ahead of time" in card.obstacle()
 
 
