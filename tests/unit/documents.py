@@ -13,7 +13,7 @@ from pathlib import Path
 
 import typer
 
-from spaces_workers.commands.app import application
+from spaces_workers.commands.command_table import application
 
 ROOT = Path(__file__).parents[2]
 

@@ -132,7 +132,7 @@ def test_every_name_that_a_service_refers_to_is_declared(names: tuple[str, ...])
 @pytest.mark.parametrize("arguments", zerofarm_commands())
 def test_every_command_is_one_that_the_command_line_knows(arguments: list[str]) -> None:
     """Parsed, not run. The demos lie in the image under /spaces, and here in the tree that is copied there."""
-    from spaces_workers.commands.app import application
+    from spaces_workers.commands.command_table import application
 
     demos = ROOT / "app" / "spaces_app" / "demos"
     here = [re.sub(r"^/spaces/", f"{demos}/", argument) for argument in arguments]

@@ -8,7 +8,7 @@ import sys
 def main() -> None:
     """The console script."""
     try:
-        from spaces_workers.commands.app import run
+        from spaces_workers.commands.command_table import run
     except Exception as error:  # another package of our name may raise anything
         from spaces_workers.doctor.spaces_package import installed
 
