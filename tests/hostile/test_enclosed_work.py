@@ -16,6 +16,7 @@ from spaces_workers.sandbox.level import problem_of
 from spaces_workers.sandbox.users import uid_of
 from tests.end_to_end.test_up import Up
 from tests.harness import SPACES
+from tests.hostile.machine import need_mapped_owners
 
 pytestmark = pytest.mark.skipif(bool(problem_of(Level.USERS)), reason=f"no level users: {problem_of(Level.USERS)}")
 
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.skipif(bool(problem_of(Level.USERS)), reason=f"no level
 @pytest.fixture(scope="module")
 def enclosed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     folder = tmp_path_factory.mktemp("work")
+    need_mapped_owners(folder)
     shutil.copytree(SPACES / "workshop", folder / "workshop", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "workshop").chmod(0o700)  # nobody but its owner may look into it
     up = Up(folder, str(folder / "workshop"), "--no-flower")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 
 import pytest
 
 from spaces_workers.sandbox.description import Level
 from spaces_workers.sandbox.level import problem_of
 from tests.hostile.farms import PLACES, HostileFarm, Outcomes, attempts, hostile_farm
+from tests.hostile.machine import need_limits, need_mapped_owners
 
 ATTEMPTS, LIMITS = attempts()
 
@@ -56,7 +58,10 @@ def test_what_would_harm_others_is_refused(enclosed: HostileFarm, place: str, at
 
 
 @pytest.mark.parametrize("attempt", LIMITS)
-def test_a_space_cannot_take_more_than_its_limits(enclosed: HostileFarm, attempt: str) -> None:
+def test_a_space_cannot_take_more_than_its_limits(enclosed: HostileFarm, attempt: str, tmp_path: Path) -> None:
+    need_limits(tmp_path)
+    if enclosed.level is Level.USERS:
+        need_mapped_owners(tmp_path)
     refused, words = enclosed.limits[attempt]
     assert refused, words
 
