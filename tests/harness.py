@@ -20,11 +20,13 @@ from pathlib import Path
 from typing import TypeVar
 
 import psutil
+import pytest
 
 import spaces
 from spaces import config
 from spaces.farm.broker_errors import AWAY
 from spaces.farm.connection import connect
+from spaces.farm.queue import settings
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.registry import FunctionRecord, Registry, SpaceRecord, record_of
 from spaces.farm.task import FunctionName
@@ -245,6 +247,15 @@ def farm(folder: Path) -> Iterator[Farm]:
 
 #: Those that run now.
 _farms: list[Farm] = []
+
+
+@contextmanager
+def configured_farm(folder: Path, text: str) -> Iterator[Farm]:
+    """A farm with this `farm.toml`."""
+    (folder / settings.FILE).write_text(text)
+    with pytest.MonkeyPatch.context() as patch, farm(folder) as made:
+        patch.setenv(settings.VARIABLE, str(folder / settings.FILE))
+        yield made
 
 
 def expect_nothing_left() -> None:

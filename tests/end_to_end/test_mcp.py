@@ -10,7 +10,7 @@ import pytest
 from spaces.farm.queue import settings
 from spaces.farm.queue.queue import Queue
 from spaces.web.identity import hashed
-from tests.harness import GRADIO, Farm, farm
+from tests.harness import GRADIO, Farm, configured_farm
 
 pytestmark = pytest.mark.skipif(GRADIO.startswith("4."), reason="MCP servers came with Gradio 5.28")
 
@@ -61,10 +61,7 @@ demo.launch(mcp_server=True)
 @pytest.fixture(scope="module")
 def metered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
     """A farm with quotas, which trusts proxies on the page's own host."""
-    folder = tmp_path_factory.mktemp("farm")
-    (folder / settings.FILE).write_text(SETTINGS)
-    with pytest.MonkeyPatch.context() as patch, farm(folder) as made:
-        patch.setenv(settings.VARIABLE, str(folder / settings.FILE))
+    with configured_farm(tmp_path_factory.mktemp("farm"), SETTINGS) as made:
         made.start_worker()
         yield made
 

@@ -10,10 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from spaces.farm.queue import settings
 from tests.end_to_end.pages import called
 from tests.end_to_end.proxies import nginx, plain
-from tests.harness import SPACES, Farm, farm
+from tests.harness import SPACES, Farm, configured_farm
 
 SETTINGS = """
 [spaces.studio]
@@ -27,10 +26,7 @@ root_path = "/spaces/mounted"
 @pytest.fixture(scope="module")
 def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
     """A farm with a worker whose operator has a proxy."""
-    folder = tmp_path_factory.mktemp("farm")
-    (folder / settings.FILE).write_text(SETTINGS)
-    with pytest.MonkeyPatch.context() as patch, farm(folder) as made:
-        patch.setenv(settings.VARIABLE, str(folder / settings.FILE))
+    with configured_farm(tmp_path_factory.mktemp("farm"), SETTINGS) as made:
         made.start_worker()
         yield made
 

@@ -20,7 +20,7 @@ from spaces.farm.queue.quota import Ledger
 from spaces.farm.task import State
 from spaces_workers.cli import main
 from tests.end_to_end.pages import called, refused
-from tests.harness import Farm, farm, wait_until
+from tests.harness import Farm, configured_farm, wait_until
 
 EXCEEDED = "ZeroGPU quota exceeded"
 
@@ -50,11 +50,7 @@ grace = "member"
 @pytest.fixture(scope="module")
 def metered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
     """A farm with quotas, and a worker."""
-    folder = tmp_path_factory.mktemp("farm")
-    file = folder / settings.FILE
-    file.write_text(SETTINGS)
-    with pytest.MonkeyPatch.context() as patch, farm(folder) as made:
-        patch.setenv(settings.VARIABLE, str(file))
+    with configured_farm(tmp_path_factory.mktemp("farm"), SETTINGS) as made:
         made.start_worker()
         yield made
 

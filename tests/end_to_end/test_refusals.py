@@ -10,9 +10,8 @@ import pytest
 from gradio_client import Client
 from gradio_client.client import Job
 
-from spaces.farm.queue import settings
 from tests.end_to_end.pages import CLIENT, WORKER, fails, refused
-from tests.harness import Farm, farm, wait_until
+from tests.harness import Farm, configured_farm, wait_until
 
 SETTINGS = """
 [limits]
@@ -26,11 +25,7 @@ payload_bytes = 65536
 @pytest.fixture(scope="module")
 def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
     """A farm with narrow limits and without a worker: every accepted task waits."""
-    folder = tmp_path_factory.mktemp("farm")
-    file = folder / settings.FILE
-    file.write_text(SETTINGS)
-    with pytest.MonkeyPatch.context() as patch, farm(folder) as made:
-        patch.setenv(settings.VARIABLE, str(file))
+    with configured_farm(tmp_path_factory.mktemp("farm"), SETTINGS) as made:
         yield made
 
 

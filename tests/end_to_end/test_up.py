@@ -9,6 +9,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,19 @@ def start(tmp_path: Path) -> Iterator[Start]:
         wait_until(lambda: not each.left(), STOP_PATIENCE)  # noqa: B023 - called at once
 
 
+@contextmanager
+def serving(farm: Up) -> Iterator[None]:
+    """A farm that answers in the block, stops after it, and leaves no process."""
+    try:
+        farm.ready()
+        yield
+        assert farm.stop() == 0
+        assert farm.left() == []
+    finally:
+        farm.process.kill()
+        farm.process.wait()
+
+
 @pytest.fixture(scope="module")
 def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """A farm for the tests that leave it as they find it: two workers, and Spaces, of which one fails."""
@@ -162,14 +176,8 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         *(str(SPACES / name) for name in ("echo", "broken", "detached")),
         *("--gpus", "none", "--workers", "2", "--no-flower"),
     )
-    try:
-        farm.ready()
+    with serving(farm):
         yield farm
-        assert farm.stop() == 0
-        assert farm.left() == []
-    finally:
-        farm.process.kill()
-        farm.process.wait()
     assert farm.errors == ""
 
 

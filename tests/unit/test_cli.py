@@ -8,14 +8,13 @@ import json
 import socket
 import stat
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from spaces.farm.page_addresses import Page, Pages, read_pages
-from spaces_workers.cli import main
 from spaces_workers.doctor.finding import Finding, Status
 from spaces_workers.gpu import plan as worker_plan
 from spaces_workers.gpu.devices import H200_BYTES, Device, GpuError, Kind, standin
@@ -28,29 +27,13 @@ from spaces_workers.up.keeper import FIRST_PAUSE, LONGEST_PAUSE, SOUND, Keeper, 
 from spaces_workers.up.log_tail import KEPT_BYTES, LogTail
 from spaces_workers.up.process import Command, Process, described
 from spaces_workers.up.reports import Answering, Failed, JsonLines, Ready, Report, Restarting, Starting, Words
-
-Run = Callable[..., tuple[int, str, str]]
+from tests.unit.command_run import Run
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ZEROFARM_URL", "ZEROFARM_KEY", "ZEROFARM_STATE_DIR", "REDIS_URL", "CUDA_VISIBLE_DEVICES"):
         monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command; gives its exit code, output and errors."""
-
-    def command(*arguments: str | Path) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["zerofarm", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        told = capfd.readouterr()
-        message, code = (f"{left.value.code}\n", 1) if isinstance(left.value.code, str) else ("", left.value.code)
-        return code or 0, told.out, told.err + message
-
-    return command
 
 
 def gpus(count: int, kind: Kind = "gpu", index: int | None = None) -> list[Device]:

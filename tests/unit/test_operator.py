@@ -6,7 +6,7 @@ import importlib.metadata
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,15 +19,13 @@ from spaces.farm.queue.rules import Rules
 from spaces.farm.queue.tiers import QuotaRules, Tier
 from spaces.farm.task import FunctionName
 from spaces_workers.broker.find import find_broker
-from spaces_workers.cli import main
 from spaces_workers.commands import up
 from spaces_workers.setup.ports import Ports
 from spaces_workers.setup.served_space import ServedSpace, served_space
 from spaces_workers.up.door.address import Door
 from spaces_workers.up.reports import Report
 from tests.broker.support import MESSAGE, make_task
-
-Run = Callable[..., tuple[int, str, str]]
+from tests.unit.command_run import Run
 
 ADA, BOB = "user:ada", "user:bob"
 RULES = Rules(quota=QuotaRules(enabled=True, tiers={"user": Tier("user", daily=60.0)}))
@@ -37,21 +35,6 @@ RULES = Rules(quota=QuotaRules(enabled=True, tiers={"user": Tier("user", daily=6
 def nothing_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ZEROFARM_URL", "ZEROFARM_KEY", "ZEROFARM_STATE_DIR", "ZEROFARM_CONFIG", "REDIS_URL", "COLUMNS"):
         monkeypatch.setenv(name, "")
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command; gives its exit code, output and errors."""
-
-    def command(*arguments: str | Path) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["zerofarm", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        told = capfd.readouterr()
-        message, code = (f"{left.value.code}\n", 1) if isinstance(left.value.code, str) else ("", left.value.code)
-        return code or 0, told.out, told.err + message
-
-    return command
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,8 @@ from spaces.farm import wire
 from spaces.farm.events import End
 from spaces.farm.links.frames import EVENT, FAILURE, frame
 from spaces.farm.links.messages import Undeliverable
-from spaces.farm.stream.delivery import BEFORE_ALL, Delivery, Entry
+from spaces.farm.stream.delivery import Delivery
+from spaces.farm.stream.entries import BEFORE_ALL, Entry, entry_of
 from spaces.farm.stream.inbox import Inbox
 from spaces_workers.gateway.outlet import Outlet
 
@@ -111,7 +112,7 @@ class Relay(Inbox):
         if not isinstance(delivery, Forwarding):
             return
         delivery.heard_at = time.monotonic()
-        delivery.forward(entry_of(entry.decode()), b" ".join((delivery.task.encode(), entry, attempt, packed)))
+        delivery.forward(entry_of(entry), b" ".join((delivery.task.encode(), entry, attempt, packed)))
         if is_end(packed):
             delivery.reader.tasks.discard(delivery.task)
             self.drop(delivery)
@@ -121,9 +122,3 @@ def is_end(packed: bytes) -> bool:
     """Whether a packed event is the last of its task, from the name that it begins with."""
     head = packed[:_NAME_WITHIN]
     return any(name in head for name in _ENDS)
-
-
-def entry_of(text: str) -> Entry:
-    """An entry by its name. Raises ValueError."""
-    milliseconds, _, number = text.partition("-")
-    return int(milliseconds), int(number)

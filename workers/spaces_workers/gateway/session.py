@@ -18,14 +18,14 @@ from spaces.farm.links.detached import read_detached
 from spaces.farm.links.frames import FAILURE, ONE_WAY, Frames, frame
 from spaces.farm.payloads.payload import blobs_of
 from spaces.farm.queue.registry import SpaceRecord
-from spaces.farm.stream.delivery import BEFORE_ALL, Entry
+from spaces.farm.stream.entries import BEFORE_ALL, Entry, entry_of
 from spaces.farm.stream.unread import unfollow, values_of
 from spaces.farm.task import Task, unknown_task
 from spaces.farm.version import VERSION, check_version
 from spaces_workers.gateway.blobs import Blobs
 from spaces_workers.gateway.broker_side import BrokerSide
 from spaces_workers.gateway.outlet import Outlet
-from spaces_workers.gateway.relay import Forwarding, Reader, entry_of
+from spaces_workers.gateway.relay import Forwarding, Reader
 from spaces_workers.gateway.tenant import Tenant, is_task_id
 
 logger = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""A farm by its gateway: for pages and programs that must not hold the broker's password. Needs no broker's library."""
+"""A farm by its gateway: for pages that must not hold the broker's password. Needs no broker's library."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from spaces.errors import FarmUnavailable, TaskLost
-from spaces.farm import wire
-from spaces.farm.events import Event, Started, is_end
+from spaces.farm.events import is_end
 from spaces.farm.links.gateway_store import GatewayStore
 from spaces.farm.links.line import Line, error_of
 from spaces.farm.links.messages import (
@@ -45,9 +44,9 @@ from spaces.farm.queue.quota import Quota
 from spaces.farm.queue.registry import SpaceRecord
 from spaces.farm.queue.rules import Rules
 from spaces.farm.queue.tiers import QuotaRules
-from spaces.farm.stream.delivery import Delivery, Entry
+from spaces.farm.stream.delivery import Delivery
+from spaces.farm.stream.entries import entry_of, event_of
 from spaces.farm.task import State, Task
-from spaces.farm.version import check_version
 
 logger = logging.getLogger(__name__)
 
@@ -172,12 +171,12 @@ class GatewayLink:
         if delivery is None:
             return
         try:
-            event = _event(delivery.task, packed)
+            event = event_of(delivery.task, packed)
         except Exception as error:  # of a version that is no neighbour, or damaged
             delivery.fail(TaskLost(f"an event of task {delivery.task} cannot be read: {error}"))
             self._forget(delivery.task)
             return
-        if delivery.put(_entry(entry), int(attempt), event) or is_end(event):
+        if delivery.put(entry_of(entry), int(attempt), event) or is_end(event):
             self._forget(delivery.task)
 
     def _fail(self, told: Undeliverable) -> None:
@@ -219,15 +218,3 @@ class GatewayLink:
     def _forget(self, task_id: str) -> None:
         with self._lock:
             self._deliveries.pop(task_id, None)
-
-
-def _event(task: str, packed: bytes) -> Event:
-    event: Event = wire.unpack(packed)
-    if isinstance(event, Started):
-        check_version(f"the stream of task {task}", event.version)
-    return event
-
-
-def _entry(text: bytes) -> Entry:
-    milliseconds, _, number = text.partition(b"-")
-    return int(milliseconds), int(number)

@@ -14,11 +14,7 @@ from collections.abc import Callable
 from spaces.farm.events import Event, Started, Yielded, is_end, payload_of
 from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue.keys import YIELDS_PER_CREDIT
-
-#: The id of a stream's entry: milliseconds and a number within them. Ids of one stream only grow.
-Entry = tuple[int, int]
-
-BEFORE_ALL: Entry = (0, 0)
+from spaces.farm.stream.entries import BEFORE_ALL, Entry
 
 
 class Delivery:

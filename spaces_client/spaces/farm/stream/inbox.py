@@ -20,13 +20,12 @@ from redis.client import PubSub
 
 from spaces.errors import FarmUnavailable, RefusedError, TaskLost
 from spaces.farm import wire
-from spaces.farm.events import Event, Started
 from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue import settings
 from spaces.farm.queue.keys import CREDIT, Keys
 from spaces.farm.queue.scripts import Scripts
-from spaces.farm.stream.delivery import Delivery, Entry
-from spaces.farm.version import check_version
+from spaces.farm.stream.delivery import Delivery
+from spaces.farm.stream.entries import entry_of, event_of
 
 logger = logging.getLogger(__name__)
 
@@ -178,13 +177,13 @@ class Inbox:
     def _put(self, delivery: Delivery, entry: bytes, attempt: bytes, packed: bytes) -> None:
         """Deliver one event. The task's reader hears of one that cannot be read; those of other tasks do not."""
         try:
-            event = _event(delivery.task, packed)
+            event = event_of(delivery.task, packed)
         except (wire.BadMessage, RefusedError) as error:
-            delivery.last = _entry(entry)
+            delivery.last = entry_of(entry)
             delivery.fail(TaskLost(f"an event of task {delivery.task} cannot be read: {error}"))
             self.forget(delivery.task)
             return
-        if delivery.put(_entry(entry), int(attempt), event):
+        if delivery.put(entry_of(entry), int(attempt), event):
             self.forget(delivery.task)
 
     def _catch_up_with_all(self) -> None:
@@ -281,18 +280,6 @@ class Inbox:
 def _next_word(subscription: PubSub) -> Any:  # Any: what redis-py answers
     """The next message as the broker sent it: redis-py's `get_message` takes twice the time."""
     return subscription.parse_response(block=False, timeout=SLICE)  # type: ignore[no-untyped-call]
-
-
-def _event(task: str, packed: bytes) -> Event:
-    event: Event = wire.unpack(packed)
-    if isinstance(event, Started):
-        check_version(f"the stream of task {task}", event.version)
-    return event
-
-
-def _entry(text: bytes) -> Entry:
-    milliseconds, _, number = text.partition(b"-")
-    return int(milliseconds), int(number)
 
 
 def _batches(deliveries: Sequence[Delivery], size: int) -> Iterator[Sequence[Delivery]]:
