@@ -15,7 +15,8 @@ from spaces_workers.worker.child_link import ChildLink, UnfitChild
 from spaces_workers.worker.gpu_memory import residency as residency_module
 from spaces_workers.worker.gpu_memory.device_memory import DeviceMemory
 from spaces_workers.worker.gpu_memory.residency import Residency
-from spaces_workers.worker.gpu_memory.sleepers import Beds, level_of, wake
+from spaces_workers.worker.gpu_memory.sleepers import HostMemoryBudget as Budget
+from spaces_workers.worker.gpu_memory.sleepers import level_of, wake
 from spaces_workers.worker.gpu_memory.swap_costs import ASSUMED, Level, SwapCosts
 
 
@@ -288,42 +289,44 @@ class Dozing(StubChild):
         self.sleep = None
 
 
-def with_beds(gigabytes: int, beds: Beds, *children: Dozing) -> tuple[Residency, list[ChildLink]]:
+def with_budget(gigabytes: int, budget: Budget, *children: Dozing) -> tuple[Residency, list[ChildLink]]:
     device = Device("GPU-1", 0, "NVIDIA H200", gigabytes * GIB, "gpu", ("large",))
-    residency = Residency(8, DeviceMemory(device, reading=lambda _: None), beds)
+    residency = Residency(8, DeviceMemory(device, reading=lambda _: None), budget)
     return residency, [cast(ChildLink, each) for each in children]
 
 
 @pytest.fixture
-def much_host_memory(monkeypatch: pytest.MonkeyPatch) -> Beds:
+def much_host_memory(monkeypatch: pytest.MonkeyPatch) -> Budget:
     monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(total=1 << 50, available=1 << 50))
-    return Beds(1 << 40, 25 * GIB)
+    return Budget(1 << 40, 25 * GIB)
 
 
 def levels(residency: Residency) -> dict[str, Level]:
     return {child.spec.space: level_of(child) for child in residency.children()}
 
 
-def test_those_that_make_room_sleep_pinned_as_far_as_that_goes(clock: Clock, much_host_memory: Beds) -> None:
-    residency, children = with_beds(80, much_host_memory, Dozing("old", 20), Dozing("young", 20))
+def test_those_that_make_room_sleep_pinned_as_far_as_that_goes(clock: Clock, much_host_memory: Budget) -> None:
+    residency, children = with_budget(80, much_host_memory, Dozing("old", 20), Dozing("young", 20))
     seen(residency, clock, *children)
     residency.make_room_for_new(spec_of("new"), 5 * GIB)
     assert levels(residency) == {"old": Level.PINNED, "young": Level.ASLEEP}
     assert residency.warmth().seconds == {"old": ASSUMED[Level.PINNED], "young": ASSUMED[Level.ASLEEP]}
 
 
-def test_a_sleeper_is_killed_for_memory_that_another_cannot_begin_without(clock: Clock, much_host_memory: Beds) -> None:
-    residency, children = with_beds(80, much_host_memory, Dozing("old", 20, rest=10), Dozing("young", 20, rest=10))
+def test_a_sleeper_is_killed_for_memory_that_another_cannot_begin_without(
+    clock: Clock, much_host_memory: Budget
+) -> None:
+    residency, children = with_budget(80, much_host_memory, Dozing("old", 20, rest=10), Dozing("young", 20, rest=10))
     seen(residency, clock, *children)
     residency.make_room_for_new(spec_of("new"), 65 * GIB)
     assert levels(residency) == {"young": Level.ASLEEP}
 
 
 def test_a_sleeper_that_was_told_it_lacked_memory_wakes_after_the_next_eviction(
-    clock: Clock, much_host_memory: Beds
+    clock: Clock, much_host_memory: Budget
 ) -> None:
     late = Dozing("late", 20, wakes=(False, True))
-    residency, children = with_beds(80, much_host_memory, late, Dozing("next", 20))
+    residency, children = with_budget(80, much_host_memory, late, Dozing("next", 20))
     seen(residency, clock, *children)
     late.put_to_sleep(pinned=True)
     assert residency.take(spec_of("late")) is children[0]
@@ -332,17 +335,17 @@ def test_a_sleeper_that_was_told_it_lacked_memory_wakes_after_the_next_eviction(
     assert levels(residency) == {"next": Level.PINNED}
 
 
-def test_without_room_on_the_host_a_child_is_killed_as_ever(clock: Clock, much_host_memory: Beds) -> None:
-    residency, children = with_beds(80, replace(much_host_memory, host_bytes=10 * GIB), Dozing("old", 20))
+def test_without_room_on_the_host_a_child_is_killed_as_ever(clock: Clock, much_host_memory: Budget) -> None:
+    residency, children = with_budget(80, replace(much_host_memory, host_bytes=10 * GIB), Dozing("old", 20))
     seen(residency, clock, *children)
     residency.make_room_for_new(spec_of("new"), 5 * GIB)
     assert levels(residency) == {}
     assert children[0].discarded  # type: ignore[attr-defined]
 
 
-def test_a_sleeper_is_not_ready_before_it_is_woken(clock: Clock, much_host_memory: Beds) -> None:
+def test_a_sleeper_is_not_ready_before_it_is_woken(clock: Clock, much_host_memory: Budget) -> None:
     sleeper = Dozing("late", 20)
-    residency, children = with_beds(80, much_host_memory, sleeper)
+    residency, children = with_budget(80, much_host_memory, sleeper)
     seen(residency, clock, *children)
     sleeper.put_to_sleep(pinned=True)
     assert residency.take_ready(spec_of("late")) is None

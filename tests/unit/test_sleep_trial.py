@@ -13,7 +13,7 @@ from spaces_workers.doctor import sleep_trials
 from spaces_workers.gpu import devices
 from spaces_workers.gpu.devices import GIB, Device, standin
 from spaces_workers.gpu.sleep_record import has_passed, note_passed
-from spaces_workers.worker.gpu_memory.sleep_choice import beds_of
+from spaces_workers.worker.gpu_memory.sleep_choice import budget_of
 from tests.unit.sleeping import Bed, OwnCard, card_in
 
 GPU = Device("GPU-1", 0, "NVIDIA H200", 140 * GIB, "gpu", ("large",))
@@ -56,18 +56,18 @@ def test_memory_that_is_not_given_back_is_found(tmp_path: Path, monkeypatch: pyt
 def test_a_gpu_on_which_nothing_was_tried_lets_no_space_sleep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     driver = "580.1"
     monkeypatch.setattr(devices, "driver_version", lambda: driver)
-    assert beds_of(MemoryRules(), GPU, tmp_path) is None
+    assert budget_of(MemoryRules(), GPU, tmp_path) is None
     note_passed(GPU, tmp_path)
-    assert beds_of(MemoryRules(), GPU, tmp_path) is not None
-    assert beds_of(MemoryRules(sleep="off"), GPU, tmp_path) is None
+    assert budget_of(MemoryRules(), GPU, tmp_path) is not None
+    assert budget_of(MemoryRules(sleep="off"), GPU, tmp_path) is None
     driver = "590.2"
     assert not has_passed(GPU, tmp_path)
-    assert beds_of(MemoryRules(sleep="on"), GPU, tmp_path) is not None
+    assert budget_of(MemoryRules(sleep="on"), GPU, tmp_path) is not None
 
 
 def test_a_stand_in_lets_spaces_sleep_only_when_told(tmp_path: Path) -> None:
-    assert beds_of(MemoryRules(), standin(0), tmp_path) is None
-    assert beds_of(MemoryRules(sleep="on", host_gb=3, pinned_gb=1), standin(0), tmp_path) is not None
+    assert budget_of(MemoryRules(), standin(0), tmp_path) is None
+    assert budget_of(MemoryRules(sleep="on", host_gb=3, pinned_gb=1), standin(0), tmp_path) is not None
 
 
 def test_a_trial_without_a_gpu_records_nothing_and_says_why(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from spaces_workers.gpu.devices import Device
 from spaces_workers.link.messages import StandIn
 from spaces_workers.sandbox.level import chosen
 from spaces_workers.worker.gpu_memory.residency import Residency
-from spaces_workers.worker.gpu_memory.sleep_choice import beds_of, memory_of, stand_in_of
+from spaces_workers.worker.gpu_memory.sleep_choice import budget_of, memory_of, stand_in_of
 from spaces_workers.worker.gpu_memory.sleepers import level_of
 from spaces_workers.worker.gpu_memory.swap_costs import LEVELS
 from spaces_workers.worker.heartbeat import Heartbeat
@@ -113,7 +113,7 @@ def run_worker(options: WorkerOptions) -> int:
 def _residency(options: WorkerOptions, stand_in: StandIn | None) -> Residency:
     rules = farm_settings.current().memory
     memory = memory_of(options.device, options.memory_fraction, stand_in)
-    return Residency(options.warm_children, memory, beds_of(rules, options.device, options.state_dir))
+    return Residency(options.warm_children, memory, budget_of(rules, options.device, options.state_dir))
 
 
 def _application(options: WorkerOptions, pool: type[TaskPool]) -> Any:  # Any: celery has no types

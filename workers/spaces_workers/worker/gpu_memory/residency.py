@@ -17,7 +17,7 @@ from spaces_workers.link.channel import ChannelClosed
 from spaces_workers.link.messages import ZygoteSpec
 from spaces_workers.worker.child_link import ChildLink
 from spaces_workers.worker.gpu_memory.device_memory import DeviceMemory, Needs
-from spaces_workers.worker.gpu_memory.sleepers import Beds, level_of
+from spaces_workers.worker.gpu_memory.sleepers import HostMemoryBudget, level_of
 from spaces_workers.worker.gpu_memory.swap_costs import Level, SwapCosts
 from spaces_workers.worker.oom_kills import words
 
@@ -27,14 +27,14 @@ logger = logging.getLogger(__name__)
 class Residency:
     """At most `limit` children in a device's memory; the least recently used is evicted first.
 
-    An evicted child goes to sleep if there are `beds`, and is killed otherwise. Only the thread that runs tasks may
+    An evicted child goes to sleep if there is a `budget`, and is killed otherwise. Only the thread that runs tasks may
     take, make room and keep; any thread may call the other methods meanwhile.
     """
 
-    def __init__(self, limit: int, memory: DeviceMemory, beds: Beds | None = None) -> None:
+    def __init__(self, limit: int, memory: DeviceMemory, budget: HostMemoryBudget | None = None) -> None:
         self._limit = limit
         self._memory = memory
-        self._beds = beds
+        self._budget = budget
         self._needs = Needs(memory)
         self._idle: dict[str, ChildLink] = {}
         self._costs = SwapCosts()
@@ -156,8 +156,8 @@ class Residency:
                 self._discard(child)
         spared = needed < self._memory.budget_bytes  # trimming does not help a Space that needs the whole device
         steps = [(self._trim, needed)] if spared else []
-        steps += [(self._put_to_sleep, needed)] if self._beds is not None else []
-        for shrink, goal in (*steps, (self._discard, needed if self._beds is None else least)):
+        steps += [(self._put_to_sleep, needed)] if self._budget is not None else []
+        for shrink, goal in (*steps, (self._discard, needed if self._budget is None else least)):
             for child in sorted(self.children(), key=last_use):
                 if self._free_bytes(held) >= goal - held:
                     break
@@ -174,21 +174,21 @@ class Residency:
                 self._discard(child)
 
     def _evict(self, child: ChildLink) -> None:
-        if self._beds is None:
+        if self._budget is None:
             self._discard(child)
         else:
             self._put_to_sleep(child)
 
     def _put_to_sleep(self, child: ChildLink) -> None:
         """Have a child leave the device; if it cannot, or no host memory is left for it, it is killed."""
-        if self._beds is None or child.sleep is not None:
+        if self._budget is None or child.sleep is not None:
             return
         sleepers = [each for each in self.children() if each.sleep is not None]
         for each in sorted(sleepers, key=last_use):
-            if self._beds.has_one_for(child, self.children()):
+            if self._budget.has_room_for(child, self.children()):
                 break
             self._discard(each)
-        if not self._beds.put(child, self.children()):
+        if not self._budget.put(child, self.children()):
             self._discard(child)
 
     def _discard(self, child: ChildLink) -> None:

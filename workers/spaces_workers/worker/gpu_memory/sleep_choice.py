@@ -16,18 +16,18 @@ from spaces_workers.gpu.sleep_record import has_passed
 from spaces_workers.gpu.standin_memory import StandInMemory
 from spaces_workers.link.messages import StandIn
 from spaces_workers.worker.gpu_memory.device_memory import DeviceMemory
-from spaces_workers.worker.gpu_memory.sleepers import Beds
+from spaces_workers.worker.gpu_memory.sleepers import HostMemoryBudget
 
 GB = 10**9
 
 
-def beds_of(rules: MemoryRules, device: Device, state_dir: Path) -> Beds | None:
+def budget_of(rules: MemoryRules, device: Device, state_dir: Path) -> HostMemoryBudget | None:
     """The host memory for sleepers; None if no child of this worker sleeps."""
     if rules.sleep == "off" or (rules.sleep == "auto" and not has_passed(device, state_dir)):
         return None
     half = psutil.virtual_memory().total // 2
     host_bytes = int(min(half, rules.host_gb * GB))
-    return Beds(host_bytes, int(min(host_bytes, rules.pinned_gb * GB)))
+    return HostMemoryBudget(host_bytes, int(min(host_bytes, rules.pinned_gb * GB)))
 
 
 def stand_in_of(rules: MemoryRules, device: Device, run_dir: Path) -> StandIn | None:

@@ -19,20 +19,20 @@ logger = logging.getLogger(__name__)
 RESERVE = 0.1
 
 
-class Crowd(Protocol):
+class Residents(Protocol):
     """The other children of the device."""
 
     def evict_next(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Beds:
+class HostMemoryBudget:
     """The host memory for the sleepers of one worker."""
 
     host_bytes: int
     pinned_bytes: int  #: the part of it that may be pinned
 
-    def has_one_for(self, child: ChildLink, others: Collection[ChildLink]) -> bool:
+    def has_room_for(self, child: ChildLink, others: Collection[ChildLink]) -> bool:
         """Whether a child may take as much host memory as it holds of the device."""
         wanted = max(0, child.memory.held_bytes - child.host_bytes)
         now = psutil.virtual_memory()
@@ -42,8 +42,8 @@ class Beds:
         )
 
     def put(self, child: ChildLink, others: Collection[ChildLink]) -> bool:
-        """Put a child to sleep. False: it has no bed, or did not sleep, and is of no use any more."""
-        if not self.has_one_for(child, others):
+        """Put a child to sleep. False: there was no room for it, or it did not sleep, and is of no use any more."""
+        if not self.has_room_for(child, others):
             logger.info("no host memory is left for the weights of Space %s", child.spec.space)
             return False
         pinned = sum(each.pinned_bytes for each in others if each is not child)
@@ -55,7 +55,7 @@ class Beds:
         return True
 
 
-def wake(child: ChildLink, crowd: Crowd) -> None:
+def wake(child: ChildLink, residents: Residents) -> None:
     """Wake a child; if the device is full against the account, once more after another child was evicted.
 
     Raises UnfitChild, ChannelClosed, TimeoutError.
@@ -66,7 +66,7 @@ def wake(child: ChildLink, crowd: Crowd) -> None:
     except UnfitChild as unfit:
         if not unfit.out_of_memory:
             raise
-        crowd.evict_next()
+        residents.evict_next()
         child.wake(keep=keep)
 
 

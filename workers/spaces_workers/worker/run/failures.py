@@ -23,7 +23,7 @@ def verdict_on(error: Exception, state: State, task: Task, workplace: Workplace,
     """The verdict on a task whose child was not made, died, or cannot be heard any more, after so many seconds."""
     match error:
         case Garbled():
-            return _of_a_liar(error, state, task, seconds)
+            return _of_a_false_message(error, state, task, seconds)
         case ChannelClosed():
             return _of_a_death(error, state, seconds)
         case LeaseLost():
@@ -59,7 +59,7 @@ def _of_the_worker(reason: str, state: State, seconds: float) -> Verdict:
             return TryAgain(Crashed(f"could not be made, because {reason}", cause=CrashCause.FARM))
 
 
-def _of_a_liar(error: Garbled, state: State, task: Task, seconds: float) -> Verdict:
+def _of_a_false_message(error: Garbled, state: State, task: Task, seconds: float) -> Verdict:
     """A child that sent no message of a child is killed: its Space's code must have written to the farm's socket."""
     match state:
         case Running(child) | Stopping(child):
