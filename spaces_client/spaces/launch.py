@@ -36,7 +36,7 @@ def prepare() -> None:
     when_imported("gradio.http_server", gradio_pages.try_ports_by_ipv4)
     when_imported("gradio.utils", _forget_zero_gpu)
     when_imported("gradio.oauth", stand_for_nobody)
-    when_imported("uvicorn.config", uvicorn_servers.keep_to_one_process)
+    when_imported("uvicorn.config", uvicorn_servers.watch_options)
     when_imported("uvicorn.server", lambda module: uvicorn_servers.watch(module, _at_launch))
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -39,6 +41,15 @@ def studio(proxied: Farm) -> str:
 @pytest.fixture(scope="module")
 def mounted(proxied: Farm) -> str:
     return proxied.start_web("mounted", SPACES / "mounted" / "app.py", path="/ui/config")
+
+
+def test_a_page_accepts_large_headers_in_pieces(studio: str) -> None:
+    """Behind one address the cookies of all Spaces arrive at each. The page answered 400 if a proxy sent them in pieces."""
+    with socket.create_connection(("127.0.0.1", int(studio.rpartition(":")[2])), timeout=60) as sock:
+        sock.sendall(b"GET /config HTTP/1.1\r\nHost: farm\r\nConnection: close\r\nCookie: c=" + b"x" * 100_000)
+        time.sleep(0.5)  # so that the page reads this piece by itself
+        sock.sendall(b"\r\n\r\n")
+        assert sock.makefile("rb").readline().startswith(b"HTTP/1.1 200")
 
 
 @pytest.fixture(params=["stripped", "kept"])

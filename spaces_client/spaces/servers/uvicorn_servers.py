@@ -24,11 +24,18 @@ logger = logging.getLogger(__name__)
 #: The options of uvicorn in a farm; they override the Space's.
 _ONE_PROCESS = {"reload": False, "workers": 1}
 
+#: Bytes of a request's headers that a server accepts if the Space does not say. At one address the cookies of all
+#: Spaces arrive at each. Uvicorn with h11 refuses more than 16 KiB with 400, but only if they arrive in pieces.
+HEADER_BYTES = 256 * 1024
+
 _prepared: WeakSet[Any] = WeakSet()  # Any: uvicorn.Server
 
 
-def keep_to_one_process(module: ModuleType) -> None:
-    """Disable uvicorn's reloader and workers, which are processes that the farm does not know; for `uvicorn.config`."""
+def watch_options(module: ModuleType) -> None:
+    """Accept large headers, and disable uvicorn's reloader and workers; for `uvicorn.config`.
+
+    These would be processes that the farm does not know.
+    """
     original = module.Config.__init__
 
     @functools.wraps(original)
@@ -37,6 +44,8 @@ def keep_to_one_process(module: ModuleType) -> None:
             if (asked := options.get(name) or ours) != ours:
                 logger.warning("%s=%r of uvicorn has no effect in a farm: one process serves a Space", name, asked)
         original(self, *args, **options | _ONE_PROCESS)
+        if self.h11_max_incomplete_event_size is None:
+            self.h11_max_incomplete_event_size = HEADER_BYTES
 
     module.Config.__init__ = configure
 

@@ -10,12 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from spaces.servers.uvicorn_servers import HEADER_BYTES
 from spaces_workers.up.door.address import FLOWER, INSIDE, SPACES, Door
 
 Json = dict[str, Any]  # Any: Caddy's
-
-#: Bytes of a request's headers, which hold the cookies of all Spaces; Caddy's own limit is 16 KiB.
-HEADER_BYTES = 256 * 1024
 
 #: How long a request waits for a page that is being restarted.
 PATIENCE = "30s"

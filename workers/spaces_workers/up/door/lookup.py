@@ -17,6 +17,7 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_unix_socket
 from tornado.web import Application, RequestHandler
 
+from spaces.servers.uvicorn_servers import HEADER_BYTES
 from spaces_workers.up.door.address import SPACES
 
 
@@ -38,7 +39,9 @@ class Lookup:
 
     def __init__(self, places: Places) -> None:
         logging.getLogger("tornado.access").setLevel(logging.ERROR)  # a missing Space is no warning of ours
-        self._server = HTTPServer(Application([(r"/lookup", _Answer, {"places": places})]))
+        self._server = HTTPServer(
+            Application([(r"/lookup", _Answer, {"places": places})]), max_header_size=HEADER_BYTES
+        )
 
     def start(self, path: Path) -> None:
         """Listen at a unix socket. Raises OSError."""
