@@ -44,7 +44,7 @@ def mounted(proxied: Farm) -> str:
 
 
 def test_a_page_accepts_large_headers_in_pieces(studio: str) -> None:
-    """Behind one address the cookies of all Spaces arrive at each. The page answered 400 if a proxy sent them in pieces."""
+    """Behind one address the cookies of all Spaces arrive at each: 400, if a proxy sent them in pieces."""
     with socket.create_connection(("127.0.0.1", int(studio.rpartition(":")[2])), timeout=60) as sock:
         sock.sendall(b"GET /config HTTP/1.1\r\nHost: farm\r\nConnection: close\r\nCookie: c=" + b"x" * 100_000)
         time.sleep(0.5)  # so that the page reads this piece by itself

@@ -39,9 +39,8 @@ class Lookup:
 
     def __init__(self, places: Places) -> None:
         logging.getLogger("tornado.access").setLevel(logging.ERROR)  # a missing Space is no warning of ours
-        self._server = HTTPServer(
-            Application([(r"/lookup", _Answer, {"places": places})]), max_header_size=HEADER_BYTES
-        )
+        application = Application([(r"/lookup", _Answer, {"places": places})])
+        self._server = HTTPServer(application, max_header_size=HEADER_BYTES)
 
     def start(self, path: Path) -> None:
         """Listen at a unix socket. Raises OSError."""
