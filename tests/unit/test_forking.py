@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import queue
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -41,6 +43,22 @@ def test_a_library_that_is_not_imported_has_lost_nothing() -> None:
     """Another library may run the same code: jax and tensorflow name their threads alike."""
     row = Library("no_such_library", Fate.BROKEN, "", threads=("tf_",))
     assert row.lost_threads([NativeThread(1, "tf_Compute", "tensorflow")]) is None
+
+
+FORKED = """
+import os
+from spaces_workers.forking.native_threads import native_threads
+if os.fork() == 0:
+    print(native_threads(), flush=True)
+    os._exit(0)
+os.wait()
+"""
+
+
+def test_the_main_thread_of_a_fork_is_no_thread_of_a_library() -> None:
+    """A zygote is a fork of the fork server; `threading` still knows its main thread by the id of the fork server's."""
+    told = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, check=True)
+    assert told.stdout == "[]\n"
 
 
 def test_a_thread_that_waits_for_work_is_told_from_one_that_sleeps() -> None:

@@ -35,6 +35,7 @@ class NativeThread:
 def native_threads() -> list[NativeThread]:
     """All native threads of this process."""
     of_python = {thread.native_id for thread in threading.enumerate()}
+    of_python.add(os.getpid())  # of the main thread: in a fork, `threading` has the id of its parent's
     mappings = _Mappings()
     found = []
     for thread_id in map(int, os.listdir("/proc/self/task")):
