@@ -37,6 +37,8 @@ SLICE = 1.0
 #: Seconds between two attempts to reach the broker while it is away.
 RETRY_INTERVAL = 0.2
 
+#: What the end of a task outlasts: a broker that is away, and a process that has no file descriptor to spare.
+PASSES = (*AWAY, OSError)
 
 #: The smallest `proto-max-bulk-len` of a broker; smaller events are never too large.
 LARGE_BYTES = 1024 * 1024
@@ -81,7 +83,7 @@ class EventWriter:
         while True:
             try:
                 return self._queue.end(self._lease, end, held)
-            except AWAY as error:
+            except PASSES as error:
                 self._outlast(error)
                 if not patience.is_over(error, self._queue.redis):
                     continue
@@ -98,7 +100,7 @@ class EventWriter:
         while True:
             try:
                 return self._queue.retry(self._lease, end)
-            except AWAY as error:
+            except PASSES as error:
                 self._outlast(error)
 
     def stop(self) -> None:
@@ -158,7 +160,7 @@ class _Patience:
         self.exhausted = False
 
     def is_over(self, error: Exception, redis: Redis) -> bool:
-        if self.exhausted or isinstance(error, REFUSES) or not self._are_large():
+        if self.exhausted or isinstance(error, (*REFUSES, OSError)) or not self._are_large():
             return False
         self._refusals += _answers(redis)
         return self._refusals >= MOST_REFUSALS
