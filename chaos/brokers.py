@@ -9,8 +9,8 @@ from pathlib import Path
 
 from redis import Redis, RedisError
 
+from chaos.link import Link
 from chaos.mounts import SmallDisk
-from chaos.relay import Relay
 from spaces.farm.connection import connect
 from spaces_workers.broker.binary import find_server
 from tests.harness import free_port, wait_until
@@ -68,7 +68,7 @@ class Server:
             return False
 
     def connection(self) -> Redis:
-        """A connection that does not go through the relay."""
+        """A connection that does not go through the link."""
         return connect(f"redis://127.0.0.1:{self.port}/0", retry=None)
 
 
@@ -81,8 +81,8 @@ class Brokers:
         self._replica = Server(self.disk.folder / "second")
         self.primary.start()
         self._follow()
-        self.relay = Relay(self.primary.port)
-        self.url = f"redis://127.0.0.1:{self.relay.port}/0"
+        self.link = Link(self.primary.port)
+        self.url = f"redis://{self.link.address}/0"
 
     def fail_over(self) -> None:
         """Make the replica the broker, as soon as it has all data, and the old broker its replica."""
@@ -93,11 +93,11 @@ class Brokers:
             new.replicaof("NO", "ONE")
         self.primary.kill()
         self.primary, self._replica = self._replica, self.primary
-        self.relay.move(self.primary.port)
+        self.link.move(self.primary.port)
         self._follow()
 
     def close(self) -> None:
-        self.relay.close()
+        self.link.close()
         self.primary.kill()
         self._replica.kill()
         self.disk.close()

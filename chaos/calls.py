@@ -79,7 +79,7 @@ def by_kind(calls: Iterable[Call]) -> Counter[Kind]:
     return Counter(kind for call in calls for kind, _ in call.answers)
 
 
-def longest_silence(calls: Iterable[Call], begun_at: float) -> float:
-    """The longest time between two good answers, in seconds."""
+def silences(calls: Iterable[Call], begun_at: float) -> list[tuple[float, float]]:
+    """The beginning and the end of each time without a good answer."""
     times = sorted(call.answered_at for call in calls if call.answers[-1:] and call.answers[-1][0] is Kind.GOOD)
-    return max((later - earlier for earlier, later in zip([begun_at, *times], times, strict=False)), default=0.0)
+    return list(zip([begun_at, *times], times, strict=False))

@@ -1,4 +1,4 @@
-"""A farm under test: `zerofarm up` with two Spaces, and its processes by kind."""
+"""A farm under test: `zerofarm up` with Spaces that fork their children, do not, or sleep."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from typing import Any
 import psutil
 
 import spaces
+from chaos import shared_memory
 from chaos.brokers import Brokers
 from chaos.mounts import SmallDisk
+from chaos.processes import Processes
 from spaces import config
 from spaces.farm.connection import connect
 from spaces.farm.queue.queue import Queue
@@ -27,20 +29,24 @@ from tests.end_to_end.test_up import without_a_farm, zerofarm
 from tests.harness import START_PATIENCE, leftovers, wait_until
 
 SCRIPT = Path(__file__).parent / "space" / "app.py"
-SPACES = ("first", "second")
+
+#: Children of the second one run the script themselves; the last one is called now and then, and sleeps between.
+SPACES = ("first", "second", "third")
 
 #: Bytes of the disk that stands for shared memory, where this machine lets us mount one.
 MEMORY_BYTES = 64 << 20
 
-#: Words of the command line of each kind of process.
-WORDS = {
-    "page": ("spaces.script",),
-    "worker": ("spaces_workers.cli", "worker"),
-    "nursery": ("spaces_workers.nursery.server",),
-    "fork server": ("spaces_workers.forkserver.server",),
-    "Flower": ("spaces_workers.flower",),
-    "home page": ("spaces_app.home",),
-}
+_SETTINGS = """
+[isolation]
+writable = ["{notes}"]
+[spaces.first]
+sleep_after = inf
+[spaces.second]
+sleep_after = inf
+fork = false
+[spaces.third]
+sleep_after = 2
+"""
 
 
 class Farm:
@@ -53,6 +59,8 @@ class Farm:
         self.state_dir, self.run_dir = folder / "state", self.memory.folder / "run"
         self.notes = self._shared_by_spaces(folder / "notes") / "executions"
         self._before = {process.pid for process in psutil.process_iter()}
+        self._shared_before = shared_memory.entries()
+        self.processes = Processes([str(self.run_dir), str(self.state_dir)])
         for space in SPACES:
             (folder / space).mkdir()
             shutil.copy(SCRIPT, folder / space / "app.py")
@@ -70,7 +78,7 @@ class Farm:
         for path in (self.folder, notes, notes / "executions"):
             path.chmod(0o777)
         self.state_dir.mkdir()
-        (self.state_dir / "farm.toml").write_text(f'[isolation]\nwritable = ["{notes}"]\n')
+        (self.state_dir / "farm.toml").write_text(_SETTINGS.format(notes=notes))
         return notes
 
     @property
@@ -107,24 +115,7 @@ class Farm:
 
     def pids(self, kind: str) -> list[int]:
         """The processes of one kind."""
-        if kind == "broker":
-            return [self.brokers.primary.pid]
-        if kind in ("zygote", "child"):
-            return [each.pid for each in self._zygotes_and_children() if _is_child(each) == (kind == "child")]
-        return [each.pid for each in self._processes() if set(WORDS[kind]) <= set(each.cmdline())]
-
-    def _zygotes_and_children(self) -> list[psutil.Process]:
-        return [each for each in self._processes() if "spaces_workers.zygote.main" in each.cmdline()]
-
-    def _processes(self) -> Iterator[psutil.Process]:
-        """Those of this farm."""
-        for process in psutil.process_iter():
-            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-                if process.pid not in self._before and str(self.run_dir) in (
-                    *process.environ().values(),
-                    *process.cmdline(),
-                ):
-                    yield process
+        return [self.brokers.primary.pid] if kind == "broker" else self.processes.pids(kind)
 
     @contextmanager
     def one_more_worker(self, variables: Mapping[str, str]) -> Iterator[None]:
@@ -141,6 +132,7 @@ class Farm:
         finally:
             worker.terminate()
             worker.wait(30)
+            shared_memory.remove_clocks()
 
     def _workers(self) -> set[int]:
         with self.brokers.primary.connection() as redis:
@@ -165,7 +157,7 @@ class Farm:
         return in_broker + sum(1 for _ in (self.run_dir / "blobs").glob("*"))
 
     def stop(self) -> list[str]:
-        """Stop everything. Returns the processes that are left ten seconds later."""
+        """Stop everything. Returns the processes, and the files in shared memory, that are left ten seconds later."""
         if self.is_up:
             self._process.send_signal(signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
@@ -179,11 +171,12 @@ class Farm:
         for line in left:
             with suppress(ProcessLookupError):
                 os.kill(int(line.split()[0]), signal.SIGKILL)
+        shared_memory.remove_clocks()
+        left += shared_memory.left_since(self._shared_before, self._users())
         self.memory.close()
         return left
 
-
-def _is_child(process: psutil.Process) -> bool:
-    """Whether a process that looks like a zygote is the fork of one."""
-    parent = process.parent()
-    return parent is not None and "spaces_workers.zygote.main" in parent.cmdline()
+    def _users(self) -> set[int]:
+        """Those of the Spaces, if each has one."""
+        given = self.state_dir / "users.json"
+        return {*json.loads(given.read_text()).values()} if given.exists() else set()

@@ -16,6 +16,7 @@ import psutil
 
 from chaos.farm import Farm
 from chaos.peer import Peer
+from chaos.processes import WORDS
 from tests.harness import wait_until
 
 Fault = Callable[[Farm | Peer, random.Random], AbstractContextManager[None]]
@@ -23,13 +24,17 @@ Fault = Callable[[Farm | Peer, random.Random], AbstractContextManager[None]]
 #: Of Debian's package `libfaketime`: gives one process a clock of its own.
 FAKE_TIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 
-KINDS = ("page", "worker", "nursery", "zygote", "child", "fork server", "Flower", "home page", "broker")
+KINDS = (*WORDS, "broker")
+
+#: All that it has started ends with it, as it shall: `test_up.py` kills it.
+NOT_KILLED = {"launcher"}
 
 
 def faults(farm: Farm | Peer) -> Mapping[str, Fault]:
     """Every fault that can be made on this machine, of what there is."""
     kinds = KINDS if isinstance(farm, Farm) else ("worker", "child", "broker")
-    found: dict[str, Fault] = {f"kill -9 of a {kind}": partial(_kill, kind) for kind in kinds}
+    killed = [kind for kind in kinds if kind not in NOT_KILLED]
+    found: dict[str, Fault] = {f"kill -9 of a {kind}": partial(_kill, kind) for kind in killed}
     found |= {f"SIGSTOP of a {kind}": partial(_stop, kind) for kind in kinds}
     found |= {
         "broker away": _broker_away,
@@ -45,6 +50,8 @@ def faults(farm: Farm | Peer) -> Mapping[str, Fault]:
         "few descriptors of a worker": partial(_limited, "worker", resource.RLIMIT_NOFILE),
         "little memory of a worker": partial(_limited, "worker", resource.RLIMIT_AS),
     }
+    if farm.brokers.link.can_be_cut:
+        found["cut link"] = _cut_link
     if farm.brokers.disk.is_small:
         found["full disk of the broker"] = _full_disk
     if isinstance(farm, Peer):
@@ -119,14 +126,21 @@ def _failed_over(farm: Farm | Peer, _chance: random.Random) -> Iterator[None]:
 
 @contextmanager
 def _slow_link(farm: Farm | Peer, chance: random.Random) -> Iterator[None]:
-    farm.brokers.relay.delay = chance.choice((0.05, 0.2, 0.5))
+    farm.brokers.link.slow(chance)
     yield
-    farm.brokers.relay.delay = 0.0
+    farm.brokers.link.hurry()
+
+
+@contextmanager
+def _cut_link(farm: Farm | Peer, _chance: random.Random) -> Iterator[None]:
+    farm.brokers.link.cut()
+    yield
+    farm.brokers.link.mend()
 
 
 @contextmanager
 def _half_open(farm: Farm | Peer, _chance: random.Random) -> Iterator[None]:
-    farm.brokers.relay.half_open()
+    farm.brokers.link.half_open()
     yield
 
 

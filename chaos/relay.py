@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from contextlib import suppress
 
@@ -13,10 +14,11 @@ CHUNK = 65536
 class Relay:
     """Passes on what comes to its port, from a thread of its own. All attributes may be set at any time."""
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, listener: socket.socket | None = None) -> None:
         self.target = target  #: a port of this host
         self.delay = 0.0  #: seconds that each chunk takes, in each direction
-        self.port = 0
+        self._listener = listener or socket.create_server(("127.0.0.1", 0))
+        self.host, self.port = self._listener.getsockname()
         self._generation = 0  #: connections of an older one are half open: nothing passes, and nothing is closed
         self._writers: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
@@ -28,6 +30,10 @@ class Relay:
     def half_open(self) -> None:
         """The other side of every present connection is gone without a word; new connections work."""
         self._generation += 1
+
+    def forget(self) -> None:
+        """End every present connection as a host does that has lost its power: the other side is told at best once."""
+        asyncio.run_coroutine_threadsafe(self._forget(), self._loop).result()
 
     def move(self, target: int) -> None:
         """Another server has the address now; connections to the old one are closed."""
@@ -42,8 +48,7 @@ class Relay:
 
     def _run(self, started: threading.Event) -> None:
         asyncio.set_event_loop(self._loop)
-        server = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", 0))
-        self.port = server.sockets[0].getsockname()[1]
+        server = self._loop.run_until_complete(asyncio.start_server(self._serve, sock=self._listener))
         started.set()
         self._loop.run_forever()
         server.close()
@@ -71,6 +76,10 @@ class Relay:
                     await writer.drain()
         if generation == self._generation:
             writer.close()
+
+    async def _forget(self) -> None:
+        for writer in self._writers:
+            writer.transport.abort()
 
     async def _drop(self) -> None:
         for writer in self._writers:

@@ -57,7 +57,7 @@ async def run(
     striking = asyncio.create_task(Strikes(farm, known, random.Random(seed), longest, done, over).strike())
     waiting = []
     for number in range(calls):
-        call = Call(f"{seed}-{number}-{chance.randrange(10)}", *_of(chance))
+        call = Call(f"{seed}-{number}-{chance.randrange(100)}", *_of(chance))
         done.calls.append(call)
         waiting.append(asyncio.create_task(callers.call(call)))
         await asyncio.sleep(chance.expovariate(RATE))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,11 +11,14 @@ from typing import cast
 
 from redis import Redis
 
-from chaos.calls import INEXCUSABLE, Call, Kind, by_kind, longest_silence
+from chaos.calls import INEXCUSABLE, Call, Kind, by_kind, silences
 from chaos.run import Run
 from spaces.farm import wire
 from spaces.farm.events import is_end
 from spaces.farm.queue.queue import Queue
+
+#: Seconds without a good answer from which on a run tells when that was.
+LONG = 5.0
 
 
 @dataclass
@@ -69,11 +73,21 @@ def table(run: Run, left: Left, executed: Counter[str]) -> str:
     kinds, repeated = by_kind(run.calls), sum(count - 1 for count in executed.values())
     lines = [f"{len(run.calls)} calls, {sum(executed.values())} executions ({repeated} of them repeated)"]
     lines += [f"  {kinds[kind]:5d} {kind}" for kind in Kind]
-    lines.append(f"longest time without a good answer: {longest_silence(run.calls, run.begun_at):.1f} s")
+    quiet = silences(run.calls, run.begun_at)
+    longest = max((end - begin for begin, end in quiet), default=0.0)
+    lines.append(f"longest time without a good answer: {longest:.1f} s")
     lines.append(f"payloads that wait to be swept: {left.payloads}")
-    lines += ["", f"{'fault':34}{'times':>6}{'lasted':>8}{'calls':>7}{'good':>6}{'recovery':>10}"]
+    lines += ["", f"{'fault':38}{'times':>6}{'lasted':>8}{'calls':>7}{'good':>6}{'recovery':>10}"]
     lines += [_row(name, run) for name in sorted({blow.name for blow in run.blows})]
+    lines += ["", *(_silence(begin, end, run) for begin, end in quiet if end - begin >= LONG)]
     return "\n".join(lines)
+
+
+def _silence(begin: float, end: float, run: Run) -> str:
+    """A time without a good answer, by the clock of logs, and the faults that may have made it."""
+    at = time.strftime("%H:%M:%S", time.localtime(time.time() - time.monotonic() + begin))
+    near = [blow.name for blow in run.blows if blow.struck_at < end and blow.healed_at > begin - LONG]
+    return f"no good answer for {end - begin:.1f} s from {at} on: {', '.join(near)}"
 
 
 def _row(name: str, run: Run) -> str:
@@ -92,7 +106,7 @@ def _row(name: str, run: Run) -> str:
         waits.append(good[after] - blow.healed_at if after < len(good) else 0.0)
     lasted = sum(blow.healed_at - blow.struck_at for blow in blows)
     right = sum(map(_is_good, hit.values()))
-    return f"{name:34}{len(blows):6d}{lasted:7.1f}s{len(hit):7d}{right:6d}{max(waits):9.1f}s"
+    return f"{name:38}{len(blows):6d}{lasted:7.1f}s{len(hit):7d}{right:6d}{max(waits):9.1f}s"
 
 
 def _is_good(call: Call) -> bool:

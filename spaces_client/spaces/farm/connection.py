@@ -6,6 +6,7 @@ Celery's and kombu's form for a unix socket; redis-py does not know it, so it is
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -17,9 +18,17 @@ if TYPE_CHECKING:
 SCHEMES = ("redis", "rediss", "unix", "redis+socket")
 
 CONNECT_TIMEOUT = 5.0
-READ_TIMEOUT = 30.0
+READ_TIMEOUT = 10.0
 HEALTH_CHECK_INTERVAL = 25
 RETRIES = 4
+
+#: A connection over TCP ends as soon as the other host has not answered for 5 s: after a loss of power it has forgotten
+#: the connection, and nobody would close it. The system of a host answers for a broker that is busy, or stopped.
+KEEPALIVE = {
+    getattr(socket, name): value
+    for name, value in (("TCP_KEEPIDLE", 2), ("TCP_KEEPINTVL", 1), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 5000))
+    if hasattr(socket, name)
+}
 
 
 def connect(
@@ -56,7 +65,10 @@ def connect(
         ),
         **options,
     }
-    return redis.Redis.from_url(as_redis_py(url), **settings)
+    address = as_redis_py(url)
+    if not address.startswith("unix:"):
+        settings |= {"socket_keepalive": True, "socket_keepalive_options": KEEPALIVE}
+    return redis.Redis.from_url(address, **settings)
 
 
 def as_redis_py(url: str) -> str:

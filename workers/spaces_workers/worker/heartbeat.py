@@ -11,10 +11,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from redis.client import PubSub
-
 from spaces.farm.queue.broker_thread import BrokerThread
 from spaces.farm.queue.queue import Queue
+from spaces.farm.subscription import Subscription
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +41,7 @@ class Heartbeat(BrokerThread):
         self._on_lease_lost = on_lease_lost
         self._told: set[str] = set()
         self._began = False
-        self._words = PubSub(self._queue.redis.connection_pool, ignore_subscribe_messages=True)
+        self._words = Subscription(self._queue.redis.connection_pool, ignore_subscribe_messages=True)
 
     def _round(self, queue: Queue) -> None:
         self._beat(queue)

@@ -22,7 +22,7 @@ from spaces.farm.celery import transport
 from spaces.farm.celery.message_form import RUN
 from spaces.farm.celery.outbox import SOCKET_TIMEOUT, Outbox
 from spaces.farm.celery.ranked_queues import RANKED
-from spaces.farm.connection import redacted
+from spaces.farm.connection import KEEPALIVE, redacted
 from spaces.farm.task import Task
 
 logger = logging.getLogger(__name__)
@@ -52,7 +52,12 @@ SETTINGS: dict[str, Any] = {  # Any: settings of several types
     "broker_connection_max_retries": None,
     # A broker that refuses to write, because it is full for example, must not end a worker.
     "broker_channel_error_retry": True,
-    "broker_transport_options": {"socket_timeout": SOCKET_TIMEOUT, "socket_connect_timeout": 5.0},
+    "broker_transport_options": {
+        "socket_timeout": SOCKET_TIMEOUT,
+        "socket_connect_timeout": 5.0,
+        "socket_keepalive": True,
+        "socket_keepalive_options": KEEPALIVE,
+    },
     "task_publish_retry_policy": {"max_retries": 4, "interval_start": 0.0, "interval_step": 0.2, "interval_max": 0.5},
 }
 

@@ -139,7 +139,6 @@ class ThePlace:
     ahead: int
     waiting: int
     seconds: float | None
-    paused: bool = False
 
 
 @message

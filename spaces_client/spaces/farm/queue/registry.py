@@ -124,9 +124,9 @@ class Registry:
     @contextmanager
     def announcements(self) -> Iterator[Announcements]:
         """Subscribe to what is told of Spaces from now on."""
-        from redis.client import PubSub
+        from spaces.farm.subscription import Subscription
 
-        with PubSub(self._redis.connection_pool, ignore_subscribe_messages=True) as subscription:
+        with Subscription(self._redis.connection_pool, ignore_subscribe_messages=True) as subscription:
             subscription.subscribe(self._keys.registrations(), self._keys.sleepers())
             yield Announcements(subscription, self._keys)
 

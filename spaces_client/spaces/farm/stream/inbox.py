@@ -26,6 +26,7 @@ from spaces.farm.queue.keys import CREDIT, Keys
 from spaces.farm.queue.scripts import Scripts
 from spaces.farm.stream.delivery import Delivery
 from spaces.farm.stream.entries import entry_of, event_of
+from spaces.farm.subscription import Subscription
 
 logger = logging.getLogger(__name__)
 
@@ -130,7 +131,7 @@ class Inbox:
         while not self._closing.is_set():
             self._asked.wait()
             try:
-                with self._connect() as redis, PubSub(redis.connection_pool) as subscription:
+                with self._connect() as redis, Subscription(redis.connection_pool) as subscription:
                     subscription.subscribe(self._keys.inbox(self.name))
                     self._listen(subscription)
             except (RedisError, OSError) as error:

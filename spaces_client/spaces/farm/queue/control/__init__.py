@@ -1,1 +1,0 @@
-"""What operators do with a farm while it runs, and the record of it."""
