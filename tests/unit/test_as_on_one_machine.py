@@ -40,6 +40,7 @@ from spaces.testing import InMemoryFarm
 
 pandas: Any = pytest.importorskip("pandas")  # any: pandas is untyped here
 torch: Any = pytest.importorskip("torch")  # any: torch is untyped here
+pillow = pytest.importorskip("PIL.Image")
 
 
 class Colour(enum.Enum):
@@ -254,19 +255,42 @@ def test_tables_generators_and_files_in_memory_keep_their_state(farm: InMemoryFa
     assert torch.equal(echo(torch.eye(3).to_sparse()).to_dense(), torch.eye(3))
 
 
-def test_what_is_meant_twice_arrives_as_equal_copies_but_inside_an_object(farm: InMemoryFarm) -> None:
+def test_what_is_meant_twice_arrives_as_one(farm: InMemoryFarm) -> None:
     echo: Any = spaces.GPU(lambda value: value)
-    for shared in ([1], {"a": 1}, np.ones(2), torch.ones(2)):
+    picture = pillow.new("RGB", (2, 2))
+    for shared in ([1], {"a": 1}, {1}, bytearray(b"a"), np.ones(2), torch.ones(2), picture, frame(), Settings(1)):
         first, second = echo([shared, shared])
-        assert first is not second
-        assert repr(first) == repr(second)
+        assert first is second
+        assert repr(type(first)) == repr(type(shared))
         held = echo(types.SimpleNamespace(first=shared, second=shared))
         assert held.first is held.second
+        first, held = echo((shared, types.SimpleNamespace(shared=shared)))
+        assert first is held.shared
+        one, other = echo([Slotted(shared), Slotted(shared)])
+        assert one.held is other.held
     knot: list[Any] = [[1]]
     knot += [knot[0], knot]
     result = echo(knot)
     assert result[0] is result[1]
     assert result[2] is result
+
+
+def test_arguments_that_are_one_object_are_one_in_the_function(farm: InMemoryFarm) -> None:
+    def add(first: list[int], second: list[int], *, third: Slotted) -> tuple[list[int], object]:
+        first.append(2)
+        return second, third.held
+
+    numbers = [1]
+    assert spaces.GPU(add)(numbers, numbers, third=Slotted(numbers)) == ([1, 2], [1, 2])
+
+
+def test_what_is_meant_twice_keeps_its_layout(farm: InMemoryFarm) -> None:
+    """It is pickled then, and numpy's own pickles have the order of C or of Fortran."""
+    echo: Any = spaces.GPU(lambda value: value)
+    turned = np.arange(24).reshape(2, 3, 4).transpose(1, 0, 2)
+    array, again = echo((turned, turned))
+    assert array is again
+    assert array.strides == turned.copy(order="K").strides
 
 
 def test_an_exception_as_a_value_comes_without_its_causes(farm: InMemoryFarm) -> None:

@@ -19,6 +19,7 @@ from spaces.farm import declared_lengths
 from spaces.farm.values import explain, pickling, signing
 from spaces.farm.values.codec_types import Extension, Kind, extension_of, read
 from spaces.farm.values.glance import a, name_of, qualname_of, reason_of, text_of
+from spaces.farm.values.met_objects import MetObjects
 from spaces.farm.values.raw_bytes import SHORT_BYTES, Raw
 from spaces.farm.values.references import Reference, References
 
@@ -48,8 +49,9 @@ class Encoded:
 class Codec:
     """Encodes and decodes the values of one Space.
 
-    Without a key only the table is available: values that need a pickle are refused on both sides. Without references
-    no object is sent by name. Shared objects stay shared inside a pickle; plain lists and dicts are copied, as in JSON.
+    Without a key only the table is available: values that need a pickle are refused on both sides, and an object that a
+    value holds twice arrives as two; with a key such a value is pickled as a whole. Without references no object is
+    sent by name.
 
         codec = Codec(derive_space_key(farm_key, "digits"), References(space_modules(folder)))
         encoded = codec.encode({"image": image, "steps": 20})
@@ -124,7 +126,7 @@ class Codec:
         return None
 
     def _encode(self, value: object, *, whole: bool) -> Encoded:
-        encoding = _Encoding(self._key, self._references)
+        encoding = _Encoding(self._key, self._references, whole=whole)
         tree = encoding.pickled(value) if whole else encoding.plain(value)
         try:
             body = msgpack.packb(tree, default=encoding.plain, unicode_errors="surrogatepass")
@@ -134,17 +136,18 @@ class Codec:
 
 
 class _Knotted(Exception):
-    """The value contains itself, or is nested deeper than `DEEPEST`."""
+    """The value contains itself, or an object twice, or is nested deeper than `DEEPEST`."""
 
 
 class _Encoding:
     """Encodes one value."""
 
-    def __init__(self, key: bytes, references: References) -> None:
+    def __init__(self, key: bytes, references: References, *, whole: bool) -> None:
         self.buffers: list[bytes | memoryview] = []
         self._key = key
         self._find = references.finder()
         self._open: set[int] = set()
+        self._met = MetObjects() if key and not whole else None
 
     def plain(self, value: object) -> object:
         """A replacement for `value` that msgpack can write."""
@@ -166,15 +169,33 @@ class _Encoding:
                 "it needs the Space's key",
                 "Send plain data, arrays, images or files instead",
             )
-        pickle, buffers = pickling.dump(value, self._find)
+        pickle, buffers = self._dumped(value)
         signature = signing.sign(self._key, pickle, buffers)
         parts = [self._raw(part) for part in (memoryview(pickle), *buffers)]
         return [_MARKS[Kind.PICKLE], signature, *parts]
+
+    def _dumped(self, value: object) -> tuple[bytes, list[memoryview]]:
+        if self._met is None:
+            return pickling.dump(value, self._find)
+        met = MetObjects()
+
+        def find(each: object) -> Reference | None:
+            reference = self._find(each)
+            if reference is None and each is not value:
+                met.meet(each)
+            return reference
+
+        dumped = pickling.dump(value, find)
+        if not self._met.meet_all(met):
+            raise _Knotted
+        return dumped
 
     def _inside(self, value: Any) -> object:  # any: told by its exact type, for a proxy lies to `match`
         cls: type = type(value)
         if cls is Raw:
             return self._raw(value.view)
+        if self._met is not None and not self._met.meet(value):
+            raise _Knotted
         if cls is list:
             return value if _ATOMS.issuperset(map(type, value)) else [self.plain(item) for item in value]
         if cls is dict and _ATOMS.issuperset(map(type, value)):

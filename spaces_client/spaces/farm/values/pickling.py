@@ -111,7 +111,7 @@ class _Pickler(pickle.Pickler):
         if tensors.is_parameter(cls):
             return _reduced(tensors.rebuild_parameter, tensors.write_tensor(value))
         match extension_of(cls):
-            case Extension(kind=Kind.TENSOR | Kind.IMAGE as kind, write=write):
+            case Extension(kind=Kind.ARRAY | Kind.TENSOR | Kind.IMAGE as kind, write=write):
                 return _reduced(_READ[kind], write(value))
         _refuse_large_module(value)
         if _is_gradio_event(value):
@@ -139,13 +139,18 @@ class _Unpickler(pickle.Unpickler):
         return self._resolve(Reference(*place))
 
 
-def read_tensor(*fields: Any) -> Any:  # any: the fields of a tensor; a tensor
+def read_array(*fields: Any) -> Any:  # any: the fields of an array; an array
     """Pickles refer to this function, so that the implementation may change."""
+    return read(Kind.ARRAY, *fields)
+
+
+def read_tensor(*fields: Any) -> Any:  # any: the fields of a tensor; a tensor
+    """Pickles refer to this function, as to `read_array`."""
     return read(Kind.TENSOR, *fields)
 
 
 def read_image(*fields: Any) -> Any:  # any: the fields of an image; an image
-    """Pickles refer to this function, as to `read_tensor`."""
+    """Pickles refer to this function, as to `read_array`."""
     return read(Kind.IMAGE, *fields)
 
 
@@ -154,7 +159,7 @@ def set_attributes(instance: object, attributes: dict[str, object]) -> None:
     vars(instance).update(attributes)
 
 
-_READ = {Kind.TENSOR: read_tensor, Kind.IMAGE: read_image}
+_READ = {Kind.ARRAY: read_array, Kind.TENSOR: read_tensor, Kind.IMAGE: read_image}
 
 
 def _reduced(reader: Callable[..., Any], fields: list[Any] | None) -> Any:  # any: a reduce value
