@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from benchmarks.scale.brokers import celery_message, cpu_seconds, make_task
-from spaces.farm.queue.keys import constants_in_lua
 from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.scripts import constants_in_lua
 from spaces.farm.queue.warmth import Warmth
 from spaces.farm.task import Task
 

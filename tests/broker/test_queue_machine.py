@@ -25,6 +25,7 @@ from hypothesis.stateful import (
 from spaces.farm.events import Cancelled, End, Expired, Lost, Said, Succeeded, is_end, state_after
 from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue import estimates
+from spaces.farm.queue.control.controls import Controls
 from spaces.farm.queue.estimates import Learned
 from spaces.farm.queue.leases import CLIENT_GONE
 from spaces.farm.queue.queue import CancelOutcome, LeaseLost, Queue
@@ -82,6 +83,10 @@ class Modelled:
 @dataclass
 class Model:
     tasks: dict[str, Modelled] = field(default_factory=dict)
+    paused: set[str] = field(default_factory=set)
+    drained: set[str] = field(default_factory=set)
+    most: dict[str, int] = field(default_factory=dict)
+    priority: dict[str, int] = field(default_factory=dict)
     learned: dict[str, Learned] = field(default_factory=dict)  # by Space: they have one function, with one time limit
 
     def estimate(self, space: str, declared: float) -> float:
@@ -107,11 +112,21 @@ class Model:
     def running(self, worker: str) -> list[Modelled]:
         return [task for task in self.tasks.values() if task.state is State.RUNNING and task.worker == worker]
 
-    def best(self, sizes: list[str], warmth: Warmth) -> str | None:
+    def in_line(self, size: str) -> list[str]:
+        return [name for name in self.waiting(size) if self.tasks[name].space not in self.paused]
+
+    def is_full(self, space: str) -> bool:
+        running = [task for task in self.tasks.values() if task.state is State.RUNNING and task.space == space]
+        return len(running) >= self.most.get(space, len(self.tasks) + 1)
+
+    def best(self, worker: str, sizes: list[str], warmth: Warmth) -> str | None:
+        if worker in self.drained:
+            return None
         ranked = [
             (self.tasks[name].score + min(warmth.unseen, warmth.seconds.get(self.tasks[name].space, math.inf)), name)
             for size in sizes
-            for name in self.waiting(size)
+            for name in self.in_line(size)
+            if not self.is_full(self.tasks[name].space)
         ]
         return min(ranked)[1] if ranked else None
 
@@ -138,11 +153,12 @@ class QueueMachine(RuleBasedStateMachine):
         task = make_task(size=size, space=space, client=client, estimate=float(estimate))
         assert self.queue.push(task, MESSAGE)
         assert not self.queue.push(task, MESSAGE)
-        score = self.queue.redis.zscore(self.queue.keys.queue(size), task.id)
+        score = self.queue.redis.zscore(self.queue.keys.waiting(size, space), task.id)
         state = self.queue.state(task.id)
         assert score is not None
         assert state is not None
-        assert score == state.enqueued_at + self.model.estimate(space, estimate)
+        ahead = self.model.priority.get(space, 0)
+        assert score == state.enqueued_at + self.model.estimate(space, estimate) - ahead
         self.model.tasks[task.id] = Modelled(size, space, client, score)
         return task.id
 
@@ -153,7 +169,7 @@ class QueueMachine(RuleBasedStateMachine):
         warmth=WARMTHS,
     )
     def claim(self, worker: str, sizes: list[str], warmth: Warmth) -> Lease | MultipleResults[Lease]:
-        expected = self.model.best(sizes, warmth)
+        expected = self.model.best(worker, sizes, warmth)
         found = self.queue.claim(worker, sizes, warmth)
         if found is None:
             assert expected is None
@@ -165,7 +181,49 @@ class QueueMachine(RuleBasedStateMachine):
     def claim_or_rest(self, worker: str, warmth: Warmth, hold: float) -> Lease | MultipleResults[Lease]:
         """Which task is left to whom depends on the time; that it goes to one worker, and is not lost, does not."""
         found = self.queue.claim(worker, SIZES, warmth, hold=hold)
-        return multiple() if found is None else self._taken(found.lease)
+        if found is None:
+            return multiple()
+        task = self.model.tasks[found.lease.task.id]
+        assert worker not in self.model.drained
+        assert task.space not in self.model.paused
+        assert not self.model.is_full(task.space)
+        return self._taken(found.lease)
+
+    @rule(space=st.sampled_from(SPACES))
+    def pause(self, space: str) -> None:
+        assert self._controls.pause(space) == (space not in self.model.paused)
+        self.model.paused.add(space)
+
+    @rule(space=st.sampled_from(SPACES))
+    def resume(self, space: str) -> None:
+        assert self._controls.resume(space) == (space in self.model.paused)
+        self.model.paused.discard(space)
+
+    @rule(worker=st.sampled_from(WORKERS))
+    def drain(self, worker: str) -> None:
+        assert self._controls.drain(worker) == (worker not in self.model.drained)
+        self.model.drained.add(worker)
+
+    @rule(worker=st.sampled_from(WORKERS))
+    def undrain(self, worker: str) -> None:
+        assert self._controls.undrain(worker) == (worker in self.model.drained)
+        self.model.drained.discard(worker)
+
+    @rule(space=st.sampled_from(SPACES), most=st.sampled_from((None, 1, 2)))
+    def limit_gpus(self, space: str, most: int | None) -> None:
+        self._controls.limit_gpus(space, most)
+        self.model.most.pop(space, None)
+        if most is not None:
+            self.model.most[space] = most
+
+    @rule(space=st.sampled_from(SPACES), seconds=st.integers(-600, 600))
+    def prefer(self, space: str, seconds: int) -> None:
+        self._controls.prefer(space, seconds)
+        self.model.priority[space] = seconds
+
+    @property
+    def _controls(self) -> Controls:
+        return Controls(self.queue, "an operator")
 
     @rule(lease=leases)
     def append(self, lease: Lease) -> None:
@@ -251,7 +309,7 @@ class QueueMachine(RuleBasedStateMachine):
     def the_order_is_exact(self) -> None:
         keys, redis = self.queue.keys, self.queue.redis
         for size in SIZES:
-            assert names(redis.zrange(keys.queue(size), 0, -1)) == self.model.waiting(size)
+            assert names(redis.zrange(keys.queue(size), 0, -1)) == self.model.in_line(size)
             for space in SPACES:
                 assert names(redis.zrange(keys.waiting(size, space), 0, -1)) == self.model.waiting(size, space)
 
@@ -259,6 +317,12 @@ class QueueMachine(RuleBasedStateMachine):
     def all_that_waits_is_known_by_its_arrival(self) -> None:
         waiting = {name for size in SIZES for name in self.model.waiting(size)}
         assert set(names(self.queue.redis.zrange(self.queue.keys.arrivals(), 0, -1))) == waiting
+
+    @invariant()
+    def the_tasks_of_a_space_that_run_are_counted(self) -> None:
+        for space in SPACES:
+            running = [n for n, task in self.model.tasks.items() if task.state is State.RUNNING and task.space == space]
+            assert self.queue.redis.smembers(self.queue.keys.on_gpus(space)) == {name.encode() for name in running}
 
     @invariant()
     def every_run_is_learned_once(self) -> None:

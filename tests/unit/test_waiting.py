@@ -61,6 +61,7 @@ def test_the_bar_is_as_full_as_the_wait_is_over() -> None:
 
 def test_without_a_worker_the_visitor_is_told_so() -> None:
     assert in_words(Place(0, 1, None)) == "Queue: 1st of 1, no worker can run it yet"
+    assert in_words(Place(1, 2, None, paused=True)) == "Queue: 2nd of 2, paused by the operator"
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,8 @@ class Wait:
 def in_words(place: Place) -> str:
     """`Queue: 3rd of 7, about 40 s`."""
     text = f"Queue: {ordinal(place.ahead + 1)} of {place.waiting}"
+    if place.paused:
+        return f"{text}, paused by the operator"
     if place.seconds is None:
         return f"{text}, no worker can run it yet"
     return f"{text}, about {seconds_in_words(max(1.0, place.seconds))}"

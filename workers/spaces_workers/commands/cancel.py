@@ -8,6 +8,7 @@ import typer
 
 from spaces.errors import SpacesError
 from spaces.farm.connection import connect
+from spaces.farm.queue.control.audit import Action, Audit, this_user
 from spaces.farm.queue.queue import CancelOutcome, Queue
 from spaces.farm.queue.status import StatusReader
 from spaces_workers.commands import options
@@ -29,6 +30,7 @@ def cancel(
         queue = Queue(redis)
         task_id = _only(task, StatusReader(queue).task_ids(task.lower()))
         outcome = queue.cancel(task_id, REASON)
+        Audit(redis).note(Action(this_user(), "cancel", task_id, outcome))
     match outcome:
         case CancelOutcome.REMOVED:
             print(f"{task_id} was waiting and is removed")

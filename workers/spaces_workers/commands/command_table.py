@@ -11,8 +11,12 @@ import typer
 
 from spaces.errors import SpacesError
 
-#: Each is a function of a module of the same name.
-COMMANDS = ("up", "worker", "web", "home", "flower", "status", "cancel", "quota", "doctor", "logs", "new")
+#: The module of each; its function has the name of the module.
+COMMANDS = {
+    **{name: name for name in ("up", "worker", "web", "home", "flower", "status", "cancel", "quota", "doctor")},
+    **{name: name for name in ("logs", "new")},
+    **{name: f"queue.{name}" for name in ("pause", "resume", "drain", "undrain", "audit")},
+}
 
 
 def application(words: Sequence[str] = ()) -> typer.Typer:
@@ -28,7 +32,9 @@ def application(words: Sequence[str] = ()) -> typer.Typer:
     app.callback()(of_all_commands)
     wanted = [word for word in words[:1] if word in COMMANDS]
     for name in wanted or COMMANDS:
-        app.command()(getattr(import_module(f"spaces_workers.commands.{name}"), name))
+        module = COMMANDS[name]
+        function = getattr(import_module(f"spaces_workers.commands.{module}"), module.rpartition(".")[2])
+        app.command(name)(function)
     return app
 
 

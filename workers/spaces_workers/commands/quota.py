@@ -13,6 +13,7 @@ from rich.table import Table
 from spaces.errors import SpacesError
 from spaces.farm.connection import connect
 from spaces.farm.queue import settings
+from spaces.farm.queue.control.audit import Action, Audit, this_user
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.quota import Ledger, Standing, clock
 from spaces.farm.queue.tiers import visitor_name
@@ -46,6 +47,7 @@ def quota(
         name = _known(ledger, visitor) if visitor else ""
         if reset:
             ledger.reset(name)
+            Audit(redis).note(Action(this_user(), "reset quota", name))
         standings = [ledger.standing(name)] if name else ledger.all()
     if json:
         print(json_format.dumps([asdict(each) for each in standings]))

@@ -33,7 +33,7 @@ def _workers(status: FarmStatus) -> Table:
             escape(worker.device),
             f"{worker.held_bytes / GIB:.1f} of {worker.memory_bytes / GIB:.0f} GiB",
             " ".join(worker.sizes),
-            escape(", ".join(worker.busy)) or "-",
+            escape(", ".join(filter(None, (*worker.busy, "drained" * worker.drained)))) or "-",
             escape("\n".join(map(_resident, worker.residents)) or ", ".join(worker.warm)) or "-",
             str(worker.done),
         )
@@ -62,7 +62,9 @@ def _spaces(status: FarmStatus) -> Table:
         place = _place(page) if page else "-"
         functions = escape(" ".join(space.functions))
         memory = _host_memory(page.memory_bytes if page else 0)
-        table.add_row(escape(space.name), escape(place), functions, str(space.waiting), str(space.running), memory)
+        waiting = f"{space.waiting}, paused" if space.terms.paused else str(space.waiting)
+        most = f" of {space.terms.max_gpus}" if space.terms.max_gpus else ""
+        table.add_row(escape(space.name), escape(place), functions, waiting, f"{space.running}{most}", memory)
     return table
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import socket
-from dataclasses import replace
+from dataclasses import astuple, replace
 from typing import Any, cast
 
 from kombu.exceptions import OperationalError
@@ -236,9 +236,7 @@ class Session:
         found = dict(zip(asked, self._queue.outlook.places(asked), strict=True)) if asked else {}
         places = (found.get(task) for task in tasks)
         nowhere = says.ThePlace(0, 0, None)
-        return says.ThePlaces(
-            tuple(says.ThePlace(each.ahead, each.waiting, each.seconds) if each else nowhere for each in places)
-        )
+        return says.ThePlaces(tuple(says.ThePlace(*astuple(each)) if each else nowhere for each in places))
 
     def _unread(self, task: str) -> says.Unread:
         self._broker.relay.forget(task)

@@ -218,7 +218,7 @@ class Channel(SendingChannel):
             self._deliver(claimed)
             return True
         if (reply is None or isinstance(reply, bytes)) and self._consumes_ranked:
-            self._send_wait(moment(reply))
+            self._send_wait([] if reply == claiming.DRAINED else self._bells, moment(reply))
         raise Empty
 
     def _on_bell(self, reply: tuple[bytes, bytes] | None) -> bool:
@@ -240,7 +240,7 @@ class Channel(SendingChannel):
         what = script.sha if command == "EVALSHA" else script.script
         self._send("claim", command, what, 1, queue.keys.workers(), *arguments)
 
-    def _send_wait(self, at_most: float) -> None:
+    def _send_wait(self, bells: list[str], at_most: float) -> None:
         lists = [
             self._q_for_pri(name, step)
             for step in self.priority_steps
@@ -248,7 +248,7 @@ class Channel(SendingChannel):
             if not is_ranked(name)
         ]
         call = self.ranked_queue.keys.call(_here.worker)
-        self._send("bell", "BRPOP", call, *self._bells, *lists, min(at_most, self.brpop_timeout))
+        self._send("bell", "BRPOP", call, *bells, *lists, min(at_most, self.brpop_timeout))
 
     def _send(self, awaited: str, *command: Any) -> None:  # Any: what redis-py encodes
         self._awaited = awaited

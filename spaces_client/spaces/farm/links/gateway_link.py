@@ -132,7 +132,7 @@ class GatewayLink:
             found = self._line.call(AskPlaces(tuple(task_ids)), ThePlaces).places
         except FarmUnavailable:  # only a display; the events are still read
             return [None] * len(task_ids)
-        return [Place(each.ahead, each.waiting, each.seconds) if each.waiting else None for each in found]
+        return [Place(each.ahead, each.waiting, each.seconds, each.paused) if each.waiting else None for each in found]
 
     def quota(self, visitor: str) -> Quota:
         found = self._line.call(AskQuota(visitor), TheQuota)

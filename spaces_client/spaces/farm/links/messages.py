@@ -139,6 +139,7 @@ class ThePlace:
     ahead: int
     waiting: int
     seconds: float | None
+    paused: bool = False
 
 
 @message

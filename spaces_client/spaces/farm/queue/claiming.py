@@ -16,7 +16,7 @@ from spaces.farm.queue.warmth import Warmth
 from spaces.farm.task import Lease, Task
 from spaces.farm.version import VERSION, check_version
 
-#: The answer of `claim.lua`: a task with its fields, or the seconds after which to claim again, or nothing.
+#: The answer of `claim.lua`: a task with its fields, or the seconds after which to claim again, DRAINED, or nothing.
 Reply: TypeAlias = "Sequence[bytes | int] | bytes | None"
 
 
@@ -45,9 +45,13 @@ def arguments(
     return [worker, rules.worker_lease, sizes_packed, *warmth.packed(), in_hand_packed, hold, started]
 
 
+#: The answer to a worker that is to take no task.
+DRAINED = b"drained"
+
+
 def moment(reply: Reply) -> float:
     """Seconds after which to claim again if no bell rings before, from the answer of `claim.lua`; may be infinite."""
-    return max(0.001, float(reply)) if isinstance(reply, bytes) else math.inf
+    return max(0.001, float(reply)) if isinstance(reply, bytes) and reply != DRAINED else math.inf
 
 
 def read_task(packed: bytes) -> Task:

@@ -35,6 +35,13 @@
 | `registrations`              | PUBSUB | the name of a Space that registers            |                              |
 | `sleepers`                   | PUBSUB | the name of a Space that nobody uses          |                              |
 | `spaces`                     | SET    | names of Spaces                               | permanent                    |
+| `paused`                     | SET    | Spaces whose tasks wait until they are resumed| permanent                    |
+| `drained`                    | SET    | workers, by node, that take no task           | permanent                    |
+| `max_gpus`                   | HASH   | Space: tasks of it that may run at once       | permanent                    |
+| `priority`                   | HASH   | Space: seconds that its tasks are ahead       | permanent                    |
+| `on_gpus:{space}`            | SET    | ids of a Space's tasks that run               | WAITING after the last claim |
+| `contenders:{size}`          | SET    | Spaces that may have tasks waiting            | WAITING after the last push  |
+| `audit`                      | STREAM | what operators did, see `control/audit.py`    | AUDIT after the last action  |
 
 Fields of a task: `task` (packed) and `message` (Celery's), both until the end; `label`, `space`, `size`, `client`,
 `score`, `estimate`, `time_limit`, `state`, `enqueued_at`, `started_at`, `ended_at`, `worker`, `attempt` (claims so far;
@@ -47,6 +54,8 @@ Fields of a usage: `used` since `since`, the start of the day, and `decayed` at 
 
 ENDED is the operator's: `outcome_lifetime` of the limits (`limits.py`). The other lifetimes stand below.
 
+The tasks of a paused Space stand in `queue:{size}:{space}` and in `arrivals`, not in `queue:{size}`.
+
 All keys share one hash tag, so one script may touch any of them, also in a cluster. Times are the broker's, in seconds.
 """
 
@@ -54,8 +63,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-
-from spaces.farm.size import Size
 
 #: Seconds that a task may wait or run; a forgotten task is deleted after that.
 WAITING = 24 * 3600
@@ -79,27 +86,19 @@ IDLE = 3
 #: Seconds for which a Space's learned durations, and the counts of refused tasks, are kept.
 LEARNED = REFUSED = 30 * 24 * 3600
 
+#: Seconds for which the actions of operators are kept after the last one.
+AUDIT = 180 * 24 * 3600
+
 #: About how many events a stream keeps.
 EVENTS_KEPT = 10_000
 
 #: Yields that a reader consumes for each credit that it gives to the writer.
 YIELDS_PER_CREDIT = 64
 
-_SIZES_IN_LUA = ", ".join(repr(str(size)) for size in Size)
-
 #: Matches a comment, or a key in a script: its method in `Keys`, the arguments, and the end unless they have brackets.
 _USE = re.compile(r"--.*|\bkeys\.(\w+)\(([^()]*)(\)?)")
 
 _FOREIGN = ("_kombu.binding", "unacked")  # made by kombu for Celery's own traffic
-
-
-def constants_in_lua(ended: int) -> str:
-    """The lifetimes and the sizes, for the scripts; `ended` is the seconds for which an outcome can be read."""
-    return f"""
-local WAITING, ENDED, DAY, IDLE, EVENTS_KEPT = {WAITING}, {ended}, {DAY}, {IDLE}, {EVENTS_KEPT}
-local LEARNED, REFUSED, WITHDRAWN = {LEARNED}, {REFUSED}, {WITHDRAWN}
-local SIZES = {{ {_SIZES_IN_LUA} }}
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,9 +239,38 @@ class Keys:
         """SET of the names of Spaces; permanent."""
         return f"{self.prefix}:spaces"
 
+    def paused(self) -> str:
+        """SET of the Spaces whose tasks wait until an operator resumes them; permanent."""
+        return f"{self.prefix}:paused"
+
+    def drained(self) -> str:
+        """SET of the workers, by the name of their node, that take no task; permanent."""
+        return f"{self.prefix}:drained"
+
+    def max_gpus(self) -> str:
+        """HASH of the tasks that may run at once, by Space; permanent."""
+        return f"{self.prefix}:max_gpus"
+
+    def priority(self) -> str:
+        """HASH of the seconds of waiting that a Space's tasks are given ahead; permanent."""
+        return f"{self.prefix}:priority"
+
+    def on_gpus(self, space: str) -> str:
+        """SET of a Space's tasks that run; WAITING after the last claim."""
+        return f"{self.prefix}:on_gpus:{space}"
+
+    def contenders(self, size: str) -> str:
+        """SET of the Spaces that may have tasks of a size waiting; WAITING after the last push."""
+        return f"{self.prefix}:contenders:{size}"
+
+    def audit(self) -> str:
+        """STREAM of what operators did; AUDIT after the last action."""
+        return f"{self.prefix}:audit"
+
     def is_permanent(self, key: str) -> bool:
         """Whether a key may have no lifetime."""
-        return key == self.spaces() or key.startswith(_FOREIGN)
+        chosen = (self.spaces(), self.paused(), self.drained(), self.max_gpus(), self.priority())
+        return key in chosen or key.startswith(_FOREIGN)
 
     def in_lua(self, script: str) -> str:
         """A script in which each `keys.task(id)` is replaced by the expression of its name.

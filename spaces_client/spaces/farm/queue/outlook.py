@@ -41,7 +41,8 @@ class Place:
 
     ahead: int  #: tasks before it; 0 for the next one
     waiting: int  #: tasks in its queue, including itself
-    seconds: float | None  #: expected wait; None while no live worker can run it
+    seconds: float | None  #: expected wait; None while no live worker can run it, or its Space is paused
+    paused: bool = False  #: its Space is: its queue is that of the Space alone
 
 
 class Outlook:
@@ -65,9 +66,11 @@ class Outlook:
         found: list[Any] = []  # Any: what places.lua answers
         for start in range(0, len(tasks), ASKED):
             found += self._scripts.run("places", self._keys.arrivals(), *tasks[start : start + ASKED])
-        return [self._place(*cast(tuple[int, int, bytes], tuple(each))) if each else None for each in found]
+        return [self._place(*cast(tuple[int, int, bytes, int], tuple(each))) if each else None for each in found]
 
-    def _place(self, ahead: int, waiting: int, size: bytes) -> Place:
+    def _place(self, ahead: int, waiting: int, size: bytes, paused: int) -> Place:
+        if paused:
+            return Place(ahead, waiting, None, paused=True)
         return Place(ahead, waiting, self.forecast().of(size.decode()).wait(ahead))
 
     def forecast(self) -> Forecast:

@@ -11,11 +11,23 @@ from redis import Redis
 from redis.commands.core import Script
 from redis.exceptions import NoScriptError
 
-from spaces.farm.queue.keys import Keys, constants_in_lua
+from spaces.farm.queue.keys import (
+    DAY,
+    EVENTS_KEPT,
+    IDLE,
+    LEARNED,
+    REFUSED,
+    WAITING,
+    WITHDRAWN,
+    Keys,
+)
+from spaces.farm.size import Size
 
 #: Files with shared functions, in the order in which they are prefixed.
 _SHARED = ("quota", "lib")
 
+
+_SIZES_IN_LUA = ", ".join(repr(str(size)) for size in Size)
 
 #: The start of a definition, or of a comment above one.
 _BOUNDARY = re.compile(r"\n(?=local |--)")
@@ -39,6 +51,15 @@ def source(name: str, keys: Keys, ended: int) -> str:
 def _is_used(definition: str, text: str) -> bool:
     defined = _DEFINED.match(definition)
     return defined is not None and any(re.search(rf"\b{name.strip()}\b", text) for name in defined[1].split(","))
+
+
+def constants_in_lua(ended: int) -> str:
+    """The lifetimes and the sizes, for the scripts; `ended` is the seconds for which an outcome can be read."""
+    return f"""
+local WAITING, ENDED, DAY, IDLE, EVENTS_KEPT = {WAITING}, {ended}, {DAY}, {IDLE}, {EVENTS_KEPT}
+local LEARNED, REFUSED, WITHDRAWN = {LEARNED}, {REFUSED}, {WITHDRAWN}
+local SIZES = {{ {_SIZES_IN_LUA} }}
+"""
 
 
 class Scripts:

@@ -9,11 +9,12 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 from spaces.farm.page_addresses import Page, Pages
+from spaces.farm.queue.control.controls import SpaceTerms, drained, terms
 from spaces.farm.queue.keys import LEARNED
 from spaces.farm.queue.registry import Registry, SpaceRecord
 from spaces.farm.size import Size
@@ -57,6 +58,7 @@ class WorkerStatus:
     warm: tuple[str, ...]  #: Spaces whose children wait for the next task
     done: int
     residents: tuple[ResidentStatus, ...] = ()  #: the same with the level and memory of each
+    drained: bool = False  #: it takes no task
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ class SpaceStatus:
     running: int
     expected_wait: float | None  #: seconds until a new task begins; None while no live worker can run it
     page: Page | None  #: None if another program serves it
+    terms: SpaceTerms = field(default_factory=SpaceTerms)  #: how its tasks take part in the queue
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +145,7 @@ class StatusReader:
             now=self._now(),
             home=pages.home,
             flower=pages.flower,
-            workers=tuple(_worker(info) for info in self._queue.leases.workers().values() if info),
+            workers=tuple(self._workers()),
             queues=queues,
             refusals=tuple(Refusals(limit, tasks) for limit, tasks in self._queue.refused().items()),
             spaces=tuple(self._spaces(records, pages, running, {each.size: each.expected_wait for each in queues})),
@@ -186,7 +189,7 @@ class StatusReader:
         running: Sequence[TaskStatus],
         waits: Mapping[str, float | None],
     ) -> Iterator[SpaceStatus]:
-        busy = Counter(task.space for task in running)
+        busy, of_operator = Counter(task.space for task in running), terms(self._queue)
         for name in sorted(records.keys() | pages.spaces.keys()):
             functions = records[name].functions if name in records else ()
             yield SpaceStatus(
@@ -196,7 +199,14 @@ class StatusReader:
                 running=busy[name],
                 expected_wait=_longest(waits.get(function.size) for function in functions),
                 page=pages.spaces.get(name),
+                terms=of_operator.get(name, SpaceTerms()),
             )
+
+    def _workers(self) -> Iterator[WorkerStatus]:
+        without_tasks = drained(self._queue)
+        for info in self._queue.leases.workers().values():
+            if info:
+                yield replace(_worker(info), drained=info["node"] in without_tasks)
 
     def _running_ids(self) -> list[str]:
         workers = cast(list[bytes], self._redis.zrange(self._keys.workers(), 0, -1))

@@ -1,6 +1,7 @@
 -- Take the best task for this worker: the lowest sum of a task's score and the seconds that this worker needs to begin
 -- it. A task that the worker holds unknowingly, because the answer to its claim was lost, is handed over again first.
--- A new task is left for a moment to an idle worker that would begin it sooner, and that worker is called.
+-- A new task is left for a moment to an idle worker that would begin it sooner, and that worker is called. No task of a
+-- paused Space is taken, none of one that has as many GPUs as it may, and none by a drained worker.
 --
 -- KEYS  1 workers
 -- ARGV  1 worker  2 its lease  3 sizes that it serves, msgpack list
@@ -9,7 +10,7 @@
 --       7 most seconds that a task is left to another worker; 0 if this worker does not wait for bells afterwards
 --       8 the event `Started`, packed, to write into the task's stream; '' for none
 -- Returns id, size, message, task, attempt; or seconds, as text, after which to claim a task that is left to another
---       until then; or nothing, and then the bells of these sizes are cleared
+--       until then; 'drained'; or nothing, and then the bells of these sizes are cleared
 
 local LOOKS = 16 -- the most tasks left to others, and the most idle workers, that are considered
 
@@ -60,8 +61,33 @@ local function head(queue, idle)
   end
 end
 
-local function best()
+local function paused()
   local found = {}
+  for _, space in ipairs(redis.call('SMEMBERS', keys.paused())) do found[space] = true end
+  return found
+end
+
+-- Whether so many tasks of a Space run. Those whose lifetime is over are not counted any more.
+local function has(most, space)
+  if redis.call('SCARD', keys.on_gpus(space)) < most then return false end
+  for _, id in ipairs(redis.call('SMEMBERS', keys.on_gpus(space))) do
+    if redis.call('EXISTS', keys.task(id)) == 0 then redis.call('SREM', keys.on_gpus(space), id) end
+  end
+  return redis.call('SCARD', keys.on_gpus(space)) >= most
+end
+
+-- The Spaces that have as many GPUs as they may; nothing if there are none.
+local function full()
+  local found, any = {}, false
+  local limits = redis.call('HGETALL', keys.max_gpus())
+  for number = 1, #limits, 2 do
+    if has(tonumber(limits[number + 1]), limits[number]) then found[limits[number]], any = true, true end
+  end
+  return any and found or nil
+end
+
+local function best()
+  local found, held_back, without = {}, paused(), full()
   local function consider(queue, seconds, idle)
     local id, score = head(queue, idle)
     if id and (not found.id or score + seconds < found.score) then
@@ -71,8 +97,16 @@ local function best()
   end
   for _, size in ipairs(sizes) do
     local idle = hold > 0 and redis.call('ZRANGEBYSCORE', keys.idle(size), now, '+inf', 'LIMIT', 0, LOOKS) or {}
-    if consider(keys.queue(size), unseen, idle) then
-      for space, seconds in pairs(known) do consider(keys.waiting(size, space), seconds, idle) end
+    if without then -- the queue of all Spaces may begin with many tasks that must wait
+      for _, space in ipairs(redis.call('SMEMBERS', keys.contenders(size))) do
+        local waits = not held_back[space] and not without[space]
+        if waits then consider(keys.waiting(size, space), math.min(unseen, known[space] or unseen), idle) end
+        if redis.call('EXISTS', keys.waiting(size, space)) == 0 then redis.call('SREM', keys.contenders(size), space) end
+      end
+    elseif consider(keys.queue(size), unseen, idle) then
+      for space, seconds in pairs(known) do
+        if not held_back[space] then consider(keys.waiting(size, space), seconds, idle) end
+      end
     end
   end
   return found.id, found.queue
@@ -107,9 +141,10 @@ local function take(id)
   dequeue(id, task[1], task[4])
   redis.call('HSET', name, 'state', 'running', 'worker', worker, 'started_at', now, 'batch', 0)
   redis.call('SADD', keys.held(worker), id)
+  redis.call('SADD', keys.on_gpus(task[4]), id)
   redis.call('DEL', keys.credit(id))
   if ARGV[8] ~= '' then write(id, ARGV[8], attempt, task[5]) end
-  for _, key in ipairs({ name, keys.events(id), keys.held(worker) }) do redis.call('EXPIRE', key, WAITING) end
+  for _, key in ipairs({ name, keys.events(id), keys.held(worker), keys.on_gpus(task[4]) }) do redis.call('EXPIRE', key, WAITING) end
   return { id, task[1], task[2], task[3], attempt }
 end
 
@@ -117,6 +152,7 @@ redis.call('ZADD', KEYS[1], 'GT', now + tonumber(ARGV[2]), worker)
 redis.call('EXPIRE', KEYS[1], WAITING)
 
 local id, queue = unknown_to_its_worker(), keys.held(worker)
+if not id and redis.call('SISMEMBER', keys.drained(), node_of(worker)) == 1 then return 'drained' end
 if not id then id, queue = best() end
 while id and redis.call('EXISTS', keys.task(id)) == 0 do -- its lifetime is over
   redis.call(queue == keys.held(worker) and 'SREM' or 'ZREM', queue, id)

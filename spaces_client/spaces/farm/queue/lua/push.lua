@@ -77,7 +77,10 @@ if over then
   return { 'quota', unpack(over) }
 end
 
-local score = now + handicap() + handicap_of_usage
+-- So many seconds of waiting are given to each task of a Space that its operator puts ahead.
+local ahead = tonumber(redis.call('HGET', keys.priority(), space) or 0)
+
+local score = now + handicap() + handicap_of_usage - ahead
 redis.call('HSET', KEYS[1], 'task', ARGV[2], 'message', ARGV[3], 'label', ARGV[4], 'space', space, 'size', size,
   'estimate', estimate, 'time_limit', ARGV[9], 'score', score, 'state', 'queued', 'enqueued_at', now, 'attempt', 0,
   'client', client, 'reader', ARGV[14])

@@ -5,11 +5,13 @@ local function server_time()
   return tonumber(time[1]) + tonumber(time[2]) / 1000000
 end
 
--- Wake one idle worker. More tokens than workers would only cause claims that find nothing. The oldest token sets the
+-- Wake one idle worker; false if as many are being woken as can be. More tokens than workers would only cause claims that find nothing. The oldest token sets the
 -- lifetime, because an idle worker claims regularly even without a bell.
 local function ring(size)
   local bell = keys.bell(size)
-  if redis.call('LLEN', bell) < 64 and redis.call('LPUSH', bell, '1') == 1 then redis.call('EXPIRE', bell, WAITING) end
+  if redis.call('LLEN', bell) >= 64 then return false end
+  if redis.call('LPUSH', bell, '1') == 1 then redis.call('EXPIRE', bell, WAITING) end
+  return true
 end
 
 local function insert(queue, score, id)
@@ -18,9 +20,12 @@ local function insert(queue, score, id)
 end
 
 local function enqueue(id, size, space, score, arrived_at)
-  insert(keys.queue(size), score, id)
   insert(keys.waiting(size, space), score, id)
   insert(keys.arrivals(), arrived_at, id)
+  redis.call('SADD', keys.contenders(size), space)
+  redis.call('EXPIRE', keys.contenders(size), WAITING)
+  if redis.call('SISMEMBER', keys.paused(), space) == 1 then return end
+  insert(keys.queue(size), score, id)
   ring(size)
 end
 
@@ -28,6 +33,11 @@ local function dequeue(id, size, space)
   redis.call('ZREM', keys.queue(size), id)
   redis.call('ZREM', keys.waiting(size, space), id)
   redis.call('ZREM', keys.arrivals(), id)
+end
+
+-- A worker by the name that it has at every start.
+local function node_of(worker)
+  return worker:match('^(.*):[^:]*$') or worker
 end
 
 local function count_refusal(limit)
@@ -59,6 +69,7 @@ local function finish(id, state, event, seconds)
   if task[1] == 'queued' then dequeue(id, task[2], task[3]) end
   if (task[4] or '') ~= '' then redis.call('SREM', keys.client(task[4]), id) end
   if task[5] then redis.call('SREM', keys.held(task[5]), id) end
+  if task[3] then redis.call('SREM', keys.on_gpus(task[3]), id) end
   write(id, event, task[6], task[7])
   local now = server_time()
   redis.call('HSET', name, 'state', state, 'ended_at', now)
@@ -79,6 +90,7 @@ local function give_back(id, worker)
   local name = keys.task(id)
   redis.call('SREM', keys.held(worker), id)
   local task = redis.call('HMGET', name, 'size', 'space', 'score', 'cancelled', 'enqueued_at', 'client')
+  redis.call('SREM', keys.on_gpus(task[2]), id)
   redis.call('HDEL', name, 'worker', 'started_at')
   if task[4] then return finish(id, 'cancelled', task[4]) end
   redis.call('HSET', name, 'state', 'queued')

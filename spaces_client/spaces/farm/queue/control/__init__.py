@@ -1,0 +1,1 @@
+"""What operators do with a farm while it runs, and the record of it."""

@@ -1,0 +1,1 @@
+"""Commands that change how Spaces and workers take part in the farm's queue."""

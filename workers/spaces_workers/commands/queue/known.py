@@ -1,0 +1,51 @@
+"""The Spaces and workers that an operator may name."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from spaces.farm.connection import connect
+from spaces.farm.queue.control.audit import this_user
+from spaces.farm.queue.control.controls import ControlFault, Controls, drained, terms
+from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.registry import Registry
+from spaces_workers.commands import options
+from spaces_workers.commands.broker_errors import naming_broker
+
+
+@contextmanager
+def farm_queue(redis_url: str | None, state_dir: Path) -> Iterator[Queue]:
+    """The queue of the farm that the options name. Within this, errors of a broker that is away name it."""
+    url = options.broker_url(redis_url, state_dir)
+    with connect(url) as redis, naming_broker(url):
+        yield Queue(redis)
+
+
+def controls(queue: Queue) -> Controls:
+    """What the user of this process changes."""
+    return Controls(queue, this_user())
+
+
+def known_space(queue: Queue, name: str) -> str:
+    """The name, if the farm knows such a Space. Raises ControlFault."""
+    known = {record.name for record in Registry(queue.redis).all()} | terms(queue).keys()
+    if name not in known:
+        raise ControlFault(f"the farm knows no Space {name!r}; it knows: {', '.join(sorted(known)) or 'none'}")
+    return name
+
+
+def known_worker(queue: Queue, name: str) -> str:
+    """The node of the only worker with this name, such as `gpu0` or `gpu0@host`. Raises ControlFault."""
+    nodes = {str(info["node"]) for info in queue.leases.workers().values() if "node" in info} | drained(queue)
+    found = _called(name, nodes)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise ControlFault(f"{len(found)} workers are called {name}: give one of {', '.join(found)}")
+    raise ControlFault(f"the farm has no worker {name!r}; it has: {', '.join(sorted(nodes)) or 'none'}")
+
+
+def _called(name: str, nodes: Collection[str]) -> list[str]:
+    return [name] if name in nodes else sorted(node for node in nodes if node.partition("@")[0] == name)
