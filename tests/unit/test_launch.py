@@ -97,3 +97,19 @@ def launched(folder: Path, script: str, host: str, port: int) -> subprocess.Comp
     address = {"GRADIO_SERVER_NAME": host, "GRADIO_SERVER_PORT": str(port)}
     environment = os.environ | {"ZEROFARM_ROLE": Role.WEB, "GRADIO_ANALYTICS_ENABLED": "False"} | address
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+
+
+OWN_COMPONENT = """
+import gradio as gr
+
+class Dial(gr.Slider):
+    EVENTS = ["change"]
+"""
+
+
+@roles
+def test_gradio_leaves_no_file_beside_a_space_s_own_component(tmp_path: Path, role: Role) -> None:
+    """It wrote type stubs for editors, which made a new revision of the Space and took half of Gradio's import."""
+    (tmp_path / "dial.py").write_text(OWN_COMPONENT)
+    log_of(tmp_path, "import dial, spaces\nraise SystemExit", role)
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".pyi"] == []
