@@ -7,7 +7,6 @@ are not in it.
 
 from __future__ import annotations
 
-import gc
 import importlib
 import importlib.util
 import logging
@@ -15,7 +14,7 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,6 +32,7 @@ class Library:
     modules: tuple[str, ...]  #: parts that libraries import only when they are used, named here to be shared too
     seconds: float
     megabytes: int
+    uses: tuple[str, ...] = ()  #: the libraries of this table that it imports, some only when it is used
 
 
 #: In the order of import: torch before the libraries that import it, and the costly parts of each. Source of the costs:
@@ -50,17 +50,28 @@ LIBRARIES = (
         ),
         2.2,
         140,
+        uses=("torch", "accelerate"),
     ),
     Library(
         "diffusers",
         ("diffusers", "diffusers.pipelines.pipeline_utils", "diffusers.loaders", "diffusers.guiders"),
         0.9,
         45,
+        uses=("transformers",),
     ),
-    Library("accelerate", ("accelerate",), 0.1, 5),
-    Library("sentence_transformers", ("sentence_transformers", "sentence_transformers.models"), 1.1, 70),
-    Library("peft", ("peft",), 0.3, 20),
+    Library("accelerate", ("accelerate",), 0.1, 5, uses=("torch",)),
+    Library(
+        "sentence_transformers",
+        ("sentence_transformers", "sentence_transformers.models"),
+        1.1,
+        70,
+        uses=("transformers",),
+    ),
+    Library("peft", ("peft",), 0.3, 20, uses=("transformers",)),
 )
+
+#: The beginning of a line of the fork server's log that names the library which it imports now.
+IMPORTS = "imports "
 
 #: Parts of the farm that a web process or a zygote needs when it launches.
 OURS = (
@@ -115,22 +126,60 @@ def observed_environment() -> Iterator[set[str]]:
         os.environ.__class__ = plain
 
 
+class Preloading:
+    """Imports libraries one by one, so that a Space can be forked as soon as its own are there."""
+
+    def __init__(self, libraries: Iterable[Library] = LIBRARIES) -> None:
+        self.preloaded = Preloaded()
+        self._waiting = [each for each in libraries if importlib.util.find_spec(each.name) is not None]
+
+    def missing(self, named: Set[str]) -> set[str]:
+        """Of these libraries, and of those that they use, the ones that are still to be imported."""
+        return {library.name for library in self._waiting} & _with_used(named)
+
+    def import_next(self, wanted: Collection[str]) -> str | None:
+        """Import one library, before others one that is wanted. Returns its name; None if all have been imported.
+
+        One that fails is logged and left out.
+        """
+        library = min(self._waiting, key=lambda each: each.name not in wanted, default=None)
+        if library is None:
+            return None
+        self._waiting.remove(library)
+        logger.info("%s%s", IMPORTS, library.name)
+        self._observed(lambda: _import(library))
+        return library.name
+
+    def complete(self) -> None:
+        """Import the farm's own modules."""
+        self._observed(lambda: [importlib.import_module(module) for module in OURS])
+
+    def _observed(self, work: Callable[[], object]) -> None:
+        with observed_environment() as read, observed_misses() as missed:
+            work()
+        self.preloaded.variables |= read
+        self.preloaded.missed |= missed
+        names = {name.partition(".")[0] for name in list(sys.modules)} - sys.stdlib_module_names
+        self.preloaded.modules = frozenset(name for name in names if not name.startswith("_"))
+        self.preloaded.packages = frozenset()
+
+
+def _with_used(named: Set[str]) -> set[str]:
+    found: set[str] = set()
+    new = set(named)
+    while new:
+        found |= new
+        new = {name for library in LIBRARIES if library.name in new for name in library.uses} - found
+    return found
+
+
 def preload(libraries: Iterable[Library] = LIBRARIES) -> Preloaded:
-    """Import the libraries that are installed. One that fails is logged and left out."""
-    preloaded = Preloaded()
-    gc.disable()  # a fifth of the time of an import goes into looking for garbage that is not there
-    with observed_environment() as read, observed_misses() as missed:
-        for library in libraries:
-            if importlib.util.find_spec(library.name) is not None:
-                _import(library)
-        for module in OURS:
-            importlib.import_module(module)
-        preloaded.variables, preloaded.missed = read, missed
-    gc.enable()
-    standard = sys.stdlib_module_names
-    names = {name.partition(".")[0] for name in list(sys.modules)}
-    preloaded.modules = frozenset(name for name in names if name not in standard and not name.startswith("_"))
-    return preloaded
+    """Import the libraries that are installed, and the farm's own modules."""
+    preloading = Preloading(libraries)
+    preloading.complete()
+    while preloading.import_next(()):
+        pass
+    return preloading.preloaded
 
 
 def _import(library: Library) -> None:

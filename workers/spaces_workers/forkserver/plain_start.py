@@ -15,7 +15,7 @@ from pathlib import Path
 from spaces import config
 from spaces.farm.queue import settings
 from spaces.space import source_at
-from spaces_workers.forkserver.libraries import Preloaded
+from spaces_workers.forkserver.libraries import LIBRARIES, Preloaded
 
 #: Variables that imports read and that take effect later all the same, when a library is used. Source: each was set
 #: after the import in a process of its own (torch 2.13, transformers 5.23, diffusers 0.42, Gradio 6.31).
@@ -42,6 +42,8 @@ READ_BY_NATIVE_CODE = frozenset(
 #: Folders of a Space, and files in them, that are searched for names of libraries.
 DEPTH, MOST_FILES = 4, 2000
 
+_LIBRARY = re.compile(rf"\b({'|'.join(library.name for library in LIBRARIES)})\b")
+
 _INSTALLS = re.compile(r"\b(pip3?|uv)\b.{0,20}\binstall\b", re.DOTALL)
 
 
@@ -57,16 +59,20 @@ def plain_reason(app_file: Path, environment: Mapping[str, str], preloaded: Prel
     for name in sorted(critical):
         if _of(environment, name) != _of(preloaded.environment, name):
             return f"libraries read the variable {name} while they are imported, and this Space has its own"
-    source = source_at(app_file)
-    files = [app_file] if source.alone else list(_files(source.root))
+    files = _python_files(app_file)
     for file in files:
         name = file.parent.name if file.name == "__init__.py" else file.stem
         if name in preloaded.modules and file != app_file:
             return f"{file} has the name of the library {name}"
     for file in files:
-        if file.suffix == ".py" and (reason := _reason_in(file, critical)):
+        if reason := _reason_in(file, critical):
             return reason
     return ""
+
+
+def named_libraries(app_file: Path) -> set[str]:
+    """The libraries of the fork server's table that a Space's files name."""
+    return {name for file in _python_files(app_file) for name in _LIBRARY.findall(_text(file))}
 
 
 def _of(environment: Mapping[str, str], name: str) -> str | None:
@@ -75,10 +81,7 @@ def _of(environment: Mapping[str, str], name: str) -> str | None:
 
 
 def _reason_in(file: Path, critical: frozenset[str] | set[str]) -> str:
-    try:
-        text = file.read_text(errors="replace")
-    except OSError:
-        return ""
+    text = _text(file)
     if _INSTALLS.search(text):
         return f"{file} installs packages while it is imported"
     if not any(name in text for name in critical):
@@ -87,6 +90,13 @@ def _reason_in(file: Path, critical: frozenset[str] | set[str]) -> str:
         if word in critical:
             return f"libraries read the variable {word} while they are imported, and {file} names it"
     return ""
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(errors="replace") if file.suffix == ".py" else ""
+    except OSError:
+        return ""
 
 
 def _words(text: str) -> Iterator[str]:
@@ -99,6 +109,11 @@ def _words(text: str) -> Iterator[str]:
                 yield token.string
     except (tokenize.TokenError, SyntaxError):
         return
+
+
+def _python_files(app_file: Path) -> list[Path]:
+    source = source_at(app_file)
+    return [app_file] if source.alone else list(_files(source.root))
 
 
 def _files(root: Path) -> Iterator[Path]:

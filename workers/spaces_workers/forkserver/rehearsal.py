@@ -13,10 +13,11 @@ from collections.abc import Callable
 logger = logging.getLogger(__name__)
 
 
-def rehearse() -> None:
-    """Use the libraries that have been imported. One that fails is logged."""
+def rehearse(rehearsed: set[str]) -> None:
+    """Use the libraries that have been imported, except those named, and add their names. One that fails is logged."""
     for library, use in _USES.items():
-        if library in sys.modules:
+        if library in sys.modules and library not in rehearsed:
+            rehearsed.add(library)
             try:
                 use()
             except Exception as error:  # of any version of the library: its Spaces only start later

@@ -1,8 +1,8 @@
 """The fork server: it imports the heavy libraries once and forks web processes and zygotes of Spaces from there.
 
 `zerofarm up` starts it as `python -m spaces_workers.forkserver.server PATH`, where PATH is that of its socket. It runs
-no code of a Space, holds no secret, stays single-threaded, and collects its garbage once: forks share its pages until
-they write to them.
+no code of a Space, holds no secret, stays single-threaded, and freezes what it has: forks share its pages until they
+write to them. At its start a Space is forked as soon as the libraries that it names are imported.
 """
 
 from __future__ import annotations
@@ -14,16 +14,18 @@ import selectors
 import signal
 import socket
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from spaces import config, emulation, script
+from spaces import config, emulation, gradio_stubs, script
 from spaces.farm.values import preloaded_modules
+from spaces.import_hooks import when_imported
 from spaces.servers import page_socket
 from spaces_workers import forkserver
 from spaces_workers.forkserver import newborn, own_environment
-from spaces_workers.forkserver.libraries import Preloaded, preload
-from spaces_workers.forkserver.plain_start import plain_reason
+from spaces_workers.forkserver.libraries import Preloading
+from spaces_workers.forkserver.plain_start import named_libraries, plain_reason
 from spaces_workers.forkserver.process_name import name_process
 from spaces_workers.forkserver.rehearsal import rehearse
 from spaces_workers.isolation import MODULE
@@ -37,11 +39,25 @@ from spaces_workers.zygote import main as zygote
 logger = logging.getLogger(forkserver.__name__)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Request:
+    """Somebody's wish for a fork."""
+
+    starter: Channel
+    spawn: Spawn
+    fd: int
+    named: frozenset[str]  #: libraries that the Space's files name
+
+
 class ForkServer:
     """Forks on request. Each connection is for one process: its start, and its end."""
 
-    def __init__(self, listener: socket.socket, preloaded: Preloaded) -> None:
-        self._preloaded = preloaded
+    def __init__(self, listener: socket.socket, preloading: Preloading) -> None:
+        self._preloading = preloading
+        self._preloaded = preloading.preloaded
+        self._waiting: list[_Request] = []  #: until their libraries are imported
+        self._rehearsed: set[str] = set()
+        self._is_settled = False  #: nothing was imported since the last fork was made possible
         self._selector = selectors.DefaultSelector()
         self._listener = listener
         self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
@@ -49,14 +65,54 @@ class ForkServer:
         self._children = FosterChildren(self._selector, lambda: set(self._processes))
 
     def serve(self) -> NoReturn:
-        """Answer for ever; the process ends by a signal, or with the nursery."""
-        emulation.tracked()  # none: so no fork has to look among the objects that are frozen here
-        preloaded_modules.note()
-        gc.collect()
-        gc.freeze()
+        """Import the libraries, and answer for ever; the process ends by a signal, or with the nursery."""
+        gc.disable()  # a fifth of the time of an import goes into looking for garbage that is not there
+        self._preloading.complete()
+        while self._import_next():
+            self._answer()
+        gc.enable()
+        self._settle()
+        logger.info("%d modules are imported", len(sys.modules))
         while True:
-            for key, _ in self._selector.select():
-                key.data(key.fileobj)
+            self._hear_all(None)
+            self._answer()
+
+    def _import_next(self) -> bool:
+        """Import one library, first one for which the Space waits that came first. Returns whether there was one."""
+        while self._hear_all(0.0):
+            pass
+        wanted = self._preloading.missing(self._waiting[0].named) if self._waiting else ()
+        self._is_settled = False
+        if not self._preloading.import_next(wanted):
+            return False
+        rehearse(self._rehearsed)
+        return True
+
+    def _hear_all(self, patience: float | None) -> bool:
+        """Hear those that have something to say. Returns whether there were any."""
+        heard = self._selector.select(patience)
+        for key, _ in heard:
+            key.data(key.fileobj)
+        return bool(heard)
+
+    def _answer(self) -> None:
+        """Fork the processes of Spaces whose libraries are imported."""
+        for request in [each for each in self._waiting if not self._preloading.missing(each.named)]:
+            self._waiting.remove(request)
+            self._settle()
+            try:
+                self._spawn(request)
+            except ChannelClosed:
+                self._forget(request.starter)
+
+    def _settle(self) -> None:
+        """Before a fork: what is in memory now stays there as it is."""
+        if not self._is_settled:
+            self._is_settled = True
+            emulation.tracked()  # none: so no fork has to look among the objects that are frozen here
+            preloaded_modules.note()
+            gc.collect()
+            gc.freeze()
 
     def _accept(self, listener: socket.socket) -> None:
         if (sock := accept(listener)) is not None:
@@ -68,20 +124,38 @@ class ForkServer:
                 case None:
                     pass
                 case Spawn() as spawn, int(fd):
-                    self._spawn(starter, spawn, fd)
+                    self._receive(_Request(starter, spawn, fd, frozenset(named_libraries(Path(spawn.app_file)))))
                 case _:
                     raise ChannelClosed("it asked for something that a fork server does not do")
         except ChannelClosed:
-            self._selector.unregister(starter)
-            starter.close()
+            self._forget(starter)
 
-    def _spawn(self, starter: Channel, spawn: Spawn, fd: int) -> None:
+    def _forget(self, starter: Channel) -> None:
+        for request in [each for each in self._waiting if each.starter is starter]:
+            self._waiting.remove(request)
+            os.close(request.fd)
+        self._selector.unregister(starter)
+        starter.close()
+
+    def _receive(self, request: _Request) -> None:
+        """Refuse it at once if it will be refused anyway."""
+        spawn = request.spawn
+        if reason := plain_reason(Path(spawn.app_file), dict(spawn.environment), self._preloaded):
+            self._refuse(request, reason)
+        else:
+            self._waiting.append(request)
+
+    def _refuse(self, request: _Request, reason: str) -> None:
+        os.close(request.fd)
+        request.starter.send(Refused(reason))
+
+    def _spawn(self, request: _Request) -> None:
+        spawn, fd = request.spawn, request.fd
         reason = plain_reason(Path(spawn.app_file), dict(spawn.environment), self._preloaded)
         if spawn.python and not reason:
             reason = own_environment.plain_reason(Path(spawn.python), self._preloaded)
         if reason:
-            os.close(fd)
-            starter.send(Refused(reason))
+            self._refuse(request, reason)
             return
         pid = os.fork()
         if pid == 0:
@@ -89,10 +163,11 @@ class ForkServer:
         os.close(fd)
         self._processes[pid] = spawn.is_zygote
         pidfd = os.pidfd_open(pid)
-        self._selector.register(pidfd, selectors.EVENT_READ, lambda _: self._bury(pid, pidfd, starter))
-        starter.send(Spawned(pid))
+        self._selector.register(pidfd, selectors.EVENT_READ, lambda _: self._bury(pid, pidfd, request.starter))
+        request.starter.send(Spawned(pid))
 
     def _become(self, spawn: Spawn, fd: int) -> NoReturn:
+        gc.enable()
         self._selector.close()
         space = dict(spawn.environment).get(config.SPACE, "")
         program = ("spaces_workers.zygote.main", space) if spawn.is_zygote else ("spaces.script", spawn.app_file)
@@ -132,10 +207,8 @@ def main() -> NoReturn:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     listener = listen(path)
     emulation.install()
-    preloaded = preload()
-    rehearse()
-    logger.info("%d modules are imported", len(sys.modules))
-    ForkServer(listener, preloaded).serve()
+    when_imported("gradio.component_meta", gradio_stubs.leave_out)
+    ForkServer(listener, Preloading()).serve()
 
 
 def _log() -> None:

@@ -234,8 +234,8 @@ def _fork(command: Command, plan: ForkPlan, bond: int) -> ForkedProcess | None:
     return process
 
 
-#: A fork waits for the fork server, which forks one process at a time.
-_FORKING = ThreadPoolExecutor(max_workers=2, thread_name_prefix="fork")
+#: A fork waits for the fork server, which may still have to import what this Space needs, and another does not.
+_FORKING = ThreadPoolExecutor(max_workers=16, thread_name_prefix="fork")
 
 
 async def _readable(fd: int) -> None:
