@@ -17,8 +17,8 @@ import pytest
 from spaces.farm.queue import settings
 from spaces_workers.forkserver import client, libraries
 from spaces_workers.forkserver.client import ForkedProcess
-from spaces_workers.forkserver.libraries import Preloaded, observed_environment
-from spaces_workers.forkserver.plain_start import plain_reason
+from spaces_workers.forkserver.libraries import Library, Preloaded, Preloading, observed_environment
+from spaces_workers.forkserver.plain_start import named_libraries, plain_reason
 from spaces_workers.link.die_with_starter import tied
 from spaces_workers.link.kill_on_close import Bond
 from spaces_workers.link.messages import Spawn
@@ -93,6 +93,36 @@ def test_the_variables_that_an_import_reads_are_noted_but_not_those_that_it_copi
 def test_what_every_space_needs_exists() -> None:
     for module in libraries.OURS:
         importlib.import_module(module)
+
+
+def test_the_libraries_come_first_for_which_a_space_waits_that_needs_the_least(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All Spaces waited until all libraries were imported."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in ("torch_", "page_", "models_", "pictures_"):
+        (tmp_path / f"{name}.py").touch()
+    seconds = {"torch_": 1.0, "page_": 1.0, "models_": 1.0, "pictures_": 3.0, "absent_": 1.0}
+    preloading = Preloading([Library(name, (name,), each, 0) for name, each in seconds.items()])
+    waiting = [{"torch_", "pictures_"}, {"torch_", "models_", "absent_"}]
+    order = []
+    while preloading.import_next([named for named in waiting if preloading.missing(named)]):
+        order.append([library.name for library in preloading.missing(set(seconds))])
+    assert order == [
+        ["page_", "models_", "pictures_"],
+        ["page_", "pictures_"],
+        ["page_"],
+        [],
+    ]
+    assert preloading.preloaded.modules >= {"torch_", "page_", "models_", "pictures_"}
+
+
+def test_a_space_s_files_tell_which_libraries_it_waits_for(tmp_path: Path) -> None:
+    script = space(tmp_path, "import torch\nfrom parts import pipe", parts="from diffusers import DiffusionPipeline")
+    assert named_libraries(script) == {"torch", "diffusers"}
+    waits_for = {library.name for library in Preloading().missing({"diffusers"})}
+    assert waits_for >= {"torch", "transformers", "accelerate", "diffusers"}
+    assert "gradio" not in waits_for
 
 
 # --- a fork

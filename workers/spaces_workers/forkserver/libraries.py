@@ -133,22 +133,24 @@ class Preloading:
         self.preloaded = Preloaded()
         self._waiting = [each for each in libraries if importlib.util.find_spec(each.name) is not None]
 
-    def missing(self, named: Set[str]) -> set[str]:
+    def missing(self, named: Set[str]) -> list[Library]:
         """Of these libraries, and of those that they use, the ones that are still to be imported."""
-        return {library.name for library in self._waiting} & _with_used(named)
+        all_named = _with_used(named)
+        return [library for library in self._waiting if library.name in all_named]
 
-    def import_next(self, wanted: Collection[str]) -> str | None:
-        """Import one library, before others one that is wanted. Returns its name; None if all have been imported.
+    def import_next(self, waiting: Collection[Set[str]] = ()) -> bool:
+        """Import one library; returns False if all have been imported. One that fails is logged and left out.
 
-        One that fails is logged and left out.
+        `waiting` has the names of libraries for which Spaces wait. The one that waits for the least comes first.
         """
-        library = min(self._waiting, key=lambda each: each.name not in wanted, default=None)
-        if library is None:
-            return None
+        if not self._waiting:
+            return False
+        wanted = [missing for named in waiting if (missing := self.missing(named))]
+        library = min(wanted, key=_seconds, default=self._waiting)[0]
         self._waiting.remove(library)
         logger.info("%s%s", IMPORTS, library.name)
         self._observed(lambda: _import(library))
-        return library.name
+        return True
 
     def complete(self) -> None:
         """Import the farm's own modules."""
@@ -164,6 +166,10 @@ class Preloading:
         self.preloaded.packages = frozenset()
 
 
+def _seconds(libraries: list[Library]) -> float:
+    return sum(library.seconds for library in libraries)
+
+
 def _with_used(named: Set[str]) -> set[str]:
     found: set[str] = set()
     new = set(named)
@@ -177,7 +183,7 @@ def preload(libraries: Iterable[Library] = LIBRARIES) -> Preloaded:
     """Import the libraries that are installed, and the farm's own modules."""
     preloading = Preloading(libraries)
     preloading.complete()
-    while preloading.import_next(()):
+    while preloading.import_next():
         pass
     return preloading.preloaded
 

@@ -57,6 +57,7 @@ class ForkServer:
         self._preloaded = preloading.preloaded
         self._waiting: list[_Request] = []  #: until their libraries are imported
         self._rehearsed: set[str] = set()
+        self._has_looked = False  #: for emulated tensors
         self._is_settled = False  #: nothing was imported since the last fork was made possible
         self._selector = selectors.DefaultSelector()
         self._listener = listener
@@ -74,16 +75,15 @@ class ForkServer:
         self._settle()
         logger.info("%d modules are imported", len(sys.modules))
         while True:
-            self._hear_all(None)
             self._answer()
+            self._hear_all(None)
 
     def _import_next(self) -> bool:
-        """Import one library, first one for which the Space waits that came first. Returns whether there was one."""
+        """Import one library. Returns whether there was one."""
         while self._hear_all(0.0):
             pass
-        wanted = self._preloading.missing(self._waiting[0].named) if self._waiting else ()
         self._is_settled = False
-        if not self._preloading.import_next(wanted):
+        if not self._preloading.import_next([request.named for request in self._waiting]):
             return False
         rehearse(self._rehearsed)
         return True
@@ -109,7 +109,9 @@ class ForkServer:
         """Before a fork: what is in memory now stays there as it is."""
         if not self._is_settled:
             self._is_settled = True
-            emulation.tracked()  # none: so no fork has to look among the objects that are frozen here
+            if not self._has_looked and "torch" in sys.modules:
+                self._has_looked = True
+                emulation.tracked()  # none: so no fork has to look among the objects that are frozen here
             preloaded_modules.note()
             gc.collect()
             gc.freeze()

@@ -67,8 +67,28 @@ class FarmOptions:
     isolate: bool = True  #: Spaces that list requirements get environments of their own
 
 
+def fork_server_of(options: FarmOptions) -> Iterator[Service]:
+    """The fork server, if Spaces are forked from one. Callers wait until it has imported their libraries."""
+    if _preloads(options):
+        path = fork_server.socket_path(options.run_dir, options.state_dir / "logs")
+        yield Service(
+            "fork server",
+            Command(fork_server.command(path), process_environment.of_fork_server(), _log(options, "fork-server")),
+            probe=lambda _: readiness.listener(path),
+        )
+
+
+def _preloads(options: FarmOptions) -> bool:
+    """Whether Spaces are forked from a fork server: its start takes longer than that of a single Space."""
+    return len(options.spaces) > 1
+
+
+def _log(options: FarmOptions, name: str) -> Path:
+    return options.state_dir / "logs" / f"{name}.log"
+
+
 class Composition:
-    """Makes the services of one farm."""
+    """Makes the services of one farm, which know its broker."""
 
     def __init__(self, options: FarmOptions, url: str, leases: Leases) -> None:
         self.url = url
@@ -79,21 +99,11 @@ class Composition:
         #: The file with Flower's login; None if the operator gave one.
         self.login_file = None if os.environ.get(FLOWER_LOGIN) else login_path(options.state_dir)
 
-    def fork_server(self) -> Iterator[Service]:
-        """The fork server, if Spaces are forked from one. Callers wait until it has imported its libraries."""
-        if self._preloads:
-            path = fork_server.socket_path(self._options.run_dir, self._options.state_dir / "logs")
-            yield Service(
-                "fork server",
-                Command(fork_server.command(path), process_environment.of_fork_server(), self._log("fork-server")),
-                probe=lambda _: readiness.listener(path),
-            )
-
     def nursery(self) -> Service:
         """The nursery, unless one of this farm runs on this host already."""
         log_dir = self._options.state_dir / "logs"
         socket = nursery.socket_path(self._options.run_dir, log_dir)
-        preload = "preload" if self._preloads else "plain"
+        preload = "preload" if _preloads(self._options) else "plain"
         module = _module("spaces_workers.nursery.server", str(self._options.run_dir), str(log_dir), preload)
         return Service(
             "nursery",
@@ -101,11 +111,6 @@ class Composition:
             probe=lambda _: readiness.listener(socket),
             is_provided=lambda: readiness.listens(socket),
         )
-
-    @property
-    def _preloads(self) -> bool:
-        """Whether Spaces are forked from a fork server: its start takes longer than that of a single Space."""
-        return len(self._options.spaces) > 1
 
     def _is_isolated(self, space: ServedSpace) -> bool:
         return self._options.isolate and space.asks_for_packages
@@ -162,7 +167,7 @@ class Composition:
         return address_of(self._options.run_dir, self._options.state_dir, space.name)
 
     def _fork_of(self, space: ServedSpace) -> ForkPlan | None:
-        if not self._preloads:
+        if not _preloads(self._options):
             return None
         path = fork_server.socket_path(self._options.run_dir, self._options.state_dir / "logs")
         if not self._is_isolated(space):
@@ -248,7 +253,7 @@ class Composition:
         return replace(service, space=space.name, source=source_at(space.app_file), title=space.title)
 
     def _log(self, name: str) -> Path:
-        return self._options.state_dir / "logs" / f"{name}.log"
+        return _log(self._options, name)
 
 
 def _page_port(host: str, port: int) -> PagePort | None:

@@ -28,7 +28,7 @@ from spaces_workers.sandbox import space_folders
 from spaces_workers.setup.served_space import ServedSpace
 from spaces_workers.up import host_memory, readiness, remains
 from spaces_workers.up.broker_keeper import BrokerKeeper
-from spaces_workers.up.composition import Composition, FarmOptions
+from spaces_workers.up.composition import Composition, FarmOptions, fork_server_of
 from spaces_workers.up.door.lookup import Lookup, Place
 from spaces_workers.up.door.service import lookup_path
 from spaces_workers.up.keeper import Keeper, Service
@@ -89,29 +89,29 @@ class Supervisor:
             self._reporter(Stopped())
 
     async def _start(self) -> None:
+        self._fork_server = self._kept(fork_server_of(self._options))  # first: the Spaces wait for its imports
         broker = await self._broker.start()
         self._go(self._broker.run(broker))
         leases = Queue(connect(broker.url, retry=None, socket_timeout=BROKER_PATIENCE)).leases
         farm = Composition(self._options, broker.url, leases)
-        self._fork_server = self._kept(farm.fork_server())
-        await _settled(self._fork_server)
-        self._nursery = self._kept([farm.nursery()])
-        await _needed(self._nursery)
         self._gateway = self._kept([farm.gateway()])
         await _needed(self._gateway)
+        await _settled(self._fork_server)
+        self._spaces = self._kept(farm.spaces(), Turns(STARTS_PER_CORE * cores()))
         self._home = self._kept([farm.home()])
         self._door = self._kept(farm.door())
         if self._door:
             self._lookup.start(lookup_path(self._options.run_dir, self._options.state_dir))
+        self._nursery = self._kept([farm.nursery()])
+        await _needed(self._nursery)
         self._workers = self._kept(farm.workers())
-        self._spaces = self._kept(farm.spaces(), Turns(STARTS_PER_CORE * cores()))
-        self._flower = self._kept(farm.flower())
         self._go(host_memory.watch(self._processes, self._note_memory))
         self._go(self._sleep(farm.url).watch())
         await _needed(self._home)
         await _needed(self._workers)
         if self._door:
             await _needed(self._door)
+        self._flower = self._kept(farm.flower())
         await _settled([*self._spaces, *self._flower])
         self._report(self._ready(farm, await readiness.workers(leases)))
 
