@@ -20,7 +20,10 @@ from spaces.farm.queue.registry import Registry
 from spaces_workers.gpu import probe as device_probe
 from spaces_workers.gpu.devices import Device
 from spaces_workers.link.messages import StandIn
+from spaces_workers.sandbox.description import Level
 from spaces_workers.sandbox.level import chosen
+from spaces_workers.worker.anticipation import Anticipation
+from spaces_workers.worker.gpu_memory.eviction import Demand, Eviction
 from spaces_workers.worker.gpu_memory.residency import Residency
 from spaces_workers.worker.gpu_memory.sleep_choice import budget_of, memory_of, stand_in_of
 from spaces_workers.worker.gpu_memory.sleepers import level_of
@@ -67,32 +70,20 @@ def run_worker(options: WorkerOptions) -> int:
         logger.critical("%s cannot be used: %s", options.device.description, problem)
         return DEVICE_LOST
     sys.setswitchinterval(SWITCH_INTERVAL)
-    settings = config.current()
     level = chosen()  # while this process has one thread
     worker = f"{options.node_name}:{secrets.token_hex(4)}"
-    log_dir = options.state_dir / "logs"
-    for folder in (settings.run_dir, log_dir):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    stand_in = stand_in_of(farm_settings.current().memory, options.device, settings.run_dir)
-    residency = _residency(options, stand_in)
-    workplace = Workplace(
-        settings,
-        Queue(connect(options.url)),
-        Registry(connect(options.url)),
-        options.device,
-        farm_key=options.farm_key,
-        state_dir=options.state_dir,
-        zygotes=Zygotes(settings.run_dir, log_dir),
-        residency=residency,
-        memory_fraction=options.memory_fraction,
-        level=level,
-        stand_in=stand_in,
-    )
+    demand = Demand()
+    workplace = _workplace(options, level, demand)
+    residency = workplace.residency
     runs = Runs()
     app = _application(options, pool_of(workplace, runs))
-    preloader = Preloader(lambda: Queue(connect(options.url)), workplace)
+
+    def own_queue() -> Queue:
+        return Queue(connect(options.url))
+
+    helpers = Preloader(own_queue, workplace), Anticipation(own_queue, demand)
     heartbeat = Heartbeat(
-        lambda: Queue(connect(options.url)),
+        own_queue,
         worker,
         info=lambda: _info(options, residency, runs),
         on_cancel=runs.cancel,
@@ -100,20 +91,41 @@ def run_worker(options: WorkerOptions) -> int:
     )
     transport.identify(worker, options.device.name)
     transport.set_warmth(residency.warmth)
-    preloader.start()
-    heartbeat.start()
+    for thread in (*helpers, heartbeat):
+        thread.start()
     try:
         app.worker_main(_arguments(options))
         return DEVICE_LOST if workplace.device_lost else 0
     finally:
         heartbeat.stop()
-        preloader.stop(timeout=0.0)  # a zygote that is being made takes its time
+        for thread in helpers:
+            thread.stop(timeout=0.0)  # a zygote that is being made takes its time
 
 
-def _residency(options: WorkerOptions, stand_in: StandIn | None) -> Residency:
-    rules = farm_settings.current().memory
+def _workplace(options: WorkerOptions, level: Level, demand: Demand) -> Workplace:
+    settings, log_dir = config.current(), options.state_dir / "logs"
+    for folder in (settings.run_dir, log_dir):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    stand_in = stand_in_of(farm_settings.current().memory, options.device, settings.run_dir)
+    return Workplace(
+        settings,
+        Queue(connect(options.url)),
+        Registry(connect(options.url)),
+        options.device,
+        farm_key=options.farm_key,
+        state_dir=options.state_dir,
+        zygotes=Zygotes(settings.run_dir, log_dir),
+        residency=_residency(options, stand_in, demand),
+        memory_fraction=options.memory_fraction,
+        level=level,
+        stand_in=stand_in,
+    )
+
+
+def _residency(options: WorkerOptions, stand_in: StandIn | None, demand: Demand) -> Residency:
     memory = memory_of(options.device, options.memory_fraction, stand_in)
-    return Residency(options.warm_children, memory, budget_of(rules, options.device, options.state_dir))
+    budget = budget_of(farm_settings.current().memory, options.device, options.state_dir)
+    return Residency(options.warm_children, memory, budget, Eviction(demand, farm_settings.of_space))
 
 
 def _application(options: WorkerOptions, pool: type[TaskPool]) -> Any:  # Any: celery has no types

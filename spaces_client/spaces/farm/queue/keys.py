@@ -17,6 +17,7 @@
 | `serving:{size}`             | SET    | live workers that serve a size                | WAITING after the last beat  |
 | `arrivals`                   | ZSET   | ids of all waiting tasks by their arrival     | WAITING after the last push  |
 | `learned:{space}`            | HASH   | function and step: the duration of its runs   | LEARNED after the last run   |
+| `demand`                     | HASH   | Space: how often it was called lately         | LEARNED after the last push  |
 | `forecast`                   | STRING | when queued tasks will begin, packed          | about a second               |
 | `refused`                    | HASH   | limit: tasks that it refused or ended         | REFUSED after the last one   |
 | `clients`                    | ZSET   | web processes by the expiry of their lease    | WAITING after the last beat  |
@@ -166,6 +167,10 @@ class Keys:
     def learned(self, space: str) -> str:
         """HASH of the learned durations of a Space's functions; LEARNED after the last run."""
         return f"{self.prefix}:learned:{space}"
+
+    def demand(self) -> str:
+        """HASH of the arrivals of each Space, as `demand.Arrivals`; LEARNED after the last push."""
+        return f"{self.prefix}:demand"
 
     def forecast(self) -> str:
         """STRING, when queued tasks will begin; as long as a forecast counts as fresh."""

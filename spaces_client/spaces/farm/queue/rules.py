@@ -23,6 +23,8 @@ class SpaceRules:
     fork: bool | None = None  #: whether its children are forks; None: its zygote decides
     sleep_after: float | None = None  #: seconds without a use, as in SleepRules; None: as for other Spaces
     preload: bool = True  #: whether it may start as a fork of a process that has imported its libraries
+    pin: bool = False  #: whether its child leaves a GPU only for a task that could not begin otherwise
+    group: str = ""  #: Spaces of one group do not evict each other, with the same exception; empty: of none
     root_path: str = ""  #: the path at which a reverse proxy shows its page; empty: none does
 
 

@@ -11,6 +11,7 @@ from redis import Redis
 from redis.commands.core import Script
 from redis.exceptions import NoScriptError
 
+from spaces.farm.demand import LATER, SOON
 from spaces.farm.queue.keys import (
     DAY,
     EVENTS_KEPT,
@@ -54,10 +55,11 @@ def _is_used(definition: str, text: str) -> bool:
 
 
 def constants_in_lua(ended: int) -> str:
-    """The lifetimes and the sizes, for the scripts; `ended` is the seconds for which an outcome can be read."""
+    """The lifetimes, sizes and half-lives, for the scripts; `ended` is the seconds for which an outcome can be read."""
     return f"""
 local WAITING, ENDED, DAY, IDLE, EVENTS_KEPT = {WAITING}, {ended}, {DAY}, {IDLE}, {EVENTS_KEPT}
 local LEARNED, REFUSED, WITHDRAWN = {LEARNED}, {REFUSED}, {WITHDRAWN}
+local SOON, LATER = {SOON}, {LATER}
 local SIZES = {{ {_SIZES_IN_LUA} }}
 """
 

@@ -29,6 +29,8 @@
     sleep_after = inf     # the same for one Space
     fork = false          # each child runs the script itself: see docs/compatibility.md
     preload = false       # it imports its libraries itself: see docs/compatibility.md
+    pin = true            # it keeps its place on the GPU: see docs/memory.md
+    group = "studio"      # Spaces of one group do not evict each other: see docs/memory.md
     root_path = "/digits" # a reverse proxy shows its page there: see deploy/README.md
 
 Every setting has a default. Every process of a farm, on every host, must be given the same file.
@@ -203,10 +205,13 @@ def _spaces(path: Path, found: Mapping[str, Any]) -> dict[str, SpaceRules]:  # A
 def _space(where: str, table: object) -> SpaceRules:
     if not isinstance(table, dict):
         raise SettingsFault(f"{where} must be a table, got {table!r}")
-    _refuse_others(where, table, ("fork", "preload", "root_path", "sleep_after"))
+    _refuse_others(where, table, ("fork", "group", "pin", "preload", "root_path", "sleep_after"))
     for key, value in table.items():
         if key == "root_path":
             _check_root_path(where, value)
+        elif key == "group":
+            if not isinstance(value, str):
+                raise SettingsFault(f'{where} {key} must be a name such as "studio", got {value!r}')
         elif key == "sleep_after":
             if not ASLEEP["after"].allows(value):
                 raise SettingsFault(f"{where} {key} must be {ASLEEP['after']}, got {value!r}")

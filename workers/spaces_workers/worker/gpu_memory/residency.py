@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 from spaces.farm.queue.warmth import MOST_KNOWN, Warmth
@@ -17,6 +17,7 @@ from spaces_workers.link.channel import ChannelClosed
 from spaces_workers.link.messages import ZygoteSpec
 from spaces_workers.worker.child_link import ChildLink
 from spaces_workers.worker.gpu_memory.device_memory import DeviceMemory, Needs
+from spaces_workers.worker.gpu_memory.eviction import Eviction
 from spaces_workers.worker.gpu_memory.sleepers import HostMemoryBudget, level_of
 from spaces_workers.worker.gpu_memory.swap_costs import Level, SwapCosts
 from spaces_workers.worker.oom_kills import words
@@ -25,16 +26,25 @@ logger = logging.getLogger(__name__)
 
 
 class Residency:
-    """At most `limit` children in a device's memory; the least recently used is evicted first.
+    """At most `limit` children in a device's memory; `eviction` says who makes room for others.
 
     An evicted child goes to sleep if there is a `budget`, and is killed otherwise. Only the thread that runs tasks may
     take, make room and keep; any thread may call the other methods meanwhile.
     """
 
-    def __init__(self, limit: int, memory: DeviceMemory, budget: HostMemoryBudget | None = None) -> None:
+    def __init__(
+        self,
+        limit: int,
+        memory: DeviceMemory,
+        budget: HostMemoryBudget | None = None,
+        eviction: Eviction | None = None,
+        clock: Callable[[], float] = lambda: time.monotonic(),
+    ) -> None:
         self._limit = limit
         self._memory = memory
         self._budget = budget
+        self._eviction = eviction or Eviction()
+        self._clock = clock
         self._needs = Needs(memory)
         self._idle: dict[str, ChildLink] = {}
         self._costs = SwapCosts()
@@ -66,9 +76,9 @@ class Residency:
 
     def make_room_for_new(self, spec: ZygoteSpec, weights_bytes: int) -> None:
         """Free a place and the memory that a Space needs, at least its weights, before its child is made."""
-        while (crowded := self._oldest_beyond(self._limit - 1)) is not None:
+        while (crowded := self._first_beyond(self._limit - 1, spec.space)) is not None:
             self._evict(crowded)
-        self._make_room(self._needs.of(spec, weights_bytes), 0, self._needs.least(spec, weights_bytes))
+        self._make_room(spec, self._needs.of(spec, weights_bytes), 0, self._needs.least(spec, weights_bytes))
         if self._free_bytes(0) < weights_bytes:
             logger.warning(
                 "Space %s has %s of weights, and its device %s free with nothing of this worker's on it",
@@ -79,18 +89,18 @@ class Residency:
         """Free the memory that a taken warm child needs for its next task beyond the memory that it holds."""
         held = child.memory.held_bytes
         weights = held if child.sleep is None else held + child.sleep.left_bytes
-        self._make_room(self._needs.of(child.spec, weights), held, self._needs.least(child.spec, weights))
+        self._make_room(child.spec, self._needs.of(child.spec, weights), held, self._needs.least(child.spec, weights))
 
     def evict_next(self) -> None:
         """Evict one more child than the account asked for, if there is any: the device was full all the same."""
-        if (child := self._oldest_beyond(0)) is not None:
-            self._evict(child)
+        if awake := [child for child in self.children() if child.sleep is None]:
+            self._evict(self._by_worth(awake)[0])
         elif sleepers := self.children():
-            self._discard(min(sleepers, key=last_use))
+            self._discard(self._by_worth_asleep(sleepers)[0])
 
     def keep(self, child: ChildLink) -> None:
         """Take back a child whose task has ended."""
-        child.used_at = time.monotonic()
+        child.used_at = self._clock()
         if child.tasks_done:
             self._needs.learn(child.spec, child.memory)
         with self._lock:
@@ -103,9 +113,9 @@ class Residency:
     @contextmanager
     def measured(self, space: str, level: Level) -> Iterator[None]:
         """Within this a child is made: learn the seconds from this level, unless it fails."""
-        started = time.monotonic()
+        started = self._clock()
         yield
-        seconds = time.monotonic() - started
+        seconds = self._clock() - started
         with self._lock:
             self._costs.learn(space, level, seconds)
             self._seen.pop(space, None)
@@ -146,10 +156,11 @@ class Residency:
         for child in self.children():
             self._discard(child)
 
-    def _make_room(self, needed: int, held: int, least: int) -> None:
-        """Have the least recently used children free cached memory first; then evict them.
+    def _make_room(self, spec: ZygoteSpec, needed: int, held: int, least: int) -> None:
+        """Have children free cached memory first, then evict them, those that are worth least first.
 
-        A sleeper holds little of the device. It is killed only for the memory that another cannot begin without.
+        A sleeper holds little of the device. It is killed only for the memory that another cannot begin without, and
+        that memory alone makes a child move that is spared.
         """
         for child in self.children():
             if child.gone:
@@ -158,8 +169,9 @@ class Residency:
         steps = [(self._trim, needed)] if spared else []
         steps += [(self._put_to_sleep, needed)] if self._budget is not None else []
         for shrink, goal in (*steps, (self._discard, needed if self._budget is None else least)):
-            for child in sorted(self.children(), key=last_use):
-                if self._free_bytes(held) >= goal - held:
+            for child in self._in_order(spec.space):
+                enough = least if self._eviction.spares(child, spec.space) else goal
+                if self._free_bytes(held) >= enough - held:
                     break
                 shrink(child)
 
@@ -180,12 +192,14 @@ class Residency:
             self._put_to_sleep(child)
 
     def _put_to_sleep(self, child: ChildLink) -> None:
-        """Have a child leave the device; if it cannot, or no host memory is left for it, it is killed."""
+        """Have a child leave the device; it is killed if it cannot, or if its place on the host is worth less than
+        those of all other sleepers."""
         if self._budget is None or child.sleep is not None:
             return
-        sleepers = [each for each in self.children() if each.sleep is not None]
-        for each in sorted(sleepers, key=last_use):
-            if self._budget.has_room_for(child, self.children()):
+        for each in self._by_worth_asleep(
+            [each for each in self.children() if each.sleep is not None or each is child]
+        ):
+            if each is child or self._budget.has_room_for(child, self.children()):
                 break
             self._discard(each)
         if not self._budget.put(child, self.children()):
@@ -199,11 +213,36 @@ class Residency:
     def _level(self, space: str) -> Level:
         return level_of(self._idle[space]) if space in self._idle else Level.HOST
 
-    def _oldest_beyond(self, limit: int) -> ChildLink | None:
-        """The least recently used child that is awake, if more than `limit` are."""
+    def _first_beyond(self, limit: int, space: str) -> ChildLink | None:
+        """The child that makes room first, if more than `limit` are awake and not all are spared."""
         awake = [child for child in self.children() if child.sleep is None]
-        return min(awake, key=last_use) if len(awake) > limit else None
+        movable = [child for child in awake if not self._eviction.spares(child, space)]
+        return self._by_worth(movable)[0] if len(awake) > limit and movable else None
 
+    def _in_order(self, space: str) -> list[ChildLink]:
+        """All children, those that are spared last."""
+        return sorted(self._by_worth(self.children()), key=lambda child: self._eviction.spares(child, space))
 
-def last_use(child: ChildLink) -> float:
-    return child.used_at
+    def _by_worth(self, children: Collection[ChildLink]) -> list[ChildLink]:
+        """Children by the worth of their room on the device."""
+        return self._eviction.order(children, self._wait_for_return, lambda child: child.memory.held_bytes)
+
+    def _by_worth_asleep(self, children: Collection[ChildLink]) -> list[ChildLink]:
+        """Sleepers, and who wants to become one, by the worth of their room on the host."""
+
+        def longer(child: ChildLink) -> float:
+            space = child.spec.space
+            return self._costs.seconds(space, Level.HOST) - self._costs.seconds(space, self._level_asleep(child))
+
+        return self._eviction.order(children, longer, lambda child: child.host_bytes or child.memory.held_bytes)
+
+    def _wait_for_return(self, child: ChildLink) -> float:
+        return self._costs.seconds(child.spec.space, self._level_asleep(child))
+
+    def _level_asleep(self, child: ChildLink) -> Level:
+        """The level of a child once it has made room."""
+        if child.sleep is not None:
+            return level_of(child)
+        if self._budget is None:
+            return Level.HOST
+        return Level.PINNED if self._budget.would_pin(child, self.children()) else Level.ASLEEP

@@ -31,24 +31,26 @@ class HostMemoryBudget:
 
     host_bytes: int
     pinned_bytes: int  #: the part of it that may be pinned
+    watched: bool = True  #: whether some of the host's real memory must stay available
 
     def has_room_for(self, child: ChildLink, others: Collection[ChildLink]) -> bool:
         """Whether a child may take as much host memory as it holds of the device."""
         wanted = max(0, child.memory.held_bytes - child.host_bytes)
-        now = psutil.virtual_memory()
-        return (
-            wanted + sum(each.host_bytes for each in others) <= self.host_bytes
-            and now.available - wanted >= RESERVE * now.total
-        )
+        fits = wanted + sum(each.host_bytes for each in others) <= self.host_bytes
+        return fits and (not self.watched or _is_available(wanted))
+
+    def would_pin(self, child: ChildLink, others: Collection[ChildLink]) -> bool:
+        """Whether the copies of a child would be pinned."""
+        pinned = sum(each.pinned_bytes for each in others if each is not child)
+        return pinned + child.memory.held_bytes <= self.pinned_bytes
 
     def put(self, child: ChildLink, others: Collection[ChildLink]) -> bool:
         """Put a child to sleep. False: there was no room for it, or it did not sleep, and is of no use any more."""
         if not self.has_room_for(child, others):
             logger.info("no host memory is left for the weights of Space %s", child.spec.space)
             return False
-        pinned = sum(each.pinned_bytes for each in others if each is not child)
         try:
-            child.put_to_sleep(pinned=pinned + child.memory.held_bytes <= self.pinned_bytes)
+            child.put_to_sleep(pinned=self.would_pin(child, others))
         except (StaysAwake, ChannelClosed, TimeoutError) as error:
             logger.warning("the child of Space %s cannot sleep: %s", child.spec.space, error)
             return False
@@ -68,6 +70,11 @@ def wake(child: ChildLink, residents: Residents) -> None:
             raise
         residents.evict_next()
         child.wake(keep=keep)
+
+
+def _is_available(size: int) -> bool:
+    now = psutil.virtual_memory()
+    return now.available - size >= RESERVE * now.total
 
 
 def level_of(child: ChildLink) -> Level:

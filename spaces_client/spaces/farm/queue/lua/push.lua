@@ -65,6 +65,15 @@ local function handicap()
   return rules.weight / math.max(1, workers) * math.min(math.max(estimate, rules.floor), rules.cap)
 end
 
+-- The arithmetic of `demand.Arrivals.after_one`.
+local function count_arrival()
+  local soon, later, at = (redis.call('HGET', keys.demand(), space) or '0 0 0'):match('^(%S+) (%S+) (%S+)$')
+  local passed = math.max(0, now - tonumber(at))
+  soon, later = soon * 2 ^ (-passed / SOON) + 1, later * 2 ^ (-passed / LATER) + 1
+  redis.call('HSET', keys.demand(), space, string.format('%.9g %.9g %.17g', soon, later, now))
+  redis.call('EXPIRE', keys.demand(), LEARNED)
+end
+
 local refused = limit_passed()
 if refused then
   count_refusal(refused[1])
@@ -93,4 +102,5 @@ if client ~= '' then
   end
 end
 enqueue(id, size, space, score, now)
+count_arrival()
 return 1

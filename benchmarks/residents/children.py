@@ -1,0 +1,84 @@
+"""Children without processes: what they do advances a clock by the seconds that it would take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from spaces_workers.link.messages import Asleep, MemoryUse, ZygoteSpec
+
+GB = 10**9
+
+
+class Clock:
+    """Simulated time."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass(frozen=True, slots=True)
+class Speeds:
+    """Seconds, and bytes in a second."""
+
+    fork: float  #: seconds for a fork and, on a GPU, its context
+    upload: float  #: weights of a new child
+    pinned: float  #: copies from and to pinned memory
+    ordinary: float  #: copies from and to ordinary memory
+    digest: float  #: reading the weights to see whether they have changed
+    keeps_ordinary: bool = True  #: whether a child that wakes keeps its copies in ordinary memory
+
+
+#: An H200, from `benchmarks/README.md`; without a measurement, copies of ordinary memory are as fast as the upload.
+H200 = Speeds(fork=0.36, upload=16 * GB, pinned=55 * GB, ordinary=16 * GB, digest=1500 * GB)
+
+#: A stand-in with a bus of 1 GB/s, as `child/sleep/standin_card.py` has it, and a processor that digests 1.5 GB/s.
+STAND_IN = Speeds(fork=0.04, upload=0.3 * GB, pinned=1.0 * GB, ordinary=0.3 * GB, digest=1.5 * GB)
+
+
+class Child:
+    """What `Residency` uses of a `ChildLink`."""
+
+    gone = False
+    is_trimmed = True
+
+    def __init__(self, spec: ZygoteSpec, size: int, speeds: Speeds, clock: Clock) -> None:
+        self.spec = spec
+        self.tasks_done = 0
+        self.memory = MemoryUse(size, size)
+        self.sleep: Asleep | None = None
+        self.host_bytes = self._pinned = 0
+        self.used_at = 0.0
+        self._size = size
+        self._speeds = speeds
+        self._clock = clock
+        clock.now += speeds.fork + size / speeds.upload
+
+    @property
+    def pinned_bytes(self) -> int:
+        """Pinned host memory that it holds."""
+        return self._pinned
+
+    def put_to_sleep(self, *, pinned: bool) -> None:
+        """Read all weights; copy them out unless that was done before."""
+        self._clock.now += self._size / self._speeds.digest
+        if not self.host_bytes:
+            self._clock.now += self._size / (self._speeds.pinned if pinned else self._speeds.ordinary)
+            self.host_bytes, self._pinned = self._size, self._size if pinned else 0
+        self.memory = MemoryUse(0, None)
+        self.sleep = Asleep(self.memory, self._size, self.host_bytes, self._pinned)
+
+    def wake(self, *, keep: bool) -> None:
+        """Copy all weights back."""
+        self._clock.now += self._size / (self._speeds.pinned if self._pinned else self._speeds.ordinary)
+        if not keep:
+            self.host_bytes = self._pinned = 0
+        self.memory, self.sleep = MemoryUse(self._size, None), None
+
+    def trim(self) -> None:
+        """It keeps no memory for later."""
+
+    def discard(self) -> None:
+        """It takes no time."""
