@@ -16,7 +16,7 @@ from pathlib import Path
 from chaos.callers import Callers
 from chaos.farm import Farm
 from chaos.peer import Peer, PeerCallers
-from chaos.run import LONGEST, Run, run
+from chaos.run import LONGEST, RATE, Load, Run, run
 from chaos.verdict import Left, ends_of_tasks, executions, problems, table
 from tests.harness import wait_until
 
@@ -29,6 +29,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--calls", type=int, default=300)
+    parser.add_argument("--rate", type=float, default=RATE, help="calls that begin in a second")
     parser.add_argument("--only", default="", metavar="WORDS", help="only faults whose name has these words")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the logs there")
     parser.add_argument(
@@ -37,19 +38,20 @@ def main() -> int:
     parser.add_argument("--peer", action="store_true", help="Celery as it comes, instead of a farm")
     given = parser.parse_args()
     logging.disable()  # refused calls are counted
+    load = Load(given.seed, given.calls, given.rate)
     if given.peer:
-        return of_peer(given.seed, given.calls, given.only, given.longest)
-    return chaos(given.seed, given.calls, given.only, given.longest, given.keep)
+        return of_peer(load, given.only, given.longest)
+    return chaos(load, given.only, given.longest, given.keep)
 
 
-def chaos(seed: int, calls: int, only: str = "", longest: float = LONGEST, keep: Path | None = None) -> int:
+def chaos(load: Load, only: str = "", longest: float = LONGEST, keep: Path | None = None) -> int:
     """One run; prints what it came to. Returns the exit status."""
     folder = Path(tempfile.mkdtemp(prefix="chaos"))
     began = time.monotonic()
     farm = Farm(folder)
     try:
-        print(f"seed {seed}: the farm was ready after {time.monotonic() - began:.0f} s", flush=True)
-        done = asyncio.run(run(farm, Callers(farm), seed, calls, only, longest))
+        print(f"seed {load.seed}: the farm was ready after {time.monotonic() - began:.0f} s", flush=True)
+        done = asyncio.run(run(farm, Callers(farm), load, only, longest))
         left = _at_rest(farm)
     finally:
         processes = farm.stop()
@@ -65,12 +67,12 @@ def chaos(seed: int, calls: int, only: str = "", longest: float = LONGEST, keep:
     return status
 
 
-def of_peer(seed: int, calls: int, only: str, longest: float) -> int:
+def of_peer(load: Load, only: str, longest: float) -> int:
     """The same of stock Celery; returns 1 if a call was not answered exactly once."""
     folder = Path(tempfile.mkdtemp(prefix="chaos"))
     peer = Peer(folder)
     try:
-        done = asyncio.run(run(peer, PeerCallers(peer), seed, calls, only, longest))
+        done = asyncio.run(run(peer, PeerCallers(peer), load, only, longest))
     finally:
         peer.stop()
     status = report(done, Left(0, [], 0), executions(peer.notes))

@@ -39,6 +39,7 @@ class Server:
                 str(folder.parent.parent / "log"),
             ),
             *("--repl-diskless-load", "swapdb", "--repl-diskless-sync-delay", "0"),
+            *("--replica-ignore-disk-write-errors", "yes"),  # else a replica ends itself when the disk is full
         ]
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -28,6 +28,15 @@ _HOWS: Sequence[How] = ("page", "page", "program")
 _FUNCTIONS: Sequence[Function] = ("work", "work", "stream", "turn")
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """The calls of a run, in the order of a seed."""
+
+    seed: int
+    calls: int
+    rate: float = RATE  #: calls that begin in a second
+
+
 @dataclass
 class Blow:
     """A fault that was made, by the monotonic clock."""
@@ -47,20 +56,20 @@ class Run:
 
 
 async def run(
-    farm: Farm | Peer, callers: Callers | PeerCallers, seed: int, calls: int, only: str = "", longest: float = LONGEST
+    farm: Farm | Peer, callers: Callers | PeerCallers, load: Load, only: str = "", longest: float = LONGEST
 ) -> Run:
-    """Make so many calls of the farm while faults strike; returns when each has its answer, or has none."""
-    chance = random.Random(seed)
+    """Make the calls of a load while faults strike; returns when each has its answer, or has none."""
+    seed, chance = load.seed, random.Random(load.seed)
     known = {name: fault for name, fault in faults(farm).items() if only in name}
     done = Run(time.monotonic())
     over = asyncio.Event()
     striking = asyncio.create_task(Strikes(farm, known, random.Random(seed), longest, done, over).strike())
     waiting = []
-    for number in range(calls):
+    for number in range(load.calls):
         call = Call(f"{seed}-{number}-{chance.randrange(100)}", *_of(chance))
         done.calls.append(call)
         waiting.append(asyncio.create_task(callers.call(call)))
-        await asyncio.sleep(chance.expovariate(RATE))
+        await asyncio.sleep(chance.expovariate(load.rate))
     over.set()
     await striking
     await asyncio.gather(*waiting)
