@@ -1,12 +1,14 @@
 # All commands for working on this repository. Each target does its own set-up, in .venv, and is quick the second time:
 # packages are installed only when the stamp in .make is older than the files that name them.
 #
+#   make install                into .venv; LOCKED=1 installs nothing but the files that requirements.lock names by their hashes
 #   make up                     a farm with the bundled demos; ARGS="my-space --gpus 0,1" for another one
 #   make test                   all tests; ARGS="tests/unit -k codec" for some
 #   make test-gradio-5          the pages on Gradio 5.49; test-gradio-4: on 4.44
 #   make test-official          our claims of equality, checked against the official package
 #   make test-libraries         what libraries do in a child, each in an environment of its own; ARGS="-k polars" for some
 #   make chaos                  a farm whose parts fail under load; HOUR=1 for an hour of seeds
+#   make lock audit sbom        the hashed list of packages; what is known against them; what an installation consists of
 #   make lint bench install clean
 
 SHELL := /bin/bash
@@ -24,7 +26,16 @@ BENCHMARKS ?= latency payload ranking waiting forecasts warmth warmth_weight dep
 GRADIO_TESTS := $(addprefix tests/end_to_end/test_,web.py patterns.py import_calls.py files.py globals.py launch.py \
 	servers.py prefix.py mcp.py state_deletion.py errors.py refusals.py farm_faults.py quota.py weights.py) tests/processes/test_aoti.py
 
-.PHONY: install up test test-gradio-5 test-gradio-4 test-official test-libraries chaos lint bench clean chromium
+# torch and what it brings along. Which build of torch fits depends on the machine, so that requirements.lock cannot name
+# its file: constraints.txt has its version.
+OF_TORCH := torch triton cuda-bindings cuda-pathfinder cuda-toolkit $(addprefix nvidia-,cublas cuda-cupti cuda-nvrtc \
+	cuda-runtime cudnn-cu13 cufft cufile curand cusolver cusparse cusparselt-cu13 nccl-cu13 nvjitlink nvshmem-cu13 nvtx)
+
+# The tools of `audit` and `sbom`, each in an environment of its own that uv makes.
+PIP_AUDIT := pip-audit@2.10.1
+CYCLONEDX := cyclonedx-bom@7.5.0
+
+.PHONY: install up test test-gradio-5 test-gradio-4 test-official test-libraries chaos lint bench lock audit sbom clean chromium
 
 install: $(STAMPS)/installed
 
@@ -62,6 +73,23 @@ lint: install
 bench: install
 	set -e; for each in $(BENCHMARKS); do echo "== $$each"; $(VENV)/bin/python -m benchmarks.$$each; done
 
+# Whatever a farm runs, each file by its hash, for every platform. To be repeated after each change of constraints.txt.
+lock: install
+	$(VENV)/bin/uv pip compile -q pyproject.toml --extra worker --extra app -c constraints.txt --universal \
+	  --python-version 3.11 --generate-hashes $(addprefix --no-emit-package ,$(OF_TORCH)) \
+	  --custom-compile-command "make lock" -o requirements.lock
+
+# Asks a database on the network about each package of the lock, and about torch.
+audit: install
+	$(VENV)/bin/uvx -q $(PIP_AUDIT) --strict --no-deps --disable-pip -r requirements.lock
+	$(VENV)/bin/uvx -q $(PIP_AUDIT) --strict --no-deps --disable-pip -r <(grep '^torch==' constraints.txt)
+
+# In CycloneDX's form, of all that is installed here.
+sbom: install
+	mkdir -p dist
+	$(VENV)/bin/uvx -q --from $(CYCLONEDX) cyclonedx-py environment --pyproject pyproject.toml \
+	  --output-reproducible -o dist/sbom.json $(VENV)/bin/python
+
 clean:
 	rm -rf $(VENV) $(STAMPS) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -72,9 +100,10 @@ $(VENV)/pyvenv.cfg:
 	$(PYTHON) -m venv $(VENV)
 
 # torch comes first, by itself, so that packages which need it find the build that was chosen here.
-$(STAMPS)/installed: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
+$(STAMPS)/installed: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt requirements.lock
 	@echo "Installing into $(VENV); the first time takes some minutes."
 	$(VENV)/bin/pip install -q -c constraints.txt $$($(reachable_torch_index)) torch
+	[ -z "$(LOCKED)" ] || $(VENV)/bin/pip install -q --no-deps --require-hashes -r requirements.lock
 	$(VENV)/bin/pip install -q -c constraints.txt -e ".[worker,app,dev]"
 	mkdir -p $(STAMPS)
 	touch $@
