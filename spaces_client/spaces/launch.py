@@ -10,7 +10,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import NoReturn
 
-from spaces import config, effect_check, gradio_stubs
+from spaces import config, effect_check, gradio_stubs, import_progress
 from spaces.config import Role
 from spaces.functions import replay
 from spaces.import_hooks import when_imported
@@ -87,6 +87,7 @@ def _forget_zero_gpu(utils: ModuleType) -> None:
 
 
 def _at_launch() -> None:
+    import_progress.end()
     effect_check.tell_at_launch()
     if config.current().role is not Role.NONE:
         from spaces.space import remember_lone_models

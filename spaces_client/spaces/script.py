@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from types import FrameType, ModuleType, TracebackType
 
-from spaces import config
+from spaces import config, import_progress
 from spaces.effect_check import tell_of_namesakes
 from spaces.servers import page_socket
 from spaces.space import source_at
@@ -34,6 +34,7 @@ def run(app_file: Path) -> None:
     if config.current().role is config.Role.WEB:
         descriptors.prepare()
         page_socket.inherit_named()
+        import_progress.watch()
         sys.excepthook = _tell
     exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), module.__dict__)
 

@@ -136,9 +136,10 @@ def test_the_cards_of_the_home_page_tell_what_a_space_is_and_how_it_is(up: Up, p
     ]
     problem = "KeyError: 'x' (app.py, line 3)"
     failed = replace(digits, name="failed", page=Page_("", "failed", "Failed", problem=problem))
+    starting = replace(digits, name="starting", page=Page_("", "starting", "Starting", importing="torch"))
     waiting = replace(digits, name="waiting", expected_wait=90.0)
     gone = replace(digits, name="gone", page=None)
-    shown = asdict(replace(found, spaces=(*cards, failed, waiting, gone)))
+    shown = asdict(replace(found, spaces=(*cards, failed, starting, waiting, gone)))
     page.route("**/api/status", lambda route: route.fulfill(json=shown))
     page.goto(up.ready()["home"])
     for name, (_, words, cover) in CARDS.items():
@@ -149,6 +150,7 @@ def test_the_cards_of_the_home_page_tell_what_a_space_is_and_how_it_is(up: Up, p
         expect(card.locator(".wait")).to_have_text("no wait")
     expect(page.locator("li[data-key='failed'] .pill")).to_have_text("failed")
     expect(page.locator("li[data-key='failed'] .words")).to_have_text(problem)
+    expect(page.locator("li[data-key='starting'] .pill")).to_have_text("imports torch")
     expect(page.locator("li[data-key='waiting'] .wait")).to_have_text("wait about 90 s")
     expect(page.locator("li[data-key='gone'] .pill")).to_have_text("no page here")
     page.unroute("**/api/status")

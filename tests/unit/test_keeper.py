@@ -10,19 +10,22 @@ from pathlib import Path
 
 import pytest
 
+from spaces.import_progress import FOLLOWED
 from spaces.source import Source
 from spaces_workers.up import mending
 from spaces_workers.up.keeper import Keeper, Service
 from spaces_workers.up.process import Command, Process
-from spaces_workers.up.reports import Failed, Report
+from spaces_workers.up.reports import Failed, Importing, Report
 
 IMPORTS_A_MODULE = "import helper\n"
+
+ENVIRONMENT = {"ZEROFARM_ROLE": "web", FOLLOWED: "1"}
 
 
 def keeper_of(folder: Path, reports: list[Report]) -> Keeper:
     """Of a Space that answers when its script has made the file `answers`."""
     script = folder / "app.py"
-    command = Command([sys.executable, "-m", "spaces.script", str(script)], {}, folder.parent / "log")
+    command = Command([sys.executable, "-m", "spaces.script", str(script)], ENVIRONMENT, folder.parent / "log")
 
     def hear(report: Report) -> None:
         reports.append(report)
@@ -132,3 +135,29 @@ def test_the_traceback_of_a_script_begins_with_its_own_lines(script: str, tmp_pa
     first = told.stderr.removeprefix("Traceback (most recent call last):\n")
     assert first.startswith(f'  File "{tmp_path / "app.py"}", line 1')
     assert "spaces/script.py" not in told.stderr
+
+
+def test_what_a_space_imports_is_told_while_it_starts(tmp_path: Path) -> None:
+    """A Space that imported for half a minute was only said to be starting."""
+    folder = tmp_path / "demo"
+    folder.mkdir()
+    waits = "import os, time\nwhile not os.path.exists({!r}):\n    time.sleep(0.01)\n"
+    (folder / "library.py").write_text("import other\n" + waits.format(str(tmp_path / "imported")))
+    (folder / "other.py").write_text("")
+    (folder / "app.py").write_text("import library\n" + waits.format(str(tmp_path / "never")))
+
+    async def story() -> list[Report]:
+        reports: list[Report] = []
+        keeper = keeper_of(folder, reports)
+        running = asyncio.create_task(keeper.run())
+        await until(lambda: keeper.importing == "library")
+        (tmp_path / "imported").touch()
+        await until(lambda: keeper.importing == "")
+        (tmp_path / "answers").touch()
+        await until(lambda: keeper.answers)
+        running.cancel()
+        await keeper.stop()
+        return [each for each in reports if isinstance(each, Importing)]
+
+    assert asyncio.run(story()) == [Importing("Space demo", "library"), Importing("Space demo", "")]
+    assert "ZeroFarm has imported library in" in (tmp_path / "log").read_text()

@@ -12,7 +12,7 @@ from rich.console import Console
 from spaces_workers.up.keeper import Keeper, Service
 from spaces_workers.up.process import Command, Process
 from spaces_workers.up.readiness import Probe
-from spaces_workers.up.reports import Answering, Queued, Report, Starting, Words
+from spaces_workers.up.reports import Answering, Importing, Queued, Report, Starting, Words
 from spaces_workers.up.turns import Turns
 
 
@@ -136,12 +136,16 @@ def _service(folder: Path, name: str) -> Service:
     return Service(name, Command(["/usr/bin/sleep", "600"], {}, folder / "log"), probe)
 
 
-def test_a_terminal_shows_how_many_wait() -> None:
+def test_a_terminal_shows_how_many_wait_and_what_is_imported() -> None:
     output = io.StringIO()
     report = Words(Console(file=output, width=120, force_terminal=True))
     for each in (Starting("Space a"), Queued("Space b"), Queued("Space c"), Starting("Space b")):
         report(each)
     status = report._status
     assert status is not None
+    assert str(status.status) == "Starting Space a, Space b; 1 wait"
+    report(Importing("Space a", "torch"))
+    assert str(status.status) == "Starting Space a (imports torch), Space b; 1 wait"
+    report(Importing("Space a", ""))
     assert str(status.status) == "Starting Space a, Space b; 1 wait"
     status.stop()

@@ -42,6 +42,7 @@ __all__ = [
     "is_emulated_storage",
     "leave",
     "move_weights",
+    "note_none_tracked",
     "stay",
     "tracked",
     "weights_bytes",
@@ -91,6 +92,14 @@ def tracked() -> list[torch.Tensor]:
     from spaces.emulation.tensors import marks
 
     return marks.tracked()
+
+
+def note_none_tracked() -> None:
+    """There are none yet: said by a process that freezes what it has, so that its forks need not look there."""
+    if _is_loaded():
+        from spaces.emulation.tensors import marks
+
+        marks.note_none()
 
 
 def is_emulated(tensor: torch.Tensor) -> bool:

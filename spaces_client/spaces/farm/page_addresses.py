@@ -27,6 +27,7 @@ class Page:
     colour_from: str = ""  #: of its card, by Hugging Face's colour names
     colour_to: str = ""
     problem: str = ""  #: why it is not served, in one line
+    importing: str = ""  #: the library that it imports now, while it starts
     root_path: str = ""  #: where a reverse proxy shows it; empty: nowhere
     memory_bytes: int = 0  #: of the host's memory, of all its processes there; 0: not measured yet
 

@@ -38,8 +38,8 @@ class Library:
 #: In the order of import: torch before the libraries that import it, and the costly parts of each. Source of the costs:
 #: CPython 3.11, torch 2.13 for CPUs, transformers 5.23, diffusers 0.42, Gradio 6.31, one core of a server.
 LIBRARIES = (
-    Library("torch", ("torch", "torch._dynamo"), 2.7, 205),
-    Library("gradio", ("gradio", "gradio.themes", "gradio.routes", "uvicorn", "pydantic.v1"), 2.5, 110),
+    Library("torch", ("torch", "torch._dynamo"), 1.7, 205),
+    Library("gradio", ("gradio", "gradio.themes", "gradio.routes", "uvicorn", "pydantic.v1"), 1.3, 110),
     Library(
         "transformers",
         (
@@ -48,14 +48,14 @@ LIBRARIES = (
             "transformers.generation.utils",
             "transformers.generation.streamers",
         ),
-        2.2,
+        0.7,
         140,
         uses=("torch", "accelerate"),
     ),
     Library(
         "diffusers",
         ("diffusers", "diffusers.pipelines.pipeline_utils", "diffusers.loaders", "diffusers.guiders"),
-        0.9,
+        1.1,
         45,
         uses=("transformers",),
     ),
@@ -63,15 +63,12 @@ LIBRARIES = (
     Library(
         "sentence_transformers",
         ("sentence_transformers", "sentence_transformers.models"),
-        1.1,
+        0.3,
         70,
         uses=("transformers",),
     ),
     Library("peft", ("peft",), 0.3, 20, uses=("transformers",)),
 )
-
-#: The beginning of a line of the fork server's log that names the library which it imports now.
-IMPORTS = "imports "
 
 #: Parts of the farm that a web process or a zygote needs when it launches.
 OURS = (
@@ -138,8 +135,10 @@ class Preloading:
         all_named = _with_used(named)
         return [library for library in self._waiting if library.name in all_named]
 
-    def import_next(self, waiting: Collection[Set[str]] = ()) -> bool:
+    def import_next(self, waiting: Collection[Set[str]] = (), tell: Callable[[str], None] = lambda _: None) -> bool:
         """Import one library; returns False if all have been imported. One that fails is logged and left out.
+
+        `tell` hears its name before.
 
         `waiting` has the names of libraries for which Spaces wait. The one that waits for the least comes first.
         """
@@ -148,7 +147,7 @@ class Preloading:
         wanted = [missing for named in waiting if (missing := self.missing(named))]
         library = min(wanted, key=_seconds, default=self._waiting)[0]
         self._waiting.remove(library)
-        logger.info("%s%s", IMPORTS, library.name)
+        tell(library.name)
         self._observed(lambda: _import(library))
         return True
 

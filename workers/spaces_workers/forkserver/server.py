@@ -14,6 +14,7 @@ import selectors
 import signal
 import socket
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -21,6 +22,7 @@ from typing import NoReturn
 from spaces import config, emulation, gradio_stubs, script
 from spaces.farm.values import preloaded_modules
 from spaces.import_hooks import when_imported
+from spaces.import_progress import BEGUN
 from spaces.servers import page_socket
 from spaces_workers import forkserver
 from spaces_workers.forkserver import newborn, own_environment
@@ -57,7 +59,6 @@ class ForkServer:
         self._preloaded = preloading.preloaded
         self._waiting: list[_Request] = []  #: until their libraries are imported
         self._rehearsed: set[str] = set()
-        self._has_looked = False  #: for emulated tensors
         self._is_settled = False  #: nothing was imported since the last fork was made possible
         self._selector = selectors.DefaultSelector()
         self._listener = listener
@@ -72,6 +73,7 @@ class ForkServer:
         while self._import_next():
             self._answer()
         gc.enable()
+        gc.collect()
         self._settle()
         logger.info("%d modules are imported", len(sys.modules))
         while True:
@@ -83,10 +85,17 @@ class ForkServer:
         while self._hear_all(0.0):
             pass
         self._is_settled = False
-        if not self._preloading.import_next([request.named for request in self._waiting]):
+        if not self._preloading.import_next([request.named for request in self._waiting], self._tell):
             return False
         rehearse(self._rehearsed)
         return True
+
+    def _tell(self, library: str) -> None:
+        """Tell those who wait what is imported now, in the logs of their Spaces."""
+        logger.info("imports %s", library)
+        for request in self._waiting:
+            with suppress(OSError), open(request.spawn.log, "a") as log:
+                log.write(f"{BEGUN}{library}\n")
 
     def _hear_all(self, patience: float | None) -> bool:
         """Hear those that have something to say. Returns whether there were any."""
@@ -109,11 +118,8 @@ class ForkServer:
         """Before a fork: what is in memory now stays there as it is."""
         if not self._is_settled:
             self._is_settled = True
-            if not self._has_looked and "torch" in sys.modules:
-                self._has_looked = True
-                emulation.tracked()  # none: so no fork has to look among the objects that are frozen here
+            emulation.note_none_tracked()
             preloaded_modules.note()
-            gc.collect()
             gc.freeze()
 
     def _accept(self, listener: socket.socket) -> None:

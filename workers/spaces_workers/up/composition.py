@@ -16,6 +16,7 @@ from spaces.farm.page_addresses import pages_path
 from spaces.farm.queue import settings
 from spaces.farm.queue.leases import Leases
 from spaces.farm.values.signing import derive_space_key
+from spaces.import_progress import FOLLOWED
 from spaces.space import source_at
 from spaces.withheld_variables import without_secrets
 from spaces_workers import isolation
@@ -150,7 +151,7 @@ class Composition:
                 f"Space {space.name}",
                 Command(
                     [sys.executable, *space.command(own or self._options.state_dir, isolate=self._options.isolate)],
-                    process_environment.of_web(space.name, farm, key, address, own, path),
+                    process_environment.of_web(space.name, farm, key, address, own, path) | {FOLLOWED: "1"},
                     self._log(f"web-{space.name}"),
                     fork=self._fork_of(space),
                     sandbox=self._sandboxes.of_page(space.name, space.app_file, farm),

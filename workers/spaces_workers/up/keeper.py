@@ -15,11 +15,12 @@ from spaces.effect_check import MARK
 from spaces.farm.page_addresses import Serving
 from spaces.source import Source
 from spaces_workers.up import mending
-from spaces_workers.up.log_tail import place_in
+from spaces_workers.up.log_tail import LogTail, place_in
 from spaces_workers.up.porter import Porter
 from spaces_workers.up.process import Command, Process, described
+from spaces_workers.up.progress import followed
 from spaces_workers.up.readiness import Probe, until
-from spaces_workers.up.reports import Answering, Asleep, Failed, Note, Queued, Reporter, Restarting, Starting
+from spaces_workers.up.reports import Answering, Asleep, Failed, Importing, Note, Queued, Reporter, Restarting, Starting
 from spaces_workers.up.turns import Turns
 from spaces_workers.up.visits import visited
 
@@ -56,6 +57,7 @@ class Keeper:
         self.settled = asyncio.Event()  #: it answers, or has failed
         self.serving: Serving = "starting"
         self.problem = ""  #: why it does not answer, in one line
+        self.importing = ""  #: the library that it imports now, while it starts
         self._report = report
         self._turns = turns  #: in which it starts; None: at once
         self._process: Process | None = None
@@ -148,7 +150,7 @@ class Keeper:
 
     async def _live(self) -> int | None:
         """Run one process from start to end. Returns its exit status, or None if it must not be restarted."""
-        async with self._turn():
+        async with self._turn(), followed(LogTail(self.service.command.log), self._note_import):
             process = self._process = await self._start()
             answers = await self._comes_to_answer(process)
         if answers:
@@ -159,6 +161,11 @@ class Keeper:
             await self._fail(process)
             return None
         return await process.ended()
+
+    def _note_import(self, library: str) -> None:
+        if library != self.importing:
+            self.importing = library
+            self._report(Importing(self.service.name, library))
 
     def _turn(self) -> AbstractAsyncContextManager[None]:
         if self._turns is None or self._is_awaited:

@@ -6,6 +6,8 @@ import os
 import re
 from pathlib import Path
 
+from spaces.import_progress import BEGUN, ENDED
+
 TAIL_LINES = 20
 TAIL_BYTES = 64 * 1024
 
@@ -39,11 +41,18 @@ class LogTail:
         """The lines that begin with `mark`, without it."""
         return [line.removeprefix(mark) for line in self._text().splitlines() if line.startswith(mark)]
 
+    def importing(self) -> str:
+        """The library that a Space's process imports now, as far as it has told; else empty."""
+        lines = [line for line in self._text().splitlines() if line.startswith((BEGUN, ENDED))]
+        return lines[-1].removeprefix(BEGUN) if lines and lines[-1].startswith(BEGUN) else ""
+
     def _text(self) -> str:
+        if not self.path.exists():
+            return ""
         with self.path.open("rb") as log:
             size = log.seek(0, os.SEEK_END)
             log.seek(max(self._start, size - TAIL_BYTES))
-            return log.read().decode(errors="replace").strip()
+            return log.read().decode(errors="replace").strip("\r\n")
 
 
 def place_in(folder: Path, traceback: str) -> str:

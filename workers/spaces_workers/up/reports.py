@@ -30,6 +30,14 @@ class Starting:
 
 
 @dataclass(frozen=True, slots=True)
+class Importing:
+    """A Space that is being started imports a library, which may take seconds."""
+
+    name: str
+    library: str  #: empty: none any more
+
+
+@dataclass(frozen=True, slots=True)
 class Answering:
     """A process answers now. `url` is empty for a process without a page."""
 
@@ -96,7 +104,9 @@ class Stopped:
     """No process is left."""
 
 
-Report: TypeAlias = Queued | Starting | Answering | Failed | Restarting | Asleep | Note | Ready | Stopping | Stopped
+Report: TypeAlias = (
+    Queued | Starting | Importing | Answering | Failed | Restarting | Asleep | Note | Ready | Stopping | Stopped
+)
 
 
 class Reporter(Protocol):
@@ -122,6 +132,7 @@ class Words:
         self._console = console or Console(highlight=False)
         self._queued: list[str] = []
         self._awaited: list[str] = []
+        self._importing: dict[str, str] = {}  #: the library, by name
         self._status: Status | None = None
 
     def __call__(self, report: Report) -> None:
@@ -132,6 +143,9 @@ class Words:
             case Starting(name):
                 self._queued = [each for each in self._queued if each != name]
                 self._await([*self._awaited, name])
+            case Importing(name, library):
+                self._importing[name] = library
+                self._await(self._awaited)
             case Answering(name, url, seconds):
                 place = f" at {_link(url)}" if url else ""
                 self._say(f"[green]✓[/green] {name}{place} [dim]after {seconds:.1f} s[/dim]")
@@ -169,11 +183,17 @@ class Words:
             self._status.stop()
             self._status = None
         elif names and self._console.is_terminal:
-            text = f"Starting {', '.join(names)}" + (f"; {len(self._queued)} wait" if self._queued else "")
+            text = f"Starting {', '.join(map(self._with_import, names))}" + (
+                f"; {len(self._queued)} wait" if self._queued else ""
+            )
             if self._status is None:
                 self._status = self._console.status(text)
                 self._status.start()
             self._status.update(text)
+
+    def _with_import(self, name: str) -> str:
+        library = self._importing.get(name)
+        return f"{name} (imports {library})" if library else name
 
 
 def _summary(ready: Ready) -> list[str]:

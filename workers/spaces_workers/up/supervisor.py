@@ -257,6 +257,7 @@ def _page(space: ServedSpace, keeper: Keeper | None, memory_bytes: int) -> Page:
         colour_from=space.colour_from,
         colour_to=space.colour_to,
         problem=keeper.problem if keeper else "",
+        importing=keeper.importing if keeper else "",
         root_path=settings.of_space(space.name).root_path,
         memory_bytes=memory_bytes,
     )

@@ -62,6 +62,7 @@ function initial(text) {
 
 function stateOf(page) {
   if (!page) return "no page here";
+  if (page.importing) return `imports ${page.importing}`;
   return page.serving === "serving" ? "ready" : page.serving;
 }
 

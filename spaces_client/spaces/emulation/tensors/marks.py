@@ -121,6 +121,12 @@ _known: weakref.WeakValueDictionary[int, torch.Tensor] = weakref.WeakValueDictio
 _has_looked = False
 
 
+def note_none() -> None:
+    """There is no such tensor yet, and nobody has to look: for a process that has only imported libraries."""
+    global _has_looked
+    _has_looked = True
+
+
 def tracked() -> list[torch.Tensor]:
     """The live tensors that are on emulated cuda: in modules, lists, closures, anywhere Python can reach.
 
