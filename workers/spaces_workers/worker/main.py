@@ -166,6 +166,8 @@ def _info(options: WorkerOptions, residency: Residency, runs: Runs) -> dict[str,
         "busy": runs.in_words(),
         "warm": sorted(child.spec.space for child in residency.children()),
         "done": runs.done,
+        "totals": {f"evicted {how}": number for how, number in residency.evictions.items()}
+        | {"busy us": round(runs.busy_seconds * 1e6)},
         "residents": [
             [child.spec.space, LEVELS[level_of(child)], child.memory.held_bytes, child.host_bytes]
             for child in residency.children()

@@ -20,6 +20,11 @@
 | `demand`                     | HASH   | Space: how often it was called lately         | LEARNED after the last push  |
 | `forecast`                   | STRING | when queued tasks will begin, packed          | about a second               |
 | `refused`                    | HASH   | limit: tasks that it refused or ended         | REFUSED after the last one   |
+| `counts`                     | HASH   | leases that have expired, by their kind       | COUNTED after the last one   |
+| `counts:{space}`             | HASH   | what became of a Space's tasks, see below     | COUNTED after the last task  |
+| `tally:{node}`               | HASH   | what a worker has done, over its restarts     | COUNTED after the last beat  |
+| `reported:{worker}`          | HASH   | the part of it that one process has reported  | WAITING after the last beat  |
+| `history`                    | STREAM | the latest ended tasks, about HISTORY of them | COUNTED after the last task  |
 | `clients`                    | ZSET   | web processes by the expiry of their lease    | WAITING after the last beat  |
 | `client:{client}`            | SET    | ids of the tasks that it waits for            | WAITING after the last push  |
 | `withdrawn:{id}`             | STRING | a token: a task that is not accepted any more | WITHDRAWN                    |
@@ -52,6 +57,11 @@ nobody reads it, and after a request to cancel it `reason` and `cancelled`, the 
 `visitor`, `rate` (seconds charged for each second held), `half_life`, `reserved` until it ends, and then `charged`.
 
 Fields of a usage: `used` since `since`, the start of the day, and `decayed` at `at`, the usage that counts in the rank.
+
+Fields of `counts:{space}`: `ended {state}`, `stopped {cause}`, `retried {cause}`; and for each span of time, `wait`,
+`swap`, `run` and `overhead`, its histogram: `{span} {n}`, the tasks in bucket n of BOUNDS, and `{span} us`, the sum in
+microseconds. An entry of `history` has `t`, the facts of the task as a msgpack list (`counters/history.py` names them),
+and `e`, its last event unless it succeeded.
 
 ENDED is the operator's: `outcome_lifetime` of the limits (`limits.py`). The other lifetimes stand below.
 
@@ -89,6 +99,15 @@ LEARNED = REFUSED = 30 * 24 * 3600
 
 #: Seconds for which the actions of operators are kept after the last one.
 AUDIT = 180 * 24 * 3600
+
+#: Seconds for which counters are kept after their last change.
+COUNTED = 30 * 24 * 3600
+
+#: About how many ended tasks are remembered, and the most bytes of the last event of one.
+HISTORY, HISTORY_BYTES = 1_000, 16_384
+
+#: Upper bounds of the buckets of histograms, in seconds; the last bucket has none.
+BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
 
 #: About how many events a stream keeps.
 EVENTS_KEPT = 10_000
@@ -179,6 +198,26 @@ class Keys:
     def refused(self) -> str:
         """HASH of how many tasks each limit refused or ended; REFUSED after the last task."""
         return f"{self.prefix}:refused"
+
+    def counts(self) -> str:
+        """HASH of how many leases have expired, by their kind; COUNTED after the last one."""
+        return f"{self.prefix}:counts"
+
+    def counts_of(self, space: str) -> str:
+        """HASH of what became of a Space's tasks, and of their times; COUNTED after the last task."""
+        return f"{self.prefix}:counts:{space}"
+
+    def tally(self, node: str) -> str:
+        """HASH of what a worker has done, by its name in Celery; COUNTED after its last beat."""
+        return f"{self.prefix}:tally:{node}"
+
+    def reported(self, worker: str) -> str:
+        """HASH of the part of `tally` that one process of the worker has reported; WAITING after its last beat."""
+        return f"{self.prefix}:reported:{worker}"
+
+    def history(self) -> str:
+        """STREAM of the tasks that have ended, about HISTORY of them; COUNTED after the last one."""
+        return f"{self.prefix}:history"
 
     def clients(self) -> str:
         """ZSET of web processes by the expiry of their lease; WAITING after the last beat."""

@@ -18,6 +18,7 @@ from spaces.farm import wire
 from spaces.farm.events import Cancelled, End, Event, Expired, Succeeded, TimedOut, state_after
 from spaces.farm.queue import claiming, estimates, quota, settings
 from spaces.farm.queue.claiming import Claimed, Reply
+from spaces.farm.queue.counters.causes import seconds_of, stopped_by
 from spaces.farm.queue.estimates import Learned
 from spaces.farm.queue.keys import Keys
 from spaces.farm.queue.leases import Leases
@@ -138,12 +139,13 @@ class Queue:
             raise LeaseLost(f"task {lease.task.id} is no longer held by {lease.worker}, attempt {lease.attempt}")
         return tokens
 
-    def end(self, lease: Lease, end: End, held: float = 0.0) -> Ended:
+    def end(self, lease: Lease, end: End, held: float = 0.0, swap: float | None = None) -> Ended:
         """End a running task, once, and learn its duration. The lease that ended it may call this again.
 
         `held` has the seconds for which its function had a GPU; its visitor is charged for them if `end` is charged.
+        `swap` has the seconds that passed before, until its child was ready; None if its function never began.
         """
-        return self._end(lease.task.id, lease.worker, lease.attempt, end, _kind(lease.task), held)
+        return self._end(lease.task.id, lease.worker, lease.attempt, end, _kind(lease.task), held, swap)
 
     def release(self, lease: Lease) -> Ended:
         """Return a task to its old place, without counting an attempt. A task that was cancelled ends instead."""
@@ -219,10 +221,20 @@ class Queue:
             return None
         return Claimed(Lease(task, worker, attempt), message, _text(size))
 
-    def _end(self, task: str, worker: str, attempt: int, end: End, kind: str = "", held: float = 0.0) -> Ended:
+    def _end(
+        self,
+        task: str,
+        worker: str,
+        attempt: int,
+        end: End,
+        kind: str = "",
+        held: float = 0.0,
+        swap: float | None = None,
+    ) -> Ended:
         charged = max(0.0, held) if quota.is_charged(end) else 0.0
         how = (state_after(end), wire.pack(end), _lesson(end), kind, self.rules.rank.memory, charged)
-        return Ended(self.scripts.run("end", self.keys.task(task), task, worker, attempt, *how))
+        spans = ("", "", "") if swap is None else (swap, seconds_of(end, held), stopped_by(end))
+        return Ended(self.scripts.run("end", self.keys.task(task), task, worker, attempt, *how, *spans))
 
     def _pushed(self, task: Task, message: bytes) -> list[str | bytes | float]:
         return [

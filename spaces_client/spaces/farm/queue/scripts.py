@@ -13,8 +13,12 @@ from redis.exceptions import NoScriptError
 
 from spaces.farm.demand import LATER, SOON
 from spaces.farm.queue.keys import (
+    BOUNDS,
+    COUNTED,
     DAY,
     EVENTS_KEPT,
+    HISTORY,
+    HISTORY_BYTES,
     IDLE,
     LEARNED,
     REFUSED,
@@ -25,7 +29,7 @@ from spaces.farm.queue.keys import (
 from spaces.farm.size import Size
 
 #: Files with shared functions, in the order in which they are prefixed.
-_SHARED = ("quota", "lib")
+_SHARED = ("counters", "quota", "lib")
 
 
 _SIZES_IN_LUA = ", ".join(repr(str(size)) for size in Size)
@@ -60,6 +64,8 @@ def constants_in_lua(ended: int) -> str:
 local WAITING, ENDED, DAY, IDLE, EVENTS_KEPT = {WAITING}, {ended}, {DAY}, {IDLE}, {EVENTS_KEPT}
 local LEARNED, REFUSED, WITHDRAWN = {LEARNED}, {REFUSED}, {WITHDRAWN}
 local SOON, LATER = {SOON}, {LATER}
+local COUNTED, HISTORY, HISTORY_BYTES = {COUNTED}, {HISTORY}, {HISTORY_BYTES}
+local BOUNDS = {{ {", ".join(map(str, BOUNDS))} }}
 local SIZES = {{ {_SIZES_IN_LUA} }}
 """
 

@@ -74,15 +74,15 @@ class EventWriter:
             self._wait_for_credit()
         return True
 
-    def end(self, end: End, held: float = 0.0) -> Ended:
-        """End the task, whose function had a GPU for `held` seconds, even if stopped, and through outages.
+    def end(self, end: End, held: float = 0.0, swap: float | None = None) -> Ended:
+        """End the task, even if stopped, and through outages; for `held` and `swap` see `Queue.end`.
 
         An end that cannot be packed, or that the broker does not accept, is replaced by a failure that says so.
         """
         patience = _Patience(end)
         while True:
             try:
-                return self._queue.end(self._lease, end, held)
+                return self._queue.end(self._lease, end, held, swap)
             except PASSES as error:
                 self._outlast(error)
                 if not patience.is_over(error, self._queue.redis):

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 
 from spaces.farm.queue.warmth import MOST_KNOWN, Warmth
 from spaces_workers.link.channel import ChannelClosed
@@ -23,6 +24,13 @@ from spaces_workers.worker.gpu_memory.swap_costs import Level, SwapCosts
 from spaces_workers.worker.oom_kills import words
 
 logger = logging.getLogger(__name__)
+
+
+class Eviction(StrEnum):
+    """What becomes of a child that makes room for another."""
+
+    ASLEEP = "asleep"
+    KILLED = "killed"
 
 
 class Residency:
@@ -50,6 +58,7 @@ class Residency:
         self._costs = SwapCosts()
         self._seen: dict[str, None] = {}  #: Spaces that had a child here, the latest last; their zygotes are ready
         self._lock = threading.Lock()
+        self.evictions = dict.fromkeys(Eviction, 0)
 
     def take(self, spec: ZygoteSpec) -> ChildLink | None:
         """Hand over the warm child of exactly this revision, if there is one."""
@@ -96,7 +105,7 @@ class Residency:
         if awake := [child for child in self.children() if child.sleep is None]:
             self._evict(self._by_worth(awake)[0])
         elif sleepers := self.children():
-            self._discard(self._by_worth_asleep(sleepers)[0])
+            self._kill(self._by_worth_asleep(sleepers)[0])
 
     def keep(self, child: ChildLink) -> None:
         """Take back a child whose task has ended."""
@@ -168,7 +177,7 @@ class Residency:
         spared = needed < self._memory.budget_bytes  # trimming does not help a Space that needs the whole device
         steps = [(self._trim, needed)] if spared else []
         steps += [(self._put_to_sleep, needed)] if self._budget is not None else []
-        for shrink, goal in (*steps, (self._discard, needed if self._budget is None else least)):
+        for shrink, goal in (*steps, (self._kill, needed if self._budget is None else least)):
             for child in self._in_order(spec.space):
                 enough = least if self._eviction.spares(child, spec.space) else goal
                 if self._free_bytes(held) >= enough - held:
@@ -187,7 +196,7 @@ class Residency:
 
     def _evict(self, child: ChildLink) -> None:
         if self._budget is None:
-            self._discard(child)
+            self._kill(child)
         else:
             self._put_to_sleep(child)
 
@@ -201,9 +210,16 @@ class Residency:
         ):
             if each is child or self._budget.has_room_for(child, self.children()):
                 break
-            self._discard(each)
-        if not self._budget.put(child, self.children()):
-            self._discard(child)
+            self._kill(each)
+        if self._budget.put(child, self.children()):
+            self.evictions[Eviction.ASLEEP] += 1
+        else:
+            self._kill(child)
+
+    def _kill(self, child: ChildLink) -> None:
+        """End a child to make room for another."""
+        self.evictions[Eviction.KILLED] += 1
+        self._discard(child)
 
     def _discard(self, child: ChildLink) -> None:
         with self._lock:

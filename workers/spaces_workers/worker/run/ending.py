@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 
 from spaces.farm.queue.queue import Ended
 from spaces.farm.stream.writer import EventWriter
@@ -13,12 +14,20 @@ from spaces_workers.worker.workplace import Workplace
 logger = logging.getLogger(__name__)
 
 
-def write_outcome(over: Over, lease: Lease, writer: EventWriter, workplace: Workplace, seconds: float) -> Outcome:
-    """End the task, which ran for `seconds`, or requeue it, and delete payloads that nobody will read.
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """Seconds of a run."""
+
+    swap: float  #: until its child was ready
+    held: float  #: since then
+
+
+def write_outcome(over: Over, lease: Lease, writer: EventWriter, workplace: Workplace, spans: Spans) -> Outcome:
+    """End the task, or requeue it, and delete payloads that nobody will read.
 
     Returns what was written: of a task that could not begin, whether it waits again is decided by the broker.
     """
-    outcome, ended = _written(over, lease, writer, workplace, seconds)
+    outcome, ended = _written(over, lease, writer, workplace, spans)
     if not ended:
         logger.warning("task %s: its lease was lost; another worker ends it", lease.task.id)
     if isinstance(over.answer, Reported) and not (ended and over.answer.end is outcome):
@@ -28,7 +37,7 @@ def write_outcome(over: Over, lease: Lease, writer: EventWriter, workplace: Work
 
 
 def _written(
-    over: Over, lease: Lease, writer: EventWriter, workplace: Workplace, seconds: float
+    over: Over, lease: Lease, writer: EventWriter, workplace: Workplace, spans: Spans
 ) -> tuple[Outcome, Ended]:
     match over.verdict:
         case GivenBack() as back:
@@ -37,5 +46,6 @@ def _written(
             ended = writer.retry(end)
             return (GivenBack(f"its process {end.reason}") if ended is Ended.WAITS else end), ended
         case end:
-            held = 0.0 if isinstance(over.answer, NotGiven) else seconds  # making its child is the farm's
-            return end, writer.end(end, held)
+            if isinstance(over.answer, NotGiven):  # making its child is the farm's
+                return end, writer.end(end)
+            return end, writer.end(end, spans.held, spans.swap)

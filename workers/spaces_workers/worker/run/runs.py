@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 
 from spaces_workers.worker.child_link import ChildLink
+from spaces_workers.worker.run.busy_time import BusyTime
 from spaces_workers.worker.run.task_run import TaskRun
 
 
@@ -16,12 +17,14 @@ class Runs:
         self._runs: dict[str, TaskRun] = {}
         self._early: dict[str, str] = {}  #: reasons of cancellations that arrived before Celery passed on their tasks
         self._done = 0
+        self._busy = BusyTime()
         self._lock = threading.Lock()
 
     def add(self, run: TaskRun) -> None:
         """A task has arrived; it may have been cancelled already."""
         with self._lock:  # else a cancellation at this moment would find neither the run nor be found by it
             self._runs[run.lease.task.id] = run
+            self._busy.note(bool(self._runs))
             reason = self._early.pop(run.lease.task.id, None)
         if reason is not None:
             run.cancel(reason)
@@ -30,6 +33,7 @@ class Runs:
         """A task has ended, or is another worker's."""
         with self._lock:
             del self._runs[run.lease.task.id]
+            self._busy.note(bool(self._runs))
             self._early.pop(run.lease.task.id, None)
             self._done += 1
 
@@ -58,6 +62,11 @@ class Runs:
     def in_words(self) -> list[str]:
         """The current runs for people: `digits.generate (pid 4711)`."""
         return [f"{run.lease.task.label} (pid {run.child.pid if run.child else '-'})" for run in self.all()]
+
+    @property
+    def busy_seconds(self) -> float:
+        """The time in which there were any runs, up to now."""
+        return self._busy.seconds
 
     @property
     def done(self) -> int:

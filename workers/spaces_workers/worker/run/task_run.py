@@ -21,7 +21,7 @@ from spaces_workers.worker.child_link import ChildLink
 from spaces_workers.worker.run.after_task import put_away
 from spaces_workers.worker.run.child_events import arrived_together, event_of_child
 from spaces_workers.worker.run.deadline import Deadline, Steps
-from spaces_workers.worker.run.ending import write_outcome
+from spaces_workers.worker.run.ending import Spans, write_outcome
 from spaces_workers.worker.run.failures import LEASE_LOST, verdict_on
 from spaces_workers.worker.run.limit_warning import warn_of_limit
 from spaces_workers.worker.run.run_state import (
@@ -55,7 +55,7 @@ class TaskRun:
     def __init__(self, lease: Lease, workplace: Workplace, report: Report) -> None:
         self.lease = lease
         self.child: ChildLink | None = None
-        self._started = time.monotonic()
+        self._leased = self._started = time.monotonic()
         self._arguments = lease.task.arguments
         self._workplace = workplace
         self._report = report
@@ -205,7 +205,7 @@ class TaskRun:
         self._deadline.stop()
         outcome = over.verdict.end if isinstance(over.verdict, TryAgain) else over.verdict
         try:
-            outcome = write_outcome(over, self.lease, self._writer, self._workplace, seconds)
+            outcome = write_outcome(over, self.lease, self._writer, self._workplace, self._spans(seconds))
             self.is_settled = True
             self._workplace.carrier.forget(self._arguments, task.arguments)
         except Exception:  # the lease then expires, and another worker takes the task
@@ -217,6 +217,9 @@ class TaskRun:
             logger.exception("task %s: its child could not be kept or ended", task.id)
         logger.info("task %s: %s %s after %.2f s", task.id, task.label, in_words(outcome), seconds)
         self._report.ended(self, outcome)
+
+    def _spans(self, seconds: float) -> Spans:
+        return Spans(self._started - self._leased, seconds)
 
     @property
     def _seconds(self) -> float:

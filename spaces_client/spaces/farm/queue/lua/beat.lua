@@ -13,13 +13,29 @@ local worker, lease, now = ARGV[1], tonumber(ARGV[2]), server_time()
 local had_lease = redis.call('ZSCORE', KEYS[1], worker) and 1 or 0
 beat(KEYS[1], worker, lease, now, tonumber(ARGV[4]), lease, tonumber(ARGV[3]))
 redis.call('SET', keys.worker(worker), ARGV[5], 'PX', math.ceil(lease * 1000))
-for _, size in ipairs(cjson.decode(ARGV[5]).sizes or {}) do
+local info = cjson.decode(ARGV[5])
+for _, size in ipairs(info.sizes or {}) do
   redis.call('SADD', keys.serving(size), worker)
   redis.call('EXPIRE', keys.serving(size), WAITING)
 end
 
+-- A worker tells totals since its start, because a beat may arrive twice.
+local function absorb(node, totals)
+  for name, total in pairs(totals) do
+    local before = tonumber(redis.call('HGET', keys.reported(worker), name) or 0)
+    if total > before then
+      redis.call('HSET', keys.reported(worker), name, total)
+      redis.call('HINCRBY', keys.tally(node), name, total - before)
+    end
+  end
+  redis.call('EXPIRE', keys.reported(worker), WAITING)
+  redis.call('EXPIRE', keys.tally(node), COUNTED)
+end
+if info.totals then absorb(info.node, info.totals) end
+
 bury_workers(now, tonumber(ARGV[6]), ARGV[7])
 for _, dead in ipairs(expired(keys.clients(), now)) do
+  count_expired_lease('client')
   for _, id in ipairs(redis.call('SMEMBERS', keys.client(dead))) do cancel_unread(id, ARGV[8], ARGV[9]) end
   redis.call('DEL', keys.client(dead))
   redis.call('ZREM', keys.clients(), dead)

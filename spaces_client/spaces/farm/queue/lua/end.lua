@@ -4,7 +4,8 @@
 -- KEYS  1 the task
 -- ARGV  1 id  2 worker  3 attempt  4 final state  5 the last event
 --       6 seconds of the run to learn from; '' for none  7 field of the learned duration  8 memory, in runs
---       9 seconds of a GPU that its visitor is charged
+--       9 seconds of a GPU that its visitor is charged  10 seconds until its function began; '' if it never did
+--       11 seconds that it ran  12 what stopped it; '' if it ended by itself
 -- Returns 0 if the lease is lost; else 1, or 2 if nobody reads the task
 
 -- The arithmetic of `estimates.update`; the field has the format of `estimates.Learned.pack`.
@@ -18,7 +19,12 @@ local function learn(space)
 end
 
 if holds(ARGV[1], ARGV[2], ARGV[3]) then
-  finish(ARGV[1], ARGV[4], ARGV[5], tonumber(ARGV[9]))
+  finish(ARGV[1], ARGV[4], ARGV[5], {
+    charged = tonumber(ARGV[9]),
+    swap = tonumber(ARGV[10]),
+    seconds = tonumber(ARGV[11]),
+    stopped = ARGV[12] ~= '' and ARGV[12],
+  })
   if ARGV[6] ~= '' then learn(redis.call('HGET', KEYS[1], 'space')) end
 end
 local task = redis.call('HMGET', KEYS[1], 'worker', 'attempt', 'unfollowed')

@@ -6,7 +6,7 @@
 
 local held = redis.call('SMEMBERS', keys.held(ARGV[1]))
 for _, id in ipairs(held) do
-  if redis.call('EXISTS', keys.task(id)) == 1 then give_back(id, ARGV[1]) end
+  if redis.call('EXISTS', keys.task(id)) == 1 then give_back(id, ARGV[1], 'worker_left') end
 end
 redis.call('DEL', keys.held(ARGV[1]), keys.worker(ARGV[1]))
 redis.call('ZREM', KEYS[1], ARGV[1])

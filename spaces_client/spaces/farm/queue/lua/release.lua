@@ -6,7 +6,7 @@
 --       reads it
 
 if not holds(ARGV[1], ARGV[2], ARGV[3]) then return 0 end
-give_back(ARGV[1], ARGV[2])
+give_back(ARGV[1], ARGV[2], 'worker_left')
 local task = redis.call('HMGET', KEYS[1], 'state', 'unfollowed')
 if task[1] == 'queued' then return 3 end
 return task[2] and 2 or 1

@@ -8,7 +8,7 @@
 if holds(ARGV[1], ARGV[2], ARGV[3]) then
   local times = redis.call('HINCRBY', KEYS[1], 'lost', 1)
   if times < tonumber(ARGV[4]) or redis.call('HEXISTS', KEYS[1], 'cancelled') == 1 then
-    give_back(ARGV[1], ARGV[2])
+    give_back(ARGV[1], ARGV[2], 'could_not_begin')
   else
     finish(ARGV[1], ARGV[5], ARGV[6])
   end

@@ -62,10 +62,12 @@ local function write(id, event, attempt, reader)
   redis.call('PUBLISH', keys.inbox(reader), id .. ' ' .. entry .. ' ' .. attempt .. ' ' .. event)
 end
 
--- End a task in any state; every end goes through here. Its visitor is charged for the time held if `charge` is set.
-local function finish(id, state, event, seconds)
+-- End a task in any state; every end goes through here. `run` is of a worker that had it: seconds `charged` to its
+-- visitor; if its function began, its `seconds` and those of the `swap` before it; and what `stopped` it, if anything.
+local function finish(id, state, event, run)
   local name = keys.task(id)
-  local task = redis.call('HMGET', name, 'state', 'size', 'space', 'client', 'worker', 'attempt', 'reader')
+  local task = redis.call('HMGET', name, 'state', 'size', 'space', 'client', 'worker', 'attempt', 'reader', 'label',
+    'visitor', 'enqueued_at', 'started_at', 'reason')
   if task[1] == 'queued' then dequeue(id, task[2], task[3]) end
   if (task[4] or '') ~= '' then redis.call('SREM', keys.client(task[4]), id) end
   if task[5] then redis.call('SREM', keys.held(task[5]), id) end
@@ -73,7 +75,10 @@ local function finish(id, state, event, seconds)
   write(id, event, task[6], task[7])
   local now = server_time()
   redis.call('HSET', name, 'state', state, 'ended_at', now)
-  settle(id, seconds or 0, now)
+  settle(id, run and run.charged or 0, now)
+  local facts = { id, task[8], task[3], task[2], state, task[5] or '', tonumber(task[6] or 0), task[9] or '', task[10],
+    task[11] or '', now, run and run.swap or '', run and run.seconds or '', task[12] or '' }
+  record_end(task[3], state, event, facts, tonumber(task[10]), tonumber(task[11]), now, run)
   redis.call('HDEL', name, 'message', 'cancelled', redis.call('HEXISTS', name, 'detached') == 0 and 'task' or 'message')
   redis.call('EXPIRE', name, ENDED)
   redis.call('EXPIRE', keys.events(id), ENDED)
@@ -85,8 +90,8 @@ local function is_doubted(client)
 end
 
 -- Take a running task from its worker: return it to its old place, or end it if its cancellation was requested. The
--- task of a doubted web process gets its place when that is heard.
-local function give_back(id, worker)
+-- task of a doubted web process gets its place when that is heard. `cause` is counted.
+local function give_back(id, worker, cause)
   local name = keys.task(id)
   redis.call('SREM', keys.held(worker), id)
   local task = redis.call('HMGET', name, 'size', 'space', 'score', 'cancelled', 'enqueued_at', 'client')
@@ -94,6 +99,7 @@ local function give_back(id, worker)
   redis.call('HDEL', name, 'worker', 'started_at')
   if task[4] then return finish(id, 'cancelled', task[4]) end
   redis.call('HSET', name, 'state', 'queued')
+  count_task(task[2], 'retried ' .. cause)
   if is_doubted(task[6]) then return insert(keys.arrivals(), task[5], id) end
   enqueue(id, task[1], task[2], task[3], task[5])
 end
@@ -129,7 +135,7 @@ end
 local function lose(id, dead, attempts, lost)
   if redis.call('EXISTS', keys.task(id)) == 0 then return end
   local times = redis.call('HINCRBY', keys.task(id), 'lost', 1)
-  if times < attempts or redis.call('HEXISTS', keys.task(id), 'cancelled') == 1 then return give_back(id, dead) end
+  if times < attempts or redis.call('HEXISTS', keys.task(id), 'cancelled') == 1 then return give_back(id, dead, 'worker_died') end
   redis.call('HDEL', keys.task(id), 'worker')
   finish(id, 'lost', lost)
 end
@@ -137,6 +143,7 @@ end
 -- Take over from workers whose lease has expired; `lost` is the event for a task that has no attempt left.
 local function bury_workers(now, attempts, lost)
   for _, dead in ipairs(expired(keys.workers(), now)) do
+    count_expired_lease('worker')
     for _, id in ipairs(redis.call('SMEMBERS', keys.held(dead))) do lose(id, dead, attempts, lost) end
     redis.call('DEL', keys.held(dead))
     redis.call('ZREM', keys.workers(), dead)
