@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from benchmarks.scale.brokers import celery_message, cpu_seconds, make_task
 from spaces.farm.queue.queue import Queue
-from spaces.farm.queue.scripts import constants_in_lua
+from spaces.farm.queue.scripts import constants_in_lua, in_lua
 from spaces.farm.queue.warmth import Warmth
 from spaces.farm.task import Task
 
@@ -68,7 +68,7 @@ class FilledQueue:
         for number in range(self._spaces):
             self._queue.push(replace(make_task(f"space-{number}"), id=f"space-{number}"), self._message)
         constants = constants_in_lua(self._queue.rules.limits.outcome_lifetime)
-        copy = self._queue.redis.register_script(self._queue.keys.in_lua(constants + _FILL))
+        copy = self._queue.redis.register_script(in_lua(constants + _FILL, self._queue.keys))
         for first in range(self._spaces, depth, CHUNK):
             copy(
                 keys=[self._queue.keys.queue("large")], args=[first, min(first + CHUNK, depth) - 1, self._spaces, depth]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from spaces.config import FARM_KEY, STATE_DIR, URL
 
 #: The broker's address, with its password, and the farm's keys.
-SECRETS = (URL, FARM_KEY, "REDIS_URL", "FLOWER_BASIC_AUTH")
+SECRETS = (URL, FARM_KEY, "REDIS_URL", "FLOWER_BASIC_AUTH", "ZEROFARM_METRICS_TOKEN")
 
 #: These, and the folder in which the farm keeps its key.
 WITHHELD = (*SECRETS, STATE_DIR)

@@ -8,9 +8,9 @@ from typing import Any
 
 from spaces.farm.events import Cancelled, CrashCause, Crashed, End, Failed, Succeeded, TimedOut
 from spaces.farm.payloads.payload import Payload
+from spaces.farm.queue.counters.bounds import BOUNDS, HISTORY, HISTORY_BYTES
 from spaces.farm.queue.counters.counters import Counters, Span, read_counters
 from spaces.farm.queue.counters.history import Facts, read_history
-from spaces.farm.queue.keys import BOUNDS, HISTORY, HISTORY_BYTES
 from spaces.farm.queue.queue import Queue
 
 from .support import claimed, expire_client, expire_worker, pushed

@@ -10,12 +10,11 @@ import pytest
 from spaces.farm.queue import keys as keys_module
 from spaces.farm.queue.keys import Keys
 from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.scripts import in_lua
 
 from .support import leaked_keys, pushed
 
-METHODS = sorted(
-    name for name, _ in inspect.getmembers(Keys, inspect.isfunction) if not name.startswith(("_", "in_lua", "is_"))
-)
+METHODS = sorted(name for name, _ in inspect.getmembers(Keys, inspect.isfunction) if not name.startswith(("_", "is_")))
 
 
 def name_of(method: str) -> tuple[str, list[str]]:
@@ -28,7 +27,7 @@ def name_of(method: str) -> tuple[str, list[str]]:
 def test_a_key_has_the_same_name_in_lua(queue: Queue, method: str) -> None:
     name, arguments = name_of(method)
     values = ", ".join(f"ARGV[{number}]" for number in range(1, len(arguments) + 1))
-    script = Keys().in_lua(f"return keys.{method}({values})")
+    script = in_lua(f"return keys.{method}({values})", Keys())
     assert queue.redis.eval(script, 0, *arguments) == name.encode()
 
 
@@ -36,12 +35,12 @@ def test_a_key_has_the_same_name_in_lua(queue: Queue, method: str) -> None:
 def test_a_use_of_a_key_that_is_not_written_out_is_refused(use: str) -> None:
     """It was left in the script, which failed at its first call only."""
     with pytest.raises(ValueError, match=r"must be names or values, got keys\.task\(\w+"):
-        Keys().in_lua(f"local id = 1 -- keys.task(id)\nreturn {use}")
+        in_lua(f"local id = 1 -- keys.task(id)\nreturn {use}", Keys())
 
 
 def test_what_a_comment_says_of_keys_is_left_alone() -> None:
     script = "-- keys.task(id)\nreturn 1 -- keys.task(keys.held(id))"
-    assert Keys().in_lua(script) == script
+    assert in_lua(script, Keys()) == script
 
 
 @pytest.mark.parametrize("method", METHODS)

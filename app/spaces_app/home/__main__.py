@@ -8,9 +8,11 @@ from pathlib import Path
 import uvicorn
 
 from spaces import config
+from spaces.farm.page_addresses import pages_path
 from spaces.farm.queue import settings
 from spaces.web import descriptors
 from spaces_app.home.app import make_app
+from spaces_app.home.metrics.access import read_token
 from spaces_app.home.snapshots import Snapshots
 
 #: Seconds for open requests to finish when the server is told to stop.
@@ -22,9 +24,10 @@ def main() -> None:
     arguments = _parser().parse_args()
     descriptors.prepare()
     links = dict(link.split("=", 1) for link in arguments.link)
-    snapshots = Snapshots(config.current().url, arguments.pages, links)
+    snapshots = Snapshots(config.current().url, pages_path(arguments.state_dir), links)
+    hosts = [*settings.current().home.hosts, *arguments.known_as]
     uvicorn.run(
-        make_app(snapshots, [*settings.current().home.hosts, *arguments.known_as]),
+        make_app(snapshots, hosts, read_token(arguments.state_dir)),
         host=arguments.host,
         port=arguments.port,
         log_level="warning",
@@ -36,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m spaces_app.home", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=7860)
-    parser.add_argument("--pages", type=Path, required=True, help="the file in which `zerofarm up` lists the pages")
+    parser.add_argument("--state-dir", type=Path, required=True, help="where `zerofarm up` lists the pages")
     parser.add_argument("--link", action="append", default=[], metavar="NAME=URL", help="the page of a Space")
     parser.add_argument("--known-as", action="append", default=[], metavar="NAME", help="a name of this host")
     return parser

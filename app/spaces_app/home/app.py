@@ -13,6 +13,7 @@ from fastapi.staticfiles import StaticFiles
 
 from spaces.errors import FarmUnavailable
 from spaces_app.home.hosts import KnownHosts
+from spaces_app.home.metrics.page import metrics_page
 from spaces_app.home.snapshots import Snapshots
 
 STATIC = Path(__file__).parent / "static"
@@ -25,7 +26,7 @@ HEADERS = {
 }
 
 
-def make_app(snapshots: Snapshots, hosts: Collection[str] = ()) -> FastAPI:
+def make_app(snapshots: Snapshots, hosts: Collection[str] = (), metrics_token: str = "") -> FastAPI:
     """Make the application on a source of snapshots; `hosts` are more names by which its API may be asked."""
     app = FastAPI(title="ZeroFarm", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(KnownHosts, names=hosts)
@@ -52,5 +53,6 @@ def make_app(snapshots: Snapshots, hosts: Collection[str] = ()) -> FastAPI:
     def without_broker(_request: Any, error: FarmUnavailable) -> JSONResponse:  # Any: starlette's request
         return JSONResponse({"problem": str(error)}, status_code=503)
 
+    app.include_router(metrics_page(snapshots, metrics_token))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app

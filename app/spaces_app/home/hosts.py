@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 #: Requests for other paths get nothing that is not the same for everybody.
-GUARDED = "/api/"
+GUARDED = ("/api/", "/metrics")
 
 MISDIRECTED = 421
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +14,11 @@ from redis import RedisError
 from spaces.errors import FarmUnavailable
 from spaces.farm.connection import connect, redacted
 from spaces.farm.page_addresses import Page, Pages, read_pages
+from spaces.farm.queue.counters.counters import read_counters
+from spaces.farm.queue.counters.crowd import read_crowd
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.status import FarmStatus, StatusReader
+from spaces_app.home.metrics.collector import Readings
 
 #: Seconds for which one reading of the broker is reused.
 FRESH = 1.0
@@ -43,9 +47,22 @@ class Snapshots:
                 self._read_at = self._clock()
             return self._latest
 
+    def readings(self) -> Readings:
+        """What the metrics are made of, now. Raises FarmUnavailable."""
+        status, queue = self.latest(), self._reader.queue
+        spaces, nodes = [space.name for space in status.spaces], [worker.name for worker in status.workers]
+        with self._answering():
+            counters = read_counters(queue.redis, queue.keys, spaces, nodes)
+            return Readings(status, counters, read_crowd(queue.redis, queue.keys))
+
     def _read(self) -> FarmStatus:
-        try:
+        with self._answering():
             return self._reader.read(self._known_pages())
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        try:
+            yield
         except RedisError as error:
             raise FarmUnavailable(f"the broker at {redacted(self._url)} does not answer: {error}") from error
 

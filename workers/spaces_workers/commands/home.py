@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from spaces.errors import SpacesError
-from spaces.farm.page_addresses import pages_path
 from spaces.farm.queue import settings
 from spaces_workers.commands import options
 from spaces_workers.commands.become import become, own_environment
 from spaces_workers.isolation import MODULE
+from spaces_workers.setup.metrics_token import given, keep_metrics_token
 from spaces_workers.setup.ports import Ports
 from spaces_workers.up.addresses import url_of
 
@@ -40,9 +40,10 @@ def home(
     port = Ports(host).exactly(port, "--port")
     links = [argument for each in link or [] for argument in ("--link", _checked(each))]
     links += [argument for each in known_as or [] for argument in ("--known-as", each)]
+    keep_metrics_token(state_dir)
     print(f"The home page answers at {url_of(host, port)}", flush=True)
-    arguments = ["--host", host, "--port", str(port), "--pages", str(pages_path(state_dir)), *links]
-    become([*MODULE, "spaces_app.home", *arguments], own_environment(url))
+    arguments = ["--host", host, "--port", str(port), "--state-dir", str(state_dir), *links]
+    become([*MODULE, "spaces_app.home", *arguments], own_environment(url) | given())
 
 
 def _checked(link: str) -> str:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from spaces import config
 from spaces.config import Role
-from spaces.farm.page_addresses import pages_path
 from spaces.farm.queue import settings
 from spaces.farm.queue.leases import Leases
 from spaces.farm.values.signing import derive_space_key
@@ -26,7 +25,7 @@ from spaces_workers.gpu.plan import PlannedWorker
 from spaces_workers.isolation import MODULE, SpaceEnvironment
 from spaces_workers.nursery import client as nursery
 from spaces_workers.sandbox.plan import Sandboxes
-from spaces_workers.setup import process_environment
+from spaces_workers.setup import metrics_token, process_environment
 from spaces_workers.setup.flower_login import VARIABLE as FLOWER_LOGIN
 from spaces_workers.setup.flower_login import flower_login, login_path
 from spaces_workers.setup.served_space import ServedSpace
@@ -184,9 +183,10 @@ class Composition:
     def home(self) -> Service:
         """The home page."""
         host, port = self._options.host, self._options.home_port
-        pages = str(pages_path(self._options.state_dir))
-        module = _module("spaces_app.home", "--host", host, "--port", str(port), "--pages", pages)
-        command = Command(module, self._environment(), self._log("home"))
+        module = _module("spaces_app.home", "--host", host, "--port", str(port))
+        module += ["--state-dir", str(self._options.state_dir)]
+        metrics_token.keep_metrics_token(self._options.state_dir)
+        command = Command(module, self._environment(metrics_token.given()), self._log("home"))
         return self._shown(self._page("home", command, (host, port), "/healthz"), "")
 
     def door(self) -> Iterator[Service]:

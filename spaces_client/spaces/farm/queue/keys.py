@@ -58,11 +58,6 @@ nobody reads it, and after a request to cancel it `reason` and `cancelled`, the 
 
 Fields of a usage: `used` since `since`, the start of the day, and `decayed` at `at`, the usage that counts in the rank.
 
-Fields of `counts:{space}`: `ended {state}`, `stopped {cause}`, `retried {cause}`; and for each span of time, `wait`,
-`swap`, `run` and `overhead`, its histogram: `{span} {n}`, the tasks in bucket n of BOUNDS, and `{span} us`, the sum in
-microseconds. An entry of `history` has `t`, the facts of the task as a msgpack list (`counters/history.py` names them),
-and `e`, its last event unless it succeeded.
-
 ENDED is the operator's: `outcome_lifetime` of the limits (`limits.py`). The other lifetimes stand below.
 
 The tasks of a paused Space stand in `queue:{size}:{space}` and in `arrivals`, not in `queue:{size}`.
@@ -72,7 +67,6 @@ All keys share one hash tag, so one script may touch any of them, also in a clus
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 #: Seconds that a task may wait or run; a forgotten task is deleted after that.
@@ -103,20 +97,11 @@ AUDIT = 180 * 24 * 3600
 #: Seconds for which counters are kept after their last change.
 COUNTED = 30 * 24 * 3600
 
-#: About how many ended tasks are remembered, and the most bytes of the last event of one.
-HISTORY, HISTORY_BYTES = 1_000, 16_384
-
-#: Upper bounds of the buckets of histograms, in seconds; the last bucket has none.
-BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
-
 #: About how many events a stream keeps.
 EVENTS_KEPT = 10_000
 
 #: Yields that a reader consumes for each credit that it gives to the writer.
 YIELDS_PER_CREDIT = 64
-
-#: Matches a comment, or a key in a script: its method in `Keys`, the arguments, and the end unless they have brackets.
-_USE = re.compile(r"--.*|\bkeys\.(\w+)\(([^()]*)(\)?)")
 
 _FOREIGN = ("_kombu.binding", "unacked")  # made by kombu for Celery's own traffic
 
@@ -315,23 +300,3 @@ class Keys:
         """Whether a key may have no lifetime."""
         chosen = (self.spaces(), self.paused(), self.drained(), self.max_gpus(), self.priority())
         return key in chosen or key.startswith(_FOREIGN)
-
-    def in_lua(self, script: str) -> str:
-        """A script in which each `keys.task(id)` is replaced by the expression of its name.
-
-        As Lua functions they would be created anew for each run of the script. Raises ValueError if an argument is more
-        than a name or a value.
-        """
-        return _USE.sub(self._written_out, script)
-
-    def _written_out(self, use: re.Match[str]) -> str:
-        method, given, end = use.groups()
-        if method is None:
-            return use[0]
-        if not end:
-            raise ValueError(
-                f"arguments of a key must be names or values, got {use[0]}(...). Assign it to a local first"
-            )
-        arguments = [argument.strip() for argument in given.split(",") if argument]
-        name = getattr(self, method)(*(f"' .. {argument} .. '" for argument in arguments))
-        return f"('{name}')".replace(" .. '')", ")")

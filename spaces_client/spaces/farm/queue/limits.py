@@ -28,6 +28,9 @@ class Limits:
         return f"it waited longer than {seconds_in_words(self.longest_wait)}, and no task may wait longer in this farm"
 
 
+#: The names under which refused and expired tasks are counted.
+LIMITS = ("size", "payload", "space_queue", "farm_queue", "quota", "longest_wait")
+
 NO_LIMITS = Limits(math.inf, math.inf, math.inf, math.inf)
 
 

@@ -12,13 +12,11 @@ from redis.commands.core import Script
 from redis.exceptions import NoScriptError
 
 from spaces.farm.demand import LATER, SOON
+from spaces.farm.queue.counters.bounds import BOUNDS, HISTORY, HISTORY_BYTES
 from spaces.farm.queue.keys import (
-    BOUNDS,
     COUNTED,
     DAY,
     EVENTS_KEPT,
-    HISTORY,
-    HISTORY_BYTES,
     IDLE,
     LEARNED,
     REFUSED,
@@ -31,6 +29,9 @@ from spaces.farm.size import Size
 #: Files with shared functions, in the order in which they are prefixed.
 _SHARED = ("counters", "quota", "lib")
 
+
+#: Matches a comment, or a key in a script: its method in `Keys`, the arguments, and the end unless they have brackets.
+_USE = re.compile(r"--.*|\bkeys\.(\w+)\(([^()]*)(\)?)")
 
 _SIZES_IN_LUA = ", ".join(repr(str(size)) for size in Size)
 
@@ -50,12 +51,32 @@ def source(name: str, keys: Keys, ended: int) -> str:
     for definition in reversed(_BOUNDARY.split("\n".join(shared))):
         if _is_used(definition, text):
             text = f"{definition}\n{text}"
-    return keys.in_lua(text)
+    return in_lua(text, keys)
 
 
 def _is_used(definition: str, text: str) -> bool:
     defined = _DEFINED.match(definition)
     return defined is not None and any(re.search(rf"\b{name.strip()}\b", text) for name in defined[1].split(","))
+
+
+def in_lua(script: str, keys: Keys) -> str:
+    """A script in which each `keys.task(id)` is replaced by the expression of its name.
+
+    As Lua functions they would be created anew for each run of the script. Raises ValueError if an argument is more
+    than a name or a value.
+    """
+    return _USE.sub(lambda use: _written_out(use, keys), script)
+
+
+def _written_out(use: re.Match[str], keys: Keys) -> str:
+    method, given, end = use.groups()
+    if method is None:
+        return use[0]
+    if not end:
+        raise ValueError(f"arguments of a key must be names or values, got {use[0]}(...). Assign it to a local first")
+    arguments = [argument.strip() for argument in given.split(",") if argument]
+    name = getattr(keys, method)(*(f"' .. {argument} .. '" for argument in arguments))
+    return f"('{name}')".replace(" .. '')", ")")
 
 
 def constants_in_lua(ended: int) -> str:

@@ -30,7 +30,7 @@ HEAD = 20
 LATEST = 20
 SCANNED = 5_000
 
-_FIELDS = ("state", "label", "space", "worker", "enqueued_at", "started_at", "ended_at", "time_limit")
+_FIELDS = ("state", "label", "space", "worker", "enqueued_at", "started_at", "ended_at", "time_limit", "size")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,7 @@ class WorkerStatus:
     done: int
     residents: tuple[ResidentStatus, ...] = ()  #: the same with the level and memory of each
     drained: bool = False  #: it takes no task
+    uuid: str = ""  #: of the device, as the driver has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,7 @@ class SpaceStatus:
     expected_wait: float | None  #: seconds until a new task begins; None while no live worker can run it
     page: Page | None  #: None if another program serves it
     terms: SpaceTerms = field(default_factory=SpaceTerms)  #: how its tasks take part in the queue
+    waiting_by_size: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,7 @@ class TaskStatus:
     started_at: float | None
     ended_at: float | None
     time_limit: float
+    size: str = ""
 
     @property
     def changed_at(self) -> float:
@@ -131,7 +134,7 @@ class StatusReader:
     """Reads the status of a farm over one connection. Raises redis's errors if the broker does not answer."""
 
     def __init__(self, queue: Queue) -> None:
-        self._queue = queue
+        self.queue = self._queue = queue
         self._redis = queue.redis
         self._keys = queue.keys
         self._registry = Registry(queue.redis, queue.keys)
@@ -192,14 +195,16 @@ class StatusReader:
         busy, of_operator = Counter(task.space for task in running), terms(self._queue)
         for name in sorted(records.keys() | pages.spaces.keys()):
             functions = records[name].functions if name in records else ()
+            waiting = {str(size): self._redis.zcard(self._keys.waiting(size, name)) for size in Size}
             yield SpaceStatus(
                 name=name,
                 functions=tuple(str(function.name) for function in functions),
-                waiting=self._queue.waiting(name),
+                waiting=sum(waiting.values()),
                 running=busy[name],
                 expected_wait=_longest(waits.get(function.size) for function in functions),
                 page=pages.spaces.get(name),
                 terms=of_operator.get(name, SpaceTerms()),
+                waiting_by_size=waiting,
             )
 
     def _workers(self) -> Iterator[WorkerStatus]:
@@ -255,11 +260,12 @@ def _worker(info: dict[str, Any]) -> WorkerStatus:  # Any: a worker's descriptio
         warm=tuple(info["warm"]),
         done=info["done"],
         residents=tuple(ResidentStatus(*each) for each in info.get("residents", ())),
+        uuid=info.get("uuid", ""),
     )
 
 
 def _task(task_id: str, place: int, values: Iterable[bytes | None]) -> TaskStatus:
-    state, label, space, worker, enqueued_at, started_at, ended_at, time_limit = values
+    state, label, space, worker, enqueued_at, started_at, ended_at, time_limit, size = values
     return TaskStatus(
         id=task_id,
         label=_text(label),
@@ -271,6 +277,7 @@ def _task(task_id: str, place: int, values: Iterable[bytes | None]) -> TaskStatu
         started_at=float(started_at) if started_at else None,
         ended_at=float(ended_at) if ended_at else None,
         time_limit=float(time_limit or 0),
+        size=_text(size),
     )
 
 

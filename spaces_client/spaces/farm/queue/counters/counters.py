@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, cast
 
-from spaces.farm.queue.keys import BOUNDS, Keys
+from spaces.farm.queue.counters.bounds import BOUNDS
+from spaces.farm.queue.keys import Keys
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -72,7 +72,7 @@ def _facts(packed: bytes, event: bytes) -> Facts:
         size=size,
         state=state,
         worker=worker.split(":")[0],
-        attempt=attempt,
+        attempt=int(attempt),
         visitor=visitor,
         enqueued_at=float(queued),
         started_at=_number(started),

@@ -1,5 +1,10 @@
 -- The counters of a farm, and its record of ended tasks. The script that makes a change also counts it, so that no
 -- counter dies with a process. Prefixed to lib.lua.
+--
+-- Fields of `counts:{space}`: `ended {state}`, `stopped {cause}`, `retried {cause}`; and for each span of time, `wait`,
+-- `swap`, `run` and `overhead`, its histogram: `{span} {n}`, the tasks in bucket n of BOUNDS, and `{span} us`, the sum in
+-- microseconds. An entry of `history` has `t`, the facts of the task as a msgpack list (`counters/history.py` names them),
+-- and `e`, its last event unless it succeeded.
 
 local function count_task(space, field)
   redis.call('HINCRBY', keys.counts_of(space), field, 1)
