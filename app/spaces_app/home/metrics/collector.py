@@ -119,7 +119,7 @@ def _counter(metric: Metric, samples: Samples) -> CounterMetricFamily:
 
 def _histogram(metric: Metric, found: Mapping[str, Histogram]) -> HistogramMetricFamily:
     family = metric.histogram()
-    bounds = [*(f"{bound:g}" for bound in BOUNDS), "+Inf"]
+    bounds = [*map(str, BOUNDS), "+Inf"]
     for space, histogram in found.items():
         buckets = list(zip(bounds, map(float, accumulate(histogram.counts)), strict=True))
         family.add_metric((space,), buckets, histogram.sum)

@@ -5,7 +5,8 @@ local function server_time()
   return tonumber(time[1]) + tonumber(time[2]) / 1000000
 end
 
--- Wake one idle worker; false if as many are being woken as can be. More tokens than workers would only cause claims that find nothing. The oldest token sets the
+-- Wake one idle worker; false if as many are being woken as can be. More tokens than workers would only cause claims that
+-- find nothing. The oldest token sets the
 -- lifetime, because an idle worker claims regularly even without a bell.
 local function ring(size)
   local bell = keys.bell(size)
