@@ -88,14 +88,11 @@ DAY = 24 * 3600
 #: Seconds that a worker counts as idle after a claim that found no task; an idle worker claims again each second.
 IDLE = 3
 
-#: Seconds for which a Space's learned durations, and the counts of refused tasks, are kept.
-LEARNED = REFUSED = 30 * 24 * 3600
+#: Seconds for which a Space's learned durations, the counts of refused tasks and all other counters are kept.
+LEARNED = REFUSED = COUNTED = 30 * 24 * 3600
 
 #: Seconds for which the actions of operators are kept after the last one.
 AUDIT = 180 * 24 * 3600
-
-#: Seconds for which counters are kept after their last change.
-COUNTED = 30 * 24 * 3600
 
 #: About how many events a stream keeps.
 EVENTS_KEPT = 10_000

@@ -26,7 +26,7 @@ from spaces_workers.worker.oom_kills import words
 logger = logging.getLogger(__name__)
 
 
-class Eviction(StrEnum):
+class Evicted(StrEnum):
     """What becomes of a child that makes room for another."""
 
     ASLEEP = "asleep"
@@ -58,7 +58,7 @@ class Residency:
         self._costs = SwapCosts()
         self._seen: dict[str, None] = {}  #: Spaces that had a child here, the latest last; their zygotes are ready
         self._lock = threading.Lock()
-        self.evictions = dict.fromkeys(Eviction, 0)
+        self.evictions = dict.fromkeys(Evicted, 0)
 
     def take(self, spec: ZygoteSpec) -> ChildLink | None:
         """Hand over the warm child of exactly this revision, if there is one."""
@@ -212,13 +212,13 @@ class Residency:
                 break
             self._kill(each)
         if self._budget.put(child, self.children()):
-            self.evictions[Eviction.ASLEEP] += 1
+            self.evictions[Evicted.ASLEEP] += 1
         else:
             self._kill(child)
 
     def _kill(self, child: ChildLink) -> None:
         """End a child to make room for another."""
-        self.evictions[Eviction.KILLED] += 1
+        self.evictions[Evicted.KILLED] += 1
         self._discard(child)
 
     def _discard(self, child: ChildLink) -> None:
