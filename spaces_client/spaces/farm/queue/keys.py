@@ -1,4 +1,4 @@
-"""The broker's keys: this file alone defines every name, type and lifetime.
+"""The broker's keys: this file, with `counters/counter_keys.py`, defines every name, type and lifetime.
 
 | key                          | type   | holds                                         | lifetime                     |
 |------------------------------|--------|-----------------------------------------------|------------------------------|
@@ -20,10 +20,10 @@
 | `demand`                     | HASH   | Space: how often it was called lately         | LEARNED after the last push  |
 | `forecast`                   | STRING | when queued tasks will begin, packed          | about a second               |
 | `refused`                    | HASH   | limit: tasks that it refused or ended         | REFUSED after the last one   |
-| `counts`                     | HASH   | leases that have expired, by their kind       | COUNTED after the last one   |
-| `counts:{space}`             | HASH   | what became of a Space's tasks, see below     | COUNTED after the last task  |
+| `counts:{space}`             | HASH   | what became of a Space's tasks; of none: leases | COUNTED after the last one |
 | `tally:{node}`               | HASH   | what a worker has done, over its restarts     | COUNTED after the last beat  |
 | `reported:{worker}`          | HASH   | the part of it that one process has reported  | WAITING after the last beat  |
+| `samples`                    | STREAM | how the farm was, at times of the last day    | COUNTED after the last one   |
 | `history`                    | STREAM | the latest ended tasks, about HISTORY of them | COUNTED after the last task  |
 | `clients`                    | ZSET   | web processes by the expiry of their lease    | WAITING after the last beat  |
 | `client:{client}`            | SET    | ids of the tasks that it waits for            | WAITING after the last push  |
@@ -69,6 +69,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from spaces.farm.queue.counters.counter_keys import CounterKeys
+
 #: Seconds that a task may wait or run; a forgotten task is deleted after that.
 WAITING = 24 * 3600
 
@@ -104,10 +106,8 @@ _FOREIGN = ("_kombu.binding", "unacked")  # made by kombu for Celery's own traff
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
+class Keys(CounterKeys):
     """Names the keys of one farm."""
-
-    prefix: str = "{zerofarm}"
 
     def queue(self, size: str) -> str:
         """ZSET of waiting tasks by score; WAITING after the last push."""
@@ -180,26 +180,6 @@ class Keys:
     def refused(self) -> str:
         """HASH of how many tasks each limit refused or ended; REFUSED after the last task."""
         return f"{self.prefix}:refused"
-
-    def counts(self) -> str:
-        """HASH of how many leases have expired, by their kind; COUNTED after the last one."""
-        return f"{self.prefix}:counts"
-
-    def counts_of(self, space: str) -> str:
-        """HASH of what became of a Space's tasks, and of their times; COUNTED after the last task."""
-        return f"{self.prefix}:counts:{space}"
-
-    def tally(self, node: str) -> str:
-        """HASH of what a worker has done, by its name in Celery; COUNTED after its last beat."""
-        return f"{self.prefix}:tally:{node}"
-
-    def reported(self, worker: str) -> str:
-        """HASH of the part of `tally` that one process of the worker has reported; WAITING after its last beat."""
-        return f"{self.prefix}:reported:{worker}"
-
-    def history(self) -> str:
-        """STREAM of the tasks that have ended, about HISTORY of them; COUNTED after the last one."""
-        return f"{self.prefix}:history"
 
     def clients(self) -> str:
         """ZSET of web processes by the expiry of their lease; WAITING after the last beat."""

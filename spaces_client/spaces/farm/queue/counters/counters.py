@@ -79,7 +79,7 @@ class Counters:
 def read_counters(redis: Redis, keys: Keys, spaces: Sequence[str], nodes: Sequence[str]) -> Counters:
     """The counters of these Spaces and workers. Raises redis's errors."""
     with redis.pipeline(transaction=False) as pipe:
-        for name in (*map(keys.counts_of, spaces), *map(keys.tally, nodes), keys.counts()):
+        for name in (*map(keys.counts, spaces), *map(keys.tally, nodes), keys.counts("")):
             pipe.hgetall(name)
         found = [_numbers(each) for each in cast(list[dict[bytes, bytes]], pipe.execute())]
     of_spaces, of_nodes = found[: len(spaces)], found[len(spaces) : -1]

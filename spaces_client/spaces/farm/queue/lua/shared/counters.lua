@@ -7,13 +7,13 @@
 -- and `e`, its last event unless it succeeded.
 
 local function count_task(space, field)
-  redis.call('HINCRBY', keys.counts_of(space), field, 1)
-  redis.call('EXPIRE', keys.counts_of(space), COUNTED)
+  redis.call('HINCRBY', keys.counts(space), field, 1)
+  redis.call('EXPIRE', keys.counts(space), COUNTED)
 end
 
 local function count_expired_lease(kind)
-  redis.call('HINCRBY', keys.counts(), kind, 1)
-  redis.call('EXPIRE', keys.counts(), COUNTED)
+  redis.call('HINCRBY', keys.counts(''), kind, 1)
+  redis.call('EXPIRE', keys.counts(''), COUNTED)
 end
 
 local function observe(space, span, seconds)
@@ -24,8 +24,8 @@ local function observe(space, span, seconds)
       break
     end
   end
-  redis.call('HINCRBY', keys.counts_of(space), span .. ' ' .. bucket, 1)
-  redis.call('HINCRBY', keys.counts_of(space), span .. ' us', math.floor(math.max(0, seconds) * 1000000))
+  redis.call('HINCRBY', keys.counts(space), span .. ' ' .. bucket, 1)
+  redis.call('HINCRBY', keys.counts(space), span .. ' us', math.floor(math.max(0, seconds) * 1000000))
 end
 
 -- The spans of a task that a worker had: `run` has the seconds of its run, if it had one, and of the swap before it.
