@@ -139,8 +139,9 @@ def _started(name: str, old: Path | None, peers: Path) -> Iterator[Measured]:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             found = cast(EmbeddedBroker, stack.enter_context(find_broker(Path(folder))))
             command = [str(environments.python_of(name, peers)), *environments.PEERS[name].command]
-            path = found.url.partition("://")[2].partition("?")[0]
-            environment, broker = {"BROKER_SOCKET": path}, found.server.pid
+            settings = found.server.settings
+            environment = {"BROKER_SOCKET": str(settings.socket_path), "BROKER_PASSWORD": settings.password}
+            broker = found.server.pid
         command[1] = str(SYSTEMS / command[1])
         errors = stack.enter_context(tempfile.TemporaryFile("w+"))
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}  # Any: options

@@ -99,12 +99,13 @@ class Farm:
         """The address of the gateway for the page of a Space."""
         return address_of(self.run_dir, self.state_dir, space)
 
-    def start_gateway(self, *spaces: str) -> subprocess.Popen[bytes]:
-        """Start the gateway for the pages of these Spaces, and wait until it listens."""
+    def start_gateway(self, *spaces: str, port: int | None = None) -> subprocess.Popen[bytes]:
+        """Start the gateway for the pages of these Spaces, and for tokens at a port; wait until it listens."""
         command = [sys.executable, "-m", "spaces_workers.gateway", "--state-dir", str(self.state_dir)]
+        command += ["--listen", f"127.0.0.1:{port}"] if port else []
         environment = os.environ | {
             GATES: json.dumps([[space, os.getuid(), ""] for space in spaces]),
-            "ZEROFARM_URL": self.broker.url,
+            "ZEROFARM_URL": self.broker.url_of("gateway"),
             "ZEROFARM_RUN_DIR": str(self.run_dir),
             "ZEROFARM_HOST": "test-host",
         }
@@ -114,6 +115,7 @@ class Farm:
         self.gateways.append(gateway)
         self.gated |= {*spaces}
         wait_until(lambda: all(_listens(socket_of(self.run_dir, self.state_dir, space)) for space in spaces))
+        wait_until(lambda: port is None or not _is_free(port))
         return gateway
 
     def register(self, name: str = "faults", app_file: Path | None = None, python: Path | None = None) -> SpaceRecord:
@@ -138,7 +140,7 @@ class Farm:
         `gpu` is the UUID of its GPU, `none` for a stand-in, or `broken` for one that is lost after its start.
         """
         environment = os.environ | {
-            "ZEROFARM_URL": self.broker.url,
+            "ZEROFARM_URL": self.broker.url_of("worker"),
             "ZEROFARM_KEY": FARM_KEY.hex(),
             "ZEROFARM_RUN_DIR": str(self.run_dir if host == "test-host" else self.folder / f"run-{host}"),
             "ZEROFARM_HOST": host,
@@ -358,6 +360,11 @@ options = WorkerOptions(
 )
 raise SystemExit(run_worker(options))
 """
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) != 0
 
 
 def _listens(path: Path) -> bool:

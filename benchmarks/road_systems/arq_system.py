@@ -22,7 +22,7 @@ class WorkerSettings:
     """arq's own."""
 
     functions = (echo,)
-    redis_settings = RedisSettings(unix_socket_path=os.environ["BROKER_SOCKET"])
+    redis_settings = RedisSettings(unix_socket_path=os.environ["BROKER_SOCKET"], password=os.environ["BROKER_PASSWORD"])
     max_jobs = 1
     poll_delay = 0.001
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from celery import Celery
 from driver import serve
 
-URL = f"redis+socket://{os.environ['BROKER_SOCKET']}"
+URL = f"redis+socket://:{os.environ['BROKER_PASSWORD']}@{os.environ['BROKER_SOCKET']}"
 app = Celery("peer", broker=URL, backend=URL)
 app.conf.update(
     task_acks_late=True,

@@ -13,7 +13,7 @@ from dramatiq.results import Results
 from dramatiq.results.backends import RedisBackend
 from driver import serve
 
-URL = f"unix://{os.environ['BROKER_SOCKET']}"
+URL = f"unix://:{os.environ['BROKER_PASSWORD']}@{os.environ['BROKER_SOCKET']}"
 dramatiq.set_broker(RedisBroker(url=URL))
 dramatiq.get_broker().add_middleware(Results(backend=RedisBackend(url=URL)))
 

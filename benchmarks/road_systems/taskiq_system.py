@@ -13,7 +13,7 @@ from driver import serve
 from taskiq import TaskiqResultTimeoutError
 from taskiq_redis import ListQueueBroker, RedisAsyncResultBackend
 
-URL = f"unix://{os.environ['BROKER_SOCKET']}"
+URL = f"unix://:{os.environ['BROKER_PASSWORD']}@{os.environ['BROKER_SOCKET']}"
 broker = ListQueueBroker(URL).with_result_backend(RedisAsyncResultBackend(URL, result_ex_time=600))
 
 

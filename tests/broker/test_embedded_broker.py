@@ -13,18 +13,24 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
 from kombu import Connection
+from redis import AuthenticationError
 
+import spaces
 from spaces.errors import FarmUnavailable
 from spaces.farm.connection import connect
+from spaces.farm.queue.queue import Queue
 from spaces_workers.broker.binary import find_server
 from spaces_workers.broker.broker import Broker, BrokerError
 from spaces_workers.broker.embedded import EmbeddedBroker
 from spaces_workers.broker.find import find_broker
 from spaces_workers.broker.server_settings import SOCKET_PATH_LIMIT, Listen
+
+from .support import PLAIN, Server, claimed, pushed
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +56,11 @@ def embedded(broker: Broker) -> EmbeddedBroker:
     return broker
 
 
+def socket_of(broker: Broker) -> Path:
+    assert broker.url.startswith("redis+socket://")
+    return Path(urlsplit(broker.url).path)
+
+
 def configured(broker: Broker, name: str) -> str:
     with connect(broker.url, decode_responses=True) as client:
         return str(client.config_get(name)[name])
@@ -58,7 +69,7 @@ def configured(broker: Broker, name: str) -> str:
 def test_a_broker_of_our_own_answers_on_a_private_socket_and_keeps_every_key(tmp_path: Path) -> None:
     with find_broker(tmp_path) as broker:
         assert broker.is_ours
-        assert broker.url == f"redis+socket://{tmp_path}/broker/broker.sock"
+        assert socket_of(broker) == tmp_path / "broker" / "broker.sock"
         assert stat.S_IMODE((tmp_path / "broker" / "broker.sock").stat().st_mode) == 0o700
         assert configured(broker, "port") == "0"
         assert configured(broker, "appendfsync") == "everysec"
@@ -159,7 +170,7 @@ def test_it_dies_with_a_starter_that_is_killed_and_the_next_one_starts_anew(tmp_
 def test_a_long_state_directory_gets_a_short_private_socket(tmp_path: Path) -> None:
     state = tmp_path / ("long" * 20) / ("longer" * 10)
     with find_broker(state) as broker:
-        path = Path(broker.url.removeprefix("redis+socket://"))
+        path = socket_of(broker)
         assert len(os.fsencode(path)) <= SOCKET_PATH_LIMIT
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
         assert (state / "appendonlydir").is_dir()
@@ -171,13 +182,13 @@ def test_a_state_directory_with_blanks_and_quotes_works(tmp_path: Path) -> None:
     with find_broker(state) as broker, Connection(broker.url) as connection:
         connection.ensure_connection(max_retries=1)
         assert (state / "appendonlydir").is_dir()
-    Path(broker.url.removeprefix("redis+socket://")).parent.rmdir()
+    socket_of(broker).parent.rmdir()
 
 
 def test_a_short_socket_directory_that_others_may_enter_is_refused(tmp_path: Path) -> None:
     state = tmp_path / 'my "farm"'
     with find_broker(state) as broker:
-        directory = Path(broker.url.removeprefix("redis+socket://")).parent
+        directory = socket_of(broker).parent
     directory.chmod(0o755)
     try:
         with pytest.raises(BrokerError, match="mode 0700"):
@@ -201,10 +212,48 @@ def test_on_tcp_it_asks_for_the_password_that_it_made_and_keeps(tmp_path: Path) 
         assert broker.url == first
 
 
-def test_the_password_does_not_show_in_the_process_list(tmp_path: Path) -> None:
-    with find_broker(tmp_path, listen=Listen("127.0.0.1", free_port())) as broker:
-        shown = " ".join(psutil.Process(embedded(broker).server.pid).cmdline())
-        assert (tmp_path / "broker.password").read_text() not in shown
+def test_its_socket_asks_for_the_password_that_it_made_and_keeps(tmp_path: Path) -> None:
+    with find_broker(tmp_path) as broker:
+        first, path = broker.url, socket_of(broker)
+        with connect(f"unix://{path}") as stranger, pytest.raises(AuthenticationError):
+            stranger.ping()
+        with connect(f"unix://:a-guess@{path}") as stranger, pytest.raises(AuthenticationError):
+            stranger.ping()
+    assert stat.S_IMODE((tmp_path / "broker.password").stat().st_mode) == 0o600
+    with find_broker(tmp_path) as broker:
+        assert broker.url == first
+
+
+@pytest.mark.parametrize("listens", [False, True])
+def test_the_password_is_in_no_command_line_and_no_log(tmp_path: Path, listens: bool) -> None:
+    listen = Listen("127.0.0.1", free_port()) if listens else None
+    with find_broker(tmp_path, listen=listen) as broker:
+        password = (tmp_path / "broker.password").read_text()
+        server = psutil.Process(embedded(broker).server.pid)
+        assert password not in " ".join([*server.cmdline(), *server.environ().values()])
+    assert password not in (tmp_path / "broker.log").read_text()
+
+
+def test_a_farm_without_a_password_gets_one_at_its_next_start_and_keeps_its_tasks(tmp_path: Path) -> None:
+    """As the version before has left it: its broker had an append-only file, a socket and no password."""
+    server = Server(tmp_path)
+    server.start()
+    with connect(server.url) as client:
+        task = pushed(Queue(client, rules=PLAIN))
+    server.kill()
+    with find_broker(tmp_path) as broker, connect(broker.url) as client:
+        assert urlsplit(broker.url).password
+        queue = Queue(client, rules=PLAIN)
+        assert claimed(queue).lease.task == task
+
+
+def test_a_caller_with_an_old_url_is_told_where_the_password_is(tmp_path: Path) -> None:
+    with (
+        find_broker(tmp_path) as broker,
+        spaces.Farm(f"redis+socket://{socket_of(broker)}") as farm,
+        pytest.raises(FarmUnavailable, match=r"refuses this process: .*broker\.url in the state directory"),
+    ):
+        farm.submit("digits", "generate")
 
 
 def test_a_taken_port_is_named(tmp_path: Path) -> None:
@@ -301,6 +350,6 @@ def test_a_state_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 )
 def test_every_form_of_a_socket_url_connects(tmp_path: Path, form: str, database: int) -> None:
     with find_broker(tmp_path) as broker:
-        path = broker.url.removeprefix("redis+socket://")
-        with connect(form.format(path)) as client:
+        address = broker.url.removeprefix("redis+socket://")
+        with connect(form.format(address)) as client:
             assert int(client.client_info()["db"]) == database

@@ -126,7 +126,8 @@ CARDS = {
 
 def test_the_cards_of_the_home_page_tell_what_a_space_is_and_how_it_is(up: Up, page: Page, tmp_path: Path) -> None:
     """Two of the three demos showed an empty box in place of their emoji, and all of them names of functions."""
-    found = StatusReader(Queue(connect(up.ready()["broker"]))).read(read_pages(pages_path(up.state_dir)))
+    queue = Queue(connect((up.state_dir / "broker.url").read_text()))
+    found = StatusReader(queue).read(read_pages(pages_path(up.state_dir)))
     digits = next(space for space in found.spaces if space.name == "digits")
     assert digits.page is not None
     assert digits.page.description == "Handwritten digits from a small diffusion model"

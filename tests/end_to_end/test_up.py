@@ -21,6 +21,7 @@ from gradio_client.client import Job
 from spaces.farm.connection import connect
 from spaces.farm.queue.queue import Queue
 from spaces_workers.broker.find import find_broker
+from spaces_workers.broker.users import RULES, password_of
 from tests.broker.support import leaked_keys
 from tests.harness import SPACES, leftovers, wait_until
 
@@ -204,7 +205,8 @@ def test_ready_names_everything_that_answers(farm: Up) -> None:
     assert {worker["device"] for worker in ready["workers"]} == {"CPU stand-in 0", "CPU stand-in 1"}
     assert sorted(ready["spaces"]) == ["detached", "echo"]
     assert ready["flower"] is None
-    with connect(ready["broker"]) as redis:
+    assert ready["broker"].startswith("redis+socket://:***@")
+    with connect((farm.state_dir / "broker.url").read_text()) as redis:
         assert len(Queue(redis).leases.workers()) == 2
     with urllib.request.urlopen(ready["home"], timeout=10) as page:
         assert b"<title>ZeroFarm</title>" in page.read()
@@ -436,13 +438,26 @@ def test_what_a_page_of_a_killed_farm_has_left_ends_when_the_farm_starts_again(s
 
 def test_no_process_of_a_space_is_told_what_the_farm_keeps_for_itself(farm: Up) -> None:
     """Of the page, of the script while it is imported, and of a GPU function."""
-    key, broker = (farm.state_dir / "farm.key").read_text(), farm.ready()["broker"]
+    key, password = ((farm.state_dir / name).read_text() for name in ("farm.key", "broker.password"))
     told = farm.client().predict(api_name="/variables")
     assert [each["ZEROFARM_ROLE"] for each in told] == ["web", "web", "worker"]
     for environment in told:
         assert not {"ZEROFARM_KEY", "ZEROFARM_STATE_DIR", "FLOWER_BASIC_AUTH", "REDIS_URL"} & environment.keys()
         assert environment.get("ZEROFARM_URL", "gateway:").startswith("gateway:")
-        assert not [value for value in environment.values() if key in value or broker in value]
+        assert not [value for value in environment.values() if key in value or password in value]
+
+
+def test_the_passwords_of_the_broker_are_in_no_log_no_output_and_on_no_command_line(farm: Up) -> None:
+    farm.ready()
+    password = (farm.state_dir / "broker.password").read_text()
+    passwords = {password, *(password_of(user, password) for user in RULES)}
+    started = psutil.Process(farm.process.pid).children(recursive=True)
+    texts = [" ".join(_command(process)) for process in started]
+    texts += [path.read_text(errors="replace") for path in (farm.state_dir / "logs").iterdir()]
+    texts += [(farm.state_dir / "broker.log").read_text(), json.dumps(farm.events), farm.errors]
+    texts += [farm.run("status", "--json").stdout, farm.run("doctor").stdout]
+    assert len(texts) > 15
+    assert not [text for text in texts for each in passwords if each in text]
 
 
 def test_a_killed_gateway_is_started_again_and_pages_go_on(farm: Up) -> None:

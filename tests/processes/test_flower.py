@@ -83,7 +83,7 @@ class Flower:
 @contextmanager
 def flower_of(farm: Farm, folder: Path, login: str = LOGIN) -> Iterator[Flower]:
     """Flower on a free port; a warning of its own is an error, and it must stop silently."""
-    environment = os.environ | {"ZEROFARM_URL": farm.broker.url, "FLOWER_BASIC_AUTH": login}
+    environment = os.environ | {"ZEROFARM_URL": farm.broker.url_of("flower"), "FLOWER_BASIC_AUTH": login}
     command = [sys.executable, "-W", "error", "-m", "spaces_workers.flower", "--port", "0"]
     log = folder / "flower.log"
     with (

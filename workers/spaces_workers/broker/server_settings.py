@@ -1,4 +1,4 @@
-"""The files, addresses and password of the farm's own broker, and its configuration file."""
+"""The addresses and the password of the farm's own broker, and its configuration file."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import hashlib
 import logging
 import os
 import re
-import secrets
 import socket
 import tempfile
-import threading
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from spaces_workers.broker.files import BrokerFiles
+from spaces_workers.broker.users import directives, operator, password_of
+from spaces_workers.setup.secret_file import write_secret
 
 log = logging.getLogger(__name__)
 
@@ -48,50 +49,44 @@ class Listen:
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """The files, addresses and password of the server of one state directory."""
+    """The addresses and the password of the server of one state directory."""
 
-    state_dir: Path
+    files: BrokerFiles
     socket_path: Path
     listen: Listen | None
-    password: str | None
+    password: str = field(repr=False)
 
     @classmethod
     def of(cls, state_dir: Path, listen: Listen | None) -> ServerSettings:
-        """Return the settings for `state_dir`; with `listen`, the password of the last start is used, or a new one."""
+        """Return the settings for `state_dir`, with the password of the last start or a new one."""
         state_dir = state_dir.absolute()
         state_dir.mkdir(parents=True, exist_ok=True)
-        password = _password(state_dir / "broker.password") if listen else None
-        return cls(state_dir, _socket_path(state_dir), listen, password)
+        files = BrokerFiles(state_dir)
+        return cls(files, _socket_path(state_dir), listen, files.password())
 
     @property
     def url(self) -> str:
-        """The URL for Celery, kombu, Flower and `spaces.farm.connection.connect`."""
+        """The URL of the operator, who may do everything."""
+        return self._url(f":{self.password}")
+
+    def url_of(self, user: str) -> str:
+        """The URL of a process that may do as much as `users.RULES` says."""
+        return self._url(f"{user}:{password_of(user, self.password)}")
+
+    def _url(self, login: str) -> str:
         if self.listen is None:
-            return f"redis+socket://{self.socket_path}"
-        return self.url_for(self.listen.local_host)
+            return f"redis+socket://{login}@{self.socket_path}"
+        return self._tcp_url(login, self.listen.local_host)
 
     def url_for(self, host: str) -> str:
         """Return the URL for clients that reach this host as `host`. Only for a server with a TCP address."""
+        return self._tcp_url(f":{self.password}", host)
+
+    def _tcp_url(self, login: str, host: str) -> str:
         if self.listen is None:
             raise ValueError("a broker that listens on a unix socket only has no URL for other hosts")
         name = f"[{host}]" if ":" in host else host
-        return f"redis://:{self.password}@{name}:{self.listen.port}/0"
-
-    @property
-    def lock_path(self) -> Path:
-        return self.state_dir / "broker.lock"
-
-    @property
-    def log_path(self) -> Path:
-        return self.state_dir / "broker.log"
-
-    @property
-    def configuration_path(self) -> Path:
-        return self.state_dir / "broker.conf"
-
-    @property
-    def url_path(self) -> Path:
-        return self.state_dir / "broker.url"
+        return f"redis://{login}@{name}:{self.listen.port}/0"
 
     def prepare(self) -> None:
         """Make the socket's directory, accessible to this user only."""
@@ -102,25 +97,19 @@ class ServerSettings:
             raise PermissionError(f"{directory} must belong to user {os.getuid()} with mode 0700; remove it")
 
     def write(self) -> None:
-        """Write the configuration, and the URL for processes that join. Both may hold the password: mode 0600."""
-        _write_private(self.configuration_path, self._configuration())
-        _write_private(self.url_path, self.url)
-
-    def running_url(self) -> str | None:
-        """Return the URL that the running server's starter wrote, or None."""
-        with suppress(FileNotFoundError):
-            return self.url_path.read_text() or None
-        return None
+        """Write the configuration, and the URL with the password for processes that join, both with mode 0600."""
+        write_secret(self.files.configuration, self._configuration())
+        write_secret(self.files.url, self.url)
 
     def remove_traces(self) -> None:
         """Remove the files that mean nothing once the server is gone; its data, log and password stay."""
-        for path in (self.url_path, self.configuration_path, self.socket_path):
-            path.unlink(missing_ok=True)
+        self.files.remove_traces()
+        self.socket_path.unlink(missing_ok=True)
 
     def _configuration(self) -> str:
-        directives = [
+        settings = [
             ("daemonize", "no"),
-            ("dir", str(self.state_dir)),
+            ("dir", str(self.files.state_dir)),
             ("unixsocket", str(self.socket_path)),
             ("unixsocketperm", "700"),
             ("appendonly", "yes"),
@@ -130,16 +119,16 @@ class ServerSettings:
             ("save", ""),
             # A stream allocates its first node whole: 4 kB for each ended task, though most have three events.
             ("stream-node-max-bytes", "1024"),
+            *self._address(),
         ]
+        users = operator(self.password), *directives(self.password)
+        lines = [*(f"{name} {_quoted(value)}" for name, value in settings), *users]
+        return "".join(f"{line}\n" for line in lines)
+
+    def _address(self) -> list[tuple[str, str]]:
         if self.listen is None:
-            directives.append(("port", "0"))
-        else:
-            directives += [
-                ("bind", self.listen.host),
-                ("port", str(self.listen.port)),
-                ("requirepass", str(self.password)),
-            ]
-        return "".join(f"{name} {_quoted(value)}\n" for name, value in directives)
+            return [("port", "0")]
+        return [("bind", self.listen.host), ("port", str(self.listen.port))]
 
 
 def _socket_path(state_dir: Path) -> Path:
@@ -155,26 +144,6 @@ def _socket_path(state_dir: Path) -> Path:
     short = Path(tempfile.gettempdir()) / f"zerofarm-{os.getuid()}-{digest}" / "broker.sock"
     log.info("the path %s is too long, or has special characters, for a socket; using %s instead", path, short)
     return short
-
-
-def _password(path: Path) -> str:
-    if not path.exists():
-        # A link, not a rename: if two processes write one at the same time, the first wins and both read the same.
-        draft = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}")
-        _write_private(draft, secrets.token_urlsafe(32))
-        with suppress(FileExistsError):
-            os.link(draft, path)
-        draft.unlink()
-    return path.read_text()
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Replace `path` atomically by a file that only this user may read."""
-    draft = path.with_name(f"{path.name}.draft-{os.getpid()}")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-    draft.replace(path)
 
 
 def _quoted(value: str) -> str:

@@ -14,8 +14,9 @@ import typer
 
 from spaces import config
 from spaces.errors import SpacesError
-from spaces_workers.broker.server_settings import ServerSettings
+from spaces_workers.broker.files import BrokerFiles
 from spaces_workers.commands import number_options
+from spaces_workers.setup.secret_file import secret
 from spaces_workers.setup.state_dir import default_state_dir, usable
 
 RedisUrl: TypeAlias = Annotated[
@@ -76,16 +77,14 @@ def broker_url(given: str | None, state_dir: Path) -> str:
 
 
 def named_in_environment() -> str | None:
-    """The operator's broker, from the environment."""
-    return os.environ.get(config.URL) or os.environ.get("REDIS_URL") or None
+    """The operator's broker, from the environment: $ZEROFARM_URL, $REDIS_URL, or a file that $REDIS_URL_FILE names."""
+    return secret(config.URL) or secret("REDIS_URL") or None
 
 
 def running_broker(state_dir: Path) -> str | None:
     """The broker that a farm of this state directory has started, if it still runs."""
-    if not state_dir.is_dir():
-        return None
-    settings = ServerSettings.of(state_dir, None)
-    return settings.running_url() if _is_held(settings.lock_path) else None
+    files = BrokerFiles(state_dir)
+    return files.running_url() if _is_held(files.lock) else None
 
 
 def _is_held(lock_path: Path) -> bool:

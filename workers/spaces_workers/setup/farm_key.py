@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from spaces import config
 from spaces.errors import SpacesError
+from spaces_workers.setup.secret_file import secret
 
 BYTES = 32
 FEWEST_BYTES = 16
@@ -20,8 +22,11 @@ class KeyFault(SpacesError):
 
 
 def farm_key(state_dir: Path, environment: Mapping[str, str] = os.environ) -> bytes:
-    """`$ZEROFARM_KEY` (hexadecimal) if it is set, else the key in `state_dir/farm.key`, generated if missing."""
-    if given := environment.get(config.FARM_KEY):
+    """`$ZEROFARM_KEY` or the file `$ZEROFARM_KEY_FILE`, else the key in `state_dir/farm.key`, generated if missing.
+
+    All are hexadecimal.
+    """
+    if given := secret(config.FARM_KEY, environment):
         return _key(given, f"${config.FARM_KEY}")
     path = state_dir / "farm.key"
     return _key(kept(path, secrets.token_hex(BYTES)), str(path))
@@ -36,10 +41,10 @@ def kept(path: Path, secret: str) -> str:
 
 def _make(path: Path, secret: str) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    draft = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(secret)
-    # A link, not a rename: if two processes write one at the same time, the first wins and both read the same.
+    # A link, not a rename: if two threads or processes write one at once, the first wins and both read the same.
     with suppress(FileExistsError):
         os.link(draft, path)
     draft.unlink()

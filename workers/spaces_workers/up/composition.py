@@ -19,6 +19,7 @@ from spaces.import_progress import FOLLOWED
 from spaces.space import source_at
 from spaces.withheld_variables import without_secrets
 from spaces_workers import isolation
+from spaces_workers.broker.broker import Broker
 from spaces_workers.forkserver import client as fork_server
 from spaces_workers.gateway.place import GATES, address_of, socket_of
 from spaces_workers.gpu.plan import PlannedWorker
@@ -63,6 +64,7 @@ class FarmOptions:
     farm_key: bytes = field(repr=False)
     sandboxes: Sandboxes
     door: Door | None = None  #: before all pages; None: visitors reach each page at its own port
+    gateway: tuple[str, int] | None = None  #: where programs and pages of other hosts connect; None: nowhere
     sleeps: bool = True  #: Spaces that nobody uses give up their processes, where `farm.toml` does not say otherwise
     isolate: bool = True  #: Spaces that list requirements get environments of their own
 
@@ -90,8 +92,9 @@ def _log(options: FarmOptions, name: str) -> Path:
 class Composition:
     """Makes the services of one farm, which know its broker."""
 
-    def __init__(self, options: FarmOptions, url: str, leases: Leases) -> None:
-        self.url = url
+    def __init__(self, options: FarmOptions, broker: Broker, leases: Leases) -> None:
+        self.url = broker.url
+        self._broker = broker
         self._options = options
         self._leases = leases
         self._sandboxes = options.sandboxes
@@ -118,12 +121,13 @@ class Composition:
     def gateway(self) -> Service:
         """The gateway, through which pages reach the farm: none of them is told the broker's URL."""
         options = self._options
-        module = _module("spaces_workers.gateway", "--state-dir", str(options.state_dir))
+        listen = ("--listen", "{}:{}".format(*options.gateway)) if options.gateway else ()
+        module = _module("spaces_workers.gateway", "--state-dir", str(options.state_dir), *listen)
         spaces = [[each.name, self._sandboxes.user_of(each.name), str(each.app_file)] for each in options.spaces]
         sockets = [socket_of(options.run_dir, options.state_dir, each.name) for each in options.spaces]
         return Service(
             "gateway",
-            Command(module, self._environment({GATES: json.dumps(spaces)}), self._log("gateway")),
+            Command(module, self._environment("gateway", {GATES: json.dumps(spaces)}), self._log("gateway")),
             probe=lambda _: readiness.listeners(sockets),
         )
 
@@ -134,7 +138,10 @@ class Composition:
             yield Service(
                 f"worker {planned.name}",
                 Command(
-                    self._worker(planned), self._environment(key), self._log(f"worker-{planned.name}"), STOP_WORKER
+                    self._worker(planned),
+                    self._environment("worker", key),
+                    self._log(f"worker-{planned.name}"),
+                    STOP_WORKER,
                 ),
                 probe=self._lease,
             )
@@ -186,7 +193,7 @@ class Composition:
         module = _module("spaces_app.home", "--host", host, "--port", str(port))
         module += ["--state-dir", str(self._options.state_dir)]
         metrics_token.keep_metrics_token(self._options.state_dir)
-        command = Command(module, self._environment(metrics_token.given()), self._log("home"))
+        command = Command(module, self._environment("home", metrics_token.given()), self._log("home"))
         return self._shown(self._page("home", command, (host, port), "/healthz"), "")
 
     def door(self) -> Iterator[Service]:
@@ -217,7 +224,7 @@ class Composition:
         module = _module("spaces_workers.flower", "--address", FLOWER_HOST, "--port", str(port))
         prefix = FLOWER if self._options.door is not None else ""
         own = {FLOWER_LOGIN: self._login} | ({"FLOWER_URL_PREFIX": prefix.strip("/")} if prefix else {})
-        command = Command(module, self._environment(own), self._log("flower"))
+        command = Command(module, self._environment("flower", own), self._log("flower"))
         yield self._shown(self._page("Flower", command, (FLOWER_HOST, port), f"{prefix}/healthcheck"), FLOWER)
 
     def _worker(self, planned: PlannedWorker) -> list[str]:
@@ -232,12 +239,12 @@ class Composition:
     def _lease(self, process: Process) -> Probe:
         return readiness.lease(self._leases, process.pid)
 
-    def _environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
-        """The environment of the farm's own processes: the broker's URL, and no variable of a Space."""
+    def _environment(self, user: str, more: Mapping[str, str] | None = None) -> dict[str, str]:
+        """The environment of the farm's own processes: the URL of a user of the broker, and no variable of a Space."""
         settings = config.current()
         own = {
             config.ROLE: Role.NONE,
-            config.URL: self.url,
+            config.URL: self._broker.url_of(user),
             config.RUN_DIR: str(settings.run_dir),
             config.HOST: settings.host,
             "PYTHONUNBUFFERED": "1",

@@ -88,10 +88,11 @@ class Ready:
     home: str
     flower: str | None
     flower_login_file: str | None  #: the file with `user:password` if it was generated; only its user can read it
-    broker: str
+    broker: str  #: its URL without the password, which is in `broker.url` of the state directory
     workers: Sequence[Mapping[str, Any]]  # Any: what workers tell of themselves
     spaces: Mapping[str, str]  #: URL by name
     failed: Sequence[str] = field(default_factory=tuple)  #: names of Spaces that do not serve
+    gateway: str | None = None  #: where programs and pages of other hosts connect
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +207,8 @@ def _summary(ready: Ready) -> list[str]:
     if ready.flower:
         rows.append(("Flower", f"{_link(ready.flower)}  {_login(ready.flower_login_file)}"))
     rows.append(("Broker", escape(redacted(ready.broker))))
+    if ready.gateway:
+        rows.append(("Gateway", f"{escape(ready.gateway)}  with tokens of `zerofarm token new`"))
     width = max(len(name) for name, _ in rows)
     return ["[bold]The farm is ready[/bold]", *(f"  {escape(name.ljust(width))}  {value}" for name, value in rows)]
 

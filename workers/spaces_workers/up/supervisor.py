@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Any
 
 from spaces.errors import SpacesError
-from spaces.farm.connection import connect
+from spaces.farm.connection import connect, redacted
 from spaces.farm.page_addresses import Page, Pages, pages_path
 from spaces.farm.queue import settings
 from spaces.farm.queue.queue import Queue
@@ -93,7 +93,7 @@ class Supervisor:
         broker = await self._broker.start()
         self._go(self._broker.run(broker))
         leases = Queue(connect(broker.url, retry=None, socket_timeout=BROKER_PATIENCE)).leases
-        farm = Composition(self._options, broker.url, leases)
+        farm = Composition(self._options, broker, leases)
         self._gateway = self._kept([farm.gateway()])
         await _needed(self._gateway)
         await _settled(self._fork_server)
@@ -200,7 +200,8 @@ class Supervisor:
             home=pages.home,
             flower=pages.flower or None,
             flower_login_file=str(farm.login_file) if pages.flower and farm.login_file else None,
-            broker=farm.url,
+            broker=redacted(farm.url),
+            gateway=self._options.gateway and "gateway://{}:{}".format(*self._options.gateway),
             workers=[{"name": info["node"]} | info for info in workers if info.get("pid") in ours],
             spaces={name: page.url for name, page in pages.spaces.items() if page.url},
             failed=[name for name, page in pages.spaces.items() if page.serving == "failed"],

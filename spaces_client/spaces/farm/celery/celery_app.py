@@ -15,6 +15,7 @@ from celery import Celery
 from celery.app.amqp import AMQP
 from kombu import Queue
 from kombu.exceptions import OperationalError
+from redis import AuthenticationError
 
 from spaces.errors import FarmUnavailable
 from spaces.farm.broker_errors import AWAY
@@ -109,6 +110,12 @@ def submitting(app: Celery, label: str) -> Iterator[None]:
     """
     try:
         yield
+    except AuthenticationError as error:
+        logger.error("the broker at %s refuses %s: %s", redacted(app.conf.broker_url), label, error)
+        raise FarmUnavailable(
+            f"{label} was not queued: the broker refuses this process: {error}. Give its URL with the password, as in "
+            "broker.url in the state directory of the farm, or the address of the gateway and a token"
+        ) from error
     except (OperationalError, *AWAY) as error:
         logger.error("the broker at %s did not take %s: %s", redacted(app.conf.broker_url), label, error)
         raise FarmUnavailable(f"{label} was not queued: the broker takes no tasks now. Try again") from error
