@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -16,6 +16,8 @@ from typing import ClassVar
 
 #: Variables with the farm's secrets. Of a Space's processes, only the web process may get the first.
 URL, FARM_KEY, SPACE_KEY = "ZEROFARM_URL", "ZEROFARM_KEY", "ZEROFARM_SPACE_KEY"
+#: The token of a program, or of a page that is not on the farm's host.
+TOKEN = "ZEROFARM_TOKEN"
 #: The farm's own folder, which a Space's processes need not know.
 STATE_DIR = "ZEROFARM_STATE_DIR"
 ROLE, SPACE, RUN_DIR, HOST = "ZEROFARM_ROLE", "ZEROFARM_SPACE", "ZEROFARM_RUN_DIR", "ZEROFARM_HOST"
@@ -51,6 +53,7 @@ class Config:
     space_key: bytes  #: signs pickles of this Space; empty: pickles are refused
     run_dir: Path  #: shared memory of this host: payloads, sockets, claims on GPUs
     host: str  #: names the machine (or container) whose shared memory `run_dir` is
+    token: str = field(default="", repr=False)  #: shown to a gateway that asks for one
 
     # Attributes that Spaces read from the official package's object of this name.
     zero_gpu: ClassVar[bool] = _in_farm()
@@ -75,6 +78,7 @@ class Config:
             space_key=_key(environment.get(SPACE_KEY, "")),
             run_dir=(run_dir := Path(environment.get(RUN_DIR) or default_run_dir())),
             host=environment.get(HOST) or default_host(run_dir),
+            token=environment.get(TOKEN, ""),
         )
 
 

@@ -42,7 +42,7 @@ def prepare() -> None:
 
 
 def _tell_visitors_apart() -> None:
-    from spaces.farm.links.line import is_gateway
+    from spaces.farm.links.gateway_address import is_gateway
     from spaces.farm.queue import settings
     from spaces.web import identity
 

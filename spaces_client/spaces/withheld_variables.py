@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from spaces.config import FARM_KEY, STATE_DIR, URL
+from spaces.config import FARM_KEY, STATE_DIR, TOKEN, URL
 
 #: The broker's address, with its password, and the farm's keys.
-SECRETS = (URL, FARM_KEY, "REDIS_URL", "FLOWER_BASIC_AUTH", "ZEROFARM_METRICS_TOKEN")
+_SECRET = (URL, FARM_KEY, TOKEN, "REDIS_URL")
+
+#: The same as files: $NAME_FILE.
+SECRETS = (*_SECRET, *(f"{name}_FILE" for name in _SECRET), "FLOWER_BASIC_AUTH", "ZEROFARM_METRICS_TOKEN")
 
 #: These, and the folder in which the farm keeps its key.
 WITHHELD = (*SECRETS, STATE_DIR)

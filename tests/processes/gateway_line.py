@@ -11,7 +11,7 @@ from typing import Any
 
 from spaces.farm import wire
 from spaces.farm.links.frames import EVENT, FAILURE, FIRST_CALL, ONE_WAY, Frames, frame
-from spaces.farm.links.line import connected
+from spaces.farm.links.gateway_address import connected
 from spaces.farm.links.messages import Hello, Welcome
 from spaces.farm.payloads.payload import Payload
 from spaces.farm.task import FunctionName, Task

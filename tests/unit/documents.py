@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -235,7 +236,10 @@ def _is_importable(name: str) -> bool:
 @cache
 def _commands_there() -> dict[str, set[str]]:
     commands = typer.main.get_group(application()).commands
-    return {
-        name: {"--help", *(option for parameter in command.params for option in parameter.opts)}
-        for name, command in commands.items()
-    }
+    return {name: _options_of(command) for name, command in commands.items()}
+
+
+def _options_of(command: Any) -> set[str]:  # Any: click's, or typer's own copy of it
+    """The options of a command, or of all commands of a group."""
+    below = [_options_of(each) for each in getattr(command, "commands", {}).values()]
+    return {"--help"}.union(*below, (option for parameter in command.params for option in parameter.opts))

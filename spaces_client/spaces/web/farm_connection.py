@@ -39,7 +39,7 @@ class FarmConnection:
         self._host = here.host
         self._deliveries: dict[str, Delivery] = {}  #: of tasks that are submitted and have no handle yet
         self._leftovers = Leftovers()
-        self.link = link_to(here.url, here.host, self._leftovers.drop)
+        self.link = link_to(here.url, here.host, self._leftovers.drop, here.token)
         # A program of root reads what Spaces with users of their own have written.
         owners = () if os.getuid() else settings.current().isolation.users
         memory = SharedMemoryStore(here.run_dir, here.host, owners=owners)

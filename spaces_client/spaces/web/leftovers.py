@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, TypeAlias
 
-from spaces.errors import FarmUnavailable
+from spaces.errors import FarmUnavailable, RefusedError
 from spaces.farm.task import Task
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Leftovers:
         while (left := self._left.get()) is not None:
             try:
                 self._discard(left)
-            except OSError as error:  # a farm that does not answer is one too
+            except (OSError, RefusedError) as error:  # the farm does not answer, or does not admit us
                 logger.debug("what nobody reads is left to be swept: %s", error)
             except Exception:
                 logger.exception("what nobody reads could not be discarded")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from spaces import config
 from spaces.config import Config
-from spaces.farm.links.line import is_gateway
+from spaces.farm.links.gateway_address import is_gateway
+from spaces.farm.links.token import Token
 from spaces.farm.payloads.run_dir_of_farm import with_run_dir
 from spaces.farm.task import Task
 from spaces.functions.duration import DEFAULT_DURATION, Seconds, seconds
@@ -25,21 +26,28 @@ if TYPE_CHECKING:
 
 
 class Farm:
-    """A farm by the URL of its broker.
+    """A farm by the URL of its broker, or by the address of its gateway and a token.
 
-        with spaces.Farm("redis://broker:6379/0") as farm:
+        with spaces.Farm("redis://:password@broker:6379/0") as farm:
             images = farm.submit("digits", "generate", 7, steps=20).result()
+
+        with spaces.Farm("gateway://farm.example:7870", token="zf_...") as farm:  # of `zerofarm token new`
+            images = farm.submit("digits", "generate", 7, steps=20).result()
+
+    Where they are not given, `$ZEROFARM_URL` and `$ZEROFARM_TOKEN` are taken. A token is for one Space.
 
     Plain data, arrays, images and tensors can be sent; other objects need the Space's key (`space_key`, hexadecimal),
     because its holders can execute code. Tasks continue after the process that submitted them ends.
     """
 
-    def __init__(self, url: str = "", space_key: str = "") -> None:
+    def __init__(self, url: str = "", space_key: str = "", *, token: str = "") -> None:
         from spaces.farm.values.codec import Codec
 
         here = config.current()
-        there = _nearby(replace(here, url=url or here.url))
-        self._farm = FarmConnection(there, Codec(bytes.fromhex(space_key)))
+        address = url or here.url
+        there = _nearby(replace(here, url=address, token=token or (here.token if is_gateway(address) else "")))
+        key = bytes.fromhex(space_key) or (Token.of(there.token).space_key if there.token else b"")
+        self._farm = FarmConnection(there, Codec(key))
 
     def submit(
         self, space: str, function: str, /, *args: Any, duration: Seconds | None = None, **kwargs: Any

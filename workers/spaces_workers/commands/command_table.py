@@ -11,11 +11,12 @@ import typer
 
 from spaces.errors import SpacesError
 
-#: The module of each; its function has the name of the module.
+#: The module of each; its function, or group of commands, has the name of the module.
 COMMANDS = {
     **{name: name for name in ("up", "worker", "web", "home", "flower", "status", "cancel", "quota", "doctor")},
     **{name: name for name in ("logs", "new")},
     **{name: f"queue.{name}" for name in ("pause", "resume", "drain", "undrain", "audit")},
+    **{name: f"remote.{name}" for name in ("gateway", "token", "secrets")},
 }
 
 
@@ -33,8 +34,11 @@ def application(words: Sequence[str] = ()) -> typer.Typer:
     wanted = [word for word in words[:1] if word in COMMANDS]
     for name in wanted or COMMANDS:
         module = COMMANDS[name]
-        function = getattr(import_module(f"spaces_workers.commands.{module}"), module.rpartition(".")[2])
-        app.command(name)(function)
+        command = getattr(import_module(f"spaces_workers.commands.{module}"), module.rpartition(".")[2])
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
     return app
 
 

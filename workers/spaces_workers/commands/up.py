@@ -69,6 +69,15 @@ def up(
             help=f"The port of Flower, on {FLOWER_HOST}; {FLOWER_PORT}, or any free port, if not given.",
         ),
     ] = None,
+    gateway_port: Annotated[
+        int | None,
+        typer.Option(
+            "--gateway-port",
+            metavar="P",
+            parser=number_options.port("--gateway-port"),
+            help="The port for programs and pages of other hosts with tokens (`zerofarm token`); none if not given.",
+        ),
+    ] = None,
     no_isolate: options.NoIsolate = False,
     no_flower: Annotated[bool, typer.Option("--no-flower", help="Without Flower.")] = False,
     state_dir: options.StateDir = options.STATE_DIR,
@@ -95,6 +104,7 @@ def up(
             host=inside,
             home_port=home,
             space_ports=space_ports,
+            gateway=None if gateway_port is None else (host, Ports(host).exactly(gateway_port, "--gateway-port")),
             flower_port=None if no_flower else _flower_port(flower_port, port),
             url=redis_url or options.named_in_environment(),
             state_dir=state_dir,

@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from spaces import config
+from spaces.farm.links.gateway_address import is_gateway
+from spaces.farm.links.token import Token
 from spaces.farm.queue import settings
 from spaces.farm.values.signing import derive_space_key
 from spaces_workers.commands import options
@@ -14,6 +17,7 @@ from spaces_workers.commands.become import become
 from spaces_workers.setup import process_environment
 from spaces_workers.setup.farm_key import farm_key
 from spaces_workers.setup.ports import Ports
+from spaces_workers.setup.secret_file import secret
 from spaces_workers.setup.served_space import served_space
 from spaces_workers.setup.state_dir import shared
 
@@ -28,13 +32,19 @@ def web(
     state_dir: options.StateDir = options.STATE_DIR,
     run_dir: options.RunDir = options.RUN_DIR,
 ) -> None:
-    """Serve one Space, whose GPU functions run on the farm's workers."""
+    """Serve one Space, whose GPU functions run on the farm's workers.
+
+    It reaches the farm by its broker, or by its gateway ($ZEROFARM_URL) and a token ($ZEROFARM_TOKEN, or a
+    file that $ZEROFARM_TOKEN_FILE names).
+    """
     served = served_space(space)
     state_dir = shared(state_dir)
     settings.share(state_dir)
     url = options.broker_url(redis_url, state_dir)
-    key = derive_space_key(farm_key(state_dir), name or served.name)
+    token = secret(config.TOKEN) if is_gateway(url) else ""
+    key = Token.of(token).space_key if token else derive_space_key(farm_key(state_dir), name or served.name)
     address = host, Ports(host).exactly(port, "--port")
     with options.using(run_dir):
         env = process_environment.of_web(name or served.name, url, key, address)
+    env |= {config.TOKEN: token} if token else {}
     become(served.command(state_dir, isolate=not no_isolate), env)

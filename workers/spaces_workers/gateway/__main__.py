@@ -1,4 +1,4 @@
-"""`python -m spaces_workers.gateway`: serves the pages of Spaces, which hold no password of the broker.
+"""`python -m spaces_workers.gateway`: serves pages and programs, which hold no password of the broker.
 
 `zerofarm up` starts it and starts it again. `$ZEROFARM_URL` names the broker, `$ZEROFARM_GATES` the Spaces.
 """
@@ -16,7 +16,7 @@ from spaces import config
 from spaces.web import descriptors
 from spaces_workers.gateway.broker_side import BrokerSide
 from spaces_workers.gateway.place import GATES, socket_of
-from spaces_workers.gateway.server import Gateway, listen_for
+from spaces_workers.gateway.server import Gateway, listen_for, listen_with_tokens
 
 
 def main() -> None:
@@ -30,12 +30,20 @@ def main() -> None:
     for space, uid, app_file in json.loads(os.environ.get(GATES, "[]")):
         path = socket_of(here.run_dir, arguments.state_dir, space)
         gateway.add(listen_for(space, path, int(uid), Path(app_file) if app_file else None))
+    if arguments.listen:
+        gateway.add(listen_with_tokens(*arguments.listen))
     gateway.serve()
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m spaces_workers.gateway", description=__doc__)
     parser.add_argument("--state-dir", type=Path, required=True)
+    parser.add_argument("--listen", metavar="HOST:PORT", type=_address, help="for programs and pages with tokens")
     return parser
 
 

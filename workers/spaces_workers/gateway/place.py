@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from pathlib import Path
 
-from spaces.farm.links.line import SCHEME
+from spaces.farm.links.gateway_address import SCHEME
 
 #: The variable that names the Spaces of a gateway: a JSON list of name, user and script of each. A command line would
 #: show them to every process of the host.

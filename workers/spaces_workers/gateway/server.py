@@ -1,6 +1,6 @@
-"""Accepts the connections of pages, at one socket for each Space.
+"""Accepts the connections of pages at one socket for each Space, and of programs and pages of other hosts by TCP.
 
-A Space's socket is in a folder that only its user can enter; who connects is also checked.
+A Space's socket is in a folder that only its user can enter; who connects is also checked. Others show a token.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from spaces.farm.links.gateway_address import watch
+from spaces_workers.gateway.admission import Admission, ByPlace, ByToken
 from spaces_workers.gateway.broker_side import BrokerSide
 from spaces_workers.gateway.outlet import Drains, Outlet
 from spaces_workers.gateway.session import Session
@@ -24,8 +26,8 @@ from spaces_workers.link.listener import BACKLOG, peer_uid
 
 logger = logging.getLogger(__name__)
 
-#: Connections at one socket at the same time.
-MOST = 16
+#: Connections at the same time: of one Space's pages here, and of all who come with tokens.
+MOST_OF_PAGES, MOST_WITH_TOKENS = 16, 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,9 @@ class Door:
 
     name: str
     listener: socket.socket
-    tenant: Tenant
-    uid: int  #: of the processes that may connect
+    admission: Admission
+    most: int  #: connections at the same time
+    uid: int | None  #: of the processes that may connect; None: all that reach it, also from other hosts
 
 
 class Gateway:
@@ -65,13 +68,13 @@ class Gateway:
         except OSError as error:  # it is gone already, or no descriptor is left
             logger.warning("a connection to %s was not accepted: %s", door.name, error)
             return
-        if peer_uid(sock) != door.uid:
+        if door.uid is not None and peer_uid(sock) != door.uid:
             logger.warning("user %d may not connect to %s", peer_uid(sock), door.name)
             sock.close()
             return
         with self._lock:
-            if self._open[door.name] >= MOST:
-                logger.warning("%s has %d connections; one more is refused", door.name, MOST)
+            if self._open[door.name] >= door.most:
+                logger.warning("%s has %d connections; one more is refused", door.name, door.most)
                 sock.close()
                 return
             self._open[door.name] += 1
@@ -81,7 +84,9 @@ class Gateway:
         sock.setblocking(True)
         outlet = Outlet(sock, self._drains)
         try:
-            Session(sock, outlet, self._broker, door.tenant).serve()
+            if door.uid is None:
+                watch(sock)
+            Session(sock, outlet, self._broker, door.admission).serve()
         except Exception:
             logger.exception("a session of %s failed", door.name)
         finally:
@@ -103,7 +108,17 @@ def listen_for(space: str, path: Path, uid: int, app_file: Path | None) -> Door:
         os.chown(path, uid, uid)
         os.chown(path.parent, uid, uid)
     listener.listen(BACKLOG)
-    return Door(f"Space {space}", listener, Tenant(space, app_file), uid)
+    return Door(f"Space {space}", listener, ByPlace(Tenant(space, app_file)), MOST_OF_PAGES, uid)
+
+
+def listen_with_tokens(host: str, port: int) -> Door:
+    """The door for programs and pages of other hosts. Raises OSError."""
+    listener = socket.create_server((host, port), family=_family(host, port), backlog=BACKLOG)
+    return Door(f"{host}:{port}", listener, ByToken(), MOST_WITH_TOKENS, None)
+
+
+def _family(host: str, port: int) -> socket.AddressFamily:
+    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
 
 
 def remove(path: Path) -> None:

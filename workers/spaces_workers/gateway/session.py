@@ -22,6 +22,7 @@ from spaces.farm.stream.entries import BEFORE_ALL, Entry, entry_of
 from spaces.farm.stream.unread import unfollow, values_of
 from spaces.farm.task import Task, unknown_task
 from spaces.farm.version import VERSION, check_version
+from spaces_workers.gateway.admission import Admission, Visa, VisaEnded
 from spaces_workers.gateway.blobs import Blobs
 from spaces_workers.gateway.broker_side import BrokerSide
 from spaces_workers.gateway.outlet import Outlet
@@ -33,6 +34,9 @@ logger = logging.getLogger(__name__)
 #: Seconds for the first message of a connection.
 GREETING_PATIENCE = 10.0
 
+#: Bytes of the first message: nobody knows yet who sends it.
+LONGEST_GREETING = 4096
+
 _CLIENT = re.compile(r"[0-9a-f]{12}")
 
 #: Tasks whose places are asked for at once.
@@ -40,16 +44,18 @@ MOST_PLACES = 5000
 
 
 class Session:
-    """A connection of a page, on a thread of its own."""
+    """A connection of a page or a program, on a thread of its own."""
 
-    def __init__(self, sock: socket.socket, outlet: Outlet, broker: BrokerSide, tenant: Tenant) -> None:
+    tenant: Tenant
+
+    def __init__(self, sock: socket.socket, outlet: Outlet, broker: BrokerSide, admission: Admission) -> None:
         self._frames = Frames(sock)
         self._outlet = outlet
         self._broker = broker
         self._queue = broker.queue()
         self._blobs = Blobs(self._queue)
         self._reader = Reader(outlet)
-        self.tenant = tenant
+        self._visa = Visa(admission, self._queue)
         self.client = ""
 
     def serve(self) -> None:
@@ -57,18 +63,24 @@ class Session:
         try:
             if not self._greet():
                 return
-            while (found := self._frames.next()) is not None:
-                self._hear(*found)
+            while True:
+                found = self._frames.next(self._visa.lasts)
+                self._visa.renew()
+                if found is not None:
+                    self._hear(*found)
+        except VisaEnded as error:
+            logger.info("%s is disconnected: %s", self.client, error)
         except (ConnectionError, OSError) as error:
             logger.debug("a page has disconnected: %s", error)
         except wire.BadMessage as error:
             logger.warning("%s sent garbage and is disconnected: %s", self.client or "a connection", error)
         finally:
+            self._visa.end()
             self._broker.relay.forget_all(self._reader)
             self._queue.redis.close()
 
     def _greet(self) -> bool:
-        found = self._frames.next(GREETING_PATIENCE)
+        found = self._frames.first(GREETING_PATIENCE, LONGEST_GREETING)
         if found is None:
             return False
         number, body = found
@@ -85,7 +97,8 @@ class Session:
         if not _CLIENT.fullmatch(hello.client):
             raise RefusedError("a client is named by twelve hexadecimal digits")
         rules = self._queue.rules
-        self.client = f"{self._broker.host}:{self.tenant.space}:{hello.client}"
+        self.tenant = self._visa.ask(hello.token)
+        self.client = f"{self._broker.host}:{self.tenant.space}:{self.tenant.name(hello.client)}"
         self._beat()
         quota = rules.quota
         return says.Welcome(
@@ -149,12 +162,12 @@ class Session:
             case says.AskState(task):
                 found = queue.state(self._owned(task))
                 return says.TheState(str(found.state) if found else "")
-            case says.AskQuota(visitor):
+            case says.AskQuota(visitor) if self.tenant.may_ask_for(visitor):
                 quota = queue.ledger.standing(visitor).quota
                 return says.TheQuota(quota.tier, quota.limit, quota.used, quota.left, quota.resets_in)
             case says.Find(space):
                 self.tenant.check(space)
-                return self._broker.registry(queue).find(space)
+                return self.tenant.found(self._broker.registry(queue).find(space))
             case says.Join(task):
                 return self._joined(task)
             case says.ReadBlob(name, offset):
@@ -164,8 +177,9 @@ class Session:
 
     def _submit(self, task: Task) -> None:
         relay = self._broker.relay
-        stamped = self.tenant.task(task, self.client, relay.name)
-        if not self._queue.rules.privacy.arguments:
+        rules = self._queue.rules
+        stamped = self.tenant.task(task, self.client, relay.name, rules.quota.enabled)
+        if not rules.privacy.arguments:
             stamped = replace(stamped, summary="")
         forwarding = Forwarding(task.id, task.space, self._reader)
         relay.expect(forwarding)

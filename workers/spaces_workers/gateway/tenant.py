@@ -35,7 +35,24 @@ class Tenant:
         if space != self.space:
             raise RefusedError(f"this connection may not use Space {space!r}")
 
-    def task(self, task: Task, client: str, reader: str) -> Task:
+    def name(self, client: str) -> str:
+        """How a process that calls itself so is called among the clients of its Space."""
+        return client
+
+    def visitor(self, task: Task, counts: bool) -> str:
+        """Whom a task counts for, if tasks `counts`. A page knows its visitors, but none counts for another Space."""
+        kind, _, _ = task.visitor.partition(":")
+        return f"space:{task.space}" if kind == "space" else task.visitor[:LONGEST_VISITOR]
+
+    def may_ask_for(self, visitor: str) -> bool:
+        """Whether it may know what a visitor has used."""
+        return True
+
+    def found(self, record: SpaceRecord) -> SpaceRecord:
+        """What it may know of its Space."""
+        return record
+
+    def task(self, task: Task, client: str, reader: str, counts: bool) -> Task:
         """The task as the farm accepts it. Raises RefusedError."""
         self.check(task.space)
         if not is_task_id(task.id):
@@ -48,7 +65,7 @@ class Tenant:
             task,
             client=client,
             estimate=task.time_limit,
-            visitor=_visitor_of(task),
+            visitor=self.visitor(task, counts),
             summary=task.summary[:LONGEST_SUMMARY],
             reader=reader,
         )
@@ -63,12 +80,6 @@ class Tenant:
         source = source_at(self.app_file)
         script, root = str(source.app_file.resolve()), str(source.root.resolve())
         return replace(mine, app_file=script, root=root, alone=source.alone, host=host)
-
-
-def _visitor_of(task: Task) -> str:
-    """Whom a task counts for. A page knows its visitors, but no task counts for another Space."""
-    kind, _, _ = task.visitor.partition(":")
-    return f"space:{task.space}" if kind == "space" else task.visitor[:LONGEST_VISITOR]
 
 
 def is_task_id(text: str) -> bool:

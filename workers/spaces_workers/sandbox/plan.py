@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import psutil
 
-from spaces.farm.links.line import SCHEME
+from spaces.farm.links.gateway_address import SCHEME
 from spaces.farm.queue import settings
 from spaces.space import source_at
 from spaces_workers.sandbox import control_groups, space_folders

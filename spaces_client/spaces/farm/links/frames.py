@@ -10,6 +10,7 @@ from __future__ import annotations
 import select
 import socket
 import struct
+import time
 
 from spaces.farm.wire import BadMessage
 
@@ -50,19 +51,32 @@ class Frames:
         while (found := self._complete()) is None:
             if timeout is not None and not self._poll.poll(max(0.0, timeout) * 1000):
                 return None
-            piece = self._socket.recv(_PIECE)
-            if not piece:
-                raise ConnectionError("closed by the other side")
-            self._buffer += piece
+            self._receive()
         return found
 
-    def _complete(self) -> tuple[int, bytes] | None:
+    def first(self, patience: float, longest: int) -> tuple[int, bytes] | None:
+        """The first frame, of at most `longest` bytes; None unless all of it arrives within `patience` seconds."""
+        deadline = time.monotonic() + patience
+        while (found := self._complete(longest)) is None:
+            left = deadline - time.monotonic()
+            if left <= 0 or not self._poll.poll(left * 1000):
+                return None
+            self._receive()
+        return found
+
+    def _receive(self) -> None:
+        piece = self._socket.recv(_PIECE)
+        if not piece:
+            raise ConnectionError("closed by the other side")
+        self._buffer += piece
+
+    def _complete(self, longest: int = LONGEST) -> tuple[int, bytes] | None:
         buffer = self._buffer
         if len(buffer) < HEADER.size:
             return None
         length, number = HEADER.unpack_from(buffer)
-        if length > LONGEST:
-            raise BadMessage(f"a frame may have {LONGEST} bytes, got one of {length}")
+        if length > longest:
+            raise BadMessage(f"a frame may have {longest} bytes, got one of {length}")
         end = HEADER.size + length
         if len(buffer) < end:
             return None

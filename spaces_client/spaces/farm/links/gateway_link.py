@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
-from spaces.errors import FarmUnavailable, TaskLost
+from spaces.errors import FarmUnavailable, SpacesError, TaskLost
 from spaces.farm.events import is_end
+from spaces.farm.links.gateway_address import check
 from spaces.farm.links.gateway_store import GatewayStore
 from spaces.farm.links.line import Line, error_of
 from spaces.farm.links.messages import (
@@ -37,6 +38,7 @@ from spaces.farm.links.messages import (
     Unread,
     Withdraw,
 )
+from spaces.farm.links.token import Token
 from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue.limits import Limits
 from spaces.farm.queue.outlook import Place
@@ -57,7 +59,8 @@ AWAY_PATIENCE = 60.0
 class GatewayLink:
     """A link through a gateway."""
 
-    def __init__(self, address: str, drop: Callable[[Payload], None]) -> None:
+    def __init__(self, address: str, drop: Callable[[Payload], None], token: str = "") -> None:
+        check(address)
         self._drop = drop
         self._lock = threading.Lock()
         self._deliveries: dict[str, Delivery] = {}
@@ -69,6 +72,8 @@ class GatewayLink:
             on_failure=self._fail,
             again=self._follow_all,
             away=self._bear,
+            refused=self._end,
+            token=Token.of(token).shown if token else "",
         )
 
     @property
@@ -205,6 +210,13 @@ class GatewayLink:
         for each in current:
             text = f"the farm's gateway has been away for {away:.0f} s while the result of task {each.task} was awaited"
             each.fail(FarmUnavailable(text))
+
+    def _end(self, error: SpacesError) -> None:
+        """The gateway admits this process no more: readers get its reason."""
+        with self._lock:
+            current = list(self._deliveries.values())
+        for each in current:
+            each.fail(error)
 
     def _followed(self, task_id: str) -> Delivery:
         delivery = Delivery(task_id, partial(self._pay, task_id), self._drop)

@@ -11,13 +11,13 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from typing import Any, TypeGuard, TypeVar
 
 from spaces import errors
 from spaces.errors import FarmUnavailable, RefusedError, SpacesError
 from spaces.farm import wire
 from spaces.farm.links.frames import EVENT, FAILURE, FIRST_CALL, ONE_WAY, Frames, frame
+from spaces.farm.links.gateway_address import connected
 from spaces.farm.links.messages import Beat, Hello, Refusal, Undeliverable, Welcome
 from spaces.farm.version import VERSION
 
@@ -32,8 +32,6 @@ PATIENCE = 10.0
 RETRY_INTERVAL = 0.1
 
 GREETING_PATIENCE = 5.0
-
-SCHEME = "gateway"
 
 
 class Call:
@@ -67,9 +65,12 @@ class Line:
         on_failure: Callable[[Undeliverable], None],
         again: Callable[[Callable[[object], None]], None],
         away: Callable[[float], None],
+        refused: Callable[[SpacesError], None],
+        token: str = "",
     ) -> None:
         self._address = address
-        self._hello = Hello(os.urandom(6).hex(), VERSION)
+        self._refused = refused
+        self._hello = Hello(os.urandom(6).hex(), VERSION, token)
         self._on_event, self._on_failure, self._again, self._away = on_event, on_failure, again, away
         self._lock = threading.Lock()
         self._sending = threading.Lock()
@@ -94,6 +95,8 @@ class Line:
     def call(self, message: object, kind: type[A], patience: float = PATIENCE) -> A:
         """The answer to a message. Raises FarmUnavailable after `patience` seconds, and what the gateway refuses."""
         packed = wire.pack(message)
+        if is_final(self._welcome):
+            raise error_of(self._welcome)
         with self._lock:
             self._number = number = FIRST_CALL + (self._number - FIRST_CALL + 1) % 2**31
             call = self._calls[number] = Call(frame(number, packed))
@@ -185,6 +188,8 @@ class Line:
         if isinstance(answer, Refusal):
             self._welcome = answer
             self._welcomed.set()
+            if is_final(answer):
+                self._give_up(answer)
             self._closing.wait(RETRY_INTERVAL * 20)
             raise ConnectionError(answer.text)
         if not isinstance(answer, Welcome):
@@ -192,6 +197,14 @@ class Line:
         self._welcome = answer
         self._welcomed.set()
         return answer.beat
+
+    def _give_up(self, answer: Refusal) -> None:
+        """Tell all that wait why they wait in vain. The line goes on: an operator may change that."""
+        with self._lock:
+            calls, self._calls = self._calls, {}
+        for call in calls.values():
+            call.settle(answer)
+        self._refused(error_of(answer))
 
     def _take(self, number: int, body: bytes) -> None:
         if number == EVENT:
@@ -210,20 +223,9 @@ class Line:
                     pass
 
 
-def connected(address: str) -> socket.socket:
-    """A connection to a gateway at `gateway:///path/of/socket`. Raises OSError."""
-    sock = socket.socket(socket.AF_UNIX)
-    try:
-        sock.connect(urlsplit(address).path)
-    except OSError:
-        sock.close()
-        raise
-    return sock
-
-
-def is_gateway(address: str) -> bool:
-    """Whether an address is that of a gateway, and not of a broker."""
-    return address.startswith(f"{SCHEME}://")
+def is_final(answer: Welcome | Refusal | None) -> TypeGuard[Refusal]:
+    """Whether the gateway has refused this page or its token, and not only for now."""
+    return isinstance(answer, Refusal) and answer.error != FarmUnavailable.__name__
 
 
 def error_of(refusal: Refusal | Undeliverable) -> SpacesError:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
-from spaces.farm.links.line import is_gateway
+from spaces.errors import RefusedError
+from spaces.farm.links.gateway_address import is_gateway
 from spaces.farm.payloads.payload import Payload
 
 if TYPE_CHECKING:
@@ -76,15 +77,21 @@ class Link(Protocol):
     def close(self) -> None: ...
 
 
-def link_to(address: str, host: str, drop: Callable[[Payload], None]) -> Link:
+def link_to(address: str, host: str, drop: Callable[[Payload], None], token: str = "") -> Link:
     """A link to the farm at an address; `drop` takes values that no reader gets.
 
-    The other kind's libraries are not imported: those of a broker take 20 MB.
+    The other kind's libraries are not imported: those of a broker take 20 MB. Raises RefusedError for a token that is
+    none, or that a broker is to be shown.
     """
     if is_gateway(address):
         from spaces.farm.links.gateway_link import GatewayLink
 
-        return GatewayLink(address, drop)
+        return GatewayLink(address, drop, token)
+    if token:
+        raise RefusedError(
+            "a token is shown to a gateway, and this address is a broker's. Give the gateway's, as in "
+            "gateway://farm.example:7870, or no token"
+        )
     from spaces.farm.links.broker_link import BrokerLink
 
     return BrokerLink(address, host, drop)

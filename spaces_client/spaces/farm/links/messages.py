@@ -8,7 +8,7 @@ gateway -> page      Welcome, Done, Joined, TheState, ThePlaces, Unread, TheQuot
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from spaces.farm.payloads.payload import Blob
 from spaces.farm.queue.registry import SpaceRecord
@@ -19,10 +19,11 @@ from spaces.farm.wire import message
 @message
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The first message. The gateway knows the Space by its socket."""
+    """The first message. The gateway knows the Space by its socket, or by a token."""
 
     client: str  #: random hexadecimal digits, the same when the page connects again
     version: int
+    token: str = field(default="", repr=False)  #: shown by those who come from other hosts
 
 
 @message

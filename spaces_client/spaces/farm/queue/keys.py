@@ -48,6 +48,7 @@
 | `on_gpus:{space}`            | SET    | ids of a Space's tasks that run               | WAITING after the last claim |
 | `contenders:{size}`          | SET    | Spaces that may have tasks waiting            | WAITING after the last push  |
 | `audit`                      | STREAM | what operators did, see `control/audit.py`    | AUDIT after the last action  |
+| `tokens`                     | HASH   | id: a token's digest, Space, use and last day | TOKEN_REMEMBERED after it    |
 
 Fields of a task: `task` (packed) and `message` (Celery's), both until the end; `label`, `space`, `size`, `client`,
 `score`, `estimate`, `time_limit`, `state`, `enqueued_at`, `started_at`, `ended_at`, `worker`, `attempt` (claims so far;
@@ -95,6 +96,8 @@ LEARNED = REFUSED = COUNTED = 30 * 24 * 3600
 
 #: Seconds for which the actions of operators are kept after the last one.
 AUDIT = 180 * 24 * 3600
+#: Seconds for which the farm can tell that a token has expired.
+TOKEN_REMEMBERED = 90 * 24 * 3600
 
 #: About how many events a stream keeps.
 EVENTS_KEPT = 10_000
@@ -272,6 +275,10 @@ class Keys(CounterKeys):
     def audit(self) -> str:
         """STREAM of what operators did; AUDIT after the last action."""
         return f"{self.prefix}:audit"
+
+    def tokens(self) -> str:
+        """HASH of the tokens for programs and pages of other hosts; TOKEN_REMEMBERED after the last one's last day."""
+        return f"{self.prefix}:tokens"
 
     def is_permanent(self, key: str) -> bool:
         """Whether a key may have no lifetime."""

@@ -1,0 +1,1 @@
+"""Commands for farms of several hosts and of containers."""
