@@ -18,6 +18,8 @@ import typer.main
 import yaml
 from jsonschema import Draft202012Validator
 
+from spaces_workers.broker.users import RULES
+
 ROOT = Path(__file__).parents[2]
 BASE = "docker-compose.yml"
 CPU, HOSTS, WORKER = (f"deploy/docker-compose.{name}.yml" for name in ("cpu", "hosts", "worker"))
@@ -163,15 +165,65 @@ def test_a_worker_can_be_scaled_to_the_number_of_gpus() -> None:
     assert "run:/run/zerofarm" in worker["volumes"]
 
 
-@pytest.mark.parametrize("names", [(BASE,), (BASE, CPU)], ids=lambda names: names[-1])
-def test_web_processes_and_workers_share_memory_and_know_it(names: tuple[str, ...]) -> None:
-    document = compose(*names)
-    assert document["volumes"]["run"]["driver_opts"]["type"] == "tmpfs"
-    for service in ("worker", "digits", "names", "search"):
-        settings = document["services"][service]
-        assert "run:/run/zerofarm" in settings["volumes"]
-        assert settings["environment"]["ZEROFARM_RUN_DIR"] == "/run/zerofarm"
-        assert settings["environment"]["ZEROFARM_HOST"] == ENVIRONMENT["ZEROFARM_HOST"]
+SPACES = ("digits", "names", "search")
+
+
+def told(service: str) -> str:
+    """All that a container of a service is told or given, as text."""
+    settings = compose(BASE)["services"][service]
+    return json.dumps([settings.get("environment", {}), settings.get("volumes", []), settings["command"]])
+
+
+@pytest.mark.parametrize("service", SPACES)
+def test_the_container_of_a_space_has_a_token_and_no_secret_of_the_farm(service: str) -> None:
+    settings = compose(BASE)["services"][service]
+    assert set(settings["volumes"]) == {f"token-{service}:/secrets:ro", "cache:/cache"}
+    environment = settings["environment"]
+    assert environment.keys() == {"ZEROFARM_URL", "ZEROFARM_TOKEN_FILE", "HF_TOKEN", "HF_HOME"}
+    assert environment["ZEROFARM_URL"] == "gateway://gateway:7870"
+    assert settings["depends_on"].keys() == {"gateway", "tokens"}
+
+
+@pytest.mark.parametrize("service", ["broker", "worker", "gateway", "home", "flower"])
+def test_each_process_of_the_farm_gets_its_own_secrets_alone(service: str) -> None:
+    others = set(compose(BASE)["volumes"]) - {f"secrets-{service}"}
+    assert not [name for name in others if name.startswith(("secrets-", "token-")) and name in told(service)]
+    assert f"secrets-{service}:" in told(service)
+
+
+def test_the_steps_that_make_secrets_are_the_only_ones_that_write_them() -> None:
+    for service, settings in compose(BASE)["services"].items():
+        for volume in settings.get("volumes", []):
+            if volume.startswith(("secrets-", "token-")) and service not in ("secrets", "tokens"):
+                assert volume.endswith(":ro"), (service, volume)
+
+
+def test_every_space_gets_a_token_from_the_step_and_every_user_of_the_broker_its_url() -> None:
+    services = compose(BASE)["services"]
+    tokens = services["tokens"]
+    assert {word.removeprefix("--space=") for word in tokens["command"] if word.startswith("--space=")} == {*SPACES}
+    assert {f"token-{space}:/secrets/{space}" for space in SPACES} <= {*tokens["volumes"]}
+    folders = {volume.rpartition("/")[2] for volume in services["secrets"]["volumes"]}
+    assert folders == {"operator", "broker", *RULES}
+
+
+@pytest.mark.parametrize("service", ["worker", "gateway", "home", "flower", *SPACES])
+def test_no_container_is_root_or_has_a_capability(service: str) -> None:
+    settings = compose(BASE)["services"][service]
+    assert settings["cap_drop"] == ["ALL"]
+    assert "no-new-privileges:true" in settings["security_opt"]
+    assert not {"user", "cap_add", "privileged"} & settings.keys()
+
+
+def test_workers_alone_share_the_memory_of_the_host() -> None:
+    for names in ((BASE,), (BASE, CPU)):
+        document = compose(*names)
+        assert document["volumes"]["run"]["driver_opts"]["type"] == "tmpfs"
+        sharing = {
+            name for name, each in document["services"].items() if "run:/run/zerofarm" in each.get("volumes", [])
+        }
+        assert sharing == {"worker"}
+        assert document["services"]["worker"]["environment"]["ZEROFARM_HOST"] == ENVIRONMENT["ZEROFARM_HOST"]
 
 
 def test_both_images_run_as_the_user_who_owns_the_shared_memory() -> None:
@@ -197,10 +249,11 @@ def test_a_worker_on_a_further_host_needs_no_service_of_this_one() -> None:
     assert worker["environment"]["REDIS_URL"] == ENVIRONMENT["REDIS_URL"]
 
 
-def test_the_farms_key_is_given_to_workers_and_spaces_alone() -> None:
+def test_the_farms_key_is_given_to_workers_alone() -> None:
     services = compose(BASE)["services"]
-    holders = {name for name, settings in services.items() if "ZEROFARM_KEY" in settings.get("environment", {})}
-    assert holders == {"worker", "digits", "names", "search"}
+    named = {name: set(settings.get("environment", {})) for name, settings in services.items()}
+    holders = {name for name, variables in named.items() if {"ZEROFARM_KEY", "ZEROFARM_KEY_FILE"} & variables}
+    assert holders == {"worker", "secrets", "tokens"}
 
 
 def test_nothing_but_pages_is_published_and_only_on_this_host() -> None:
@@ -213,7 +266,7 @@ def test_nothing_but_pages_is_published_and_only_on_this_host() -> None:
     assert everywhere["flower"]["ports"] == ["127.0.0.1:5555:5555"]
 
 
-@pytest.mark.parametrize("secret", ["ZEROFARM_BROKER_PASSWORD", "ZEROFARM_KEY", "FLOWER_BASIC_AUTH"])
+@pytest.mark.parametrize("secret", ["FLOWER_BASIC_AUTH"])
 def test_a_missing_secret_stops_the_start_and_the_example_names_it(secret: str) -> None:
     with pytest.raises(KeyError, match=f"{secret} is not set: see deploy/env.example"):
         compose(BASE, environment={**ENVIRONMENT, secret: ""})
@@ -222,7 +275,12 @@ def test_a_missing_secret_stops_the_start_and_the_example_names_it(secret: str) 
 
 def test_the_broker_keeps_tasks_and_evicts_none() -> None:
     lines = compose(BASE)["configs"]["broker"]["content"].splitlines()
-    assert {"requirepass broker-password", "appendonly yes", "maxmemory-policy noeviction", 'save ""'} <= set(lines)
+    assert {
+        "include /etc/zerofarm/secrets/users.conf",
+        "appendonly yes",
+        "maxmemory-policy noeviction",
+        'save ""',
+    } <= set(lines)
 
 
 def test_the_images_install_what_the_makefile_installs() -> None:
