@@ -14,6 +14,11 @@ from typing import Any
 
 import pytest
 
+from spaces.farm.connection import connect
+from spaces.farm.page_addresses import Pages
+from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.status import StatusReader
+from spaces_workers.gateway.place import address_of
 from spaces_workers.sandbox.description import Level
 from tests.end_to_end.test_up import Up
 from tests.harness import SPACES, wait_until
@@ -39,14 +44,14 @@ processes = 400
 Outcomes = dict[str, list[Any]]  # Any: whether it was refused, and words
 
 
-def attempts() -> tuple[list[str], list[str]]:
-    """The names of all that the hostile Space tries: on others, and to take too much."""
+def attempts() -> tuple[list[str], list[str], list[str]]:
+    """The names of all that the hostile Space tries: on others, to take too much, and without any hope."""
     specification = importlib.util.spec_from_file_location("attempts", SPACES / "hostile" / "attempts.py")
     assert specification is not None
     assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
-    return list(module.ATTEMPTS), list(module.LIMITS)
+    return list(module.ATTEMPTS), list(module.LIMITS), list(module.HOPELESS)
 
 
 class HostileFarm:
@@ -80,7 +85,17 @@ class HostileFarm:
         run_dir = self._folder / "run"
         sockets = [str(path) for path in run_dir.glob("*.sock")]
         assert sockets
-        return _static_targets(self._folder) | {"sockets": sockets, "pid": self.up.process.pid}
+        moving = {"sockets": sockets, "pid": self.up.process.pid, "task_of_victim": self._task_of_victim}
+        return _static_targets(self._folder) | moving
+
+    @cached_property
+    def _task_of_victim(self) -> str:
+        """A task that the other Space has had."""
+        self.up.client("victim").predict("hello", api_name="/echo")
+        with connect((self.up.state_dir / "broker.url").read_text()) as redis:
+            queue = Queue(redis)
+            found = StatusReader(queue).read(Pages()).tasks
+        return next(task.id for task in found if task.space == "victim")
 
     def close(self) -> None:
         self._client.close()
@@ -125,4 +140,7 @@ def _static_targets(folder: Path) -> dict[str, str]:
         "shared": f"/dev/shm/{folder.parent.name}-{folder.name}",
         "payload": str(folder / "run" / "blobs" / ("0" * 32)),
         "packages": sysconfig.get_path("purelib"),
+        "broker": str(folder / "state" / "broker" / "broker.sock"),
+        "gate": address_of(folder / "run", folder / "state", "hostile"),
+        "gate_of_victim": address_of(folder / "run", folder / "state", "victim"),
     }

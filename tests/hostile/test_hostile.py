@@ -13,7 +13,7 @@ from spaces_workers.sandbox.level import problem_of
 from tests.hostile.farms import PLACES, HostileFarm, Outcomes, attempts, hostile_farm
 from tests.hostile.machine import need_limits, need_mapped_owners
 
-ATTEMPTS, LIMITS = attempts()
+ATTEMPTS, LIMITS, HOPELESS = attempts()
 
 LEVELS = [level for level in Level if level is not Level.NONE]
 
@@ -50,7 +50,7 @@ def outcomes(farm: HostileFarm, place: str) -> Outcomes:
     return farm.outcomes(place)
 
 
-@pytest.mark.parametrize("attempt", ATTEMPTS)
+@pytest.mark.parametrize("attempt", [*ATTEMPTS, *HOPELESS])
 @pytest.mark.parametrize("place", PLACES)
 def test_what_would_harm_others_is_refused(enclosed: HostileFarm, place: str, attempt: str) -> None:
     refused, words = outcomes(enclosed, place)[attempt]
@@ -70,6 +70,14 @@ def test_a_space_cannot_take_more_than_its_limits(enclosed: HostileFarm, attempt
 def test_without_separation_the_same_attempts_succeed(free: HostileFarm, attempt: str) -> None:
     refused, words = outcomes(free, "gpu")[attempt]
     assert not refused, words
+
+
+@pytest.mark.parametrize("attempt", HOPELESS)
+@pytest.mark.parametrize("place", ["page", "gpu"])
+def test_broker_and_gateway_refuse_without_separation_too(free: HostileFarm, place: str, attempt: str) -> None:
+    refused, words = outcomes(free, place)[attempt]
+    assert refused, words
+    assert "not tried" not in words
 
 
 @pytest.mark.parametrize("attempt", LIMITS)

@@ -12,6 +12,15 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from spaces.farm import wire
+from spaces.farm.events import Succeeded
+from spaces.farm.links import messages as says
+from spaces.farm.links.frames import Frames, frame
+from spaces.farm.links.gateway_address import connected
+from spaces.farm.payloads.payload import Payload
+from spaces.farm.task import FunctionName, Task
+from spaces.farm.version import VERSION
+
 CLONE_NEWUSER = 0x10000000
 PTRACE_SEIZE = 0x4206
 
@@ -147,6 +156,79 @@ def connect_to_the_nursery(targets):
     return targets["sockets"]
 
 
+def read_the_broker_s_password(targets):
+    return Path(targets["state_dir"], "broker.password").read_text()
+
+
+def connect_to_the_gateway_of_another_space(targets):
+    with connected(targets["gate_of_victim"]):
+        return targets["gate_of_victim"]
+
+
+def read_the_broker_without_a_password(targets):
+    return asked_of_broker(targets, "HGETALL", "{zerofarm}:tokens")
+
+
+def tell_the_broker_an_end(targets):
+    return asked_of_broker(targets, "PUBLISH", f"{{zerofarm}}:inbox:{targets['task_of_victim']}", "an end")
+
+
+def guess_the_password_of_the_broker(targets):
+    for login in (("",), ("password",), ("default", ""), ("worker", ""), ("worker", "worker"), ("gateway", "zerofarm")):
+        with suppress(PermissionError):
+            return asked_of_broker(targets, "AUTH", *login)
+    raise PermissionError("no guess was right")
+
+
+def read_a_task_of_another_space(targets):
+    return asked_of_gateway(targets, says.AskState(targets["task_of_victim"]))
+
+
+def follow_a_task_of_another_space(targets):
+    return asked_of_gateway(targets, says.Join(targets["task_of_victim"]))
+
+
+def stop_a_task_of_another_space(targets):
+    return asked_of_gateway(targets, says.Cancel(targets["task_of_victim"], "stopped by a stranger"))
+
+
+def forge_the_end_of_a_task(targets):
+    return asked_of_gateway(targets, Succeeded(Payload(b"forged")))
+
+
+def submit_a_task_of_another_space(targets):
+    task = Task("victim", FunctionName("__main__", "process_id"), Payload(b""), id=targets["task_of_victim"])
+    return asked_of_gateway(targets, says.Submit(task))
+
+
+def learn_of_another_space(targets):
+    return asked_of_gateway(targets, says.Find("victim"))
+
+
+def asked_of_broker(targets, *words):
+    """The answer of the farm's broker to one command."""
+    command = b"".join(b"$%d\r\n%s\r\n" % (len(word.encode()), word.encode()) for word in words)
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(targets["broker"])
+        sock.sendall(b"*%d\r\n%s" % (len(words), command))
+        answer = sock.recv(4096)
+    if answer.startswith(b"-"):
+        raise PermissionError(answer.decode())
+    return answer
+
+
+def asked_of_gateway(targets, message):
+    """The answer of the Space's own gateway."""
+    with connected(targets["gate"]) as sock:
+        frames = Frames(sock)
+        for number, each in enumerate((says.Hello("0123456789ab", VERSION), message), 2):
+            sock.sendall(frame(number, wire.pack(each)))
+            answer = wire.unpack(frames.next(20)[1])
+            if isinstance(answer, says.Refusal):
+                raise PermissionError(answer.text)
+    return answer
+
+
 def start_more_processes_than_allowed(targets):
     bomb = "import os, time\nfor _ in range(600):\n if os.fork() == 0: time.sleep(60)\ntime.sleep(60)"
     process = subprocess.Popen(
@@ -176,14 +258,28 @@ def take_more_memory_than_allowed(targets):
 #: These leave too little to the Space itself for a while.
 LIMITS = {each.__name__: each for each in (start_more_processes_than_allowed, take_more_memory_than_allowed)}
 
+#: These are refused also where nothing separates Spaces.
+HOPELESS = {
+    each.__name__: each
+    for each in (
+        *(read_the_broker_without_a_password, tell_the_broker_an_end, guess_the_password_of_the_broker),
+        *(read_a_task_of_another_space, follow_a_task_of_another_space, stop_a_task_of_another_space),
+        *(forge_the_end_of_a_task, submit_a_task_of_another_space, learn_of_another_space),
+    )
+}
+
+_HELPERS = (checked, asked_of_broker, asked_of_gateway)
+
 ATTEMPTS = {
     each.__name__: each
     for each in list(globals().values())
-    if getattr(each, "__module__", "") == __name__ and each is not checked and each.__name__ not in LIMITS
+    if getattr(each, "__module__", "") == __name__
+    and each not in _HELPERS
+    and each.__name__ not in {*LIMITS, *HOPELESS}
 }
 
 
-def tried(targets, attempts=ATTEMPTS):
+def tried(targets, attempts=ATTEMPTS | HOPELESS):
     """Make the attempts: by the name of each, whether it was refused, and the booty or the error."""
     return {name: outcome(attempt, targets) for name, attempt in attempts.items()}
 
