@@ -56,7 +56,7 @@ def test_page_function_and_programs_have_one_user_that_is_not_root(visitor: Clie
 
 
 def test_a_program_may_send_large_values(enclosed: Up, visitor: Client) -> None:
-    with spaces.Farm(enclosed.ready()["broker"]) as farm:
+    with spaces.Farm((enclosed.state_dir / "broker.url").read_text()) as farm:
         values = farm.submit("workshop", "doubled", np.ones((512, 512))).result()
     assert float(values.sum()) == 2.0 * 512 * 512
 
