@@ -1,4 +1,4 @@
-"""The functions that take the place of decorated ones: a call becomes a task, or in a worker's child a plain call."""
+"""The functions that take the place of decorated ones: a call becomes a task, or within a task a plain call."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from spaces import config
 from spaces.config import Role
 from spaces.errors import RefusedError
 from spaces.functions import replay
+from spaces.functions.calls import within_task
 from spaces.functions.duration_of_call import duration_of_call
 from spaces.functions.function import GPUFunction, Kind, gpu_function_of
 from spaces.web.page import shown_to_visitor
@@ -61,6 +62,8 @@ def _submit(function: GPUFunction, args: Sequence[Any], kwargs: Mapping[str, Any
 
 def _plain_face(function: GPUFunction) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
+        if within_task.get():
+            return function.function(*args, **kwargs)
         with shown_to_visitor(), _submit(function, args, kwargs) as handle:
             return handle.result()
 
@@ -69,6 +72,8 @@ def _plain_face(function: GPUFunction) -> Callable[..., Any]:
 
 def _generator_face(function: GPUFunction) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        if within_task.get():
+            return (yield from function.function(*args, **kwargs))
         with shown_to_visitor(), _submit(function, args, kwargs) as handle:
             for value in handle:
                 _refuse_sent((yield value), handle)
@@ -79,6 +84,8 @@ def _generator_face(function: GPUFunction) -> Callable[..., Any]:
 
 def _coroutine_face(function: GPUFunction) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> Any:
+        if within_task.get():
+            return await function.function(*args, **kwargs)
         with shown_to_visitor():
             async with await asyncio.to_thread(_submit, function, args, kwargs) as handle:
                 return await handle
@@ -88,6 +95,10 @@ def _coroutine_face(function: GPUFunction) -> Callable[..., Any]:
 
 def _async_generator_face(function: GPUFunction) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        if within_task.get():
+            async for value in function.function(*args, **kwargs):
+                yield value
+            return
         with shown_to_visitor():
             async with await asyncio.to_thread(_submit, function, args, kwargs) as handle:
                 async for value in handle:

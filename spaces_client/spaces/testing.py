@@ -31,7 +31,7 @@ from spaces.farm.queue.outlook import Place
 from spaces.farm.task import State, Task
 from spaces.farm.values.codec import Codec
 from spaces.farm.values.failure import describe
-from spaces.functions.calls import call_to_end
+from spaces.functions.calls import call_to_end, within_task
 from spaces.functions.function import GPUFunction
 from spaces.functions.gradio_relay import relay
 from spaces.web import client
@@ -157,6 +157,7 @@ class _Run:
         return await asyncio.to_thread(self._events.get)
 
     def _run(self) -> None:
+        within_task.set(True)
         with self._turn:
             self.state = State.RUNNING
             try:

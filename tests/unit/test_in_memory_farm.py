@@ -60,6 +60,37 @@ def test_a_generator_that_is_left_early_is_closed(farm: InMemoryFarm) -> None:
     assert farm.state(farm.tasks[0]) in (State.RUNNING, State.CANCELLED)
 
 
+@pytest.mark.timeout(30)  # they waited for each other
+def test_a_function_that_calls_others_calls_them_plainly(farm: InMemoryFarm) -> None:
+    import asyncio
+
+    @spaces.GPU
+    def factorial(n: int) -> int:
+        result: int = n * factorial(n - 1) if n else 1
+        return result
+
+    @spaces.GPU
+    def count(lock: object) -> Generator[object, None, int]:
+        yield lock
+        return 1
+
+    @spaces.GPU
+    async def later(n: int) -> int:
+        return n
+
+    values = spaces.GPU(_async_values)
+
+    @spaces.GPU
+    async def outer() -> list[object]:
+        lock = threading.Lock()
+        inner = count(lock)
+        return [next(inner) is lock, next(inner, None), await later(2), [value async for value in values(2)]]
+
+    assert factorial(4) == 24
+    assert asyncio.run(outer()) == [True, None, 2, [0, 1]]
+    assert [task.function.qualname.rpartition(".")[2] for task in farm.tasks] == ["factorial", "outer"]
+
+
 async def _async_values(n: int) -> AsyncIterator[int]:
     for value in range(n):
         yield value

@@ -6,12 +6,16 @@ import asyncio
 import inspect
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
+from contextvars import ContextVar
 from typing import Any
 
 from spaces.functions.function import GPUFunction, Kind
 
 #: Gets each yield of a function; returns whether the function may continue.
 Take = Callable[[Any], bool]
+
+#: Whether this thread runs a task in a process that also submits tasks, as `spaces.testing` does.
+within_task: ContextVar[bool] = ContextVar("within_task", default=False)
 
 
 def call_to_end(function: GPUFunction, args: Sequence[Any], kwargs: Mapping[str, Any], take: Take) -> Any:
