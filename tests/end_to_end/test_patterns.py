@@ -209,6 +209,14 @@ def test_pattern_12_cuda_at_import_is_there_without_a_gpu(visit: Visit) -> None:
     assert computed == {"made on": "cuda:0", "finite": True}
 
 
+def test_pattern_12_tensors_on_cuda_stay_there_on_their_way(visit: Visit) -> None:
+    assert visit("cuda_at_import").predict(api_name="/carry") == {
+        "in the function": ["cuda:0", "cuda:0"],
+        "in the page": "cuda:0",
+        "values": [2, 2],
+    }
+
+
 def test_pattern_14_a_script_builds_and_moves_to_another_folder(visit: Visit) -> None:
     assert visit("chores").predict(api_name="/built") == "built at import, in work"
 

@@ -59,7 +59,7 @@ def test_children_draw_different_numbers(client: spaces.Farm) -> None:
     assert call(client, "draw") != first
 
 
-def test_tensors_come_back_on_the_cpu(client: spaces.Farm) -> None:
+def test_tensors_come_back_to_a_program_on_the_cpu(client: spaces.Farm) -> None:
     returned = call(client, "returns_tensor", 4)
     assert returned.device.type == "cpu"
     assert returned.tolist() == [0, 2, 4, 6]

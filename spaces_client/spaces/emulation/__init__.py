@@ -40,6 +40,7 @@ __all__ = [
     "install",
     "is_emulated",
     "is_emulated_storage",
+    "is_installed",
     "leave",
     "move_weights",
     "note_none_tracked",
@@ -65,6 +66,11 @@ def install(device: EmulatedDevice = H200) -> None:
         when_imported(library, _install_with_library)
     if "torch" not in sys.modules:
         when_imported("torch", _install_with_torch)
+
+
+def is_installed() -> bool:
+    """Whether cuda is emulated in this process."""
+    return _device is not None
 
 
 def leave(device: str = "cuda:0", move: Callable[[list[Any]], list[Any]] | None = None) -> None:

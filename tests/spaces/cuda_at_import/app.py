@@ -26,9 +26,21 @@ def compute():
     return SEEN | {"made on": str(made.device), "finite": bool(made.isfinite().all())}
 
 
+@spaces.GPU
+def double(tensor):
+    return str(tensor.device), tensor * 2
+
+
+def carry():
+    place, doubled = double(torch.ones(2, device=device))
+    again, _ = double(doubled)
+    return {"in the function": [place, again], "in the page": str(doubled.device), "values": doubled.tolist()}
+
+
 with gr.Blocks() as demo:
     out = gr.JSON()
     gr.Button().click(compute, None, out, api_name="compute")
+    gr.Button().click(carry, None, out, api_name="carry")
     gr.Button().click(lambda: SEEN, None, out, api_name="seen")
 
 demo.launch()

@@ -1,9 +1,9 @@
 """Encodes torch tensors: their description in the message, their bytes beside it.
 
-A tensor arrives on the CPU, from any device, as `copy.deepcopy` makes one: private and with its strides. So
-`channels_last` is kept, and an expanded tensor sends each element once. A large view that leaves out most of its
-memory, or whose elements overlap in another way, arrives as `clone` makes it. Tensors that are more than their bytes
-(sparse, quantized, nested and meta tensors) are left to pickle.
+A tensor arrives as `copy.deepcopy` makes one: private and with its strides. So `channels_last` is kept, and an expanded
+tensor sends each element once. A large view that leaves out most of its memory, or whose elements overlap in another
+way, arrives as `clone` makes it. One on cuda arrives on the cuda of a Space's process, which may be emulated; a
+program gets it on the CPU. Tensors that are more than their bytes (sparse, quantized, nested, meta) are left to pickle.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from spaces import config, emulation
 from spaces.farm.values.glance import is_a
 from spaces.farm.values.raw_bytes import Raw, writable
 
@@ -29,7 +30,7 @@ def is_tensor(cls: type) -> bool:
 
 
 def write_tensor(tensor: Tensor) -> list[Any] | None:  # any: fields
-    """Shape, strides, dtype, `requires_grad`, the bytes and the gradient."""
+    """Shape, strides, dtype, `requires_grad`, the bytes, the gradient and, if it is on cuda, `cuda`."""
     import torch
 
     if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_meta or tensor.is_nested:
@@ -40,13 +41,20 @@ def write_tensor(tensor: Tensor) -> list[Any] | None:  # any: fields
         strides, memory = _memory_of(tensor.detach())
         data = Raw(memory.view(torch.uint8).numpy().data)
     grad = tensor.grad if tensor.requires_grad and tensor.is_leaf else None
-    return [list(tensor.shape), list(strides), _torch_name(tensor.dtype), tensor.requires_grad, data, grad]
+    place = ["cuda"] if tensor.device.type == "cuda" else []
+    return [list(tensor.shape), list(strides), _torch_name(tensor.dtype), tensor.requires_grad, data, grad, *place]
 
 
 def read_tensor(
-    shape: list[int], strides: list[int], dtype_name: str, requires_grad: bool, data: Data, grad: Tensor | None
+    shape: list[int],
+    strides: list[int],
+    dtype_name: str,
+    requires_grad: bool,
+    data: Data,
+    grad: Tensor | None,
+    place: str = "cpu",
 ) -> Tensor:
-    """A CPU tensor over `data`, or over a copy if `data` is read-only."""
+    """A tensor over `data`, or over a copy if `data` is read-only or the place is a GPU."""
     import torch
 
     dtype = read_torch_dtype(dtype_name)
@@ -55,7 +63,7 @@ def read_tensor(
     else:
         memory = torch.frombuffer(writable(data), dtype=torch.uint8).view(dtype)
         tensor = memory.as_strided(tuple(shape), tuple(strides))
-    return _with_gradient(tensor, requires_grad, grad)
+    return _with_gradient(_on_cuda(tensor) if place == "cuda" else tensor, requires_grad, grad)
 
 
 def is_parameter(cls: type) -> bool:
@@ -124,6 +132,16 @@ def read_torch_device(name: str) -> Any:  # any: a torch.device
     import torch
 
     return torch.device(name)
+
+
+def _on_cuda(tensor: Tensor) -> Tensor:
+    if emulation.is_installed():
+        emulation.adopt(tensor)
+        return tensor
+    import torch
+
+    is_a_program = config.current().role is config.Role.NONE
+    return tensor if is_a_program or not torch.cuda.is_available() else tensor.to("cuda")
 
 
 def _memory_of(tensor: Tensor) -> tuple[tuple[int, ...], Tensor]:
