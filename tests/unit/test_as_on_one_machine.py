@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import asyncio
 import collections
+import contextvars
 import dataclasses
 import decimal
 import enum
@@ -41,6 +42,9 @@ from spaces.testing import InMemoryFarm
 pandas: Any = pytest.importorskip("pandas")  # any: pandas is untyped here
 torch: Any = pytest.importorskip("torch")  # any: torch is untyped here
 pillow = pytest.importorskip("PIL.Image")
+
+
+VISITOR = contextvars.ContextVar("VISITOR", default="nobody")
 
 
 class Colour(enum.Enum):
@@ -291,6 +295,14 @@ def test_what_is_meant_twice_keeps_its_layout(farm: InMemoryFarm) -> None:
     array, again = echo((turned, turned))
     assert array is again
     assert array.strides == turned.copy(order="K").strides
+
+
+def test_what_is_set_around_a_call_does_not_reach_the_function(farm: InMemoryFarm) -> None:
+    seen: Any = spaces.GPU(lambda: (VISITOR.get(), torch.is_grad_enabled(), torch.is_inference_mode_enabled()))
+    token = VISITOR.set("Ada")
+    with torch.inference_mode():
+        assert seen() == ("nobody", True, False)
+    VISITOR.reset(token)
 
 
 def test_an_exception_as_a_value_comes_without_its_causes(farm: InMemoryFarm) -> None:
