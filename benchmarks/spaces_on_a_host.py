@@ -2,21 +2,25 @@
 
 Each farm is started by `zerofarm up` with so many copies of the demos, each in a folder of its own, and is measured
 when all pages answer and all zygotes are ready. A checkout of an older version, with its own `.venv`, is measured in
-the same run; the ratios are the result. Memory is the proportional set size of all processes of the farm.
+the same run; the ratios are the result. Memory is the proportional set size of all processes of the farm. `--most-old`
+spares the older version farms that this host cannot hold: they are extrapolated from the two largest that it can.
+`--own` gives each copy an environment of its own, which has been made before.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import shutil
 import subprocess
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import psutil
@@ -40,6 +44,12 @@ class Cost:
     cpu: float  #: seconds of one core until every zygote is ready too
     memory_mb: float
 
+    def at(self, copies: int, smaller: Cost) -> Cost:
+        """As it would be with so many copies, if each costs as much as those between `smaller` and this."""
+        further = (copies - self.copies) / (self.copies - smaller.copies)
+        mine, others = astuple(self)[1:], astuple(smaller)[1:]
+        return Cost(copies, *(each + (each - other) * further for each, other in zip(mine, others, strict=True)))
+
     def of_one(self, smaller: Cost | None) -> tuple[float, float]:
         """Megabytes, and seconds of one core, for each Space further than those of `smaller`."""
         if smaller is None:
@@ -48,18 +58,24 @@ class Cost:
         return (self.memory_mb - smaller.memory_mb) / further, (self.cpu - smaller.cpu) / further
 
 
-def main(copies: Sequence[int], old: Path | None) -> None:
+def main(copies: Sequence[int], old: Path | None, most_old: int, *, own: bool) -> None:
     """One line for each farm, and one with the ratios for each pair."""
     trees = {"new": Path(__file__).resolve().parents[1]} | ({"old": old.resolve()} if old else {})
     before: dict[str, Cost] = {}
+    measured: list[Cost] = []  #: of the older version
     for count in copies:
-        costs = {name: _cost(tree, count) for name, tree in trees.items()}
+        costs = {"new": _cost(trees["new"], count, own=own)}
+        if old:
+            if count <= most_old:
+                measured.append(_cost(trees["old"], count, own=own))
+            costs["old"] = measured[-1] if count <= most_old else measured[-1].at(count, measured[-2])
         ones = {name: cost.of_one(before.get(name)) for name, cost in costs.items()}
         for name, cost in costs.items():
             memory, cpu = ones[name]
+            seen = "" if name == "new" or count <= most_old else " (extrapolated)"
             print(
-                f"{count} Spaces, {name}: all serve after {cost.seconds:.1f} s and {cost.serving_cpu:.1f} s of CPU; "
-                f"with zygotes {cost.cpu:.1f} s of CPU, {cost.memory_mb:.0f} MB; "
+                f"{count} Spaces, {name}{seen}: all serve after {cost.seconds:.1f} s and {cost.serving_cpu:.1f} s of "
+                f"CPU; with zygotes {cost.cpu:.1f} s of CPU, {cost.memory_mb:.0f} MB; "
                 f"each further Space {memory:.0f} MB, {cpu:.1f} s of CPU",
                 flush=True,
             )
@@ -75,13 +91,19 @@ def main(copies: Sequence[int], old: Path | None) -> None:
         before = costs
 
 
-def _cost(tree: Path, count: int) -> Cost:
+def _cost(tree: Path, count: int, *, own: bool) -> Cost:
     with tempfile.TemporaryDirectory(prefix="spaces-") as made, tempfile.TemporaryDirectory(dir="/dev/shm") as run_dir:
         folder = Path(made)
         copies = list(_copies(folder / "spaces", count))
+        if own:
+            for copy in copies:
+                (copy / "requirements.txt").write_text("trifle==1.0\n")
+            with _farm(tree, copies, folder, Path(run_dir), own=own) as farm:  # makes the environments
+                _ready(farm)
         log = folder / "state" / "logs" / "nursery.log"
+        log.unlink(missing_ok=True)
         began = time.monotonic()
-        with _farm(tree, copies, folder / "state", Path(run_dir)) as farm:
+        with _farm(tree, copies, folder, Path(run_dir), own=own) as farm:
             serving = _ready(farm)
             seconds, serving_cpu = time.monotonic() - began, _cpu(farm)
             if len(serving) != count:
@@ -98,14 +120,33 @@ def _copies(folder: Path, count: int) -> Iterator[Path]:
 
 
 @contextmanager
-def _farm(tree: Path, copies: Sequence[Path], state_dir: Path, run_dir: Path) -> Iterator[subprocess.Popen[str]]:
-    command = [str(tree / ".venv" / "bin" / "zerofarm"), "up", *map(str, copies), "--no-isolate", "--no-flower"]
-    command += ["--json", "--gpus", "none", "--port", "0", "--state-dir", str(state_dir), "--run-dir", str(run_dir)]
-    with subprocess.Popen(command, cwd=state_dir.parent, stdout=subprocess.PIPE, text=True) as process:
+def _farm(
+    tree: Path, copies: Sequence[Path], folder: Path, run_dir: Path, *, own: bool
+) -> Iterator[subprocess.Popen[str]]:
+    command = [str(tree / ".venv" / "bin" / "zerofarm"), "up", *map(str, copies), "--no-flower", "--json"]
+    command += ["--gpus", "none", "--port", "0", "--state-dir", str(folder / "state"), "--run-dir", str(run_dir)]
+    command += [] if own else ["--no-isolate"]
+    environment = os.environ | {"UV_OFFLINE": "1", "UV_FIND_LINKS": str(_wheels(folder / "wheels"))}
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
             yield process
         finally:
             process.terminate()
+
+
+def _wheels(folder: Path) -> Path:
+    """A folder with a wheel of one small module."""
+    folder.mkdir(exist_ok=True)
+    files = {
+        "trifle.py": "",
+        "trifle-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: trifle\nVersion: 1.0\n",
+        "trifle-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        "trifle-1.0.dist-info/RECORD": "",
+    }
+    with zipfile.ZipFile(folder / "trifle-1.0-py3-none-any.whl", "w") as wheel:
+        for name, text in files.items():
+            wheel.writestr(name, text)
+    return folder
 
 
 def _ready(farm: subprocess.Popen[str]) -> Sequence[str]:
@@ -153,5 +194,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--copies", type=int, nargs="+", default=[3, 10], help="numbers of Spaces, rising")
     parser.add_argument("--old", type=Path, help="a checkout of an older version, with its .venv")
+    parser.add_argument("--most-old", type=int, default=1000, help="the most Spaces that the older version is given")
+    parser.add_argument("--own", action="store_true", help="Spaces with environments of their own")
     given = parser.parse_args()
-    main(given.copies, given.old)
+    main(given.copies, given.old, given.most_old, own=given.own)
