@@ -37,8 +37,10 @@ from spaces_workers.broker.embedded import EmbeddedBroker
 from spaces_workers.broker.find import find_broker
 from spaces_workers.gateway.place import GATES, address_of, socket_of
 from spaces_workers.isolation import prepare
+from spaces_workers.nursery.client import socket_path as nursery_socket
 from spaces_workers.setup.process_environment import of_web
 from tests.broker.support import leaked_keys
+from tests.forks import FORKED, ForkedPage, fork_page, start_nursery
 
 T = TypeVar("T")
 
@@ -76,7 +78,8 @@ class Farm:
         self.run_dir = folder / "run"
         self.state_dir = folder / "state"
         self.workers: list[subprocess.Popen[bytes]] = []
-        self.webs: dict[str, subprocess.Popen[bytes]] = {}
+        self.webs: dict[str, subprocess.Popen[bytes] | ForkedPage] = {}
+        self.nurseries: list[subprocess.Popen[bytes]] = []  #: that have their zygotes forked
         self.gateways: list[subprocess.Popen[bytes]] = []
         self.gated: set[str] = set()  #: Spaces whose pages reach the farm through a gateway
         self.redis = connect(broker.url)
@@ -139,6 +142,8 @@ class Farm:
 
         `gpu` is the UUID of its GPU, `none` for a stand-in, or `broken` for one that is lost after its start.
         """
+        if FORKED and host == "test-host" and not self.nurseries:
+            self._start_forking_nursery()
         environment = os.environ | {
             "ZEROFARM_URL": self.broker.url_of("worker"),
             "ZEROFARM_KEY": FARM_KEY.hex(),
@@ -164,16 +169,25 @@ class Farm:
             key = derive_space_key(FARM_KEY, space)
             url = self.address_of(space) if space in self.gated else self.broker.url
             environment = of_web(space, url, key, ("127.0.0.1", port))
-        python, variables = _python_of_spaces()
-        log = (self.folder / f"web-{space}.log").open("ab")
-        command = [str(python), "-m", "spaces.script", str(app_file or SPACES / space / "app.py")]
-        web = subprocess.Popen(command, env=environment | variables, stdout=log, stderr=log)
-        log.close()
-        self.webs[space] = web
+        web = self.webs[space] = self._page(space, app_file or SPACES / space / "app.py", environment)
         url = f"http://127.0.0.1:{port}"
         wait_until(lambda: web.poll() is not None or _answers(f"{url}{path}"), patience=START_PATIENCE)
         assert web.poll() is None, (self.folder / f"web-{space}.log").read_text()
         return url
+
+    def _page(self, space: str, app_file: Path, environment: dict[str, str]) -> subprocess.Popen[bytes] | ForkedPage:
+        python, variables = _python_of_spaces()
+        path = self.folder / f"web-{space}.log"
+        if FORKED:
+            return fork_page(app_file, environment | variables, path, python)
+        with path.open("ab") as log:
+            command = [str(python), "-m", "spaces.script", str(app_file)]
+            return subprocess.Popen(command, env=environment | variables, stdout=log, stderr=log)
+
+    def _start_forking_nursery(self) -> None:
+        log_dir = self.state_dir / "logs"
+        self.nurseries.append(start_nursery(self.run_dir, log_dir, _python_of_spaces()[0]))
+        wait_until(lambda: _listens(nursery_socket(self.run_dir, log_dir)))
 
     def stop_web(self, space: str) -> None:
         """Stop the web process of a Space."""
@@ -220,7 +234,7 @@ class Farm:
 
     def stop(self) -> None:
         """Stop every process; a warm shutdown that hangs fails the test."""
-        started = [*self.webs.values(), *self.workers, *self.gateways]
+        started = [*self.webs.values(), *self.workers, *self.gateways, *self.nurseries]
         for process in started:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)

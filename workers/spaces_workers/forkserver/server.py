@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -132,6 +132,8 @@ class ForkServer:
                 case None:
                     pass
                 case Spawn() as spawn, int(fd):
+                    if spawn.python == sys.executable:
+                        spawn = replace(spawn, python="")
                     self._receive(_Request(starter, spawn, fd, frozenset(named_libraries(Path(spawn.app_file)))))
                 case _:
                     raise ChannelClosed("it asked for something that a fork server does not do")
