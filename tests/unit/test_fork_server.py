@@ -28,7 +28,11 @@ from tests.harness import wait_until
 
 # --- which Spaces may be forked
 
-PRELOADED = Preloaded({"HF_HOME": "/cache"}, frozenset({"torch", "diffusers"}), {"HF_HOME", "HF_TOKEN", "TORCH_LOGS"})
+PRELOADED = Preloaded(
+    {"HF_ENDPOINT": "https://hub"},
+    frozenset({"torch", "diffusers"}),
+    {"HF_ENDPOINT", "HF_HOME", "HF_TOKEN", "TORCH_LOGS"},
+)
 
 
 def space(folder: Path, script: str = "import torch", **files: str) -> Path:
@@ -42,18 +46,19 @@ def space(folder: Path, script: str = "import torch", **files: str) -> Path:
 
 
 def test_a_space_like_others_may_be_forked(tmp_path: Path) -> None:
-    script = space(tmp_path, "import os, torch\nos.environ['HF_TOKEN'] = os.environ.get('MINE')", helper="# HF_HOME")
-    assert plain_reason(script, {"HF_HOME": "/cache", "MINE": "x"}, PRELOADED) == ""
+    text = "import os, torch\nos.environ['HF_HOME'] = os.environ['HF_TOKEN'] = os.environ.get('MINE')"
+    script = space(tmp_path, text, helper="# TORCH_LOGS")
+    assert plain_reason(script, {"HF_ENDPOINT": "https://hub", "MINE": "x"}, PRELOADED) == ""
 
 
 @pytest.mark.parametrize(
     ("script", "files", "environment", "words"),
     [
-        ("", {}, {"HF_HOME": "/other"}, "the variable HF_HOME"),
-        ("", {}, {"HF_HOME": "/cache", "OMP_NUM_THREADS": "1"}, "the variable OMP_NUM_THREADS"),
+        ("", {}, {"HF_ENDPOINT": "https://other"}, "the variable HF_ENDPOINT"),
+        ("", {}, {"OMP_PROC_BIND": "true"}, "the variable OMP_PROC_BIND"),
         ("import os\nos.environ['TORCH_LOGS'] = '+dynamo'", {}, {}, "the variable TORCH_LOGS"),
         ("import os\nos.environ.update(TORCH_LOGS='+dynamo')", {}, {}, "the variable TORCH_LOGS"),
-        ("", {"settings": "import os\nos.environ.setdefault('HF_HOME', '/data')"}, {}, "the variable HF_HOME"),
+        ("", {"settings": "import os\nos.environ.setdefault('TORCH_LOGS', 'dynamo')"}, {}, "the variable TORCH_LOGS"),
         ("", {"diffusers": ""}, {}, "has the name of the library diffusers"),
         ("", {"vendored/diffusers/__init__": ""}, {}, "has the name of the library diffusers"),
         ("import os\nos.system('pip install einops')", {}, {}, "installs packages"),
@@ -63,7 +68,7 @@ def test_a_space_like_others_may_be_forked(tmp_path: Path) -> None:
 def test_a_space_that_could_notice_is_started_the_plain_way(
     tmp_path: Path, script: str, files: dict[str, str], environment: dict[str, str], words: str
 ) -> None:
-    reason = plain_reason(space(tmp_path, script, **files), {"HF_HOME": "/cache"} | environment, PRELOADED)
+    reason = plain_reason(space(tmp_path, script, **files), {"HF_ENDPOINT": "https://hub"} | environment, PRELOADED)
     assert words in reason
 
 
@@ -73,7 +78,7 @@ def test_a_space_that_the_operator_has_excepted_is_started_the_plain_way(
     rules = tmp_path / "farm.toml"
     rules.write_text("[spaces.excepted]\npreload = false\n")
     monkeypatch.setenv(settings.VARIABLE, str(rules))
-    script, environment = space(tmp_path), {"HF_HOME": "/cache"}
+    script, environment = space(tmp_path), {"HF_ENDPOINT": "https://hub"}
     assert "preload = false" in plain_reason(script, environment | {"ZEROFARM_SPACE": "excepted"}, PRELOADED)
     assert plain_reason(script, environment | {"ZEROFARM_SPACE": "other"}, PRELOADED) == ""
 
@@ -287,6 +292,81 @@ assert [module.__name__ for module in space_modules(Path.cwd())()] == ["__main__
 """
     process, _, log = fork(script)
     assert process.wait(30.0) == 0, log.read_text()
+
+
+HUB = """
+import huggingface_hub.constants as hub
+import diffusers.utils.constants, diffusers.utils.hub_utils, huggingface_hub, transformers.utils, transformers.utils.hub
+print({name: value for name, value in vars(hub).items() if name.isupper() and isinstance(value, str | int)})
+print(huggingface_hub.is_offline_mode(), diffusers.utils.hub_utils.HF_HUB_OFFLINE)
+modules = "HF_" + "MODULES_CACHE"  # Spaces that name this variable are not forked
+print([getattr(each, modules) for each in (transformers.utils, transformers.utils.hub, diffusers.utils.constants)])
+"""
+
+THREADS = """
+import numpy, torch
+from threadpoolctl import threadpool_info
+print(torch.get_num_threads(), {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"})
+"""
+
+PARALLEL = """
+import psutil
+from tokenizers import Tokenizer, models
+before = psutil.Process().num_threads()
+Tokenizer(models.WordLevel({"a": 0}, "a")).encode_batch(["a"] * 1000)
+print(psutil.Process().num_threads() > before)
+"""
+
+#: A variable that a script sets before its imports, another value than is usual, and how to see its effect.
+VARIABLES = {
+    "HF_HOME": ("/elsewhere", HUB),
+    "HF_HUB_CACHE": ("/elsewhere", HUB),
+    "HF_HUB_OFFLINE": ("1", HUB),
+    "TRANSFORMERS_OFFLINE": ("1", HUB),
+    "HF_HUB_ENABLE_HF_TRANSFER": ("1", HUB),
+    "HF_XET_HIGH_PERFORMANCE": ("1", HUB),
+    "HF_HUB_DISABLE_PROGRESS_BARS": ("1", HUB),
+    "HF_HUB_DISABLE_TELEMETRY": ("0", HUB),
+    "HF_TOKEN": ("hf_mine", "import huggingface_hub\nprint(huggingface_hub.get_token())"),
+    "OMP_NUM_THREADS": ("1", THREADS),
+    "MKL_NUM_THREADS": ("1", THREADS),
+    "OPENBLAS_NUM_THREADS": ("1", THREADS),
+    "TRANSFORMERS_VERBOSITY": ("error", "import transformers\nprint(transformers.logging.get_verbosity())"),
+    "DIFFUSERS_VERBOSITY": ("error", "import diffusers\nprint(diffusers.logging.get_verbosity())"),
+    "TOKENIZERS_PARALLELISM": ("true", PARALLEL),
+    "CUDA_VISIBLE_DEVICES": ("1,2", "import torch\nprint(torch.cuda._parse_visible_devices())"),
+    "TORCH_HOME": ("/elsewhere", "import torch\nprint(torch.hub.get_dir())"),
+    "GRADIO_TEMP_DIR": ("/elsewhere", "import gradio\nprint(gradio.utils.get_upload_folder())"),
+    "MPLBACKEND": ("svg", "import matplotlib\nprint(matplotlib.get_backend())"),
+    "TMPDIR": ("/dev/shm", "import tempfile\nprint(tempfile.gettempdir())"),
+}
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+def test_a_variable_that_a_script_sets_before_its_imports_takes_effect(
+    fork: Fork, tmp_path: Path, variable: str
+) -> None:
+    """In a fork the libraries are there already, and have read it."""
+    value, shown = VARIABLES[variable]
+    if "matplotlib" in shown:
+        pytest.importorskip("matplotlib")
+    script = f"import os\nos.environ[{variable!r}] = {value!r}\n{shown}"
+    process, _, log = fork(script)
+    assert process.wait(60.0) == 0, log.read_text()
+    command = [sys.executable, "-m", "spaces.script", str(tmp_path / "app.py")]
+    environment = environment_of_tests() | {"ZEROFARM_ROLE": "worker"}
+    plain = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert printed(log.read_text()) == printed(plain.stdout)
+    if variable != "HF_HUB_ENABLE_HF_TRANSFER":  # which only warns, in both
+        log.unlink()
+        process, _, log = fork(shown)
+        assert process.wait(60.0) == 0, log.read_text()
+        assert printed(log.read_text()) != printed(plain.stdout)
+
+
+def printed(log: str) -> list[str]:
+    """What a script has printed, without warnings of libraries."""
+    return [line for line in log.splitlines() if line and "arning" not in line and not line.startswith(" ")]
 
 
 def test_a_fork_starts_in_a_fraction_of_the_time_of_an_import(fork: Fork) -> None:

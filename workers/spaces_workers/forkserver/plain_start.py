@@ -16,6 +16,7 @@ from spaces import config
 from spaces.farm.queue import settings
 from spaces.space import source_at
 from spaces_workers.forkserver.libraries import LIBRARIES, Preloaded
+from spaces_workers.forkserver.set_anew import CAN_BE_SET
 
 #: Variables that imports read and that take effect later all the same, when a library is used. Source: each was set
 #: after the import in a process of its own (torch 2.13, transformers 5.23, diffusers 0.42, Gradio 6.31).
@@ -55,7 +56,7 @@ def plain_reason(app_file: Path, environment: Mapping[str, str], preloaded: Prel
     space = environment.get(config.SPACE, "")
     if not settings.of_space(space).preload:
         return f"farm.toml has preload = false under [spaces.{space}]"
-    critical = (preloaded.variables | READ_BY_NATIVE_CODE) - READ_LATER
+    critical = (preloaded.variables | READ_BY_NATIVE_CODE) - READ_LATER - CAN_BE_SET.keys()
     for name in sorted(critical):
         if _of(environment, name) != _of(preloaded.environment, name):
             return f"libraries read the variable {name} while they are imported, and this Space has its own"
@@ -73,6 +74,12 @@ def plain_reason(app_file: Path, environment: Mapping[str, str], preloaded: Prel
 def named_libraries(app_file: Path) -> set[str]:
     """The libraries of the fork server's table that a Space's files name."""
     return {name for file in _python_files(app_file) for name in _LIBRARY.findall(_text(file))}
+
+
+def named_variables(app_file: Path) -> frozenset[str]:
+    """The variables that a Space's files name, of those that a fork can make libraries read again."""
+    texts = [_text(file) for file in _python_files(app_file)]
+    return frozenset(name for name in CAN_BE_SET if any(name in text for text in texts))
 
 
 def _of(environment: Mapping[str, str], name: str) -> str | None:

@@ -25,9 +25,9 @@ from spaces.import_hooks import when_imported
 from spaces.import_progress import BEGUN
 from spaces.servers import page_socket
 from spaces_workers import forkserver
-from spaces_workers.forkserver import newborn, own_environment
+from spaces_workers.forkserver import newborn, own_environment, set_anew
 from spaces_workers.forkserver.libraries import Preloading
-from spaces_workers.forkserver.plain_start import named_libraries, plain_reason
+from spaces_workers.forkserver.plain_start import named_libraries, named_variables, plain_reason
 from spaces_workers.forkserver.process_name import name_process
 from spaces_workers.forkserver.rehearsal import rehearse
 from spaces_workers.isolation import MODULE
@@ -183,6 +183,7 @@ class ForkServer:
         program = ("spaces_workers.zygote.main", space) if spawn.is_zygote else ("spaces.script", spawn.app_file)
         name_process([*MODULE, *program])
         newborn.begin(spawn, keep={fd})
+        set_anew.tell(os.environ, self._preloaded.environment, named_variables(Path(spawn.app_file)))
         if spawn.is_zygote:
             newborn.live(lambda: zygote.run(Channel.from_fd(fd)))
         if (page := carried_by(fd)) is not None:
