@@ -4,7 +4,8 @@
 #   make install                into .venv; LOCKED=1 installs nothing but the files that requirements.lock names by their hashes
 #   make up                     a farm with the bundled demos; ARGS="my-space --gpus 0,1" for another one
 #   make test                   all tests; ARGS="tests/unit -k codec" for some
-#   make test-gradio-5          the pages on Gradio 5.49; test-gradio-4: on 4.44
+#   make test-gradio-5          the pages on Gradio 5.49; test-gradio-4: on 4.44; FORKED=1: as forks of a fork server
+#   make test-forked            the pages as forks of a fork server, on the farm's Gradio
 #   make test-official          our claims of equality, checked against the official package
 #   make test-libraries         what libraries do in a child, each in an environment of its own; ARGS="-k polars" for some
 #   make chaos                  a farm whose parts fail under load; HOUR=1 for an hour of seeds
@@ -35,7 +36,7 @@ OF_TORCH := torch triton cuda-bindings cuda-pathfinder cuda-toolkit $(addprefix 
 PIP_AUDIT := pip-audit@2.10.1
 CYCLONEDX := cyclonedx-bom@7.5.0
 
-.PHONY: install up test test-gradio-5 test-gradio-4 test-official test-libraries chaos lint bench lock audit sbom clean chromium
+.PHONY: install up test test-gradio-5 test-gradio-4 test-forked test-official test-libraries chaos lint bench lock audit sbom clean chromium
 
 install: $(STAMPS)/installed
 
@@ -47,7 +48,11 @@ test: install chromium
 
 # The pages of Spaces on older versions of Gradio, each in its own environment. Needs the package index once.
 test-gradio-5 test-gradio-4: install chromium
-	TEST_GRADIO=$(if $(filter %-5,$@),5.49.1,4.44.1) $(VENV)/bin/python -m pytest $(GRADIO_TESTS) $(ARGS)
+	TEST_GRADIO=$(if $(filter %-5,$@),5.49.1,4.44.1) TEST_FORKED=$(FORKED) $(VENV)/bin/python -m pytest $(GRADIO_TESTS) $(ARGS)
+
+# Pages and zygotes as `zerofarm up` has them where it serves several Spaces; in the other tests each is a program.
+test-forked: install chromium
+	CHROMIUM="$$($(find_chromium))" TEST_FORKED=1 $(VENV)/bin/python -m pytest $(GRADIO_TESTS) $(ARGS)
 
 # Our claims of equality with the official package, checked against that package. Needs the package index, and for its
 # emulation of CUDA a torch built with CUDA, but no GPU.

@@ -22,7 +22,7 @@ from typing import NoReturn
 from spaces import config, emulation, gradio_stubs, script
 from spaces.farm.values import preloaded_modules
 from spaces.import_hooks import when_imported
-from spaces.import_progress import BEGUN
+from spaces.import_progress import BEGUN, FOLLOWED
 from spaces.servers import page_socket
 from spaces_workers import forkserver
 from spaces_workers.forkserver import newborn, own_environment, set_anew
@@ -93,9 +93,10 @@ class ForkServer:
     def _tell(self, library: str) -> None:
         """Tell those who wait what is imported now, in the logs of their Spaces."""
         logger.info("imports %s", library)
-        for request in self._waiting:
-            with suppress(OSError), open(request.spawn.log, "a") as log:
-                log.write(f"{BEGUN}{library}\n")
+        for spawn in [request.spawn for request in self._waiting]:
+            if FOLLOWED in dict(spawn.environment):
+                with suppress(OSError), open(spawn.log, "a") as log:
+                    log.write(f"{BEGUN}{library}\n")
 
     def _hear_all(self, patience: float | None) -> bool:
         """Hear those that have something to say. Returns whether there were any."""

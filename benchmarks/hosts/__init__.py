@@ -1,0 +1,1 @@
+"""What a farm does on one host beside its calls."""
