@@ -39,6 +39,7 @@ class Cost:
     """A farm's cost on this host."""
 
     copies: int
+    first: float  #: seconds until the first page of a Space answers
     seconds: float  #: until every page answers
     serving_cpu: float  #: seconds of one core until then
     cpu: float  #: seconds of one core until every zygote is ready too
@@ -74,8 +75,9 @@ def main(copies: Sequence[int], old: Path | None, most_old: int, *, own: bool) -
             memory, cpu = ones[name]
             seen = "" if name == "new" or count <= most_old else " (extrapolated)"
             print(
-                f"{count} Spaces, {name}{seen}: all serve after {cost.seconds:.1f} s and {cost.serving_cpu:.1f} s of "
-                f"CPU; with zygotes {cost.cpu:.1f} s of CPU, {cost.memory_mb:.0f} MB; "
+                f"{count} Spaces, {name}{seen}: the first serves after {cost.first:.1f} s, all after "
+                f"{cost.seconds:.1f} s and {cost.serving_cpu:.1f} s of CPU; "
+                f"with zygotes {cost.cpu:.1f} s of CPU, {cost.memory_mb:.0f} MB; "
                 f"each further Space {memory:.0f} MB, {cpu:.1f} s of CPU",
                 flush=True,
             )
@@ -104,12 +106,12 @@ def _cost(tree: Path, count: int, *, own: bool) -> Cost:
         log.unlink(missing_ok=True)
         began = time.monotonic()
         with _farm(tree, copies, folder, Path(run_dir), own=own) as farm:
-            serving = _ready(farm)
+            first, serving = _ready(farm)
             seconds, serving_cpu = time.monotonic() - began, _cpu(farm)
             if len(serving) != count:
                 raise RuntimeError(f"{count} Spaces should serve, got {len(serving)}; see {folder / 'state' / 'logs'}")
             _wait_until(lambda: len(SETTLED.findall(log.read_text())) >= count)
-            return Cost(count, seconds, serving_cpu, _cpu(farm), _memory_mb(farm))
+            return Cost(count, first - began, seconds, serving_cpu, _cpu(farm), _memory_mb(farm))
 
 
 def _copies(folder: Path, count: int) -> Iterator[Path]:
@@ -149,12 +151,15 @@ def _wheels(folder: Path) -> Path:
     return folder
 
 
-def _ready(farm: subprocess.Popen[str]) -> Sequence[str]:
-    """Names of the Spaces that serve, once all have been started."""
+def _ready(farm: subprocess.Popen[str]) -> tuple[float, Sequence[str]]:
+    """When the first Space served, and the names of those that do, once all have been started."""
+    first = 0.0
     for line in farm.stdout or ():
         report = json.loads(line)
+        if report["event"] == "answering" and report["name"].startswith("Space "):
+            first = first or time.monotonic()
         if report["event"] == "ready":
-            return list(report["spaces"])
+            return first, list(report["spaces"])
     raise RuntimeError(f"zerofarm up ended with code {farm.wait()} before its farm was ready")
 
 
