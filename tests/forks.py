@@ -68,7 +68,9 @@ def start_nursery(run_dir: Path, log_dir: Path, python: Path) -> subprocess.Pope
     """Start the nursery of a farm, which has its zygotes forked."""
     run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     log_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    client.socket_path(run_dir, log_dir).symlink_to(_fork_server(python))
+    link = client.socket_path(run_dir, log_dir)
+    link.unlink(missing_ok=True)
+    link.symlink_to(_fork_server(python))
     command = [sys.executable, *MODULE, "spaces_workers.nursery.server", str(run_dir), str(log_dir), "preload"]
     environment = os.environ | {"ZEROFARM_RUN_DIR": str(run_dir), "ZEROFARM_HOST": "test-host"}
     with (log_dir / "nursery.log").open("ab") as log:

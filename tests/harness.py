@@ -197,10 +197,11 @@ class Farm:
 
     def stop_workers(self) -> None:
         """Stop every worker, warm."""
-        for worker in self.workers:
-            worker.terminate()
-        for worker in self.workers:
-            worker.wait(PATIENCE)
+        for process in (*self.workers, *self.nurseries):
+            process.terminate()
+        for process in (*self.workers, *self.nurseries):
+            process.wait(PATIENCE)
+        self.nurseries.clear()
 
     def kill_broker(self) -> None:
         """From now on nothing answers at the broker's address."""

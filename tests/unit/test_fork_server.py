@@ -238,6 +238,17 @@ def test_a_fork_shows_its_script_as_its_command_line(fork: Fork, tmp_path: Path)
     assert process.wait(10.0) == -signal.SIGKILL
 
 
+def test_a_fork_shows_its_own_environment(fork: Fork) -> None:
+    """It showed that of the fork server, in which no Space is named."""
+    process, _, _ = fork("import time\ntime.sleep(600)", ZEROFARM_SPACE="mine")
+    wait_until(lambda: psutil.Process(process.pid).environ().get("ZEROFARM_SPACE") == "mine")
+    shown = psutil.Process(process.pid).environ()
+    assert shown["ZEROFARM_ROLE"] == "worker"
+    assert shown.items() <= (environment_of_tests() | {"ZEROFARM_ROLE": "worker", "ZEROFARM_SPACE": "mine"}).items()
+    process.kill()
+    assert process.wait(10.0) == -signal.SIGKILL
+
+
 def test_one_space_s_changes_are_not_seen_by_another(fork: Fork) -> None:
     process, _, log = fork("import torch, gradio\ntorch.mine = gradio.mine = 1\ntorch.set_default_dtype(torch.float64)")
     assert process.wait(30.0) == 0, log.read_text()

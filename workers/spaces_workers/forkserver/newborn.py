@@ -23,6 +23,7 @@ from typing import Any, NoReturn
 from spaces import config, launch
 from spaces_workers import forkserver
 from spaces_workers.forkserver import own_environment
+from spaces_workers.forkserver.process_name import show_environment
 from spaces_workers.link.messages import Spawn
 from spaces_workers.link.orphans import adopt_orphans
 from spaces_workers.sandbox.description import Sandbox
@@ -112,6 +113,7 @@ def _open_standard_streams(log: str) -> None:
 
 def _take_environment(environment: Mapping[str, str]) -> None:
     os.environ.clear()
+    show_environment(environment)
     os.environ.update(environment)
 
 
