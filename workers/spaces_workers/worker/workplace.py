@@ -200,7 +200,7 @@ class Workplace:
                 f"Space {record.name!r} is at {record.app_file} on {record.host!r}, which {self.config.host!r} "
                 "does not have, and it is too large to send. Put it on a disk that both share"
             )
-        for folder in (record.source.root, self._sources / record.digest):
+        for folder in (record.source.root, self._sources / f"{record.name}-{record.digest}"):
             if folder.is_dir() and folder == record.source.root:
                 continue  # another revision, or other files of this host
             try:

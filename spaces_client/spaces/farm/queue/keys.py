@@ -36,7 +36,7 @@
 | `blob:{name}`                | STRING | a payload too large for a message             | PAYLOAD after the last use   |
 | `space:{name}`               | STRING | the latest record of a Space                  | set by the registry          |
 | `revision:{name}:{revision}` | STRING | the record of one revision of a Space         | set by the registry          |
-| `archive:{digest}`           | STRING | a Space's files                               | set by the registry          |
+| `archive:{space}:{digest}`   | STRING | a Space's files                               | set by the registry          |
 | `inbox:{reader}`             | PUBSUB | events of the tasks that an inbox reads       |                              |
 | `registrations`              | PUBSUB | the name of a Space that registers            |                              |
 | `sleepers`                   | PUBSUB | the name of a Space that nobody uses          |                              |
@@ -232,9 +232,9 @@ class Keys(CounterKeys):
         """STRING, the record of one revision of a Space; the registry sets the lifetime."""
         return f"{self.prefix}:revision:{name}:{revision}"
 
-    def archive(self, digest: str) -> str:
+    def archive(self, space: str, digest: str) -> str:
         """STRING, a Space's files as an archive; the registry sets the lifetime."""
-        return f"{self.prefix}:archive:{digest}"
+        return f"{self.prefix}:archive:{space}:{digest}"
 
     def registrations(self) -> str:
         """Pub/sub channel that tells workers of Spaces that register; no key."""

@@ -102,7 +102,7 @@ class Registry:
             pipe.set(self._keys.space(record.name), packed, ex=LIFETIME)
             pipe.set(self._keys.revision(record.name, record.revision), packed, ex=LIFETIME)
             if archive is not None:
-                pipe.set(self._keys.archive(record.digest), archive, ex=LIFETIME)
+                pipe.set(self._keys.archive(record.name, record.digest), archive, ex=LIFETIME)
             pipe.sadd(self._keys.spaces(), record.name)
             pipe.publish(self._keys.registrations(), record.name)
             pipe.execute()
@@ -114,7 +114,7 @@ class Registry:
             with self._redis.pipeline() as pipe:
                 pipe.expire(self._keys.space(name), LIFETIME)
                 pipe.expire(self._keys.revision(name, record.revision), LIFETIME)
-                pipe.expire(self._keys.archive(record.digest), LIFETIME)
+                pipe.expire(self._keys.archive(record.name, record.digest), LIFETIME)
                 pipe.execute()
 
     def tell_of_sleep(self, name: str) -> None:
@@ -141,7 +141,7 @@ class Registry:
 
     def archive(self, record: SpaceRecord) -> bytes | None:
         """A Space's files, if the broker has them."""
-        return self._redis.get(self._keys.archive(record.digest))  # type: ignore[return-value] # the client is synchronous
+        return self._redis.get(self._keys.archive(record.name, record.digest))  # type: ignore[return-value] # the client is synchronous
 
     def all(self) -> list[SpaceRecord]:
         """The latest record of every Space; removes names whose record has expired."""
