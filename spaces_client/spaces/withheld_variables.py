@@ -1,11 +1,11 @@
-"""Which variables of the operator's environment a Space's processes do not inherit."""
+"""Which variables of the operator's environment a Space's processes inherit."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 
-from spaces.config import FARM_KEY, STATE_DIR, TOKEN, URL
+from spaces.config import FARM_KEY, TOKEN, URL
 
 #: The broker's address, with its password, and the farm's keys.
 _SECRET = (URL, FARM_KEY, TOKEN, "REDIS_URL")
@@ -13,8 +13,9 @@ _SECRET = (URL, FARM_KEY, TOKEN, "REDIS_URL")
 #: The same as files: $NAME_FILE.
 SECRETS = (*_SECRET, *(f"{name}_FILE" for name in _SECRET), "FLOWER_BASIC_AUTH", "ZEROFARM_METRICS_TOKEN")
 
-#: These, and the folder in which the farm keeps its key.
-WITHHELD = (*SECRETS, STATE_DIR)
+#: Of the farm's own variables a Space inherits these: the folder of `spaces.aoti`, and the mark of `up/remains.py`. It
+#: gets more from those that start it, each for a reason.
+INHERITED = ("ZEROFARM_COMPILED_DIR", "ZEROFARM_STARTED_BY")
 
 
 def without_secrets(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -24,4 +25,8 @@ def without_secrets(environment: Mapping[str, str] = os.environ) -> dict[str, st
 
 def for_spaces(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The operator's environment as a Space may have it."""
-    return {name: value for name, value in environment.items() if name not in WITHHELD}
+    return {name: value for name, value in without_secrets(environment).items() if _may_have(name)}
+
+
+def _may_have(name: str) -> bool:
+    return not name.startswith("ZEROFARM_") or name in INHERITED

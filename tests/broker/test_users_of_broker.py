@@ -123,7 +123,7 @@ def test_the_home_page_and_flower_bring_no_code_onto_workers(broker: Broker, ope
     with user(broker, name) as queue:
         with pytest.raises(ResponseError, match="permission"):
             Registry(queue.redis).register(RECORD, b"archive")
-        of_code = keys.space("digits"), keys.revision("digits", "r"), keys.archive("d"), keys.blob("b")
+        of_code = keys.space("digits"), keys.revision("digits", "r"), keys.archive("digits", "d"), keys.blob("b")
         for key in (*of_code, keys.tokens(), "other"):
             with pytest.raises(ResponseError, match="permission"):
                 queue.redis.set(key, b"forged")

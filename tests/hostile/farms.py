@@ -71,6 +71,11 @@ class HostileFarm:
         found: Outcomes = json.loads(self._client.predict(*given, api_name=f"/{place}"))
         return found
 
+    def variables(self, place: str) -> set[str]:
+        """The names of the variables that the Space's page has, or its `gpu`, now or at its start."""
+        found: list[str] = json.loads(self._client.predict(api_name=f"/variables_of_{place}"))
+        return {*found}
+
     @cached_property
     def limits(self) -> Outcomes:
         """What became of the attempts to take too much, from which the page itself may suffer too."""

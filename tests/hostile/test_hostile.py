@@ -25,6 +25,19 @@ OPEN = {
 }
 
 
+#: Of the farm's own, in each process of a Space.
+VARIABLES = {
+    "ZEROFARM_ROLE",
+    "ZEROFARM_SPACE",
+    "ZEROFARM_SPACE_KEY",
+    "ZEROFARM_RUN_DIR",
+    "ZEROFARM_HOST",
+    "ZEROFARM_COMPILED_DIR",
+    "ZEROFARM_STARTED_BY",
+    "ZEROFARM_PAGE_SOCKET",
+}
+
+
 @pytest.fixture(scope="module", params=LEVELS)
 def level(request: pytest.FixtureRequest) -> Level:
     found: Level = request.param
@@ -55,6 +68,13 @@ def outcomes(farm: HostileFarm, place: str) -> Outcomes:
 def test_what_would_harm_others_is_refused(enclosed: HostileFarm, place: str, attempt: str) -> None:
     refused, words = outcomes(enclosed, place)[attempt]
     assert refused or attempt in OPEN[enclosed.level], words
+
+
+@pytest.mark.parametrize("place", ["page", "gpu"])
+def test_a_space_has_only_the_variables_of_the_farm_that_it_needs(free: HostileFarm, place: str) -> None:
+    found = {name for name in free.variables(place) if name.startswith("ZEROFARM_")}
+    of_page = {"ZEROFARM_URL", "ZEROFARM_DOOR", "ZEROFARM_FOLLOWS_LOG"} if place == "page" else set[str]()
+    assert found <= VARIABLES | of_page
 
 
 @pytest.mark.parametrize("attempt", LIMITS)

@@ -78,9 +78,10 @@ def test_a_space_that_the_operator_has_excepted_is_started_the_plain_way(
     rules = tmp_path / "farm.toml"
     rules.write_text("[spaces.excepted]\npreload = false\n")
     monkeypatch.setenv(settings.VARIABLE, str(rules))
-    script, environment = space(tmp_path), {"HF_ENDPOINT": "https://hub"}
-    assert "preload = false" in plain_reason(script, environment | {"ZEROFARM_SPACE": "excepted"}, PRELOADED)
-    assert plain_reason(script, environment | {"ZEROFARM_SPACE": "other"}, PRELOADED) == ""
+    log = tmp_path / "log"
+    spawn = Spawn(str(space(tmp_path)), (("ZEROFARM_SPACE", "excepted"),), str(log), is_zygote=True)
+    assert client.fork(tmp_path / "no-socket", spawn, 0) is None
+    assert "farm.toml has preload = false under [spaces.excepted]" in log.read_text()
 
 
 def test_the_variables_that_an_import_reads_are_noted_but_not_those_that_it_copies() -> None:

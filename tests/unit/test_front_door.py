@@ -108,6 +108,8 @@ SECRETS = {
     "REDIS_URL": "redis://:secret@broker",
     "ZEROFARM_KEY": "5ec2e7",
     "ZEROFARM_STATE_DIR": "/secret",
+    "ZEROFARM_CONFIG": os.devnull,
+    "ZEROFARM_ISOLATION": "users",
     "FLOWER_BASIC_AUTH": "zerofarm:secret",
 }
 
@@ -116,9 +118,15 @@ def test_no_process_of_a_space_inherits_what_the_farm_keeps_for_itself(monkeypat
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
     zygote = process_environment.of_zygote(ZygoteSpec("digits", "r", "/app.py", "python", b"k"))
-    web = process_environment.of_web("digits", "redis://of-the-page", b"k", ("127.0.0.1", 1))
+    web = process_environment.of_web("digits", "gateway:///of/the/page", b"k", ("127.0.0.1", 1))
     for environment in (zygote, web, process_environment.of_fork_server()):
         assert {*SECRETS, "ZEROFARM_URL"} & environment.keys() <= {"ZEROFARM_URL"}
-        assert environment.keys() >= os.environ.keys() - SECRETS.keys()
-    assert web["ZEROFARM_URL"] == "redis://of-the-page"
+        assert environment.keys() >= {name for name in os.environ if not name.startswith("ZEROFARM_")} - SECRETS.keys()
+    assert web["ZEROFARM_URL"] == "gateway:///of/the/page"
     assert "ZEROFARM_URL" not in zygote
+
+
+def test_a_page_that_reaches_the_broker_itself_is_given_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZEROFARM_CONFIG", os.devnull)
+    web = process_environment.of_web("digits", "redis://of-the-page", b"k", ("127.0.0.1", 1))
+    assert web["ZEROFARM_CONFIG"] == os.devnull

@@ -1,6 +1,7 @@
 """A Space that tries to harm others: while it is imported, in its page, and in a GPU function."""
 
 import json
+import os
 from pathlib import Path
 
 import gradio as gr
@@ -18,6 +19,16 @@ def page(targets):
 @spaces.GPU
 def gpu(targets):
     return json.dumps(tried(json.loads(targets)))
+
+
+def variables_of_page():
+    at_start = Path("/proc/self/environ").read_bytes().decode().split("\0")
+    return json.dumps(sorted({*os.environ, *(each.partition("=")[0] for each in at_start)}))
+
+
+@spaces.GPU
+def variables_of_gpu():
+    return variables_of_page()
 
 
 @spaces.GPU
@@ -38,6 +49,8 @@ with gr.Blocks() as demo:
     gr.Button("GPU").click(gpu, targets, answer, api_name="gpu")
     gr.Button("Limits").click(limits, None, None, api_name="limits")
     gr.Button("Import").click(lambda: json.dumps(AT_IMPORT), None, answer, api_name="import_of_page")
+    gr.Button("Variables").click(variables_of_page, None, answer, api_name="variables_of_page")
+    gr.Button("Variables").click(variables_of_gpu, None, answer, api_name="variables_of_gpu")
     gr.Button("Zygote").click(zygote, None, answer, api_name="import_of_zygote")
 
 demo.launch()

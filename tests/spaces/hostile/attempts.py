@@ -43,6 +43,10 @@ def read_the_farm_s_key(targets):
     return Path(targets["state_dir"], "farm.key").read_text()
 
 
+def read_the_farm_s_settings(targets):
+    return Path(targets["state_dir"], "farm.toml").read_text()
+
+
 def read_the_logs_of_another_space(targets):
     return Path(targets["state_dir"], "logs", "web-victim.log").read_bytes()
 

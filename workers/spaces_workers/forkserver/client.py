@@ -14,6 +14,8 @@ import sys
 from hashlib import sha256
 from pathlib import Path
 
+from spaces import config
+from spaces.farm.queue import settings
 from spaces_workers.forkserver.process_name import ROOM
 from spaces_workers.isolation import MODULE
 from spaces_workers.link.channel import Channel, ChannelClosed
@@ -84,6 +86,9 @@ class ForkedProcess:
 
 def fork(path: Path, spawn: Spawn, fd: int) -> ForkedProcess | None:
     """Have a process forked; `fd` goes to it. None where it must be started the plain way, which the log says."""
+    if reason := _excepted(spawn):
+        _note(spawn.log, reason)
+        return None
     sock = socket.socket(socket.AF_UNIX)
     try:
         sock.connect(str(path))
@@ -102,6 +107,12 @@ def fork(path: Path, spawn: Spawn, fd: int) -> ForkedProcess | None:
         logger.debug("the fork server does not answer: %s", error)
     channel.close()
     return None
+
+
+def _excepted(spawn: Spawn) -> str:
+    """Whether the operator has excepted the Space, as `Refused` has it; the fork server has no settings of the farm."""
+    space = dict(spawn.environment).get(config.SPACE, "")
+    return "" if settings.of_space(space).preload else f"farm.toml has preload = false under [spaces.{space}]"
 
 
 def _note(log: str, reason: str) -> None:

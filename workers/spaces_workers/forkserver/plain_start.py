@@ -12,8 +12,6 @@ import tokenize
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from spaces import config
-from spaces.farm.queue import settings
 from spaces.space import source_at
 from spaces_workers.forkserver.libraries import LIBRARIES, Preloaded
 from spaces_workers.forkserver.set_anew import CAN_BE_SET
@@ -53,9 +51,6 @@ def plain_reason(app_file: Path, environment: Mapping[str, str], preloaded: Prel
 
     `environment` is the Space's.
     """
-    space = environment.get(config.SPACE, "")
-    if not settings.of_space(space).preload:
-        return f"farm.toml has preload = false under [spaces.{space}]"
     critical = (preloaded.variables | READ_BY_NATIVE_CODE) - READ_LATER - CAN_BE_SET.keys()
     for name in sorted(critical):
         if _of(environment, name) != _of(preloaded.environment, name):

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import psutil
 
-from spaces.farm.links.gateway_address import SCHEME
+from spaces.farm.links.gateway_address import SCHEME, is_gateway
 from spaces.farm.queue import settings
 from spaces.space import source_at
 from spaces_workers.sandbox import control_groups, space_folders
@@ -82,19 +82,22 @@ class Sandboxes:
         return control_groups.groups_of(self._state_dir, space, limits)
 
     def _shared(self) -> Iterator[Place]:
-        """What processes of the farm and of the Space both use: payloads, and the farm's settings."""
+        """What processes of the farm and of the Space both use: payloads."""
         blobs = self._run_dir / "blobs"
         blobs.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self.level is Level.USERS:
             blobs.chmod(0o1733)  # each writes files of its own there, and finds no other's
         yield Place(str(blobs), Kind.HOST, str(blobs), writable=True)
-        if named := os.environ.get(settings.VARIABLE):
-            yield shown(Path(named).resolve())
 
 
 def _farm(url: str) -> Iterator[Place]:
-    """The folder of the socket of gateway or broker, if it listens at one: a later one has another socket there."""
+    """The folder of the socket of gateway or broker, if it listens at one: a later one has another socket there.
+
+    A page that reaches the broker itself needs the farm's settings too.
+    """
     parts = urlsplit(url)
     path = Path(unquote(parts.path))
     if parts.scheme in ("unix", "redis+socket", SCHEME) and is_socket(path):
         yield shown(path.parent, writable=True)
+    if not is_gateway(url) and (named := os.environ.get(settings.VARIABLE)):
+        yield shown(Path(named).resolve())

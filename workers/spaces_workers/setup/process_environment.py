@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from spaces import config
 from spaces.config import Role
+from spaces.farm.links.gateway_address import is_gateway
 from spaces.farm.queue import settings
 from spaces.withheld_variables import for_spaces
 from spaces_workers.isolation import variables_of
@@ -79,7 +81,7 @@ def of_zygote(spec: ZygoteSpec, state_dir: Path | None = None) -> dict[str, str]
 def of_web(
     space: str, url: str, key: bytes, address: tuple[str, int], state_dir: Path | None = None, shown_at: str = ""
 ) -> dict[str, str]:
-    """For the web process of a Space: the Space's key, the broker, and the address to listen at.
+    """For the web process of a Space: the Space's key, the farm's address `url`, and the address to listen at.
 
     `state_dir` is the part of the state directory that it has for itself, if it may not see the rest; `shown_at` the
     path below which the farm's front door shows it, if there is one.
@@ -102,9 +104,16 @@ def of_web(
             "GRADIO_SERVER_NAME": host,
             "GRADIO_SERVER_PORT": str(port),
         }
+        | _rules(url)
         | _behind_proxies(space, shown_at)
         | (of_compilers(state_dir) if state_dir else {})
     )
+
+
+def _rules(url: str) -> dict[str, str]:
+    """The farm's settings, for a page that reaches the broker itself. The gateway tells others what they need."""
+    named = os.environ.get(settings.VARIABLE, "")
+    return {settings.VARIABLE: named} if named and not is_gateway(url) else {}
 
 
 def _behind_proxies(space: str, shown_at: str) -> dict[str, str]:
