@@ -77,6 +77,7 @@ LIBRARIES = (
     Library("cv2", Fate.REVIVED, "5.0.0"),
     Library("duckdb", Fate.REVIVED, "2.0.1", packages=("_duckdb",)),
     Library("onnxruntime", Fate.REVIVED, "1.32.0"),
+    Library("ai_edge_litert", Fate.SLOWER, "2.3.0"),
     Library("open3d", Fate.SLOWER, "0.20.0"),
     Library("faiss", Fate.FINE, "1.15.1", packages=("faiss_cpu",)),
     Library("grpc", Fate.FINE, "1.85.3"),
