@@ -8,9 +8,11 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeGuard, TypeVar
 
 from spaces import errors
@@ -27,6 +29,9 @@ A = TypeVar("A")
 
 #: Seconds that a call waits for its answer.
 PATIENCE = 10.0
+
+#: Seconds that a gateway may take no bytes until the connection is made again.
+SEND_PATIENCE = 5.0
 
 #: Seconds between two attempts to connect.
 RETRY_INTERVAL = 0.1
@@ -135,6 +140,7 @@ class Line:
                 self._socket.sendall(data)
             except OSError as error:
                 logger.debug("the gateway did not take a message: %s", error)
+                _end(self._socket)  # half a message may have been sent
                 self._socket = None
 
     # --- the thread of the line
@@ -163,6 +169,7 @@ class Line:
 
     def _converse(self, sock: socket.socket) -> None:
         frames = Frames(sock)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(SEND_PATIENCE))
         sock.sendall(frame(FIRST_CALL, wire.pack(self._hello)))
         beat = self._greeted(frames)
         with self._sending:
@@ -217,10 +224,16 @@ class Line:
     def _shut(self) -> None:
         with self._sending:
             if self._socket is not None:
-                try:
-                    self._socket.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
+                _end(self._socket)
+
+
+def _end(sock: socket.socket) -> None:
+    with suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)  # the line's thread sees the end
+
+
+def _timeval(seconds: float) -> bytes:
+    return struct.pack("ll", int(seconds), int(seconds % 1 * 1e6))
 
 
 def is_final(answer: Welcome | Refusal | None) -> TypeGuard[Refusal]:
