@@ -35,11 +35,15 @@ _COME_AGAIN = (
     b"Cache-Control: no-store\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
 )
 
+_REFUSED = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
 #: A proxy of this host, such as the front door, tells who the visitor is; uvicorn believes this address too.
 _TRUSTED = "127.0.0.1"
 
 #: What others say of the sender is not believed; the page is told the address that the request came from.
 _REPLACED = re.compile(rb"(?im)^(?:x-forwarded-[a-z]+|forwarded|x-real-ip):.*\r\n")
+_LONE = re.compile(rb"(?<!\r)\n|\r(?!\n)")
+_WEBSOCKET = re.compile(rb"(?im)^upgrade:[ \t]*websocket[ \t]*\r$")
 _CONNECTION = re.compile(rb"(?im)^(?:connection|keep-alive):.*\r\n")
 
 
@@ -111,6 +115,9 @@ class Porter:
         try:
             async with asyncio.timeout(HEAD_PATIENCE):
                 head = await reader.readuntil(b"\r\n\r\n")
+            if not is_plain(head):
+                writer.write(_REFUSED)
+                return
             self._on_visit()
             if _is_of_browser(head) or self.waiting >= MOST_WAITING:
                 writer.write(self._come_again())
@@ -164,6 +171,11 @@ def _is_of_browser(head: bytes) -> bool:
     return first.startswith(b"get ") and accepted is not None and b"text/html" in accepted[1]
 
 
+def is_plain(head: bytes) -> bool:
+    """Whether all programs see the same lines in a head: some also end a line at a lone CR or LF."""
+    return _LONE.search(head) is None
+
+
 def _forwarded(head: bytes, address: str) -> bytes:
     """The head for the page. The connection is for one request: the next one of the sender reaches the page itself."""
     first, _, headers = head.partition(b"\r\n")
@@ -171,6 +183,6 @@ def _forwarded(head: bytes, address: str) -> bytes:
     if address != _TRUSTED:
         ours = f"X-Forwarded-For: {address}\r\n".encode()
         headers = _REPLACED.sub(b"", headers)
-    if b"\nupgrade:" not in headers.lower():
+    if not _WEBSOCKET.search(headers):
         ours, headers = ours + b"Connection: close\r\n", _CONNECTION.sub(b"", headers)
     return first + b"\r\n" + ours + headers
