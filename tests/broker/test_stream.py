@@ -120,6 +120,13 @@ def test_a_coroutine_is_woken_by_an_event(queue: Queue, inbox: Inbox) -> None:
     assert asyncio.run(read()) == Said("now")
 
 
+def test_a_credit_that_the_broker_refuses_keeps_no_other_from_its_writer(queue: Queue, inbox: Inbox) -> None:
+    """A page that gave a credit of no tokens stopped the streams of all pages behind its gateway."""
+    inbox._pay("of none", 0)
+    inbox._pay("of one", 1)
+    wait_until(lambda: queue.redis.llen(queue.keys.credit("of one")) == 1)
+
+
 def test_a_thousand_waiting_tasks_need_one_thread_and_few_connections(queue: Queue, inbox: Inbox) -> None:
     before, deliveries = len(queue.redis.client_list()), []
     for _ in range(1000):

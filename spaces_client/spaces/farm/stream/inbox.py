@@ -20,6 +20,7 @@ from redis.client import PubSub
 
 from spaces.errors import FarmUnavailable, RefusedError, TaskLost
 from spaces.farm import wire
+from spaces.farm.broker_errors import AWAY
 from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue import settings
 from spaces.farm.queue.keys import CREDIT, Keys
@@ -273,9 +274,12 @@ class Inbox:
                     pipe.expire(key, CREDIT)
                     pipe.execute()
                 return
-            except RedisError as error:
+            except AWAY as error:
                 logger.debug("the credit for the writer of task %s is sent later: %s", task, error)
                 self._closing.wait(RETRY_INTERVAL)
+            except RedisError as error:
+                logger.warning("the credit for the writer of task %s is not sent: %s", task, error)
+                return
 
 
 def _next_word(subscription: PubSub) -> Any:  # Any: what redis-py answers
