@@ -50,6 +50,7 @@ def chaos(load: Load, only: str = "", longest: float = LONGEST, keep: Path | Non
     began = time.monotonic()
     farm = Farm(folder)
     try:
+        farm.warm_up()
         print(f"seed {load.seed}: the farm was ready after {time.monotonic() - began:.0f} s", flush=True)
         done = asyncio.run(run(farm, Callers(farm), load, only, longest))
         left = _at_rest(farm)

@@ -113,6 +113,12 @@ class Farm:
         with config.stand_in(here):
             return spaces.Farm(self.brokers.url, derive_space_key(key, space).hex())
 
+    def warm_up(self) -> None:
+        """Call each Space once: only then has each of them a zygote and a child."""
+        calls = [self.program(space).submit(space, "work", "warm", 0.0, str(self.notes)) for space in SPACES]
+        for call in calls:
+            call.result(timeout=START_PATIENCE)
+
     def pids(self, kind: str) -> list[int]:
         """The processes of one kind."""
         return [self.brokers.primary.pid] if kind == "broker" else self.processes.pids(kind)
