@@ -115,7 +115,7 @@ class Farm:
 
     def warm_up(self) -> None:
         """Call each Space once: only then has each of them a zygote and a child."""
-        calls = [self.program(space).submit(space, "work", "warm", 0.0, str(self.notes)) for space in SPACES]
+        calls = [self.program(space).submit(space, "work", f"warm-{space}", 0.0, str(self.notes)) for space in SPACES]
         for call in calls:
             call.result(timeout=START_PATIENCE)
 
