@@ -186,6 +186,9 @@ class MemoryUse:
     held_bytes: int
     peak_bytes: int | None  #: the most that the last task needed at one time; None if unknown
 
+    def __post_init__(self) -> None:
+        _no_less_than_nothing(self.held_bytes, self.peak_bytes or 0)
+
 
 @message
 @dataclass(frozen=True, slots=True)
@@ -272,6 +275,9 @@ class Asleep:
     host_bytes: int  #: host memory that holds copies of them
     pinned_bytes: int  #: the part of it that is pinned
 
+    def __post_init__(self) -> None:
+        _no_less_than_nothing(self.left_bytes, self.host_bytes, self.pinned_bytes)
+
 
 @message
 @dataclass(frozen=True, slots=True)
@@ -289,6 +295,9 @@ class Awake:
     memory: MemoryUse
     host_bytes: int
 
+    def __post_init__(self) -> None:
+        _no_less_than_nothing(self.host_bytes)
+
 
 @message
 @dataclass(frozen=True, slots=True)
@@ -297,3 +306,9 @@ class Unable:
 
     reason: str
     out_of_memory: bool
+
+
+def _no_less_than_nothing(*sizes: int) -> None:
+    """Refuse a message of a child that lies: its worker adds the sizes of all children."""
+    if min(sizes) < 0:
+        raise ValueError(f"a child cannot hold {min(sizes)} bytes")
