@@ -179,7 +179,7 @@ class Announcements:
         message = self._subscription.get_message(timeout=timeout)
         if message is None:
             return None
-        space = bytes(message["data"]).decode()
+        space = bytes(message["data"]).decode(errors="replace")  # then it is no Space that is served
         return FellAsleep(space) if message["channel"] == self._sleepers else Registered(space)
 
 
