@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 from redis import Redis, RedisError
@@ -96,6 +97,12 @@ class Brokers:
         self.primary, self._replica = self._replica, self.primary
         self.link.move(self.primary.port)
         self._follow()
+
+    def rewrite(self) -> None:
+        """Have the files written anew, as `zerofarm up` does after a full disk: see `broker/full_disk.py`."""
+        for server in (self.primary, self._replica):
+            with suppress(RedisError), server.connection() as redis:
+                redis.bgrewriteaof()
 
     def close(self) -> None:
         self.link.close()

@@ -191,6 +191,7 @@ def _full_disk(farm: Farm | Peer, _chance: random.Random) -> Iterator[None]:
     farm.brokers.disk.fill()
     yield
     farm.brokers.disk.empty()
+    farm.brokers.rewrite()
 
 
 @contextmanager
