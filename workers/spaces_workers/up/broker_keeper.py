@@ -10,6 +10,7 @@ from pathlib import Path
 from spaces_workers.broker.broker import Broker, BrokerError
 from spaces_workers.broker.embedded import EmbeddedBroker
 from spaces_workers.broker.find import find_broker
+from spaces_workers.broker.full_disk import mend_after_full_disk
 from spaces_workers.up.keeper import Pause
 from spaces_workers.up.process import described, end_of
 from spaces_workers.up.reports import Answering, Reporter, Restarting, Starting
@@ -41,7 +42,11 @@ class BrokerKeeper:
         """Restart the farm's own broker whenever it dies; returns at once for the operator's broker."""
         while isinstance(broker, EmbeddedBroker):
             born = time.monotonic()
-            await end_of(broker.server.pid)
+            mending = asyncio.create_task(mend_after_full_disk(broker.url))
+            try:
+                await end_of(broker.server.pid)
+            finally:
+                mending.cancel()
             await asyncio.to_thread(broker.stop)
             status = broker.server.returncode
             reason = described(status) if status is not None else "has ended"
