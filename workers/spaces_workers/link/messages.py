@@ -17,6 +17,7 @@ from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue.registry import ImportCall
 from spaces.farm.task import FunctionName
 from spaces.farm.wire import message
+from spaces_workers.link.sizes import Sizes
 
 
 @message
@@ -180,14 +181,11 @@ class Exited:
 
 @message
 @dataclass(frozen=True, slots=True)
-class MemoryUse:
+class MemoryUse(Sizes):
     """The device memory that a child holds."""
 
     held_bytes: int
     peak_bytes: int | None  #: the most that the last task needed at one time; None if unknown
-
-    def __post_init__(self) -> None:
-        _no_less_than_nothing(self.held_bytes, self.peak_bytes or 0)
 
 
 @message
@@ -267,16 +265,13 @@ class Sleep:
 
 @message
 @dataclass(frozen=True, slots=True)
-class Asleep:
+class Asleep(Sizes):
     """The answer to Sleep: the child holds little of its device, and runs no task until it is told to wake."""
 
     memory: MemoryUse
     left_bytes: int  #: bytes of tensors that have left the device
     host_bytes: int  #: host memory that holds copies of them
     pinned_bytes: int  #: the part of it that is pinned
-
-    def __post_init__(self) -> None:
-        _no_less_than_nothing(self.left_bytes, self.host_bytes, self.pinned_bytes)
 
 
 @message
@@ -289,14 +284,11 @@ class Wake:
 
 @message
 @dataclass(frozen=True, slots=True)
-class Awake:
+class Awake(Sizes):
     """The answer to Wake: every tensor is what it was."""
 
     memory: MemoryUse
     host_bytes: int
-
-    def __post_init__(self) -> None:
-        _no_less_than_nothing(self.host_bytes)
 
 
 @message
@@ -306,9 +298,3 @@ class Unable:
 
     reason: str
     out_of_memory: bool
-
-
-def _no_less_than_nothing(*sizes: int) -> None:
-    """Refuse a message of a child that lies: its worker adds the sizes of all children."""
-    if min(sizes) < 0:
-        raise ValueError(f"a child cannot hold {min(sizes)} bytes")
