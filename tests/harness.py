@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import os
 import signal
 import socket
@@ -35,7 +34,7 @@ from spaces.source import Source
 from spaces_workers.broker.broker import Broker
 from spaces_workers.broker.embedded import EmbeddedBroker
 from spaces_workers.broker.find import find_broker
-from spaces_workers.gateway.place import GATES, address_of, socket_of
+from spaces_workers.gateway.place import GATES, Gate, address_of, socket_of, to_text
 from spaces_workers.isolation import prepare
 from spaces_workers.nursery.client import socket_path as nursery_socket
 from spaces_workers.setup.process_environment import of_web
@@ -107,7 +106,7 @@ class Farm:
         command = [sys.executable, "-m", "spaces_workers.gateway", "--state-dir", str(self.state_dir)]
         command += ["--listen", f"127.0.0.1:{port}"] if port else []
         environment = os.environ | {
-            GATES: json.dumps([[space, os.getuid(), ""] for space in spaces]),
+            GATES: to_text(Gate(space, space, os.getuid()) for space in spaces),
             "ZEROFARM_URL": self.broker.url_of("gateway"),
             "ZEROFARM_RUN_DIR": str(self.run_dir),
             "ZEROFARM_HOST": "test-host",

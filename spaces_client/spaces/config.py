@@ -26,6 +26,9 @@ ROLE, SPACE, RUN_DIR, HOST = "ZEROFARM_ROLE", "ZEROFARM_SPACE", "ZEROFARM_RUN_DI
 #: The address of the farm's front door, whose X-Forwarded headers a page believes.
 DOOR = "ZEROFARM_DOOR"
 
+#: The name of this page among all of the farm.
+PAGE = "ZEROFARM_PAGE"
+
 
 class Role(StrEnum):
     """The role of this process in the farm."""

@@ -14,7 +14,7 @@ from spaces import config, effect_check, gradio_stubs, import_progress
 from spaces.config import Role
 from spaces.functions import replay
 from spaces.import_hooks import when_imported
-from spaces.servers import fixed_ports, gradio_pages, uvicorn_servers
+from spaces.servers import fixed_ports, gradio_pages, sessions, uvicorn_servers
 from spaces.web.login import stand_for_nobody
 
 Serve = Callable[[], NoReturn]
@@ -34,6 +34,7 @@ def prepare() -> None:
     when_imported("gradio.component_meta", gradio_stubs.leave_out)
     when_imported("gradio.blocks", lambda blocks: gradio_pages.watch(blocks, _at_launch))
     when_imported("gradio.routes", gradio_pages.watch_mounts)
+    when_imported("gradio.routes", sessions.watch)
     when_imported("gradio.http_server", gradio_pages.try_ports_by_ipv4)
     when_imported("gradio.utils", _forget_zero_gpu)
     when_imported("gradio.oauth", stand_for_nobody)

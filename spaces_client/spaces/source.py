@@ -14,7 +14,7 @@ from pathlib import Path
 from spaces.errors import RefusedError
 
 #: Folders that are no part of a Space.
-_LEFT_OUT = {".git", "__pycache__", ".venv", "venv", "node_modules", ".gradio", ".mypy_cache", ".pytest_cache"}
+LEFT_OUT = {".git", "__pycache__", ".venv", "venv", "node_modules", ".gradio", ".mypy_cache", ".pytest_cache"}
 
 #: Larger files, mostly weights, enter the digest by size and time of change instead of by content.
 _DIGESTED_BYTES = 4 * 1024 * 1024
@@ -51,7 +51,7 @@ class Source:
             yield self.app_file
             return
         for folder, folders, names in os.walk(self.root):
-            folders[:] = sorted(set(folders) - _LEFT_OUT)
+            folders[:] = sorted(set(folders) - LEFT_OUT)
             for name in sorted(names):
                 path = Path(folder, name)
                 if path.is_file() and not name.endswith(".pyc"):

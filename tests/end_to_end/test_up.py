@@ -41,7 +41,7 @@ def _parent(process: psutil.Process) -> int:
         return -1
 
 
-def _command(process: psutil.Process) -> list[str]:
+def command_of(process: psutil.Process) -> list[str]:
     try:
         return process.cmdline()
     except psutil.Error:
@@ -96,7 +96,7 @@ class Up:
         started = [process.pid for process in psutil.Process(self.process.pid).children(recursive=True)]
         # A page that was forked has no parent any more where its fork server has died.
         ours = [each for each in psutil.process_iter() if each.pid in started or _parent(each) in (0, 1)]
-        (found,) = [each for each in ours if set(words) <= set(_command(each))]
+        (found,) = [each for each in ours if set(words) <= set(command_of(each))]
         return found.pid
 
     def client(self, space: str = "echo") -> Client:
@@ -452,7 +452,7 @@ def test_the_passwords_of_the_broker_are_in_no_log_no_output_and_on_no_command_l
     password = (farm.state_dir / "broker.password").read_text()
     passwords = {password, *(password_of(user, password) for user in RULES)}
     started = psutil.Process(farm.process.pid).children(recursive=True)
-    texts = [" ".join(_command(process)) for process in started]
+    texts = [" ".join(command_of(process)) for process in started]
     texts += [path.read_text(errors="replace") for path in (farm.state_dir / "logs").iterdir()]
     texts += [(farm.state_dir / "broker.log").read_text(), json.dumps(farm.events), farm.errors]
     texts += [farm.run("status", "--json").stdout, farm.run("doctor").stdout]

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from spaces.servers import page_address
 from spaces_workers.up import porter as porter_module
 from spaces_workers.up.door.lookup import Lookup, Place
+from spaces_workers.up.hosting.affinity import Request
 from spaces_workers.up.page_port import PagePort
 from spaces_workers.up.porter import Porter, is_plain
 from tests.unit.test_fuzzing import bounded_memory, damaged
@@ -139,7 +140,10 @@ def lookup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 async def _listen(places: dict[str, Place], path: Path) -> None:
-    Lookup(places.get).start(path)
+    async def place(name: str, _: Request) -> Place | None:
+        return places.get(name)
+
+    Lookup(place).start(path)
 
 
 @fuzzed

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from spaces_workers.nursery import roster
+from spaces_workers.nursery.roster import Listed, warmth_of
 from spaces_workers.up.host_memory import proportional_bytes
 
 MB = 10**6
@@ -49,5 +50,11 @@ def test_memory_that_processes_share_counts_once_and_their_children_count_too() 
 def test_the_zygotes_of_a_nursery_are_read_as_they_were_written(tmp_path: Path) -> None:
     path = roster.roster_path(tmp_path, tmp_path / "logs")
     assert roster.read(path) == []
-    roster.write(path, [("digits", 7), ("digits", 8), ("names", 9)])
-    assert roster.read(path) == [("digits", 7), ("digits", 8), ("names", 9)]
+    listed = [Listed("digits", 7), Listed("digits", 8, False), Listed("names", 0, False)]
+    roster.write(path, listed)
+    assert roster.read(path) == listed
+
+
+def test_a_space_is_ready_when_a_zygote_is_and_warming_while_one_is_made_or_will_be() -> None:
+    listed = [Listed("digits", 7), Listed("digits", 8, False), Listed("names", 0, False)]
+    assert [warmth_of(space, listed) for space in ("digits", "names", "search")] == ["ready", "warming", "cold"]

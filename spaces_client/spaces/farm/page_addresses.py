@@ -29,6 +29,7 @@ class Page:
     problem: str = ""  #: why it is not served, in one line
     importing: str = ""  #: the library that it imports now, while it starts
     root_path: str = ""  #: where a reverse proxy shows it; empty: nowhere
+    warmth: str = ""  #: `ready`: a task finds its process on this host, `warming`: it is being made, `cold`: it is not
     memory_bytes: int = 0  #: of the host's memory, of all its processes there; 0: not measured yet
 
 

@@ -15,6 +15,7 @@ from spaces.errors import SpacesError
 COMMANDS = {
     **{name: name for name in ("up", "worker", "web", "home", "flower", "status", "cancel", "quota", "doctor")},
     **{name: name for name in ("logs", "new")},
+    **{name: f"spaces.{name}" for name in ("add", "remove", "restart", "rollback", "list", "open", "dev")},
     **{name: f"queue.{name}" for name in ("pause", "resume", "drain", "undrain", "audit")},
     **{name: f"remote.{name}" for name in ("gateway", "token", "secrets")},
 }

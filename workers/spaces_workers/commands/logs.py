@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -33,14 +34,22 @@ def logs(
     os.execvp("tail", ["tail", f"--lines={lines}", *how, "--", *map(str, files)])
 
 
+def _of_page(folder: Path, space: str) -> list[Path]:
+    """The logs of the latest two revisions that have written: of one that failed, and of the one that serves."""
+    revisions = re.compile(rf"web-{re.escape(space)}(\.\d+(-\d+)?)?\.log")
+    found = [path for path in folder.glob("web-*.log") if revisions.fullmatch(path.name)]
+    return sorted(found, key=lambda path: path.stat().st_mtime)[-2:]
+
+
 def _files(folder: Path, space: str, *, web: bool, worker: bool) -> list[Path]:
     """The logs that are asked for. Raises SpacesError for a Space without any."""
     both = web == worker
-    wanted = [folder / f"web-{space}.log"] * (web or both) + [folder / f"{space}.log"] * (worker or both)
+    wanted = _of_page(folder, space) * (web or both) + [folder / f"{space}.log"] * (worker or both)
     found = [path for path in wanted if path.is_file()]
     if not found or "/" in space:
         prefix, suffix = "web-", ".log"
-        known = sorted(path.name[len(prefix) : -len(suffix)] for path in folder.glob(f"{prefix}*{suffix}"))
+        names = (path.name[len(prefix) : -len(suffix)] for path in folder.glob(f"{prefix}*{suffix}"))
+        known = sorted({re.sub(r"\.\d+(-\d+)?$", "", name) for name in names})
         kind = "" if both else " of this kind"
         raise SpacesError(
             f"Space {space!r} has no log{kind} in {folder}, which has logs of: {', '.join(known) or 'none'}"

@@ -48,7 +48,7 @@ def _resident(resident: ResidentStatus) -> str:
 
 def _place(page: Page) -> str:
     if page.serving == "serving":
-        return page.url
+        return page.url + " warming" * (page.warmth == "warming")
     return " ".join(filter(None, (page.url, page.serving, page.problem)))
 
 
@@ -59,7 +59,7 @@ def _spaces(status: FarmStatus) -> Table:
     )
     for space in status.spaces:
         page = space.page
-        place = _place(page) if page else "-"
+        place = _place(page) if page else "-" if space.served else "nobody serves it"
         functions = escape(" ".join(space.functions))
         memory = _host_memory(page.memory_bytes if page else 0)
         waiting = f"{space.waiting}, paused" if space.terms.paused else str(space.waiting)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +20,7 @@ from spaces_workers.sandbox.level import in_words, shortcoming
 from spaces_workers.sandbox.plan import Sandboxes
 from spaces_workers.setup.farm_key import farm_key
 from spaces_workers.setup.ports import PortError, Ports
-from spaces_workers.setup.served_space import ServedSpace, served_spaces
+from spaces_workers.setup.served_space import served_spaces
 from spaces_workers.setup.state_dir import only_farm, shared
 from spaces_workers.up.composition import FLOWER_HOST, FarmOptions
 from spaces_workers.up.door.address import INSIDE, Door, find_caddy
@@ -79,6 +79,10 @@ def up(
         ),
     ] = None,
     no_isolate: options.NoIsolate = False,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Serve the named Spaces anew whenever a file of theirs is saved."),
+    ] = False,
     no_flower: Annotated[bool, typer.Option("--no-flower", help="Without Flower.")] = False,
     state_dir: options.StateDir = options.STATE_DIR,
     run_dir: options.RunDir = options.RUN_DIR,
@@ -96,14 +100,14 @@ def up(
         sandboxes = Sandboxes(state_dir, run_dir)
         door = _door(host, port, reporter)
         inside = INSIDE if door else host
-        home, space_ports = _page_ports(inside, port, served, outside=door)
+        home, next_port = _page_ports(inside, port, outside=door)
         farm = FarmOptions(
             spaces=served,
             workers=plan.workers,
             workers_per_gpu=workers_per_gpu,
             host=inside,
             home_port=home,
-            space_ports=space_ports,
+            next_port=next_port,
             gateway=None if gateway_port is None else (host, Ports(host).exactly(gateway_port, "--gateway-port")),
             flower_port=None if no_flower else _flower_port(flower_port, port),
             url=redis_url or options.named_in_environment(),
@@ -113,6 +117,7 @@ def up(
             sandboxes=sandboxes,
             door=door,
             sleeps=bool(spaces),  # the demos show a farm at work
+            watches=watch and bool(spaces),
             isolate=bool(spaces) and not no_isolate,  # the farm's environment has the demos' packages
         )
         note_served(state_dir, (source_at(space.app_file) for space in served))
@@ -128,13 +133,11 @@ def _door(host: str, port: int, report: Reporter) -> Door | None:
     return Door(caddy, host, Ports(host).exactly(port, "--port"))
 
 
-def _page_ports(
-    host: str, port: int, spaces: Sequence[ServedSpace], outside: Door | None
-) -> tuple[int, dict[str, int]]:
-    """The ports of the home page and of each Space; behind a door all of them are free to choose."""
-    ports = Ports(host)
-    home = ports.after(outside.port) if outside else ports.exactly(port, "--port")
-    return home, {space.name: ports.after(outside.port if outside else port) for space in spaces}
+def _page_ports(host: str, port: int, outside: Door | None) -> tuple[int, Callable[[], int]]:
+    """The port of the home page, and what gives one to each page; behind a door all of them are free to choose."""
+    ports, first = Ports(host), outside.port if outside else port
+    home = ports.after(first) if outside else ports.exactly(port, "--port")
+    return home, lambda: ports.after(first)
 
 
 def _flower_port(wanted: int | None, port: int) -> int:

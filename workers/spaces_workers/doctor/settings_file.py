@@ -8,6 +8,7 @@ from pathlib import Path
 
 from spaces.farm.queue import settings
 from spaces_workers.doctor.finding import Finding
+from spaces_workers.setup.space_variables import SecretsFault, secrets_in
 
 
 def settings_file(state_dir: Path) -> Iterator[Finding]:
@@ -16,8 +17,19 @@ def settings_file(state_dir: Path) -> Iterator[Finding]:
     if not path.exists() and not os.environ.get(settings.VARIABLE):
         return
     try:
-        settings.read(path)
+        rules = settings.read(path)
     except settings.SettingsFault as error:
         yield Finding("settings", "problem", str(error), f"Fix {path}: the farm does not start with it")
-    else:
-        yield Finding("settings", "ok", f"{path} can be used")
+        return
+    yield Finding("settings", "ok", f"{path} can be used")
+    for name, space in rules.spaces.items():
+        if space.secrets:
+            yield _secrets(name, path.parent / os.path.expanduser(space.secrets))
+
+
+def _secrets(name: str, path: Path) -> Finding:
+    try:
+        found = secrets_in(path)
+    except SecretsFault as error:
+        return Finding("secrets", "problem", str(error), f"Space {name} does not start before")
+    return Finding("secrets", "ok", f"{path} has {len(found)} for Space {name}")

@@ -1,12 +1,11 @@
 """`python -m spaces_workers.gateway`: serves pages and programs, which hold no password of the broker.
 
-`zerofarm up` starts it and starts it again. `$ZEROFARM_URL` names the broker, `$ZEROFARM_GATES` the Spaces.
+`zerofarm up` starts it and starts it again. `$ZEROFARM_URL` names the broker, `$ZEROFARM_GATES` the pages.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
 import sys
@@ -15,8 +14,9 @@ from pathlib import Path
 from spaces import config
 from spaces.web import descriptors
 from spaces_workers.gateway.broker_side import BrokerSide
-from spaces_workers.gateway.place import GATES, socket_of
-from spaces_workers.gateway.server import Gateway, listen_for, listen_with_tokens
+from spaces_workers.gateway.doors import Doors
+from spaces_workers.gateway.place import GATES, from_text
+from spaces_workers.gateway.server import Gateway, listen_with_tokens
 
 
 def main() -> None:
@@ -27,11 +27,11 @@ def main() -> None:
     sys.setswitchinterval(0.001)  # a thread that waits for the broker's answer gets it soon, however many are busy
     here = config.current()
     gateway = Gateway(BrokerSide(here.url, here.host))
-    for space, uid, app_file in json.loads(os.environ.get(GATES, "[]")):
-        path = socket_of(here.run_dir, arguments.state_dir, space)
-        gateway.add(listen_for(space, path, int(uid), Path(app_file) if app_file else None))
+    doors = Doors(gateway, here.run_dir, arguments.state_dir)
+    doors.set(from_text(os.environ.get(GATES, "[]")))
     if arguments.listen:
         gateway.add(listen_with_tokens(*arguments.listen))
+    doors.take_orders()
     gateway.serve()
 
 

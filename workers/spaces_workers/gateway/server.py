@@ -11,6 +11,7 @@ import selectors
 import socket
 import threading
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,13 +31,13 @@ logger = logging.getLogger(__name__)
 MOST_OF_PAGES, MOST_WITH_TOKENS = 16, 512
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Door:
     """A socket at which connections arrive."""
 
     name: str
     listener: socket.socket
-    admission: Admission
+    admission: Admission  #: of the connections that arrive from now on
     most: int  #: connections at the same time
     uid: int | None  #: of the processes that may connect; None: all that reach it, also from other hosts
 
@@ -53,14 +54,24 @@ class Gateway:
 
     def add(self, door: Door) -> None:
         """Accept connections at a door."""
-        door.listener.setblocking(False)
-        self._selector.register(door.listener, selectors.EVENT_READ, door)
+        self.watch(door.listener, lambda _: self._accept(door))
+
+    def drop(self, door: Door) -> None:
+        """Accept no more connections at a door."""
+        self._selector.unregister(door.listener)
+        door.listener.close()
+
+    def watch(self, listener: socket.socket, accept: Callable[[socket.socket], None]) -> None:
+        """Call `accept` on the serving thread whenever somebody connects."""
+        listener.setblocking(False)
+        self._selector.register(listener, selectors.EVENT_READ, accept)
 
     def serve(self) -> NoReturn:
         """Accept connections for ever; each is served by a thread of its own."""
         while True:
             for key, _ in self._selector.select():
-                self._accept(key.data)
+                if self._selector.get_map().get(key.fd) is key:  # not dropped in this round
+                    key.data(key.fileobj)
 
     def _accept(self, door: Door) -> None:
         try:
@@ -97,8 +108,8 @@ class Gateway:
                 self._open[door.name] -= 1
 
 
-def listen_for(space: str, path: Path, uid: int, app_file: Path | None) -> Door:
-    """The door of a Space's page: a socket that only the Space's user can reach."""
+def listen_for(page: str, path: Path, uid: int, tenant: Tenant) -> Door:
+    """The door of a page: a socket that only its Space's user can reach."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX)
@@ -108,7 +119,7 @@ def listen_for(space: str, path: Path, uid: int, app_file: Path | None) -> Door:
         os.chown(path, uid, uid)
         os.chown(path.parent, uid, uid)
     listener.listen(BACKLOG)
-    return Door(f"Space {space}", listener, ByPlace(Tenant(space, app_file)), MOST_OF_PAGES, uid)
+    return Door(f"Space {page}", listener, ByPlace(tenant), MOST_OF_PAGES, uid)
 
 
 def listen_with_tokens(host: str, port: int) -> Door:

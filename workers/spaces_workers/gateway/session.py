@@ -17,6 +17,7 @@ from spaces.farm.links import messages as says
 from spaces.farm.links.detached import read_detached
 from spaces.farm.links.frames import FAILURE, ONE_WAY, Frames, frame
 from spaces.farm.payloads.payload import blobs_of
+from spaces.farm.queue.control.rivals import announce
 from spaces.farm.queue.registry import SpaceRecord
 from spaces.farm.stream.entries import BEFORE_ALL, Entry, entry_of
 from spaces.farm.stream.unread import unfollow, values_of
@@ -236,7 +237,12 @@ class Session:
 
     def _register(self, record: SpaceRecord, archive: str) -> SpaceRecord:
         stamped = self.tenant.record(record, self.client, self._broker.host)
-        self._broker.registry(self._queue).register(stamped, self._blobs.taken(archive) if archive else None)
+        registry, files = self._broker.registry(self._queue), self._blobs.taken(archive) if archive else None
+        if not self.tenant.serves:
+            registry.propose(stamped, files)
+            return stamped
+        announce(self._queue, stamped)
+        registry.register(stamped, files)
         return stamped
 
     def _keep(self, task: Task) -> None:

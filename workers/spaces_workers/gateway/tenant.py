@@ -29,6 +29,7 @@ class Tenant:
 
     space: str
     app_file: Path | None = None  #: the script of its Space, if this host has it
+    serves: bool = True  #: its revision is the one that programs are to find, not one beside it
 
     def check(self, space: str) -> None:
         """Raise RefusedError for a Space that it may not use."""

@@ -3,8 +3,7 @@
 worker  -> nursery   Prepare, Retire, Connect    nursery -> worker   Connected (with a socket), Unmade, ZygoteLost
 nursery -> zygote    Adopt (with a socket)       zygote  -> nursery  ZygoteReady, ZygoteFailed
 worker  -> zygote    Fork (with a socket)        zygote  -> worker   Forked, Exited
-launcher, nursery -> fork server   Spawn (with a socket)
-fork server -> launcher, nursery   Spawned or Refused, Exited
+launcher, nursery -> fork server   Spawn (with a socket), answered by Spawned or Refused, and Exited
 worker  -> child     Tie, RunTask, Close, TimeUp, Trim, Sleep, Wake
 child   -> worker    ChildReady or Unfit, events, one end, Idle, Trimmed, Asleep, Awake, Unable
 """
@@ -69,6 +68,7 @@ class Retire:
     """End the zygotes of a Space, which nobody uses; no answer is sent."""
 
     space: str
+    but: str = ""  #: the revision whose zygote stays; empty: none does
 
 
 @message

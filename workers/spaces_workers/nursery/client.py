@@ -91,10 +91,10 @@ def prepare(nursery_socket: Path, zygote: ZygoteSpec) -> None:
         nursery.send(Prepare(zygote))
 
 
-def retire(nursery_socket: Path, space: str) -> None:
-    """Have the zygotes of a Space ended that no worker waits for."""
+def retire(nursery_socket: Path, space: str, but: str = "") -> None:
+    """Have the zygotes of a Space ended that no worker waits for, except that of one revision."""
     with _dial(nursery_socket) as nursery:
-        nursery.send(Retire(space))
+        nursery.send(Retire(space, but))
 
 
 @contextmanager

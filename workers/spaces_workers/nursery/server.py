@@ -22,6 +22,7 @@ from pathlib import Path
 import psutil
 
 from spaces import config
+from spaces.errors import SpacesError
 from spaces.farm.payloads.shared_memory import SharedMemoryStore
 from spaces.farm.version import VERSION
 from spaces_workers.forkserver import client as fork_server
@@ -42,6 +43,7 @@ from spaces_workers.link.messages import (
 from spaces_workers.nursery import roster
 from spaces_workers.nursery.client import socket_path
 from spaces_workers.nursery.made_zygote import MadeZygote, death_of
+from spaces_workers.nursery.roster import Listed
 from spaces_workers.nursery.sweeper import Sweeper
 from spaces_workers.nursery.zygote_starter import ZygoteStarter
 from spaces_workers.sandbox import control_groups
@@ -110,8 +112,8 @@ class Nursery:
                     self._connect(spec, worker)
                 case Prepare(spec):
                     self._prepare(spec)
-                case Retire(space):
-                    self._retire(space)
+                case Retire(space, but):
+                    self._retire(space, but)
                 case _:
                     raise ChannelClosed("it asked for something that a nursery does not do")
         except ChannelClosed:
@@ -128,7 +130,11 @@ class Nursery:
         return {zygote.process.pid for zygote in self._zygotes.values()}
 
     def _connect(self, spec: ZygoteSpec, worker: Channel) -> None:
-        zygote = self._zygotes.get((spec.space, spec.revision)) or self._make(spec)
+        try:
+            zygote = self._zygotes.get((spec.space, spec.revision)) or self._make(spec)
+        except (SpacesError, OSError) as error:  # a mistake of the operator, or files that are gone
+            worker.send(Unmade(str(error)))
+            return
         zygote.used_at = time.monotonic()
         if zygote.ready:
             self._introduce(zygote, worker)
@@ -139,6 +145,7 @@ class Nursery:
         """Queue the zygote: one is made at a time, because an import occupies a core for seconds and visitors wait."""
         self._prepared.append(spec)
         self._make_next()
+        self._note_zygotes()
 
     def _make_next(self) -> None:
         busy = any(not zygote.ready for zygote in self._zygotes.values())
@@ -154,16 +161,25 @@ class Nursery:
                 "%s is not made early: zygotes hold %.1f of %.1f GB", spec.space, used / 1e9, self._budget_bytes / 1e9
             )
             return False
-        self._make(spec)
+        try:
+            self._make(spec)
+        except (SpacesError, OSError) as error:
+            logger.warning("%s is not made early: %s", spec.space, error)
+            return False
         return True
 
     def _make(self, spec: ZygoteSpec) -> MadeZygote:
-        self._retire(spec.space)
+        self._retire(spec.space, self._beside(spec))
         ours, theirs = Channel.pair()
         ours.limit_sending(SEND_PATIENCE)
         os.set_inheritable(theirs.fileno(), True)
-        process = self._starter.start(spec, theirs)
-        theirs.close()
+        try:
+            process = self._starter.start(spec, theirs)
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
         with suppress(ChannelClosed):  # it died at once; its socket reports that too
             ours.send(spec)
         zygote = self._zygotes[spec.space, spec.revision] = MadeZygote(spec, process, ours)
@@ -175,14 +191,22 @@ class Nursery:
     def _note_zygotes(self) -> None:
         """Tell others of the zygotes; without room for that, the nursery goes on."""
         try:
-            roster.write(self._roster, [(each.spec.space, each.process.pid) for each in self._zygotes.values()])
+            made = [Listed(each.spec.space, each.process.pid, each.ready) for each in self._zygotes.values()]
+            roster.write(self._roster, [*made, *(Listed(spec.space, 0, False) for spec in self._prepared)])
         except OSError as error:
             logger.warning("the list of zygotes is out of date, because it cannot be written: %s", error)
 
-    def _retire(self, space: str) -> None:
+    def _beside(self, spec: ZygoteSpec) -> str:
+        """The revision that this one is made beside: one with other files, which serves until this one does."""
+        others = [each for each in self._zygotes.values() if each.spec.space == spec.space and each.ready]
+        latest = max(others, key=lambda each: each.used_at, default=None)
+        return latest.spec.revision if latest and latest.spec.app_file != spec.app_file else ""
+
+    def _retire(self, space: str, but: str) -> None:
         """End the zygotes of a Space, which are of an earlier revision or not used; children finish their tasks."""
         for zygote in [each for each in self._zygotes.values() if each.spec.space == space and each.ready]:
-            self._bury(zygote)
+            if zygote.spec.revision != but:
+                self._bury(zygote)
 
     def _hear_zygote(self, zygote: MadeZygote) -> None:
         if self._zygotes.get((zygote.spec.space, zygote.spec.revision)) is not zygote:
@@ -198,6 +222,7 @@ class Nursery:
                 pass
             case ZygoteReady(weights_bytes):
                 zygote.ready, zygote.weights_bytes = True, weights_bytes
+                self._note_zygotes()
                 logger.info("zygote of %s is ready, pid %d", zygote.spec.space, zygote.process.pid)
                 for worker in zygote.waiting:
                     self._introduce(zygote, worker)

@@ -13,6 +13,7 @@ from spaces.withheld_variables import for_spaces
 from spaces_workers.isolation import variables_of
 from spaces_workers.link.messages import ZygoteSpec
 from spaces_workers.setup.compile_cache import of_compilers
+from spaces_workers.setup.space_variables import variables_of_space
 from spaces_workers.setup.state_dir import default_state_dir
 
 #: Defaults for every process that runs a Space's script; the operator's own values win.
@@ -66,6 +67,7 @@ def of_zygote(spec: ZygoteSpec, state_dir: Path | None = None) -> dict[str, str]
         | of_compilers(default_state_dir())
         | _PAGES
         | for_spaces()
+        | variables_of_space(spec.space)
         | {
             config.ROLE: Role.WORKER,
             config.SPACE: spec.space,
@@ -93,6 +95,7 @@ def of_web(
         | of_compilers(default_state_dir())
         | _PAGES
         | for_spaces()
+        | variables_of_space(space)
         | _ONE_SERVER
         | {
             config.ROLE: Role.WEB,

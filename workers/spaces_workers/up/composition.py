@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from spaces import config
 from spaces.config import Role
+from spaces.errors import SpacesError
 from spaces.farm.queue import settings
 from spaces.farm.queue.leases import Leases
 from spaces.farm.values.signing import derive_space_key
@@ -21,7 +21,7 @@ from spaces.withheld_variables import without_secrets
 from spaces_workers import isolation
 from spaces_workers.broker.broker import Broker
 from spaces_workers.forkserver import client as fork_server
-from spaces_workers.gateway.place import GATES, address_of, socket_of
+from spaces_workers.gateway.place import GATES, Gate, address_of, orders_of, to_text
 from spaces_workers.gpu.plan import PlannedWorker
 from spaces_workers.isolation import MODULE, SpaceEnvironment
 from spaces_workers.nursery import client as nursery
@@ -56,7 +56,7 @@ class FarmOptions:
     workers_per_gpu: int
     host: str  #: where the pages listen
     home_port: int
-    space_ports: Mapping[str, int]
+    next_port: Callable[[], int]  #: for a Space's page
     flower_port: int | None  #: None: no Flower
     url: str | None  #: of the operator's broker; None: the farm's own
     state_dir: Path
@@ -66,23 +66,18 @@ class FarmOptions:
     door: Door | None = None  #: before all pages; None: visitors reach each page at its own port
     gateway: tuple[str, int] | None = None  #: where programs and pages of other hosts connect; None: nowhere
     sleeps: bool = True  #: Spaces that nobody uses give up their processes, where `farm.toml` does not say otherwise
+    watches: bool = False  #: Spaces are served as their files are saved
     isolate: bool = True  #: Spaces that list requirements get environments of their own
 
 
-def fork_server_of(options: FarmOptions) -> Iterator[Service]:
-    """The fork server, if Spaces are forked from one. Callers wait until it has imported their libraries."""
-    if _preloads(options):
-        path = fork_server.socket_path(options.run_dir, options.state_dir / "logs")
-        yield Service(
-            "fork server",
-            Command(fork_server.command(path), process_environment.of_fork_server(), _log(options, "fork-server")),
-            probe=lambda _: readiness.listener(path),
-        )
-
-
-def _preloads(options: FarmOptions) -> bool:
-    """Whether Spaces are forked from a fork server: its start takes longer than that of a single Space."""
-    return len(options.spaces) > 1
+def fork_server_of(options: FarmOptions) -> Service:
+    """The fork server, from which Spaces are forked. Callers wait until it has imported their libraries."""
+    path = fork_server.socket_path(options.run_dir, options.state_dir / "logs")
+    return Service(
+        "fork server",
+        Command(fork_server.command(path), process_environment.of_fork_server(), _log(options, "fork-server")),
+        probe=lambda _: readiness.listener(path),
+    )
 
 
 def _log(options: FarmOptions, name: str) -> Path:
@@ -106,8 +101,7 @@ class Composition:
         """The nursery, unless one of this farm runs on this host already."""
         log_dir = self._options.state_dir / "logs"
         socket = nursery.socket_path(self._options.run_dir, log_dir)
-        preload = "preload" if _preloads(self._options) else "plain"
-        module = _module("spaces_workers.nursery.server", str(self._options.run_dir), str(log_dir), preload)
+        module = _module("spaces_workers.nursery.server", str(self._options.run_dir), str(log_dir), "preload")
         return Service(
             "nursery",
             Command(module, without_secrets(), self._log("nursery"), STOP_NURSERY),
@@ -118,17 +112,16 @@ class Composition:
     def _is_isolated(self, space: ServedSpace) -> bool:
         return self._options.isolate and space.asks_for_packages
 
-    def gateway(self) -> Service:
+    def gateway(self, gates: Sequence[Gate]) -> Service:
         """The gateway, through which pages reach the farm: none of them is told the broker's URL."""
         options = self._options
         listen = ("--listen", "{}:{}".format(*options.gateway)) if options.gateway else ()
         module = _module("spaces_workers.gateway", "--state-dir", str(options.state_dir), *listen)
-        spaces = [[each.name, self._sandboxes.user_of(each.name), str(each.app_file)] for each in options.spaces]
-        sockets = [socket_of(options.run_dir, options.state_dir, each.name) for each in options.spaces]
+        orders = orders_of(options.run_dir, options.state_dir)
         return Service(
             "gateway",
-            Command(module, self._environment("gateway", {GATES: json.dumps(spaces)}), self._log("gateway")),
-            probe=lambda _: readiness.listeners(sockets),
+            Command(module, self._environment("gateway", {GATES: to_text(gates)}), self._log("gateway")),
+            probe=lambda _: readiness.listener(orders),  # it listens there last
         )
 
     def workers(self) -> Iterator[Service]:
@@ -146,36 +139,33 @@ class Composition:
                 probe=self._lease,
             )
 
-    def spaces(self) -> Iterator[Service]:
-        """The web processes of the Spaces."""
-        for space in self._options.spaces:
-            port = self._options.space_ports[space.name]
-            key = derive_space_key(self._options.farm_key, space.name)
-            own, path = self._sandboxes.state_of(space.name), self._root_path(space)
-            address, farm = (self._options.host, port), self._address_of(space)
-            page = self._page(
-                f"Space {space.name}",
-                Command(
-                    [sys.executable, *space.command(own or self._options.state_dir, isolate=self._options.isolate)],
-                    process_environment.of_web(space.name, farm, key, address, own, path) | {FOLLOWED: "1"},
-                    self._log(f"web-{space.name}"),
-                    fork=self._fork_of(space),
-                    sandbox=self._sandboxes.of_page(space.name, space.app_file, farm),
-                    page_port=_page_port(self._options.host, port),
-                    mark=remains.of_page(self._options.state_dir, space.name),
-                ),
-                (self._options.host, port),
-                *("/config", "/"),  # Gradio's, and that of another framework
-                space=space,
-            )
-            yield self._shown(page, path) if path else page
+    def page_of(self, space: ServedSpace, name: str, port: int) -> Service:
+        """The web process of a Space. `name` is that of its gate, which must be open: a revision's own."""
+        path = self._root_path(space)
+        try:
+            command = self._command_of(space, name, port, path)
+        except SpacesError as error:  # of what the operator has set for this Space: its page says so, others go on
+            saying = [sys.executable, "-c", f"import sys; sys.exit({str(error)!r})"]
+            command = Command(saying, {}, self._log(f"web-{name}"))
+        ways = ("/config", "/")  # Gradio's, and that of another framework
+        page = self._page(f"Space {name}", command, (self._options.host, port), *ways, space=space)
+        return self._shown(page, path) if path else page
 
-    def _address_of(self, space: ServedSpace) -> str:
-        return address_of(self._options.run_dir, self._options.state_dir, space.name)
+    def _command_of(self, space: ServedSpace, name: str, port: int, path: str) -> Command:
+        own, key = self._sandboxes.state_of(space.name), derive_space_key(self._options.farm_key, space.name)
+        address, farm = (self._options.host, port), address_of(self._options.run_dir, self._options.state_dir, name)
+        return Command(
+            [sys.executable, *space.command(own or self._options.state_dir, isolate=self._options.isolate)],
+            process_environment.of_web(space.name, farm, key, address, own, path) | {config.PAGE: name, FOLLOWED: "1"},
+            self._log(f"web-{name}"),
+            fork=self._fork_of(space),
+            sandbox=self._sandboxes.of_page(space.name, space.app_file, farm),
+            page_port=_page_port(self._options.host, port),
+            mark=remains.of_page(self._options.state_dir, name),
+        )
 
-    def _fork_of(self, space: ServedSpace) -> ForkPlan | None:
-        if not _preloads(self._options):
-            return None
+    def _fork_of(self, space: ServedSpace) -> ForkPlan:
+        """Where no fork server listens, it is started the plain way."""
         path = fork_server.socket_path(self._options.run_dir, self._options.state_dir / "logs")
         if not self._is_isolated(space):
             return ForkPlan(path, space.app_file)
@@ -258,7 +248,8 @@ class Composition:
         service = Service(name, command, lambda _: readiness.page(host, port, *paths), url_of(host, port))
         if space is None:
             return service
-        return replace(service, space=space.name, source=source_at(space.app_file), title=space.title)
+        path = settings.of_space(space.name).root_path or self._root_path(space)
+        return replace(service, space=space.name, root_path=path, source=source_at(space.app_file), title=space.title)
 
     def _log(self, name: str) -> Path:
         return _log(self._options, name)

@@ -45,6 +45,7 @@ class Service:
     space: str = ""
     source: Source | None = None  #: of the Space
     title: str = ""  #: of the Space, for its visitors
+    root_path: str = ""  #: below which its page is served
     #: Whether a process that another program started provides it already.
     is_provided: Callable[[], bool] = lambda: False
 
@@ -68,6 +69,7 @@ class Keeper:
         self._shares_port = False  #: its page listens by the socket that outlives it
         self._is_awaited = False  #: somebody has come while no page was there
         self._goes_to_sleep = False
+        self._is_asked_for = False  #: it ends because an operator wants it to start anew
         self._woken = asyncio.Event()
 
     async def run(self) -> None:
@@ -87,7 +89,7 @@ class Keeper:
             elif status is not None:
                 await asyncio.sleep(self._after(status))
             elif self.service.source is not None:
-                await mending.changed(self.service.source)
+                await self._mended(self.service.source)
             else:
                 return
 
@@ -133,6 +135,13 @@ class Keeper:
         finally:
             port.open()
 
+    async def restart(self) -> None:
+        """Start the page anew, also if it has failed or sleeps. Visitors wait meanwhile."""
+        self._is_asked_for = True
+        self._woken.set()
+        if self._process is not None and self.serving not in ("failed", "asleep"):
+            await self._process.stop()
+
     def wake(self) -> None:
         """Start the page of a Space that sleeps, before others that wait for their start."""
         self._is_awaited = True
@@ -166,6 +175,15 @@ class Keeper:
         if library != self.importing:
             self.importing = library
             self._report(Importing(self.service.name, library))
+
+    async def _mended(self, source: Source) -> None:
+        """Return when a Space that failed may be tried again: its files have changed, or it is asked for."""
+        changed, woken = asyncio.create_task(mending.changed(source)), asyncio.create_task(self._woken.wait())
+        try:
+            await asyncio.wait({changed, woken}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            changed.cancel()
+            woken.cancel()
 
     def _turn(self) -> AbstractAsyncContextManager[None]:
         if self._turns is None or self._is_awaited:
@@ -216,6 +234,7 @@ class Keeper:
 
     def _answer(self) -> None:
         self.serving, self.problem = "serving", ""
+        self._is_asked_for = False
         self._is_awaited = False
         self._woken.clear()
         if self._porter is not None and self._port is not None:
@@ -233,6 +252,7 @@ class Keeper:
         reason = self._why(await process.ended())
         log = self.service.command.log
         words = process.log.last_words()
+        self._woken.clear()
         if self._porter is not None:
             self._porter.close()
         self.serving, self.problem = "failed", self._in_one_line(words) or reason
@@ -255,6 +275,8 @@ class Keeper:
         """Report that the process died; returns the seconds until the restart."""
         if self._process is None:
             raise ValueError(f"{self.service.name} ended without having been started")
+        if self._is_asked_for:
+            return 0.0
         return self._later(described(status), self._process.seconds)
 
     def _later(self, problem: str, lived: float) -> float:
@@ -268,8 +290,7 @@ class Keeper:
 class Pause:
     """Seconds to wait before a restart: doubled each time, up to a limit."""
 
-    def __init__(self) -> None:
-        self._seconds = FIRST_PAUSE
+    _seconds = FIRST_PAUSE
 
     def next(self, lived: float) -> float:
         """Return the next pause, after a process that lived for `lived` seconds."""

@@ -48,7 +48,7 @@ def page(host: str, port: int, *paths: str) -> Probe:
 
 async def _served(host: str, port: int, paths: Sequence[str]) -> bool:
     for path in paths:
-        status = await _status(host, port, path)
+        status = await status_of(host, port, path)
         if status != 404:
             return status < 500
     return True
@@ -94,7 +94,8 @@ async def workers(leases: Leases) -> list[dict[str, Any]]:  # Any: what workers 
         await asyncio.sleep(INTERVAL)
 
 
-async def _status(host: str, port: int, path: str) -> int:
+async def status_of(host: str, port: int, path: str) -> int:
+    """The status of the answer of a page. Raises OSError, ValueError for an answer that is not HTTP."""
     reader, writer = await asyncio.open_connection(host, port)
     try:
         writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n".encode())

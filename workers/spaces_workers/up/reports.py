@@ -93,6 +93,7 @@ class Ready:
     spaces: Mapping[str, str]  #: URL by name
     failed: Sequence[str] = field(default_factory=tuple)  #: names of Spaces that do not serve
     gateway: str | None = None  #: where programs and pages of other hosts connect
+    warming: Sequence[str] = field(default_factory=tuple)  #: of those whose first task waits for their start
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +200,7 @@ class Words:
 
 def _summary(ready: Ready) -> list[str]:
     rows = [("Home", _link(ready.home))]
-    rows += [(name, _link(url)) for name, url in ready.spaces.items()]
+    rows += [(name, _link(url) + "  warming" * (name in ready.warming)) for name, url in ready.spaces.items()]
     rows += [(name, "[red]did not start[/red]") for name in ready.failed]
     rows += [
         (str(worker["name"]), escape(f"{worker['device']} ({' '.join(worker['sizes'])})")) for worker in ready.workers

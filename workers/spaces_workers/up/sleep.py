@@ -6,6 +6,7 @@ A visitor is a connection to the page; an open page of Gradio has one. Tasks cou
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,22 +40,22 @@ class Sleep:
 
     def __init__(
         self,
-        keepers: Sequence[Keeper],
+        keepers: Callable[[], Sequence[Keeper]],
         broker: Broker,
-        after: Mapping[str, float],
+        after: Callable[[str], float],
         rules: SleepRules,
         report: Reporter,
         clock: Callable[[], float] = time.monotonic,
         available: Callable[[], float] = lambda: psutil.virtual_memory().available / psutil.virtual_memory().total,
     ) -> None:
-        self._keepers = {keeper.service.space: keeper for keeper in keepers}
+        self._awake_or_not = keepers
         self._broker = broker
-        self._after = after  #: seconds without a use, by Space
+        self._after = after  #: seconds without a use after which a Space sleeps
         self._rules = rules
         self._report = report
         self._clock = clock
         self._available = available
-        self._used_at = dict.fromkeys(self._keepers, clock())
+        self._used_at: dict[str, float] = {}
         self._asleep_since: dict[str, float] = {}
         self._renewed_at = self._eased_at = clock()
 
@@ -71,19 +72,21 @@ class Sleep:
     async def look(self, unused: Mapping[str, float]) -> None:
         """One look at all Spaces; `unused` has the seconds since the last task of each."""
         now = self._clock()
+        self._used_at = {space: self._used_at.get(space, now) for space in self._keepers}
         visitors = visited([port for keeper in self._keepers.values() if (port := keeper.port_number)])
         for space, keeper in self._keepers.items():
             if not keeper.can_sleep or keeper.port_number in visitors:
                 self._used_at[space] = now
-            self._used_at[space] = max(self._used_at[space], now - unused[space])
-            if keeper.serving == "asleep" and now - unused[space] > self._asleep_since.get(space, now):
+            task_at = now - unused.get(space, math.inf)
+            self._used_at[space] = max(self._used_at[space], task_at)
+            if keeper.serving == "asleep" and task_at > self._asleep_since.get(space, now):
                 keeper.wake()
         for space in self._due(now):
             await self._put_to_sleep(space)
 
     def _due(self, now: float) -> list[str]:
         awake = sorted((s for s, keeper in self._keepers.items() if keeper.can_sleep), key=self._used_at.__getitem__)
-        due = [space for space in awake if now - self._used_at[space] >= self._after[space]]
+        due = [space for space in awake if now - self._used_at[space] >= self._after(space)]
         if not due and awake and self._is_short_of_memory(now) and now - self._used_at[awake[0]] >= SHORT_OF_MEMORY:
             self._eased_at = now
             self._report(Note(_SHORT % (self._available() * 100, awake[0])))
@@ -102,6 +105,10 @@ class Sleep:
                 pass  # its zygotes stay, until they are needed or their worker ends
         else:
             self._used_at[space] = self._clock()
+
+    @property
+    def _keepers(self) -> dict[str, Keeper]:
+        return {keeper.service.space: keeper for keeper in self._awake_or_not()}
 
     def _ask(self) -> Mapping[str, float]:
         if self._clock() - self._renewed_at >= RENEWAL:

@@ -17,21 +17,30 @@ from typing import Any
 
 from spaces.errors import SpacesError
 from spaces.farm.connection import connect, redacted
-from spaces.farm.page_addresses import Page, Pages, pages_path
+from spaces.farm.page_addresses import Pages, pages_path
 from spaces.farm.queue import settings
+from spaces.farm.queue.control.audit import Audit
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.registry import Registry
-from spaces.farm.queue.rules import SpaceRules
 from spaces.farm.queue.status import StatusReader
+from spaces.space import source_at
+from spaces_workers.gateway.place import Gate
 from spaces_workers.nursery import roster
+from spaces_workers.nursery.roster import Listed
 from spaces_workers.sandbox import space_folders
-from spaces_workers.setup.served_space import ServedSpace
-from spaces_workers.up import host_memory, readiness, remains
+from spaces_workers.up import host_memory, mending, readiness, remains
 from spaces_workers.up.broker_keeper import BrokerKeeper
 from spaces_workers.up.composition import Composition, FarmOptions, fork_server_of
+from spaces_workers.up.control.actions import Actions
+from spaces_workers.up.control.server import ControlServer
 from spaces_workers.up.door.lookup import Lookup, Place
 from spaces_workers.up.door.service import lookup_path
+from spaces_workers.up.hosting.affinity import Request, page_for
+from spaces_workers.up.hosting.declared import Declared
+from spaces_workers.up.hosting.spaces import HostedSpaces, Means
+from spaces_workers.up.hosting.watching import watch
 from spaces_workers.up.keeper import Keeper, Service
+from spaces_workers.up.listed_pages import page_of, url_of
 from spaces_workers.up.reports import Note, Ready, Report, Reporter, Stopped, Stopping
 from spaces_workers.up.sleep import Broker, Sleep
 from spaces_workers.up.turns import Turns, cores
@@ -60,12 +69,14 @@ class Supervisor:
         self._nursery: list[Keeper] = []
         self._gateway: list[Keeper] = []
         self._workers: list[Keeper] = []
-        self._spaces: list[Keeper] = []
+        self._spaces = HostedSpaces(self._means())
         self._flower: list[Keeper] = []
         self._home: list[Keeper] = []
         self._door: list[Keeper] = []
         self._lookup = Lookup(self._place)
+        self._control: ControlServer | None = None
         self._memory: Mapping[str, int] = {}  #: bytes by Space
+        self._farm: Composition | None = None
         self._told = ""  #: the last complaint about the file of pages
         self._tasks: set[asyncio.Task[None]] = set()
         self._ending: asyncio.Future[None] | None = None
@@ -89,15 +100,20 @@ class Supervisor:
             self._reporter(Stopped())
 
     async def _start(self) -> None:
-        self._fork_server = self._kept(fork_server_of(self._options))  # first: the Spaces wait for its imports
+        self._spaces.plan()
+        spaces = self._options.spaces if self._options.watches else []
+        watched = [(space, mending.stamp(source_at(space.app_file))) for space in spaces]
+        if len(self._spaces.spaces) > 1:  # its start takes longer than that of a single Space
+            self._fork_server = self._kept([fork_server_of(self._options)])  # first: the Spaces wait for its imports
         broker = await self._broker.start()
         self._go(self._broker.run(broker))
         leases = Queue(connect(broker.url, retry=None, socket_timeout=BROKER_PATIENCE)).leases
-        farm = Composition(self._options, broker, leases)
-        self._gateway = self._kept([farm.gateway()])
+        farm = self._farm = Composition(self._options, broker, leases)
+        self._gateway = self._kept([farm.gateway(self._gates)])
         await _needed(self._gateway)
         await _settled(self._fork_server)
-        self._spaces = self._kept(farm.spaces(), Turns(STARTS_PER_CORE * cores()))
+        queue = Queue(connect(farm.url, retry=None, socket_timeout=BROKER_PATIENCE))
+        keepers = self._spaces.open(farm, Registry(queue.redis))
         self._home = self._kept([farm.home()])
         self._door = self._kept(farm.door())
         if self._door:
@@ -105,37 +121,63 @@ class Supervisor:
         self._nursery = self._kept([farm.nursery()])
         await _needed(self._nursery)
         self._workers = self._kept(farm.workers())
+        self._control = ControlServer(self._options.state_dir, Actions(self._spaces, queue), Audit(queue.redis).note)
+        await self._control.start()
         self._go(host_memory.watch(self._processes, self._note_memory))
-        self._go(self._sleep(farm.url).watch())
+        self._go(self._sleep(queue).watch())
         await _needed(self._home)
         await _needed(self._workers)
         if self._door:
             await _needed(self._door)
         self._flower = self._kept(farm.flower())
-        await _settled([*self._spaces, *self._flower])
+        await _settled([*keepers, *self._flower])
         self._report(self._ready(farm, await readiness.workers(leases)))
+        for space, seen in watched:
+            self._go(watch(space.name, space.app_file, seen, self._spaces, self._report))
+        await Declared(self._spaces, queue, self._report, self._options.state_dir).watch()
 
-    def _kept(self, services: Iterable[Service], turns: Turns | None = None) -> list[Keeper]:
-        keepers = [Keeper(service, self._report, turns) for service in services]
+    def _means(self) -> Means:
+        return Means(self._options, self._report, self._go, self._note_gates, Turns(STARTS_PER_CORE * cores()))
+
+    @property
+    def _gates(self) -> list[Gate]:
+        return [page.gate for page in self._spaces.every_page]
+
+    def _note_gates(self) -> None:
+        """Have the gateway know all gates also when it is started again; and pages that are listed be right."""
+        for keeper in self._gateway:
+            if self._farm is not None:
+                keeper.service = self._farm.gateway(self._gates)
+        if not self._fork_server and len({gate.space for gate in self._gates}) > 1 and self._farm is not None:
+            self._fork_server = self._kept([fork_server_of(self._options)])
+        self._write_pages()
+
+    def _kept(self, services: Iterable[Service]) -> list[Keeper]:
+        keepers = [Keeper(service, self._report) for service in services]
         for keeper in keepers:
             self._go(keeper.run())
         return keepers
 
-    def _sleep(self, url: str) -> Sleep:
-        rules = settings.current()
-        usual = rules.sleep.after if self._options.sleeps else math.inf
-        told = {space.name: rules.spaces.get(space.name, SpaceRules()).sleep_after for space in self._options.spaces}
-        after = {name: usual if own is None else own for name, own in told.items()}
-        queue = Queue(connect(url, retry=None, socket_timeout=BROKER_PATIENCE))
+    def _sleep(self, queue: Queue) -> Sleep:
         status, registry = StatusReader(queue), Registry(queue.redis)
-        broker = Broker(lambda: status.unused_for(told), registry.tell_of_sleep, registry.renew)
-        return Sleep(self._spaces, broker, after, rules.sleep, self._report)
+        broker = Broker(
+            lambda: status.unused_for([space.name for space in self._spaces.spaces]),
+            registry.tell_of_sleep,
+            registry.renew,
+        )
+        return Sleep(lambda: self._spaces.keepers, broker, self._sleeps_after, settings.current().sleep, self._report)
 
-    def _go(self, work: Coroutine[None, None, None]) -> None:
+    def _sleeps_after(self, space: str) -> float:
+        own = settings.of_space(space).sleep_after
+        usual = settings.current().sleep.after if self._options.sleeps else math.inf
+        return usual if own is None else own
+
+    def _go(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Run a coroutine in the background; an error in it ends the farm."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
+        return task
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -146,13 +188,15 @@ class Supervisor:
 
     def _processes(self) -> dict[str, list[int]]:
         """The web process and the zygotes of each Space."""
-        found: dict[str, list[int]] = {space.name: [] for space in self._options.spaces}
-        webs = ((keeper.service.space, keeper.pid) for keeper in self._spaces)
-        zygotes = roster.read(roster.roster_path(self._options.run_dir, self._options.state_dir / "logs"))
-        for name, pid in (*webs, *zygotes):
-            if name in found and pid is not None:
+        found: dict[str, list[int]] = {space.name: [] for space in self._spaces.spaces}
+        webs = ((keeper.service.space, keeper.pid) for keeper in self._spaces.keepers)
+        for name, pid in (*webs, *((each.space, each.pid) for each in self._zygotes())):
+            if name in found and pid:
                 found[name].append(pid)
         return found
+
+    def _zygotes(self) -> list[Listed]:
+        return roster.read(roster.roster_path(self._options.run_dir, self._options.state_dir / "logs"))
 
     def _note_memory(self, found: Mapping[str, int]) -> None:
         self._memory = found
@@ -177,21 +221,23 @@ class Supervisor:
             self._reporter(Note(text))
 
     def _pages(self) -> Pages:
-        keepers = {keeper.service.space: keeper for keeper in self._spaces}
+        zygotes = self._zygotes()
         spaces = {
-            space.name: _page(space, keepers.get(space.name), self._memory.get(space.name, 0))
-            for space in self._options.spaces
+            name: page_of(page.revision.space, page.keeper, roster.warmth_of(name, zygotes), self._memory.get(name, 0))
+            for name, page in self._spaces.pages.items()
         }
-        return Pages(_url(self._home), _url(self._flower), spaces, self._options.sandboxes.level)
+        return Pages(url_of(self._home), url_of(self._flower), spaces, self._options.sandboxes.level)
 
-    def _place(self, name: str) -> Place | None:
+    async def _place(self, name: str, request: Request) -> Place | None:
         """Where the front door finds a Space."""
-        for keeper in self._spaces:
-            if keeper.service.space == name:
-                problem = keeper.problem if keeper.serving == "failed" else ""
-                own = settings.of_space(name).root_path
-                return Place(self._options.space_ports[name], problem, own)
-        return None
+        current = self._spaces.pages.get(name)
+        if current is None:
+            return None
+        page = await page_for(request, current, self._spaces.earlier(name))
+        if page.keeper is None:
+            return None
+        problem = page.keeper.problem if page.keeper.serving == "failed" else ""
+        return Place(page.port, problem, settings.of_space(name).root_path)
 
     def _ready(self, farm: Composition, workers: Iterable[dict[str, Any]]) -> Ready:  # Any: what workers tell
         pages = self._pages()
@@ -204,6 +250,7 @@ class Supervisor:
             gateway=self._options.gateway and "gateway://{}:{}".format(*self._options.gateway),
             workers=[{"name": info["node"]} | info for info in workers if info.get("pid") in ours],
             spaces={name: page.url for name, page in pages.spaces.items() if page.url},
+            warming=[name for name, page in pages.spaces.items() if page.url and page.warmth == "warming"],
             failed=[name for name, page in pages.spaces.items() if page.serving == "failed"],
         )
 
@@ -214,14 +261,17 @@ class Supervisor:
         if not self._ending.done():
             self._ending.set_result(None)
             return
-        for keeper in (*self._everything(), *self._gateway, *self._nursery, *self._fork_server):
+        pages = (page.keeper for page in self._spaces.every_page if page.keeper is not None)
+        for keeper in (*pages, *self._everything(), *self._gateway, *self._nursery, *self._fork_server):
             keeper.kill()
 
     async def _stop(self) -> None:
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*(keeper.stop() for keeper in self._everything()))
+        await asyncio.gather(self._spaces.end(), *(keeper.stop() for keeper in self._everything()))
         self._lookup.stop()
+        if self._control is not None:
+            self._control.stop()
         await asyncio.gather(*(keeper.stop() for keeper in (*self._gateway, *self._nursery)))
         await asyncio.gather(*(keeper.stop() for keeper in self._fork_server))
         await self._broker.stop()
@@ -232,7 +282,7 @@ class Supervisor:
 
     def _everything(self) -> list[Keeper]:
         """The keepers that are stopped together, before the gateway, the nursery and the broker."""
-        return [*self._door, *self._home, *self._spaces, *self._flower, *self._workers]
+        return [*self._door, *self._home, *self._flower, *self._workers]
 
 
 async def _settled(keepers: Iterable[Keeper]) -> None:
@@ -246,23 +296,3 @@ async def _needed(keepers: Sequence[Keeper]) -> None:
     if not any(keeper.answers for keeper in keepers):
         names = " and ".join(keeper.service.name for keeper in keepers)
         raise FarmFault(f"{names} could not be started; see {keepers[0].service.command.log}")
-
-
-def _page(space: ServedSpace, keeper: Keeper | None, memory_bytes: int) -> Page:
-    return Page(
-        url=_url([keeper] if keeper else []),
-        serving=keeper.serving if keeper else "queued",
-        title=space.title,
-        emoji=space.emoji,
-        description=space.description,
-        colour_from=space.colour_from,
-        colour_to=space.colour_to,
-        problem=keeper.problem if keeper else "",
-        importing=keeper.importing if keeper else "",
-        root_path=settings.of_space(space.name).root_path,
-        memory_bytes=memory_bytes,
-    )
-
-
-def _url(keepers: Sequence[Keeper]) -> str:
-    return keepers[0].service.url if keepers and keepers[0].has_page else ""

@@ -47,7 +47,7 @@ function fillSpace(element, space, home) {
   card.style.setProperty("--to", COLOURS[page?.colour_to] ?? "");
   write(element, "emoji", isDrawn(page?.emoji) ? page.emoji : initial(page?.title || space.name));
   write(element, "title", page?.title || space.name);
-  write(element, "cover .pill", stateOf(page));
+  write(element, "cover .pill", stateOf(space));
   const words = write(element, "words", page?.problem || page?.description || space.functions.join(", "));
   words.classList.toggle("problem", Boolean(page?.problem));
   write(element, "counts .running", `${space.running} running`).classList.toggle("some", space.running > 0);
@@ -60,10 +60,12 @@ function initial(text) {
   return [...text][0].toUpperCase();
 }
 
-function stateOf(page) {
-  if (!page) return "no page here";
+function stateOf(space) {
+  const page = space.page;
+  if (!page) return space.served ? "no page here" : "nobody serves it";
   if (page.importing) return `imports ${page.importing}`;
-  return page.serving === "serving" ? "ready" : page.serving;
+  if (page.serving !== "serving") return page.serving;
+  return space.functions.length && page.warmth ? page.warmth : "ready";
 }
 
 function waitOf(space) {

@@ -19,6 +19,7 @@ from spaces.farm.links.client_lease import ClientLease
 from spaces.farm.links.detached import read_detached
 from spaces.farm.payloads.broker_store import BrokerStore
 from spaces.farm.payloads.payload import Payload
+from spaces.farm.queue.control.rivals import announce
 from spaces.farm.queue.keys import PAYLOAD
 from spaces.farm.queue.outlook import Place
 from spaces.farm.queue.queue import Queue
@@ -60,6 +61,7 @@ class BrokerLink:
         self._lease.start()
 
     def register(self, record: SpaceRecord, archive: bytes | None) -> SpaceRecord:
+        announce(self._queue, record)
         self._registry.register(record, archive)
         return record
 

@@ -35,6 +35,7 @@
 | `cancellations:{worker}`     | PUBSUB | `{id} {reason}` of a task to stop             |                              |
 | `blob:{name}`                | STRING | a payload too large for a message             | PAYLOAD after the last use   |
 | `space:{name}`               | STRING | the latest record of a Space                  | set by the registry          |
+| `candidate:{name}`           | STRING | the record of a revision that is tried        | set by the registry          |
 | `revision:{name}:{revision}` | STRING | the record of one revision of a Space         | set by the registry          |
 | `archive:{space}:{digest}`   | STRING | a Space's files                               | set by the registry          |
 | `inbox:{reader}`             | PUBSUB | events of the tasks that an inbox reads       |                              |
@@ -56,13 +57,9 @@ with `worker` it fences every write), `lost` (workers that died with it), `batch
 so that a batch sent twice is written once), `reader` (the inbox that its events are published to), `unfollowed` once
 nobody reads it, and after a request to cancel it `reason` and `cancelled`, the packed event. With quotas also
 `visitor`, `rate` (seconds charged for each second held), `half_life`, `reserved` until it ends, and then `charged`.
-
 Fields of a usage: `used` since `since`, the start of the day, and `decayed` at `at`, the usage that counts in the rank.
-
 ENDED is the operator's: `outcome_lifetime` of the limits (`limits.py`). The other lifetimes stand below.
-
 The tasks of a paused Space stand in `queue:{size}:{space}` and in `arrivals`, not in `queue:{size}`.
-
 All keys share one hash tag, so one script may touch any of them, also in a cluster. Times are the broker's, in seconds.
 """
 
@@ -228,6 +225,10 @@ class Keys(CounterKeys):
         """STRING, the latest record of a Space; the registry sets the lifetime."""
         return f"{self.prefix}:space:{name}"
 
+    def candidate(self, name: str) -> str:
+        """STRING, the record of a Space's revision that is being tried; the registry sets the lifetime."""
+        return f"{self.prefix}:candidate:{name}"
+
     def revision(self, name: str, revision: str) -> str:
         """STRING, the record of one revision of a Space; the registry sets the lifetime."""
         return f"{self.prefix}:revision:{name}:{revision}"
@@ -282,5 +283,5 @@ class Keys(CounterKeys):
 
     def is_permanent(self, key: str) -> bool:
         """Whether a key may have no lifetime."""
-        chosen = (self.spaces(), self.paused(), self.drained(), self.max_gpus(), self.priority())
-        return key in chosen or key.startswith(_FOREIGN)
+        lasting = (self.spaces(), self.paused(), self.drained(), self.max_gpus(), self.priority())
+        return key in lasting or key.startswith(_FOREIGN)

@@ -82,6 +82,11 @@ class Leases:
         expiry = self._redis.zscore(self._keys.clients(), client)
         return expiry is not None and float(expiry) > self._now()
 
+    def clients(self) -> set[str]:
+        """The web processes that are alive."""
+        found = cast("list[bytes]", self._redis.zrangebyscore(self._keys.clients(), self._now(), "+inf"))
+        return {client.decode() for client in found}
+
     def workers(self) -> dict[str, dict[str, Any]]:
         """The live workers, each with its description of itself."""
         names = [name.decode() for name in cast(list[bytes], self._redis.zrange(self._keys.workers(), 0, -1))]

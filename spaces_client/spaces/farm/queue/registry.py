@@ -21,7 +21,7 @@ from spaces.source import Source
 
 if TYPE_CHECKING:
     from redis import Redis
-    from redis.client import PubSub
+    from redis.client import Pipeline, PubSub
 
 #: Seconds that a Space is remembered after its web process was last seen.
 LIFETIME = 7 * 24 * 3600
@@ -99,13 +99,46 @@ class Registry:
         """Make a Space known for LIFETIME seconds, as its latest revision. `archive`: its files, if not too large."""
         packed = wire.pack(record)
         with self._redis.pipeline() as pipe:
+            self._keep(pipe, record, packed, archive)
             pipe.set(self._keys.space(record.name), packed, ex=LIFETIME)
-            pipe.set(self._keys.revision(record.name, record.revision), packed, ex=LIFETIME)
-            if archive is not None:
-                pipe.set(self._keys.archive(record.name, record.digest), archive, ex=LIFETIME)
             pipe.sadd(self._keys.spaces(), record.name)
             pipe.publish(self._keys.registrations(), record.name)
             pipe.execute()
+
+    def propose(self, record: SpaceRecord, archive: bytes | None) -> None:
+        """Make a revision known for LIFETIME seconds, which is not the latest before `promote`."""
+        packed = wire.pack(record)
+        with self._redis.pipeline() as pipe:
+            self._keep(pipe, record, packed, archive)
+            pipe.set(self._keys.candidate(record.name), packed, ex=LIFETIME)
+            pipe.execute()
+
+    def candidate(self, name: str) -> SpaceRecord | None:
+        """The revision of a Space that was proposed last, and not promoted."""
+        packed = self._redis.get(self._keys.candidate(name))
+        return None if packed is None else _record(packed)
+
+    def promote(self, record: SpaceRecord) -> None:
+        """Make a revision that was proposed the latest."""
+        self.register(record, None)
+        self.withdraw(record.name)
+
+    def withdraw(self, name: str) -> None:
+        """Forget the revision that was proposed."""
+        self._redis.delete(self._keys.candidate(name))
+
+    def forget(self, name: str) -> None:
+        """Let nobody find a Space any more, and workers give up what they keep for it. Its tasks are not ended."""
+        with self._redis.pipeline() as pipe:
+            pipe.delete(self._keys.space(name), self._keys.candidate(name))
+            pipe.srem(self._keys.spaces(), name)
+            pipe.publish(self._keys.sleepers(), name)
+            pipe.execute()
+
+    def _keep(self, pipe: Pipeline, record: SpaceRecord, packed: bytes, archive: bytes | None) -> None:
+        pipe.set(self._keys.revision(record.name, record.revision), packed, ex=LIFETIME)
+        if archive is not None:
+            pipe.set(self._keys.archive(record.name, record.digest), archive, ex=LIFETIME)
 
     def renew(self, name: str) -> None:
         """Remember a Space for LIFETIME seconds more, with its files, because it is served still."""

@@ -26,6 +26,11 @@ class SpaceRules:
     pin: bool = False  #: whether its child leaves a GPU only for a task that could not begin otherwise
     group: str = ""  #: Spaces of one group do not evict each other, with the same exception; empty: of none
     root_path: str = ""  #: the path at which a reverse proxy shows its page; empty: none does
+    source: str = ""  #: where its files come from; empty: the operator adds it otherwise
+    env: Mapping[str, str] = field(default_factory=dict)  #: variables of its processes
+    secrets: str = ""  #: a file with more of them, which only the farm's user can read
+    max_gpus: int | None = None  #: tasks of it that may run at once; None: no limit
+    priority: float = 0.0  #: seconds of waiting that its tasks are given ahead
 
 
 @dataclass(frozen=True, slots=True)

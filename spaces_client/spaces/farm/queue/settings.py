@@ -25,13 +25,8 @@
     [sleep]
     after = 172800        # seconds without a use; inf: never
 
-    [spaces.NAME]
-    sleep_after = inf     # the same for one Space
-    fork = false          # each child runs the script itself: see docs/compatibility.md
-    preload = false       # it imports its libraries itself: see docs/compatibility.md
-    pin = true            # it keeps its place on the GPU: see docs/memory.md
-    group = "studio"      # Spaces of one group do not evict each other: see docs/memory.md
-    root_path = "/digits" # a reverse proxy shows its page there: see deploy/README.md
+    [spaces.NAME]         # see `settings_file/space_tables.py`
+    max_gpus = 1
 
 Every setting has a default. Every process of a farm, on every host, must be given the same file.
 """
@@ -40,7 +35,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -48,11 +42,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+from spaces import config
 from spaces.errors import SpacesError
 from spaces.farm.queue import front_rules, tiers
 from spaces.farm.queue.front_rules import HomeRules, PrivacyRules
 from spaces.farm.queue.keys import WAITING
 from spaces.farm.queue.rules import IsolationRules, MemoryRules, Rules, SpaceRules
+from spaces.farm.queue.settings_file.places import line_of
+from spaces.farm.queue.settings_file.space_tables import space_rules
 from spaces.farm.queue.tiers import QuotaRules
 
 #: The variable that names the file for this process and those that it starts.
@@ -129,19 +126,34 @@ _TABLES = ("rank", "limits", "isolation", "memory", "sleep", "spaces", *front_ru
 
 
 def read(path: Path) -> Rules:
-    """Read the rules from a settings file. Raises SettingsFault."""
+    """Read the rules from a settings file. Raises SettingsFault, which names the line."""
     try:
-        found = tomllib.loads(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
+        found = tomllib.loads(text)
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsFault(f"{path} cannot be read: {error}") from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsFault(f"{path} is not TOML: {error}") from None
+    try:
+        return _rules(path, found)
+    except SettingsFault as fault:
+        message = str(fault).removeprefix(str(path)).removeprefix(":").strip()
+        if (line := line_of(text, message)) is None:
+            raise
+        raise SettingsFault(f"{path}, line {line}: {message}") from None
+
+
+def _rules(path: Path, found: Mapping[str, Any]) -> Rules:  # Any: parsed TOML
     _refuse_others(str(path), found, _TABLES)
     rules = Rules()
     rank = filled(path, "rank", found, rules.rank, RANK)
     if rank.floor > rank.cap:
         raise SettingsFault(f"{path}: [rank] floor must be at most cap, got {rank.floor:g} and {rank.cap:g}")
     limits = filled(path, "limits", found, rules.limits, LIMITS)
+    try:
+        spaces = space_rules(found)
+    except ValueError as error:
+        raise SettingsFault(f"{path}: {error}") from None
     return replace(
         _of_visitors(path, found),
         rank=rank,
@@ -149,7 +161,7 @@ def read(path: Path) -> Rules:
         sleep=filled(path, "sleep", found, rules.sleep, ASLEEP),
         isolation=_isolation(path, found),
         memory=_memory(path, found),
-        spaces=_spaces(path, found),
+        spaces=spaces,
     )
 
 
@@ -195,36 +207,6 @@ def _memory(path: Path, found: Mapping[str, Any]) -> MemoryRules:  # Any: whatev
     return filled(path, "memory", {"memory": numbers}, MemoryRules(sleep=table["sleep"]), MEMORY)
 
 
-def _spaces(path: Path, found: Mapping[str, Any]) -> dict[str, SpaceRules]:  # Any: whatever TOML has
-    tables = found.get("spaces", {})
-    if not isinstance(tables, dict):
-        raise SettingsFault(f"{path}: spaces must be tables, [spaces.NAME], got {tables!r}")
-    return {name: _space(f"{path}: [spaces.{name}]", table) for name, table in tables.items()}
-
-
-def _space(where: str, table: object) -> SpaceRules:
-    if not isinstance(table, dict):
-        raise SettingsFault(f"{where} must be a table, got {table!r}")
-    _refuse_others(where, table, ("fork", "group", "pin", "preload", "root_path", "sleep_after"))
-    for key, value in table.items():
-        if key == "root_path":
-            _check_root_path(where, value)
-        elif key == "group":
-            if not isinstance(value, str):
-                raise SettingsFault(f'{where} {key} must be a name such as "studio", got {value!r}')
-        elif key == "sleep_after":
-            if not ASLEEP["after"].allows(value):
-                raise SettingsFault(f"{where} {key} must be {ASLEEP['after']}, got {value!r}")
-        elif not isinstance(value, bool):
-            raise SettingsFault(f"{where} {key} must be true or false, got {value!r}")
-    return SpaceRules(**table)
-
-
-def _check_root_path(where: str, value: object) -> None:
-    if not isinstance(value, str) or not re.fullmatch(r"(/[\w.~-]+)+", value, re.ASCII):
-        raise SettingsFault(f'{where} root_path must be a path such as "/digits", without a last /, got {value!r}')
-
-
 def _of_visitors(path: Path, found: Mapping[str, Any]) -> Rules:  # Any: whatever TOML has
     try:
         return Rules(
@@ -252,9 +234,46 @@ def share(state_dir: Path) -> None:
     current()
 
 
+def path() -> Path | None:
+    """The settings file of this process: `$ZEROFARM_CONFIG`, else that of the farm that it belongs to, if any."""
+    named, state_dir = os.environ.get(VARIABLE, ""), os.environ.get(config.STATE_DIR, "")
+    if named:
+        return Path(named)
+    return Path(state_dir, FILE) if state_dir and Path(state_dir, FILE).exists() else None
+
+
 def of_space(name: str) -> SpaceRules:
-    """The rules of this process for one Space. Raises SettingsFault."""
-    return current().spaces.get(name, SpaceRules())
+    """What the file says of one Space now; while it has a mistake, what it said before. Raises SettingsFault."""
+    return latest().spaces.get(name, SpaceRules())
+
+
+def latest() -> Rules:
+    """The rules that the file has now; while it has a mistake, those that it had before. Raises SettingsFault.
+
+    Only what it says of single Spaces may change while a farm runs: for the rest, `current` is right.
+    """
+    file = path()
+    stamp = _stamp(file)
+    if file not in _latest or _latest[file][0] != stamp:
+        try:
+            _latest[file] = stamp, read(file) if file and stamp else Rules()
+        except SettingsFault:
+            if file not in _latest:
+                raise
+            _latest[file] = stamp, _latest[file][1]
+    return _latest[file][1]
+
+
+#: By file, its state when it was read last, and what it said when it had no mistake.
+_latest: dict[Path | None, tuple[object, Rules]] = {}
+
+
+def _stamp(file: Path | None) -> tuple[int, int, int] | None:
+    try:
+        state = file.stat() if file else None
+    except OSError:
+        return None
+    return (state.st_mtime_ns, state.st_size, state.st_ino) if state else None
 
 
 @cache

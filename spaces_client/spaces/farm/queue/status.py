@@ -89,6 +89,7 @@ class SpaceStatus:
     running: int
     expected_wait: float | None  #: seconds until a new task begins; None while no live worker can run it
     page: Page | None  #: None if another program serves it
+    served: bool = True  #: somebody serves its page; else only programs can use it, until it is forgotten
     terms: SpaceTerms = field(default_factory=SpaceTerms)  #: how its tasks take part in the queue
     waiting_by_size: Mapping[str, int] = field(default_factory=dict)
 
@@ -193,6 +194,7 @@ class StatusReader:
         waits: Mapping[str, float | None],
     ) -> Iterator[SpaceStatus]:
         busy, of_operator = Counter(task.space for task in running), terms(self._queue)
+        alive = self._queue.leases.clients()
         for name in sorted(records.keys() | pages.spaces.keys()):
             functions = records[name].functions if name in records else ()
             waiting = {str(size): self._redis.zcard(self._keys.waiting(size, name)) for size in Size}
@@ -203,6 +205,7 @@ class StatusReader:
                 running=busy[name],
                 expected_wait=_longest(waits.get(function.size) for function in functions),
                 page=pages.spaces.get(name),
+                served=name in pages.spaces or records[name].client in alive,
                 terms=of_operator.get(name, SpaceTerms()),
                 waiting_by_size=waiting,
             )

@@ -64,8 +64,11 @@ def _spaces(lookup: Path) -> Json:
         "rewrite": {"method": "GET", "uri": "/lookup"},
         "headers": {
             "request": {
-                "set": {"X-Forwarded-Uri": ["{http.request.orig_uri}"]},
-                "delete": ["Connection", "Upgrade", "Content-Type", "Content-Encoding", "Cookie", "Authorization"],
+                "set": {
+                    "X-Forwarded-Uri": ["{http.request.orig_uri}"],
+                    "X-Forwarded-Method": ["{http.request.orig_method}"],
+                },
+                "delete": ["Connection", "Upgrade", "Content-Type", "Content-Encoding", "Authorization"],
             }
         },
         "handle_response": [{"match": {"status_code": [2]}, "routes": [{"handle": [port]}]}],

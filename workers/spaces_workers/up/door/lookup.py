@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -19,6 +19,7 @@ from tornado.web import Application, RequestHandler
 
 from spaces.servers.uvicorn_servers import HEADER_BYTES
 from spaces_workers.up.door.address import SPACES
+from spaces_workers.up.hosting.affinity import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +31,8 @@ class Place:
     moved_to: str = ""  #: the path or URL at which the operator's own proxy shows it instead
 
 
-#: The place of a Space by its name; None for one that the farm does not serve.
-Places = Callable[[str], Place | None]
+#: The place of a Space by its name, for a request; None for one that the farm does not serve.
+Places = Callable[[str, Request], Awaitable[Place | None]]
 
 
 class Lookup:
@@ -59,11 +60,13 @@ class _Answer(RequestHandler):
     def initialize(self, places: Places) -> None:
         self._places = places
 
-    def get(self) -> None:
+    async def get(self) -> None:
         """X-Space-Port with 204; else the answer that the visitor gets."""
-        path = self.request.headers.get("X-Forwarded-Uri", "").partition("?")[0]
+        told = self.request.headers
+        path, _, query = told.get("X-Forwarded-Uri", "").partition("?")
         name = unquote(path.removeprefix(f"{SPACES}/").partition("/")[0])
-        match self._places(name):
+        method, accept, cookies = (told.get(each, "") for each in ("X-Forwarded-Method", "Accept", "Cookie"))
+        match await self._places(name, Request(method, path, query, accept, cookies)):
             case None:
                 self._say(404, f"There is no Space {name!r} here." if name else "There is no such page.")
             case Place(moved_to=moved_to) if moved_to:

@@ -1,0 +1,1 @@
+"""Parts of reading `farm.toml`: see `spaces/farm/queue/settings.py`."""

@@ -1,0 +1,1 @@
+"""The socket at which `zerofarm up` is told what to do while it runs."""
