@@ -18,6 +18,9 @@ PATIENCE = 90.0
 #: Seconds between two attempts to reach a page, as of a visitor who presses the button again.
 AGAIN = 0.25
 
+#: What Gradio says of a call that it does not know.
+UNKNOWN = '"404: Not Found"'
+
 #: Characters of an argument that is too large for a message.
 LARGE = 200_000
 
@@ -78,7 +81,8 @@ class Callers:
                 if line.startswith("event: "):
                     event = line.removeprefix("event: ")
                 elif line.startswith("data: ") and event == "error":
-                    call.error(line.removeprefix("data: "))
+                    _note_error(call, line.removeprefix("data: "))
+                    return
                 elif line.startswith("data: ") and event == "complete":
                     call.value(json.loads(line.removeprefix("data: "))[0], _expected(call))
         if not call.answers:
@@ -93,6 +97,14 @@ class Callers:
             pass
         except Exception as error:
             call.error(f"{type(error).__name__}: {error}")
+
+
+def _note_error(call: Call, text: str) -> None:
+    """Note an error of a page. One that was started anew does not know the calls of the one before."""
+    if text == UNKNOWN:
+        call.answer(Kind.CUT, "the page has been started anew")
+    else:
+        call.error(text)
 
 
 def _space_of(call: Call) -> str:
