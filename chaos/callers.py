@@ -108,10 +108,10 @@ def _note_error(call: Call, text: str) -> None:
 
 
 def _space_of(call: Call) -> str:
-    """One call in 25 wakes the Space that sleeps; the others share all but that one."""
+    """One call in 25 starts the Space that is idle; the others share all but that one."""
     number = int(call.token.rpartition("-")[2])
-    *usual, sleepy = SPACES
-    return sleepy if number % 25 == 0 else usual[number % len(usual)]
+    *usual, idle = SPACES
+    return idle if number % 25 == 0 else usual[number % len(usual)]
 
 
 def _argument(call: Call) -> list[object]:

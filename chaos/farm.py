@@ -1,4 +1,4 @@
-"""A farm under test: `zerofarm up` with Spaces that fork their children, do not, or sleep."""
+"""A farm under test: `zerofarm up` with Spaces that fork their children, do not, or are idle now and then."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.harness import START_PATIENCE, leftovers, wait_until
 
 SCRIPT = Path(__file__).parent / "space" / "app.py"
 
-#: Children of the second one run the script themselves; the last one is called now and then, and sleeps between.
+#: Children of the second one run the script themselves; the last one is called now and then, and is stopped between.
 SPACES = ("first", "second", "third")
 
 #: Bytes of the disk that stands for shared memory, where this machine lets us mount one.
@@ -40,12 +40,12 @@ _SETTINGS = """
 [isolation]
 writable = ["{notes}"]
 [spaces.first]
-sleep_after = inf
+idle_after = inf
 [spaces.second]
-sleep_after = inf
+idle_after = inf
 fork = false
 [spaces.third]
-sleep_after = 2
+idle_after = 2
 """
 
 

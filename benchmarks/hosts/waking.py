@@ -30,7 +30,7 @@ def main() -> None:
     """One line for each demo, and one for the visitor of the other Space."""
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        for file, text in (("other/app.py", OTHER), ("state/farm.toml", "[sleep]\nafter = 2\n")):
+        for file, text in (("other/app.py", OTHER), ("state/farm.toml", "[idle]\nafter = 2\n")):
             (folder / file).parent.mkdir(mode=0o700)
             (folder / file).write_text(text)
         demos = map(str, default_demos())
@@ -65,7 +65,7 @@ def _measure(farm: Up) -> None:
 
 def _waking(farm: Up, name: str, page: str, times: int) -> float:
     """Seconds until the page of a Space that has slept so many times before."""
-    wait_until(lambda: len(farm.told("asleep", name=f"Space {name}")) > times, PATIENCE)
+    wait_until(lambda: len(farm.told("idle", name=f"Space {name}")) > times, PATIENCE)
     return _seconds(lambda: urllib.request.urlopen(f"{page}/config", timeout=60).read())
 
 

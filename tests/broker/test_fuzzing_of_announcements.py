@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spaces.farm.queue.queue import Queue
-from spaces.farm.queue.registry import FellAsleep, Registered, Registry
+from spaces.farm.queue.registry import BecameIdle, Registered, Registry
 from tests.unit.test_fuzzing import bounded_memory
 
 
@@ -17,10 +17,10 @@ def test_each_announcement_names_a_space_whatever_its_bytes(queue: Queue, told: 
     with Registry(queue.redis).announcements() as announcements, bounded_memory():
         assert announcements.next(timeout=0.01) is None  # subscribed
         for asleep, name in told:
-            assert queue.redis.publish(keys.sleepers() if asleep else keys.registrations(), name) == 1
+            assert queue.redis.publish(keys.idle_spaces() if asleep else keys.registrations(), name) == 1
         for asleep, name in told:
             heard = None
             while heard is None:
                 heard = announcements.next(timeout=5.0)
-            assert isinstance(heard, FellAsleep if asleep else Registered)
+            assert isinstance(heard, BecameIdle if asleep else Registered)
             assert heard.space == name.decode(errors="replace")

@@ -30,12 +30,12 @@ def registered(queue: Queue, name: str, client: str, host: str = "one", folder: 
 def test_a_space_that_nobody_serves_any_more_says_so(queue: Queue) -> None:
     registered(queue, "digits", "web-1")
     registered(queue, "names", "web-2")
-    registered(queue, "asleep", "web-3")
+    registered(queue, "idle", "web-3")
     for client in ("web-2", "web-3"):
         expire_client(queue, client)
-    pages = Pages(spaces={"asleep": Page("", "asleep")})
+    pages = Pages(spaces={"idle": Page("", "idle")})
     served = {space.name: space.served for space in StatusReader(queue).read(pages).spaces}
-    assert served == {"digits": True, "names": False, "asleep": True}
+    assert served == {"digits": True, "names": False, "idle": True}
 
 
 def test_two_pages_of_one_name_are_told(queue: Queue, caplog: pytest.LogCaptureFixture) -> None:

@@ -101,10 +101,10 @@ def test_a_program_waits_for_the_page_and_a_browser_is_asked_to_come_again(port:
     async def story() -> None:
         come = asyncio.Event()
         porter = Porter(port, "A <b>Space</b>")
-        porter.begin("is waking up", come.set)
+        porter.begin("is starting", come.set)
         status, text = await asyncio.to_thread(asked, port.number, Accept="text/html")
         assert status == 503
-        assert "A &lt;b&gt;Space&lt;/b&gt; is waking up" in text
+        assert "A &lt;b&gt;Space&lt;/b&gt; is starting" in text
         assert 'http-equiv="refresh"' in text
         async with asyncio.timeout(10):
             await come.wait()

@@ -32,7 +32,7 @@ MISTAKES = [
     ("[spaces.a]\nenv = { GRADIO_SERVER_PORT = '1' }", 2, "without GRADIO_SERVER_PORT, which the farm itself sets"),
     ("[spaces.a]\nenv = { 'A-B' = '1' }", 2, "env must be variables of letters, digits and _, without 'A-B'"),
     ("[spaces.a]\nsecrets = { A = 'x' }", 2, "[spaces.a] secrets must be a text"),
-    ("[spaces.a]\nsleep_after = 0", 2, "[spaces.a] sleep_after must be a number of at least 1, got 0"),
+    ("[spaces.a]\nidle_after = 0", 2, "[spaces.a] idle_after must be a number of at least 1, got 0"),
     ("[spaces.a]\npin = 1", 2, "[spaces.a] pin must be true or false, got 1"),
     ("[spaces.a]\ngroup = true", 2, "[spaces.a] group must be a text, got True"),
     ("[spaces.a]\nfork = 'yes'", 2, "[spaces.a] fork must be true or false, got 'yes'"),

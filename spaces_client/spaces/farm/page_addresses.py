@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-Serving: TypeAlias = Literal["queued", "starting", "serving", "failed", "restarting", "asleep", "waking"]
+Serving: TypeAlias = Literal["queued", "starting", "serving", "failed", "restarting", "idle"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,7 @@ def up(
             farm_key=farm_key(state_dir),
             sandboxes=sandboxes,
             door=door,
-            sleeps=bool(spaces),  # the demos show a farm at work
+            stops_idle=bool(spaces),  # the demos show a farm at work
             watches=watch and bool(spaces),
             isolate=bool(spaces) and not no_isolate,  # the farm's environment has the demos' packages
         )

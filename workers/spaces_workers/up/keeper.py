@@ -1,7 +1,7 @@
 """Keeps one process of a farm running: starts it, waits until it answers, restarts it when it dies.
 
 A process that dies before it first answered is reported and not restarted: it would fail again. A Space is tried again
-when its files have changed. The page of a Space may sleep: it is ended, and started again when somebody comes.
+when its files have changed. The page of an idle Space is ended, and started again when somebody comes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from spaces_workers.up.porter import Porter
 from spaces_workers.up.process import Command, Process, described
 from spaces_workers.up.progress import followed
 from spaces_workers.up.readiness import Probe, until
-from spaces_workers.up.reports import Answering, Asleep, Failed, Importing, Note, Queued, Reporter, Restarting, Starting
+from spaces_workers.up.reports import Answering, Failed, Idle, Importing, Note, Queued, Reporter, Restarting, Starting
 from spaces_workers.up.turns import Turns
 from spaces_workers.up.visits import visited
 
@@ -68,9 +68,9 @@ class Keeper:
         self._porter = Porter(self._port, service.title or service.space) if self._port else None
         self._shares_port = False  #: its page listens by the socket that outlives it
         self._is_awaited = False  #: somebody has come while no page was there
-        self._goes_to_sleep = False
+        self._becomes_idle = False
         self._is_asked_for = False  #: it ends because an operator wants it to start anew
-        self._woken = asyncio.Event()
+        self._called = asyncio.Event()
 
     async def run(self) -> None:
         """Keep the service running; returns only if its first start failed, and nobody can mend it."""
@@ -84,8 +84,8 @@ class Keeper:
             except OSError as error:  # the system has no process, descriptor or memory to spare
                 await asyncio.sleep(self._later(f"could not be started: {error}", lived=0.0))
                 continue
-            if self._goes_to_sleep:
-                await self._sleep()
+            if self._becomes_idle:
+                await self._be_idle()
             elif status is not None:
                 await asyncio.sleep(self._after(status))
             elif self.service.source is not None:
@@ -107,8 +107,8 @@ class Keeper:
 
     @property
     def has_page(self) -> bool:
-        """Whether a visitor gets the page, at once or when it has woken up."""
-        return self.serving in ("serving", "asleep", "waking")
+        """Whether a visitor gets the page, at once or when it has been started."""
+        return self.serving in ("serving", "idle") or (self.serving == "starting" and self._called.is_set())
 
     @property
     def port_number(self) -> int:
@@ -116,41 +116,41 @@ class Keeper:
         return self._port.number if self._port is not None else 0
 
     @property
-    def can_sleep(self) -> bool:
-        """Whether `fall_asleep` may have an effect now."""
+    def can_stop(self) -> bool:
+        """Whether `stop_if_unvisited` may have an effect now."""
         return self.answers and self._shares_port
 
-    async def fall_asleep(self) -> bool:
-        """End the page unless somebody is there, until somebody comes or `wake`. Returns whether it sleeps now."""
+    async def stop_if_unvisited(self) -> bool:
+        """End the page unless somebody is there, until somebody comes or `call`. Returns whether it was ended."""
         port, process = self._port, self._process
-        if not self.can_sleep or port is None or process is None:
+        if not self.can_stop or port is None or process is None:
             return False
         port.shut()
         try:
             if visited([port.number]):
                 return False
-            self._goes_to_sleep = True
+            self._becomes_idle = True
             await process.stop()
             return True
         finally:
             port.open()
 
     async def restart(self) -> None:
-        """Start the page anew, also if it has failed or sleeps. Visitors wait meanwhile."""
+        """Start the page anew, also if it has failed or is idle. Visitors wait meanwhile."""
         self._is_asked_for = True
-        self._woken.set()
-        if self._process is not None and self.serving not in ("failed", "asleep"):
+        self._called.set()
+        if self._process is not None and self.serving not in ("failed", "idle"):
             await self._process.stop()
 
-    def wake(self) -> None:
-        """Start the page of a Space that sleeps, before others that wait for their start."""
+    def call(self) -> None:
+        """Start the page of an idle Space, before others that wait for their start."""
         self._is_awaited = True
-        self._woken.set()
+        self._called.set()
 
     @property
     def pid(self) -> int | None:
         """The id of its process, if this keeper started one."""
-        return self._process.pid if self._process is not None and self.serving != "asleep" else None
+        return self._process.pid if self._process is not None and self.serving != "idle" else None
 
     def kill(self) -> None:
         """End its process at once."""
@@ -178,12 +178,12 @@ class Keeper:
 
     async def _mended(self, source: Source) -> None:
         """Return when a Space that failed may be tried again: its files have changed, or it is asked for."""
-        changed, woken = asyncio.create_task(mending.changed(source)), asyncio.create_task(self._woken.wait())
+        changed, called = asyncio.create_task(mending.changed(source)), asyncio.create_task(self._called.wait())
         try:
-            await asyncio.wait({changed, woken}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({changed, called}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             changed.cancel()
-            woken.cancel()
+            called.cancel()
 
     def _turn(self) -> AbstractAsyncContextManager[None]:
         if self._turns is None or self._is_awaited:
@@ -194,24 +194,24 @@ class Keeper:
         self.serving = "queued"
         self._report(Queued(self.service.name))
         if self._porter is not None:
-            self._porter.begin("is waiting for its start", self.wake)
+            self._porter.begin("is waiting for its start", self.call)
 
     async def _start(self) -> Process:
-        self.serving = "waking" if self._woken.is_set() and self._has_answered else "starting"
+        self.serving = "starting"
         self._report(Starting(self.service.name))
         if self._porter is not None and self._port is not None and not self._shares_port:
             self._porter.end()
             self._port.unlisten()
         return await Process.start(self.service.command)
 
-    async def _sleep(self) -> None:
-        self._goes_to_sleep = False
-        self._woken.clear()
-        self.serving, self.problem = "asleep", ""
-        self._report(Asleep(self.service.name))
+    async def _be_idle(self) -> None:
+        self._becomes_idle = False
+        self._called.clear()
+        self.serving, self.problem = "idle", ""
+        self._report(Idle(self.service.name))
         if self._porter is not None:
-            self._porter.begin("is waking up", self.wake)
-        await self._woken.wait()
+            self._porter.begin("is starting", self.call)
+        await self._called.wait()
 
     async def _comes_to_answer(self, process: Process) -> bool:
         probing = asyncio.create_task(until(self._probe(process)))
@@ -236,7 +236,7 @@ class Keeper:
         self.serving, self.problem = "serving", ""
         self._is_asked_for = False
         self._is_awaited = False
-        self._woken.clear()
+        self._called.clear()
         if self._porter is not None and self._port is not None:
             self._shares_port = self._port.is_taken
             self._porter.pass_on()
@@ -252,7 +252,7 @@ class Keeper:
         reason = self._why(await process.ended())
         log = self.service.command.log
         words = process.log.last_words()
-        self._woken.clear()
+        self._called.clear()
         if self._porter is not None:
             self._porter.close()
         self.serving, self.problem = "failed", self._in_one_line(words) or reason

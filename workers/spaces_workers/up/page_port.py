@@ -1,7 +1,7 @@
 """The port of a Space's page. It outlives the page: visitors wait in its queue while no page runs, and none is refused.
 
 The page gets the socket when it starts (`spaces.servers.page_socket`). A page that listens in a way that cannot use it
-gets the port all the same, because until then the socket is only bound. Such a Space does not sleep.
+gets the port all the same, because until then the socket is only bound. Such a Space is not stopped while it is idle.
 """
 
 from __future__ import annotations

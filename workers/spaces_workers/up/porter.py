@@ -1,6 +1,7 @@
 """Answers at a Space's port while no page is there: asks a browser to come again, and lets a program wait for the page.
 
-A first request wakes the Space, or lets it start before others. Once a page listens, the porter passes on what waits.
+A first request starts the Space, before others that wait for their start. Once a page listens, the porter passes on
+what waits.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class Porter:
         self._conversations: set[asyncio.Task[None]] = set()
 
     def begin(self, state: str, on_visit: Callable[[], None]) -> None:
-        """Answer from now on until a page listens, or `end`. `state` follows the Space's title: `is waking up`."""
+        """Answer from now on until a page listens, or `end`. `state` follows the Space's title: `is starting`."""
         self._state, self._on_visit = state, on_visit
         self._page_answers.clear()
         self._port.listen()

@@ -68,7 +68,7 @@ class Restarting:
 
 
 @dataclass(frozen=True, slots=True)
-class Asleep:
+class Idle:
     """Nobody has used a Space for long: it has no processes until somebody comes."""
 
     name: str
@@ -107,7 +107,7 @@ class Stopped:
 
 
 Report: TypeAlias = (
-    Queued | Starting | Importing | Answering | Failed | Restarting | Asleep | Note | Ready | Stopping | Stopped
+    Queued | Starting | Importing | Answering | Failed | Restarting | Idle | Note | Ready | Stopping | Stopped
 )
 
 
@@ -159,8 +159,8 @@ class Words:
             case Restarting(name, reason, pause, log):
                 self._say(f"[yellow]↻ {name} {reason}[/yellow], restarts in {pause:.1f} s; see {log}")
                 self._settle(name)
-            case Asleep(name):
-                self._say(f"[dim]☾ {name} sleeps until somebody comes[/dim]")
+            case Idle(name):
+                self._say(f"[dim]☾ {name} is idle: it has no processes until somebody comes[/dim]")
             case Note(text):
                 self._say(f"[yellow]·[/yellow] {escape(text)}")
             case Ready():

@@ -39,10 +39,10 @@ from spaces_workers.up.hosting.affinity import Request, page_for
 from spaces_workers.up.hosting.declared import Declared
 from spaces_workers.up.hosting.spaces import HostedSpaces, Means
 from spaces_workers.up.hosting.watching import watch
+from spaces_workers.up.idleness import Broker, Idleness
 from spaces_workers.up.keeper import Keeper, Service
 from spaces_workers.up.listed_pages import page_of, url_of
 from spaces_workers.up.reports import Note, Ready, Report, Reporter, Stopped, Stopping
-from spaces_workers.up.sleep import Broker, Sleep
 from spaces_workers.up.turns import Turns, cores
 
 #: Seconds that a request to the broker may take; callers retry.
@@ -124,7 +124,7 @@ class Supervisor:
         self._control = ControlServer(self._options.state_dir, Actions(self._spaces, queue), Audit(queue.redis).note)
         await self._control.start()
         self._go(host_memory.watch(self._processes, self._note_memory))
-        self._go(self._sleep(queue).watch())
+        self._go(self._idleness(queue).watch())
         await _needed(self._home)
         await _needed(self._workers)
         if self._door:
@@ -158,18 +158,18 @@ class Supervisor:
             self._go(keeper.run())
         return keepers
 
-    def _sleep(self, queue: Queue) -> Sleep:
+    def _idleness(self, queue: Queue) -> Idleness:
         status, registry = StatusReader(queue), Registry(queue.redis)
         broker = Broker(
             lambda: status.unused_for([space.name for space in self._spaces.spaces]),
-            registry.tell_of_sleep,
+            registry.tell_of_idleness,
             registry.renew,
         )
-        return Sleep(lambda: self._spaces.keepers, broker, self._sleeps_after, settings.current().sleep, self._report)
+        return Idleness(lambda: self._spaces.keepers, broker, self._idle_after, settings.current().idle, self._report)
 
-    def _sleeps_after(self, space: str) -> float:
-        own = settings.of_space(space).sleep_after
-        usual = settings.current().sleep.after if self._options.sleeps else math.inf
+    def _idle_after(self, space: str) -> float:
+        own = settings.of_space(space).idle_after
+        usual = settings.current().idle.after if self._options.stops_idle else math.inf
         return usual if own is None else own
 
     def _go(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:

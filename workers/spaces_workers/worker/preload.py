@@ -1,7 +1,7 @@
 """Has the zygotes of served Spaces made before their first task: at the start, and whenever a Space registers.
 
 A Space without a live web process stays known for days; it gets its zygote when a task for it comes. One that falls
-asleep gives it up.
+idle gives it up.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from spaces.errors import SpacesError
 from spaces.farm.queue.broker_thread import BrokerThread
 from spaces.farm.queue.queue import Queue
-from spaces.farm.queue.registry import FellAsleep, Registered, Registry
+from spaces.farm.queue.registry import BecameIdle, Registered, Registry
 from spaces_workers.link.channel import ChannelClosed
 from spaces_workers.worker.workplace import Workplace
 
@@ -37,7 +37,7 @@ class Preloader(BrokerThread):
                 match told.next(timeout=1.0):
                     case Registered(space):
                         self._prepare(registry, space)
-                    case FellAsleep(space):
+                    case BecameIdle(space):
                         self._let_go(space)
 
     def _let_go(self, space: str) -> None:

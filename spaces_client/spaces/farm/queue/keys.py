@@ -40,7 +40,7 @@
 | `archive:{space}:{digest}`   | STRING | a Space's files                               | set by the registry          |
 | `inbox:{reader}`             | PUBSUB | events of the tasks that an inbox reads       |                              |
 | `registrations`              | PUBSUB | the name of a Space that registers            |                              |
-| `sleepers`                   | PUBSUB | the name of a Space that nobody uses          |                              |
+| `idle`                       | PUBSUB | the name of a Space that nobody uses          |                              |
 | `spaces`                     | SET    | names of Spaces                               | permanent                    |
 | `paused`                     | SET    | Spaces whose tasks wait until they are resumed| permanent                    |
 | `drained`                    | SET    | workers, by node, that take no task           | permanent                    |
@@ -241,9 +241,9 @@ class Keys(CounterKeys):
         """Pub/sub channel that tells workers of Spaces that register; no key."""
         return f"{self.prefix}:registrations"
 
-    def sleepers(self) -> str:
+    def idle_spaces(self) -> str:
         """Pub/sub channel that tells workers of Spaces that nobody uses; no key."""
-        return f"{self.prefix}:sleepers"
+        return f"{self.prefix}:idle"
 
     def spaces(self) -> str:
         """SET of the names of Spaces; permanent."""

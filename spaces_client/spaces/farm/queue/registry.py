@@ -132,7 +132,7 @@ class Registry:
         with self._redis.pipeline() as pipe:
             pipe.delete(self._keys.space(name), self._keys.candidate(name))
             pipe.srem(self._keys.spaces(), name)
-            pipe.publish(self._keys.sleepers(), name)
+            pipe.publish(self._keys.idle_spaces(), name)
             pipe.execute()
 
     def _keep(self, pipe: Pipeline, record: SpaceRecord, packed: bytes, archive: bytes | None) -> None:
@@ -150,9 +150,9 @@ class Registry:
                 pipe.expire(self._keys.archive(record.name, record.digest), LIFETIME)
                 pipe.execute()
 
-    def tell_of_sleep(self, name: str) -> None:
+    def tell_of_idleness(self, name: str) -> None:
         """Tell the workers that nobody uses a Space now, so that they give up what they keep for it."""
-        self._redis.publish(self._keys.sleepers(), name)
+        self._redis.publish(self._keys.idle_spaces(), name)
 
     @contextmanager
     def announcements(self) -> Iterator[Announcements]:
@@ -160,7 +160,7 @@ class Registry:
         from spaces.farm.subscription import Subscription
 
         with Subscription(self._redis.connection_pool, ignore_subscribe_messages=True) as subscription:
-            subscription.subscribe(self._keys.registrations(), self._keys.sleepers())
+            subscription.subscribe(self._keys.registrations(), self._keys.idle_spaces())
             yield Announcements(subscription, self._keys)
 
     def find(self, name: str, revision: str = "") -> SpaceRecord:
@@ -194,7 +194,7 @@ class Registered:
 
 
 @dataclass(frozen=True, slots=True)
-class FellAsleep:
+class BecameIdle:
     """Nobody uses a Space: its web process has ended."""
 
     space: str
@@ -205,15 +205,15 @@ class Announcements:
 
     def __init__(self, subscription: PubSub, keys: Keys) -> None:
         self._subscription = subscription
-        self._sleepers = keys.sleepers().encode()
+        self._idle = keys.idle_spaces().encode()
 
-    def next(self, timeout: float) -> Registered | FellAsleep | None:
+    def next(self, timeout: float) -> Registered | BecameIdle | None:
         """The next announcement, or None after `timeout` seconds without one."""
         message = self._subscription.get_message(timeout=timeout)
         if message is None:
             return None
         space = bytes(message["data"]).decode(errors="replace")  # then it is no Space that is served
-        return FellAsleep(space) if message["channel"] == self._sleepers else Registered(space)
+        return BecameIdle(space) if message["channel"] == self._idle else Registered(space)
 
 
 def record_of(

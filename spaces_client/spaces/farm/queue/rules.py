@@ -21,7 +21,7 @@ class SpaceRules:
     """The operator's settings for one Space."""
 
     fork: bool | None = None  #: whether its children are forks; None: its zygote decides
-    sleep_after: float | None = None  #: seconds without a use, as in SleepRules; None: as for other Spaces
+    idle_after: float | None = None  #: seconds without a use, as in IdleRules; None: as for other Spaces
     preload: bool = True  #: whether it may start as a fork of a process that has imported its libraries
     pin: bool = False  #: whether its child leaves a GPU only for a task that could not begin otherwise
     group: str = ""  #: Spaces of one group do not evict each other, with the same exception; empty: of none
@@ -65,11 +65,11 @@ class MemoryRules:
 
 
 @dataclass(frozen=True, slots=True)
-class SleepRules:
+class IdleRules:
     """When a Space that nobody uses gives up its processes, until somebody comes."""
 
     after: float = 48 * 3600  #: seconds without a visitor or a task
-    memory: float = 0.05  #: share of the host's memory; while less is available, the longest unused Space sleeps
+    memory: float = 0.05  #: share of the host's memory; while less is available, the longest unused Space is stopped
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Rules:
     privacy: PrivacyRules = field(default_factory=PrivacyRules)
     isolation: IsolationRules = field(default_factory=IsolationRules)
     memory: MemoryRules = field(default_factory=MemoryRules)
-    sleep: SleepRules = field(default_factory=SleepRules)
+    idle: IdleRules = field(default_factory=IdleRules)
     spaces: Mapping[str, SpaceRules] = field(default_factory=dict)  #: by name
     worker_lease: float = 5.0  #: seconds without a beat after which a worker's tasks go to others
     client_lease: float = 15.0  #: the same for a web process; importing a model may block its threads for long

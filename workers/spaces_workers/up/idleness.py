@@ -1,4 +1,4 @@
-"""Decides which Spaces of a host sleep: those that were not used for long; the longest unused while memory is short.
+"""Decides which pages of a host are ended: of Spaces not used for long; of the longest unused while memory is short.
 
 A visitor is a connection to the page; an open page of Gradio has one. Tasks count too, whoever has sent them.
 """
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import psutil
 from redis import RedisError
 
-from spaces.farm.queue.rules import SleepRules
+from spaces.farm.queue.rules import IdleRules
 from spaces_workers.up.keeper import Keeper
 from spaces_workers.up.reports import Note, Reporter
 from spaces_workers.up.visits import visited
@@ -22,7 +22,7 @@ from spaces_workers.up.visits import visited
 #: Seconds between two looks at all Spaces, and between two renewals of what the broker knows of them.
 INTERVAL, RENEWAL = 1.0, 3600.0
 
-#: Seconds for which a Space must be unused to sleep when memory is short, and until the next one does.
+#: Seconds for which a Space must be unused to be stopped when memory is short, and until the next one is.
 SHORT_OF_MEMORY = 20.0
 
 
@@ -31,36 +31,36 @@ class Broker:
     """What the broker knows of Spaces, and is told. All may raise RedisError."""
 
     unused_for: Callable[[], Mapping[str, float]]  #: seconds since the last task of each Space
-    tell_of_sleep: Callable[[str], None]
+    tell_of_idleness: Callable[[str], None]
     renew: Callable[[str], None]  #: called now and then for each Space that is served
 
 
-class Sleep:
-    """The sleep of all Spaces of a host. Use it on one event loop."""
+class Idleness:
+    """All Spaces of a host, used or idle. Use it on one event loop."""
 
     def __init__(
         self,
         keepers: Callable[[], Sequence[Keeper]],
         broker: Broker,
         after: Callable[[str], float],
-        rules: SleepRules,
+        rules: IdleRules,
         report: Reporter,
         clock: Callable[[], float] = time.monotonic,
         available: Callable[[], float] = lambda: psutil.virtual_memory().available / psutil.virtual_memory().total,
     ) -> None:
-        self._awake_or_not = keepers
+        self._all = keepers
         self._broker = broker
-        self._after = after  #: seconds without a use after which a Space sleeps
+        self._after = after  #: seconds without a use after which a Space is stopped
         self._rules = rules
         self._report = report
         self._clock = clock
         self._available = available
         self._used_at: dict[str, float] = {}
-        self._asleep_since: dict[str, float] = {}
+        self._idle_since: dict[str, float] = {}
         self._renewed_at = self._eased_at = clock()
 
     async def watch(self) -> None:
-        """Put Spaces to sleep, and wake those that get a task, for ever."""
+        """Stop Spaces that nobody uses, and start those that get a task, for ever."""
         while True:
             await asyncio.sleep(INTERVAL)
             try:
@@ -75,32 +75,32 @@ class Sleep:
         self._used_at = {space: self._used_at.get(space, now) for space in self._keepers}
         visitors = visited([port for keeper in self._keepers.values() if (port := keeper.port_number)])
         for space, keeper in self._keepers.items():
-            if not keeper.can_sleep or keeper.port_number in visitors:
+            if not keeper.can_stop or keeper.port_number in visitors:
                 self._used_at[space] = now
             task_at = now - unused.get(space, math.inf)
             self._used_at[space] = max(self._used_at[space], task_at)
-            if keeper.serving == "asleep" and task_at > self._asleep_since.get(space, now):
-                keeper.wake()
+            if keeper.serving == "idle" and task_at > self._idle_since.get(space, now):
+                keeper.call()
         for space in self._due(now):
-            await self._put_to_sleep(space)
+            await self._stop(space)
 
     def _due(self, now: float) -> list[str]:
-        awake = sorted((s for s, keeper in self._keepers.items() if keeper.can_sleep), key=self._used_at.__getitem__)
-        due = [space for space in awake if now - self._used_at[space] >= self._after(space)]
-        if not due and awake and self._is_short_of_memory(now) and now - self._used_at[awake[0]] >= SHORT_OF_MEMORY:
+        running = sorted((s for s, keeper in self._keepers.items() if keeper.can_stop), key=self._used_at.__getitem__)
+        due = [space for space in running if now - self._used_at[space] >= self._after(space)]
+        if not due and running and self._is_short_of_memory(now) and now - self._used_at[running[0]] >= SHORT_OF_MEMORY:
             self._eased_at = now
-            self._report(Note(_SHORT % (self._available() * 100, awake[0])))
-            due = awake[:1]
+            self._report(Note(_SHORT % (self._available() * 100, running[0])))
+            due = running[:1]
         return due
 
     def _is_short_of_memory(self, now: float) -> bool:
         return now - self._eased_at >= SHORT_OF_MEMORY and self._available() < self._rules.memory
 
-    async def _put_to_sleep(self, space: str) -> None:
-        if await self._keepers[space].fall_asleep():
-            self._asleep_since[space] = self._clock()
+    async def _stop(self, space: str) -> None:
+        if await self._keepers[space].stop_if_unvisited():
+            self._idle_since[space] = self._clock()
             try:
-                await asyncio.to_thread(self._broker.tell_of_sleep, space)
+                await asyncio.to_thread(self._broker.tell_of_idleness, space)
             except RedisError:
                 pass  # its zygotes stay, until they are needed or their worker ends
         else:
@@ -108,7 +108,7 @@ class Sleep:
 
     @property
     def _keepers(self) -> dict[str, Keeper]:
-        return {keeper.service.space: keeper for keeper in self._awake_or_not()}
+        return {keeper.service.space: keeper for keeper in self._all()}
 
     def _ask(self) -> Mapping[str, float]:
         if self._clock() - self._renewed_at >= RENEWAL:
@@ -118,4 +118,4 @@ class Sleep:
         return self._broker.unused_for()
 
 
-_SHORT = "the host has %.0f %% of its memory left: Space %s, which was unused for the longest time, is put to sleep"
+_SHORT = "the host has %.0f %% of its memory left: Space %s, unused for the longest time, is stopped until it is used"
