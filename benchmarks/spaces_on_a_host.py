@@ -98,8 +98,8 @@ def _cost(tree: Path, count: int, *, own: bool) -> Cost:
         folder = Path(made)
         copies = list(_copies(folder / "spaces", count))
         if own:
-            for copy in copies:
-                (copy / "requirements.txt").write_text("trifle==1.0\n")
+            for copy in copies:  # which sees no other folder
+                (copy / "requirements.txt").write_text(f"trifle @ {_wheel(copy).as_uri()}\n")
             with _farm(tree, copies, folder, Path(run_dir), own=own) as farm:  # makes the environments
                 _ready(farm)
         log = folder / "state" / "logs" / "nursery.log"
@@ -128,7 +128,7 @@ def _farm(
     command = [str(tree / ".venv" / "bin" / "zerofarm"), "up", *map(str, copies), "--no-flower", "--json"]
     command += ["--gpus", "none", "--port", "0", "--state-dir", str(folder / "state"), "--run-dir", str(run_dir)]
     command += [] if own else ["--no-isolate"]
-    environment = os.environ | {"UV_OFFLINE": "1", "UV_FIND_LINKS": str(_wheels(folder / "wheels"))}
+    environment = os.environ | {"UV_OFFLINE": "1"}
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
             yield process
@@ -136,19 +136,19 @@ def _farm(
             process.terminate()
 
 
-def _wheels(folder: Path) -> Path:
-    """A folder with a wheel of one small module."""
-    folder.mkdir(exist_ok=True)
+def _wheel(folder: Path) -> Path:
+    """A package of one small module."""
     files = {
         "trifle.py": "",
         "trifle-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: trifle\nVersion: 1.0\n",
         "trifle-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         "trifle-1.0.dist-info/RECORD": "",
     }
-    with zipfile.ZipFile(folder / "trifle-1.0-py3-none-any.whl", "w") as wheel:
+    path = folder / "trifle-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as wheel:
         for name, text in files.items():
             wheel.writestr(name, text)
-    return folder
+    return path
 
 
 def _ready(farm: subprocess.Popen[str]) -> tuple[float, Sequence[str]]:
