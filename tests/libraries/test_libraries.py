@@ -14,7 +14,7 @@ from tests.libraries.conftest import LIBRARIES, serve, tell
 #: Spaces whose children cannot be forks.
 NO_FORK = {
     *("chromadb", "ctranslate2", "jax", "numba", "polars", "pyav", "pyvips", "queue_thread", "resampy", "tensorflow"),
-    *("psycopg_pool", "tokenizers", "torch_fork", "faster_whisper"),
+    *("psycopg_pool", "tokenizers", "torch_fork", "faster_whisper", "datafusion", "decord", "tantivy"),
 }
 
 #: Libraries that compute with one thread in a fork, unless they are revived.
