@@ -14,6 +14,7 @@ import pytest
 import spaces
 from spaces.errors import FarmUnavailable
 from spaces.farm.celery import outbox
+from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.rules import Rules
 from spaces.farm.task import Task
 from spaces_workers.broker.embedded import EmbeddedBroker
@@ -54,6 +55,26 @@ def test_tasks_and_leases_outlast_a_pause_that_is_longer_than_leases(own_farm: F
         state = own_farm.queue.state(stream.id)
         assert state is not None
         assert state.attempt == 1
+
+
+def test_a_push_gives_up_after_its_time_and_not_after_five_attempts(
+    own_farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "SOCKET_TIMEOUT", 0.5)
+    attempts: list[str] = []
+    push = Queue.push
+
+    def counted(self: Queue, task: Task, message: bytes) -> bool:
+        attempts.append(task.id)
+        return push(self, task, message)
+
+    monkeypatch.setattr(Queue, "push", counted)
+    with own_farm.client() as client:
+        client.submit("faults", "add", 1, 2)
+        task = task_of(client, "add", 1, 2)
+        with paused(own_farm), pytest.raises(FarmUnavailable, match="was not queued: the broker takes no tasks now"):
+            client._farm.submit(task)
+        assert attempts.count(task.id) == 1
 
 
 def test_a_call_that_was_told_that_it_was_not_queued_never_runs(

@@ -20,7 +20,7 @@ from spaces.farm.celery.sent_events import SentEvents
 from spaces.farm.connection import connect
 from spaces.farm.task import Task
 
-#: Seconds after which a broker that does not answer counts as gone.
+#: Seconds after which a broker that does not answer counts as gone; no attempt to push begins after so many.
 SOCKET_TIMEOUT = 10.0
 
 #: Connections that are kept open for the next calls.
@@ -46,7 +46,11 @@ class Outbox:
         message = form.message(task)
         policy = self._app.conf.task_publish_retry_policy
         with self._sender() as sender:
-            is_new = bool(retry_over_time(lambda: sender.connected_queue().push(task, message), AWAY, **policy))
+            is_new = bool(
+                retry_over_time(
+                    lambda: sender.connected_queue().push(task, message), AWAY, timeout=SOCKET_TIMEOUT, **policy
+                )
+            )
         if event := form.event(task):
             self._events.add(event)
         return is_new
