@@ -114,6 +114,7 @@ def test_a_page_with_a_token_serves_its_space_without_a_secret_of_the_farm(own_f
             told = Path(f"/proc/{page.pid}/environ").read_bytes()
             assert FARM_KEY.hex().encode() not in told
             assert own_farm.broker.url.encode() not in told
+            assert "its page is separated from nothing" in log.read_text()
         finally:
             page.terminate()
 

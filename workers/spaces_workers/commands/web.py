@@ -14,6 +14,7 @@ from spaces.farm.queue import settings
 from spaces.farm.values.signing import derive_space_key
 from spaces_workers.commands import options
 from spaces_workers.commands.become import become
+from spaces_workers.sandbox.level import UNSEPARATED
 from spaces_workers.setup import process_environment
 from spaces_workers.setup.farm_key import farm_key
 from spaces_workers.setup.ports import Ports
@@ -34,6 +35,8 @@ def web(
 ) -> None:
     """Serve one Space, whose GPU functions run on the farm's workers.
 
+    Its page runs as this user and is separated from nothing; `zerofarm up` and containers separate.
+
     It reaches the farm by its broker, or by its gateway ($ZEROFARM_URL) and a token ($ZEROFARM_TOKEN, or a
     file that $ZEROFARM_TOKEN_FILE names).
     """
@@ -47,4 +50,5 @@ def web(
     with options.using(run_dir):
         env = process_environment.of_web(name or served.name, url, key, address)
     env |= {config.TOKEN: token} if token else {}
+    typer.echo(f"Space {name or served.name}: {UNSEPARATED}", err=True)
     become(served.command(state_dir, isolate=not no_isolate), env)

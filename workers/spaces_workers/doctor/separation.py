@@ -18,9 +18,9 @@ def separation(state_dir: Path) -> Finding:
     except LevelFault as fault:
         return Finding("separation", "problem", str(fault), "docs/isolation.md has the levels and their needs")
     if not (why := shortcoming(level)):
-        return Finding("separation", "ok", in_words(level))
+        return Finding("separation", "ok", f"{in_words(level)}, in `zerofarm up`; `zerofarm web` separates nothing")
     remedy = "Run zerofarm as root on Linux 5.12 or newer, and demand no other level: docs/isolation.md"
-    return Finding("separation", "warning", f"{in_words(level)}. {why}", remedy)
+    return Finding("separation", "warning", f"{in_words(level)}. {why}. `zerofarm web` separates nothing", remedy)
 
 
 def _rules(state_dir: Path) -> IsolationRules:

@@ -60,6 +60,10 @@ def in_words(level: Level) -> str:
             return "Spaces are not separated: each can read and change what this user can"
 
 
+#: What a page of `zerofarm web` is told, whatever the level.
+UNSEPARATED = "its page is separated from nothing: it can read and change what this user can. `zerofarm up` separates"
+
+
 def shortcoming(level: Level) -> str:
     """Why the level is not the best one, as a sentence without its full stop; empty if it is."""
     best_of_all = next(iter(Level))
