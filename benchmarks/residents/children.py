@@ -28,7 +28,6 @@ class Speeds:
     pinned: float  #: copies from and to pinned memory
     ordinary: float  #: copies from and to ordinary memory
     digest: float  #: reading the weights to see whether they have changed
-    keeps_ordinary: bool = True  #: whether a child that wakes keeps its copies in ordinary memory
 
 
 #: An H200, from `benchmarks/README.md`; without a measurement, copies of ordinary memory are as fast as the upload.
@@ -71,8 +70,9 @@ class Child:
         self.sleep = Asleep(self.memory, self._size, self.host_bytes, self._pinned)
 
     def wake(self, *, keep: bool) -> None:
-        """Copy all weights back."""
-        self._clock.now += self._size / (self._speeds.pinned if self._pinned else self._speeds.ordinary)
+        """Copy all weights back; one that is awake only drops its copies."""
+        if self.sleep is not None:
+            self._clock.now += self._size / (self._speeds.pinned if self._pinned else self._speeds.ordinary)
         if not keep:
             self.host_bytes = self._pinned = 0
         self.memory, self.sleep = MemoryUse(self._size, None), None

@@ -44,12 +44,13 @@ class House:
         self.reports: list[Report] = []
         self.now, self.available = 1000.0, 0.5
         self.told: list[str] = []
+        self.opened: list[str] = []
         (folder / "page.py").write_text(PAGE)
         self.keepers = {name: self._keeper(folder, name) for name in names.split()}
         self.unused = dict.fromkeys(self.keepers, float("inf"))
         self.idleness = Idleness(
             lambda: list(self.keepers.values()),
-            Broker(lambda: self.unused, self.told.append, lambda _: None),
+            Broker(lambda: self.unused, self.told.append, self.opened.append, lambda _: None),
             lambda _: after,
             IdleRules(memory=0.1),
             self.hear,
@@ -144,6 +145,22 @@ def test_a_visitor_and_a_task_keep_a_space_running(live: Live) -> None:
         writer.close()
 
     live("visited called alone", MINUTE, story)
+
+
+def test_workers_are_told_of_each_page_that_somebody_opens(live: Live) -> None:
+    async def story(house: House) -> None:
+        await house.after(1.0)
+        assert house.opened == []
+        visitors = []
+        for seen in (["a"], ["a", "a"]):
+            visitors.append(await asyncio.open_connection("127.0.0.1", house.keepers["a"].port_number))
+            await house.after(1.0)
+            await house.after(1.0)
+            assert house.opened == seen
+        for _, writer in visitors:
+            writer.close()
+
+    live("a b", MINUTE, story)
 
 
 def test_a_task_starts_an_idle_space(live: Live) -> None:

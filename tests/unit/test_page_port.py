@@ -84,7 +84,7 @@ def test_a_shut_port_refuses_nobody(port: PagePort) -> None:
     port.listen()
     with socket.create_connection(("127.0.0.1", port.number), timeout=5) as before:
         port.shut()
-        assert visited([port.number]) == {port.number}
+        assert visited([port.number]) == {port.number: 1}
         before.sendall(b"x")
         with port.accept()[0] as visitor:
             assert visitor.recv(1) == b"x"

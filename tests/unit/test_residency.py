@@ -272,21 +272,22 @@ class Dozing(StubChild):
         super().__init__(space, held, held)
         self._rest = int(rest * GIB)
         self._wakes = list(wakes)
-        self.host_bytes = 0
+        self.host_bytes = self.pinned_bytes = 0
 
     def put_to_sleep(self, *, pinned: bool) -> None:
         left = self.memory.held_bytes - self._rest
-        self.memory, self.host_bytes = MemoryUse(self._rest, None), left
-        self.sleep = Asleep(self.memory, left, left, left if pinned else 0)
-
-    @property
-    def pinned_bytes(self) -> int:
-        return self.sleep.pinned_bytes if self.sleep is not None else 0
+        if not self.host_bytes:
+            self.host_bytes, self.pinned_bytes = left, left if pinned else 0
+        self.memory = MemoryUse(self._rest, None)
+        self.sleep = Asleep(self.memory, left, self.host_bytes, self.pinned_bytes)
 
     def wake(self, *, keep: bool) -> None:
-        if not self._wakes.pop(0):
-            raise UnfitChild(self.spec.space, Unfit("CUDA out of memory", True))
+        if self.sleep is not None:
+            if not self._wakes.pop(0):
+                raise UnfitChild(self.spec.space, Unfit("CUDA out of memory", True))
+            self.memory = MemoryUse(self._rest + self.sleep.left_bytes, None)
         self.sleep = None
+        self.host_bytes, self.pinned_bytes = (self.host_bytes, self.pinned_bytes) if keep else (0, 0)
 
 
 def with_budget(gigabytes: int, budget: Budget, *children: Dozing) -> tuple[Residency, list[ChildLink]]:
@@ -326,7 +327,8 @@ def test_a_sleeper_that_was_told_it_lacked_memory_wakes_after_the_next_eviction(
     clock: Clock, much_host_memory: Budget
 ) -> None:
     late = Dozing("late", 20, wakes=(False, True))
-    residency, children = with_budget(80, much_host_memory, late, Dozing("next", 20))
+    budget = replace(much_host_memory, pinned_bytes=50 * GIB)
+    residency, children = with_budget(80, budget, late, Dozing("next", 20))
     seen(residency, clock, *children)
     late.put_to_sleep(pinned=True)
     assert residency.take(spec_of("late")) is children[0]
@@ -350,3 +352,58 @@ def test_a_sleeper_is_not_ready_before_it_is_woken(clock: Clock, much_host_memor
     sleeper.put_to_sleep(pinned=True)
     assert residency.take_ready(spec_of("late")) is None
     assert residency.take(spec_of("late")) is children[0]
+
+
+def test_a_child_keeps_its_copies_until_the_host_needs_the_room(clock: Clock, much_host_memory: Budget) -> None:
+    """Copies in ordinary memory were made anew for each sleep, which cost more than a new child."""
+    budget = replace(much_host_memory, host_bytes=50 * GIB, pinned_bytes=0)
+    first, second, third = Dozing("first", 20), Dozing("second", 20), Dozing("third", 20)
+    residency, children = with_budget(80, budget, first, second)
+    seen(residency, clock, *children)
+    residency.make_room_for_new(spec_of("whole"), 5 * GIB)
+    assert levels(residency) == {"first": Level.ASLEEP, "second": Level.ASLEEP}
+    taken = residency.take(spec_of("first"))
+    assert taken is children[0]
+    wake(taken, residency)
+    seen(residency, clock, taken, cast(ChildLink, third))
+    copies = first.host_bytes
+    assert copies > 0
+    residency.make_room_for_new(spec_of("whole"), 5 * GIB)
+    assert levels(residency) == {"first": Level.ASLEEP, "third": Level.ASLEEP}
+    assert first.host_bytes == copies
+
+
+def test_copies_of_a_child_on_the_device_go_before_a_sleeper_does(clock: Clock, much_host_memory: Budget) -> None:
+    awake, sleeper, late = Dozing("awake", 20), Dozing("sleeper", 20), Dozing("late", 20)
+    budget = replace(much_host_memory, host_bytes=45 * GIB, pinned_bytes=45 * GIB)
+    residency, children = with_budget(80, budget, awake, sleeper, late)
+    for child in (awake, sleeper):
+        child.put_to_sleep(pinned=True)
+    awake.wake(keep=True)
+    seen(residency, clock, children[1], children[2], children[0])
+    late.tasks_done = 1
+    residency._host.put(children[2])
+    assert levels(residency) == {"awake": Level.CHILD, "sleeper": Level.PINNED, "late": Level.PINNED}
+    assert awake.host_bytes == 0
+
+
+def test_copies_of_a_child_that_runs_a_task_count_too(clock: Clock, much_host_memory: Budget) -> None:
+    runs, late = Dozing("runs", 20), Dozing("late", 20)
+    residency, children = with_budget(80, replace(much_host_memory, host_bytes=25 * GIB), runs, late)
+    runs.put_to_sleep(pinned=True)
+    runs.wake(keep=True)
+    seen(residency, clock, *children)
+    assert residency.take(spec_of("runs")) is children[0]
+    residency.make_room_for_new(spec_of("whole"), 5 * GIB)
+    assert levels(residency) == {}
+
+
+def test_a_sleep_in_ordinary_memory_that_costs_more_than_a_new_child_is_not_tried_again() -> None:
+    costs = SwapCosts()
+    costs.learn("chat", Level.HOST, 3.0)
+    assert costs.sleep_pays("chat")
+    costs.learn_sleep("chat", 2.0)
+    costs.learn("chat", Level.ASLEEP, 2.0)
+    assert not costs.sleep_pays("chat")
+    costs.learn_sleep("chat", 0.1)  # it had kept the copies
+    assert costs.sleep_pays("chat")

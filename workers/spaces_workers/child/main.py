@@ -36,6 +36,7 @@ from spaces_workers.link.messages import (
     ChildReady,
     Close,
     Fork,
+    Halt,
     Idle,
     RunTask,
     Sleep,
@@ -56,7 +57,7 @@ def live(channel: Channel, request: Fork, weights_bytes: int, losses: Sequence[L
     try:
         _settle_in()
         meter, sleeper = _with_device(request, weights_bytes, channel)
-        Child(channel, meter, Orders(sleeper, meter), losses).serve()
+        Child(channel, meter, Orders(sleeper, meter, channel), losses).serve()
     except ChannelClosed:
         os.killpg(
             0, signal.SIGKILL
@@ -93,8 +94,8 @@ class Child:
             match self._channel.receive():
                 case RunTask() as run:
                     self._run(run)
-                case Close() | TimeUp():
-                    pass  # the task has just ended by itself
+                case Close() | TimeUp() | Halt():
+                    pass  # the task, or the move, has just ended by itself
                 case Trim():
                     self._channel.send(Trimmed(self._meter.trim()))
                 case Sleep() | Wake() as order:

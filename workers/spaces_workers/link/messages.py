@@ -293,8 +293,15 @@ class Awake(Sizes):
 
 @message
 @dataclass(frozen=True, slots=True)
+class Halt:
+    """Stop going to sleep, or waking, and be as before. A child that has done so already ignores this."""
+
+
+@message
+@dataclass(frozen=True, slots=True)
 class Unable:
     """The other answer to Sleep and to Wake: the child is still as it was. The text is the error."""
 
     reason: str
     out_of_memory: bool
+    halted: bool = False

@@ -9,6 +9,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import psutil
@@ -32,6 +33,7 @@ class Broker:
 
     unused_for: Callable[[], Mapping[str, float]]  #: seconds since the last task of each Space
     tell_of_idleness: Callable[[str], None]
+    tell_of_visit: Callable[[str], None]
     renew: Callable[[str], None]  #: called now and then for each Space that is served
 
 
@@ -57,6 +59,7 @@ class Idleness:
         self._available = available
         self._used_at: dict[str, float] = {}
         self._idle_since: dict[str, float] = {}
+        self._connections: dict[str, int] = {}  #: to the page of each Space, at the last look
         self._renewed_at = self._eased_at = clock()
 
     async def watch(self) -> None:
@@ -81,8 +84,18 @@ class Idleness:
             self._used_at[space] = max(self._used_at[space], task_at)
             if keeper.serving == "idle" and task_at > self._idle_since.get(space, now):
                 keeper.call()
+        await self._tell_of(visitors)
         for space in self._due(now):
             await self._stop(space)
+
+    async def _tell_of(self, visitors: Mapping[int, int]) -> None:
+        """A new connection to a page is most often somebody who opens it."""
+        for space, keeper in self._keepers.items():
+            before, now = self._connections.get(space, 0), visitors.get(keeper.port_number or 0, 0)
+            self._connections[space] = now
+            if now > before:
+                with suppress(RedisError):
+                    await asyncio.to_thread(self._broker.tell_of_visit, space)
 
     def _due(self, now: float) -> list[str]:
         running = sorted((s for s, keeper in self._keepers.items() if keeper.can_stop), key=self._used_at.__getitem__)

@@ -163,6 +163,7 @@ class Supervisor:
         broker = Broker(
             lambda: status.unused_for([space.name for space in self._spaces.spaces]),
             registry.tell_of_idleness,
+            registry.tell_of_visit,
             registry.renew,
         )
         return Idleness(lambda: self._spaces.keepers, broker, self._idle_after, settings.current().idle, self._report)

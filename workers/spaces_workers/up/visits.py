@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -10,9 +11,9 @@ from pathlib import Path
 _ESTABLISHED = "01"
 
 
-def visited(ports: Collection[int]) -> set[int]:
-    """Those of these ports of this host to which somebody is connected."""
-    return set(ports) & set(_connected())
+def visited(ports: Collection[int]) -> Counter[int]:
+    """Those of these ports of this host to which somebody is connected, with the number of connections."""
+    return Counter(port for port in _connected() if port in ports)
 
 
 def _connected() -> Iterator[int]:

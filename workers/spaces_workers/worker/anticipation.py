@@ -1,26 +1,80 @@
-"""Hears which Spaces are expected to be called, so that a worker keeps those on its device."""
+"""Hears which Spaces are expected to be called: a worker keeps those on its device, and wakes the next ones early."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Collection, Sequence
+from typing import cast
 
 from spaces.farm.demand import calls_a_second
 from spaces.farm.queue.broker_thread import BrokerThread
 from spaces.farm.queue.queue import Queue
+from spaces.farm.subscription import Subscription
 from spaces_workers.worker.gpu_memory.eviction import Demand
+from spaces_workers.worker.gpu_memory.prefetch import Prefetch
 
-#: Seconds between two questions.
+#: Seconds between two looks at the queues.
 INTERVAL = 1.0
+
+#: Tasks at the head of each queue whose Spaces are expected.
+FIRST = 2
+
+#: Seconds for which a Space is expected after somebody has opened its page.
+OPENED = 60.0
 
 
 class Anticipation(BrokerThread):
-    """Asks the broker, as long as its worker lives."""
+    """Asks the broker, and listens to it, as long as its worker lives."""
 
-    def __init__(self, connect: Callable[[], Queue], demand: Demand) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], Queue],
+        demand: Demand,
+        prefetch: Prefetch,
+        sizes: Sequence[str],
+        is_idle: Callable[[], bool],
+    ) -> None:
         super().__init__("anticipation", connect)
         self._demand = demand
+        self._prefetch = prefetch
+        self._sizes = sizes
+        self._is_idle = is_idle
+        self._opened: dict[str, float] = {}  #: moments by Space, the latest last
+        self._visits = Subscription(self._queue.redis.connection_pool, ignore_subscribe_messages=True)
 
     def _round(self, queue: Queue) -> None:
         self._demand.hear(calls_a_second(queue.redis, queue.keys.demand()))
         self._answered()
-        self._stopping.wait(INTERVAL)
+        expected = list(dict.fromkeys([*_first(queue, self._sizes), *self._visited()]))
+        for space in expected:
+            self._prefetch.wake(space, evict=self._is_idle(), spared=expected)
+        self._listen(queue)
+
+    def _leave(self, queue: Queue) -> None:
+        self._visits.close()
+
+    def _visited(self) -> Collection[str]:
+        now = time.monotonic()
+        self._opened = {space: at for space, at in self._opened.items() if now - at < OPENED}
+        return self._opened
+
+    def _listen(self, queue: Queue) -> None:
+        """Wait for a page that is opened, until the next look is due."""
+        if not self._visits.subscribed:
+            self._visits.subscribe(queue.keys.visits())
+        message = self._visits.get_message(timeout=INTERVAL)
+        if message is not None:
+            space = message["data"].decode()
+            self._opened.pop(space, None)
+            self._opened[space] = time.monotonic()
+
+
+def _first(queue: Queue, sizes: Sequence[str]) -> list[str]:
+    """The Spaces of the next tasks of these sizes."""
+    with queue.redis.pipeline(transaction=False) as pipe:
+        for size in sizes:
+            pipe.zrange(queue.keys.queue(size), 0, FIRST - 1)
+        ids = [task.decode() for found in cast("list[list[bytes]]", pipe.execute()) for task in found]
+        for task in ids:
+            pipe.hget(queue.keys.task(task), "space")
+        return [space.decode() for space in cast("list[bytes | None]", pipe.execute()) if space is not None]

@@ -21,6 +21,7 @@ from spaces_workers.link.messages import (
     Awake,
     Close,
     Exited,
+    Halt,
     MemoryUse,
     RunTask,
     Sleep,
@@ -76,6 +77,10 @@ class StaysAwake(SpacesError):
     """A child did not leave the device when it was told to sleep."""
 
 
+class Halted(SpacesError):
+    """A child was told to halt while it went to sleep or woke, and is as it was before."""
+
+
 class ChildLink:
     """One process that holds the device for one Space."""
 
@@ -89,6 +94,7 @@ class ChildLink:
         self.is_trimmed = False
         self.sleep: Asleep | None = None  #: None: it is awake
         self.host_bytes = 0  #: host memory that holds copies of its tensors
+        self._pinned_bytes = 0
         self.used_at = time.monotonic()
         self._zygote = zygote
         self._kills = oom_kills.kills()
@@ -126,16 +132,19 @@ class ChildLink:
     def put_to_sleep(self, *, pinned: bool) -> None:
         """Have its tensors leave the device. Raises StaysAwake if they do not; ChannelClosed, TimeoutError.
 
-        After any of these the child is of no use.
+        After any of these the child is of no use. Raises Halted.
         """
         before = self.memory.held_bytes
         self.channel.send(Sleep(pinned))
         match self.channel.receive(SLEEP_PATIENCE):
             case Asleep(memory, left_bytes, host_bytes) as sleep:
                 self.memory, self.sleep, self.host_bytes, self.is_trimmed = memory, sleep, host_bytes, True
+                self._pinned_bytes = sleep.pinned_bytes
                 gave = before - memory.held_bytes
                 if not left_bytes or gave < GIVEN_BACK * left_bytes:
                     raise StaysAwake(f"{left_bytes} bytes of tensors left the device, and it holds {gave} bytes less")
+            case Unable(halted=True):
+                raise Halted(f"the child of Space {self.spec.space} did not go to sleep")
             case Unable(reason):
                 raise StaysAwake(reason)
             case other:
@@ -144,21 +153,30 @@ class ChildLink:
     def wake(self, *, keep: bool) -> None:
         """Have its tensors return to the device; `keep` their copies. Raises UnfitChild, ChannelClosed, TimeoutError.
 
-        A child that lacks the device's memory still sleeps, and may be told again.
+        Raises Halted. A child that lacks the device's memory still sleeps, and may be told again. One that is awake
+        drops its copies if they are not to be kept.
         """
         self.channel.send(Wake(keep))
         match self.channel.receive(SLEEP_PATIENCE):
             case Awake(memory, host_bytes):
                 self.memory, self.sleep, self.host_bytes, self.is_trimmed = memory, None, host_bytes, False
+                self._pinned_bytes = min(self._pinned_bytes, host_bytes)
+            case Unable(halted=True):
+                raise Halted(f"the child of Space {self.spec.space} did not wake")
             case Unable(reason, out_of_memory):
                 raise UnfitChild(self.spec.space, Unfit(reason, out_of_memory))
             case other:
                 raise ChannelClosed(f"a sleeping child sent {type(other).__name__}")
 
+    def halt(self) -> None:
+        """Have it stop going to sleep, or waking; callable from another thread than that which has told it to."""
+        with contextlib.suppress(ChannelClosed):
+            self.channel.send(Halt())
+
     @property
     def pinned_bytes(self) -> int:
-        """Pinned host memory that it holds; one that is awake has kept only copies in pinned memory."""
-        return self.host_bytes if self.sleep is None else self.sleep.pinned_bytes
+        """Pinned host memory that it holds."""
+        return self._pinned_bytes
 
     def look(self) -> None:
         """Record its activity so far, for `hung_for`."""

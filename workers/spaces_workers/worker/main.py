@@ -81,7 +81,10 @@ def run_worker(options: WorkerOptions) -> int:
     def own_queue() -> Queue:
         return Queue(connect(options.url))
 
-    helpers = Preloader(own_queue, workplace), Anticipation(own_queue, demand)
+    helpers = (
+        Preloader(own_queue, workplace),
+        Anticipation(own_queue, demand, workplace.prefetch, options.device.sizes, lambda: not runs.all()),
+    )
     heartbeat = Heartbeat(
         own_queue,
         worker,

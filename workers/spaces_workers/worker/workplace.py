@@ -35,6 +35,7 @@ from spaces_workers.sandbox.description import Level
 from spaces_workers.worker.carrier import Carrier
 from spaces_workers.worker.child_link import ChildLink, UnfitChild
 from spaces_workers.worker.gpu_memory import swap_costs
+from spaces_workers.worker.gpu_memory.prefetch import Prefetch
 from spaces_workers.worker.gpu_memory.residency import Residency
 from spaces_workers.worker.gpu_memory.sleepers import level_of, wake
 from spaces_workers.worker.run.alarms import Alarms
@@ -69,6 +70,7 @@ class Workplace:
         self.device = device
         self.zygotes = zygotes
         self.residency = residency
+        self.prefetch = Prefetch(residency)
         self.alarms = Alarms()
         self.attendants = Attendants()
         self.device_lost = False
@@ -92,11 +94,15 @@ class Workplace:
         """
         spec = self.spec_of(self.record_of(task.space, task.revision))
         self._specs[task.space, task.revision] = spec
+        with self.prefetch.halted(task.space):
+            return self._child_for(spec)
+
+    def _child_for(self, spec: ZygoteSpec) -> ChildLink:
         warm = self.residency.take(spec)
         if warm is not None and self._is_ready(warm):
             return warm
         level = swap_costs.Level.HOST if self.zygotes.knows(spec) else swap_costs.Level.UNSEEN
-        with self.residency.measured(task.space, level):
+        with self.residency.measured(spec.space, level):
             try:
                 return self._new_child(spec)
             except UnfitChild as unfit:

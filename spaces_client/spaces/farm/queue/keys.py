@@ -41,6 +41,7 @@
 | `inbox:{reader}`             | PUBSUB | events of the tasks that an inbox reads       |                              |
 | `registrations`              | PUBSUB | the name of a Space that registers            |                              |
 | `idle`                       | PUBSUB | the name of a Space that nobody uses          |                              |
+| `visits`                     | PUBSUB | the name of a Space whose page was opened     |                              |
 | `spaces`                     | SET    | names of Spaces                               | permanent                    |
 | `paused`                     | SET    | Spaces whose tasks wait until they are resumed| permanent                    |
 | `drained`                    | SET    | workers, by node, that take no task           | permanent                    |
@@ -244,6 +245,10 @@ class Keys(CounterKeys):
     def idle_spaces(self) -> str:
         """Pub/sub channel that tells workers of Spaces that nobody uses; no key."""
         return f"{self.prefix}:idle"
+
+    def visits(self) -> str:
+        """Pub/sub channel that tells workers of pages that are opened; no key."""
+        return f"{self.prefix}:visits"
 
     def spaces(self) -> str:
         """SET of the names of Spaces; permanent."""

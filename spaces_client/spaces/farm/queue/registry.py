@@ -154,6 +154,10 @@ class Registry:
         """Tell the workers that nobody uses a Space now, so that they give up what they keep for it."""
         self._redis.publish(self._keys.idle_spaces(), name)
 
+    def tell_of_visit(self, name: str) -> None:
+        """Tell the workers that somebody has opened the page of a Space, who will probably call it."""
+        self._redis.publish(self._keys.visits(), name)
+
     @contextmanager
     def announcements(self) -> Iterator[Announcements]:
         """Subscribe to what is told of Spaces from now on."""

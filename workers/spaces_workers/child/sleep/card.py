@@ -32,5 +32,8 @@ class Card(Protocol):
     def restore(self, storage: Storage, source: HostBytes, *, pinned: bool) -> None:
         """Give a storage device memory and bytes again, complete after `finish`. Raises an `OutOfMemoryError`."""
 
+    def settle(self) -> None:
+        """Wait until all that was begun is done."""
+
     def finish(self) -> None:
         """Wait until all work on the device is done, and give memory that nothing uses back to the driver."""

@@ -46,8 +46,11 @@ class GpuCard:
         storage.resize_(source.numel())
         self._bytes_of(storage).copy_(source, non_blocking=pinned)
 
-    def finish(self) -> None:
+    def settle(self) -> None:
         self._torch.cuda.synchronize()
+
+    def finish(self) -> None:
+        self.settle()
         self._torch.cuda.empty_cache()
 
     def _bytes_of(self, storage: Storage) -> Any:

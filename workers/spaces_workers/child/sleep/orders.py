@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import select
 from concurrent.futures import ThreadPoolExecutor
 
 from spaces.farm.memory_errors import lacks_gpu_memory
 from spaces_workers.child.memory_meter import Meter
-from spaces_workers.child.sleep.sleeper import Sleeper
+from spaces_workers.child.sleep.sleeper import Halted, Sleeper
+from spaces_workers.link.channel import Channel
 from spaces_workers.link.messages import Asleep, Awake, Sleep, Unable, Wake
 
 
 class Orders:
-    """Obeys in a thread of its own, because in a fork the first parallel operation of the forking thread hangs."""
+    """Obeys in a thread of its own, because in a fork the first parallel operation of the forking thread hangs.
 
-    def __init__(self, sleeper: Sleeper | None, meter: Meter) -> None:
+    Any message that arrives on `channel` meanwhile halts it; `child/main.py` reads it afterwards.
+    """
+
+    def __init__(self, sleeper: Sleeper | None, meter: Meter, channel: Channel) -> None:
         self._sleeper = sleeper
         self._meter = meter
+        self._channel = channel
 
     def obey(self, order: Sleep | Wake) -> Asleep | Awake | Unable:
         """The answer to an order. A child that is unable is as it was before."""
@@ -24,6 +30,8 @@ class Orders:
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="sleep") as own_thread:
             try:
                 return own_thread.submit(self._carry_out, self._sleeper, order).result()
+            except Halted as error:
+                return Unable(str(error), out_of_memory=False, halted=True)
             except Exception as error:
                 name, text = type(error).__name__, str(error)
                 return Unable(f"{name}: {text}", lacks_gpu_memory(name, text))
@@ -31,8 +39,11 @@ class Orders:
     def _carry_out(self, sleeper: Sleeper, order: Sleep | Wake) -> Asleep | Awake:
         match order:
             case Sleep(pinned=pinned):
-                sleeper.sleep(pinned=pinned)
+                sleeper.sleep(pinned=pinned, halted=self._is_halted)
                 return Asleep(self._meter.trim(), sleeper.left_bytes, sleeper.host_bytes, sleeper.pinned_bytes)
             case Wake(keep=keep):
-                sleeper.wake(keep=keep)
+                sleeper.wake(keep=keep, halted=self._is_halted)
                 return Awake(self._meter.read(), sleeper.host_bytes)
+
+    def _is_halted(self) -> bool:
+        return bool(select.select([self._channel], [], [], 0)[0])

@@ -6,7 +6,7 @@ the same, with their version counters; generators and streams are not touched.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 from spaces import emulation
 from spaces.errors import SpacesError
@@ -14,6 +14,13 @@ from spaces_workers.child.sleep.card import Card, Storage
 from spaces_workers.child.sleep.digest import digest
 from spaces_workers.child.sleep.host_memory import Driver, HostMemory, Key
 from spaces_workers.child.sleep.storages import storages
+
+#: Bytes that are copied between two looks whether the child is to halt: 20 ms of a GPU's bus.
+STEP_BYTES = 1 << 30
+
+
+class Halted(SpacesError):
+    """The child was told to halt while it went to sleep or woke."""
 
 
 class CannotSleep(SpacesError):
@@ -49,43 +56,46 @@ class Sleeper:
         """Bytes that have left the device."""
         return sum(size for _, (_, size) in self._left)
 
-    def sleep(self, *, pinned: bool) -> None:
-        """Move everything to the host. Raises CannotSleep, and the errors of a lack of memory."""
+    def sleep(self, *, pinned: bool, halted: Callable[[], bool] = lambda: False) -> None:
+        """Move everything to the host. Raises CannotSleep, Halted, and the errors of a lack of memory."""
         if self._left:
             raise CannotSleep("it sleeps already")
         if obstacle := self._card.obstacle():
             raise CannotSleep(obstacle)
         with emulation.bypassed():
-            self._sleep(pinned)
+            self._sleep(pinned, halted)
 
-    def wake(self, *, keep: bool) -> None:
-        """Bring everything back; `keep` the copies for the next sleep. Raises an `OutOfMemoryError`, still asleep."""
+    def wake(self, *, keep: bool, halted: Callable[[], bool] = lambda: False) -> None:
+        """Bring everything back; `keep` the copies for the next sleep.
+
+        Raises Halted, or an `OutOfMemoryError`; then it sleeps still.
+        """
         with emulation.bypassed():
-            self._wake()
+            self._wake(halted)
         if not keep:
             self._host.keep_only(())
 
-    def _sleep(self, pinned: bool) -> None:
+    def _sleep(self, pinned: bool, halted: Callable[[], bool]) -> None:
         self._card.finish()
-        found = self._find(self._card.holds)
-        content = [(storage, (digest(storage), storage.nbytes())) for storage in found]
+        content = list(self._digested(self._find(self._card.holds), halted))
         keys = {key for _, key in content}
         self._host.keep_only(keys)
+        new = self._host.add((key for _, key in content), pinned=pinned)
         try:
-            self._fetch(content, pinned)
+            self._fetch(content, set(new), halted)
         except BaseException:
-            self._host.keep_only(())
+            self._host.keep_only(keys.difference(new))
             raise
         self._left = content
         for storage, _ in content:
             self._card.release(storage)
         self._card.finish()
 
-    def _wake(self) -> None:
+    def _wake(self, halted: Callable[[], bool]) -> None:
         restored: list[Storage] = []
         try:
             self._card.prepare(self.left_bytes)
-            for storage, key in self._left:
+            for storage, key in self._in_steps(self._left, halted):
                 restored.append(storage)
                 copy = self._host[key]
                 self._card.restore(storage, copy.bytes, pinned=copy.pinned)
@@ -97,11 +107,33 @@ class Sleeper:
             raise
         self._left = []
 
-    def _fetch(self, content: list[tuple[Storage, Key]], pinned: bool) -> None:
-        new = set(self._host.add((key for _, key in content), pinned=pinned))
-        for storage, key in content:
+    def _digested(self, found: Iterable[Storage], halted: Callable[[], bool]) -> Iterator[tuple[Storage, Key]]:
+        for storage in found:
+            _check(halted)
+            yield storage, (digest(storage), storage.nbytes())
+
+    def _fetch(self, content: list[tuple[Storage, Key]], new: set[Key], halted: Callable[[], bool]) -> None:
+        for storage, key in self._in_steps(content, halted):
             if key in new:
                 new.discard(key)
                 copy = self._host[key]
                 self._card.fetch(storage, copy.bytes, pinned=copy.pinned)
         self._card.finish()
+
+    def _in_steps(
+        self, content: Iterable[tuple[Storage, Key]], halted: Callable[[], bool]
+    ) -> Iterator[tuple[Storage, Key]]:
+        """Each of these in turn, and what was begun with those before it is soon done. Raises Halted."""
+        begun = 0
+        for storage, key in content:
+            if begun >= STEP_BYTES:
+                self._card.settle()
+                begun = 0
+            _check(halted)
+            yield storage, key
+            begun += key[1]
+
+
+def _check(halted: Callable[[], bool]) -> None:
+    if halted():
+        raise Halted("it was told to halt")

@@ -35,7 +35,7 @@ class Eviction:
         demand: Callable[[str], float] = lambda _: 0.0,
         rules: Callable[[str], SpaceRules] = lambda _: SpaceRules(),
     ) -> None:
-        self._demand = demand
+        self.demand = demand
         self._rules = rules
 
     def order(
@@ -47,7 +47,7 @@ class Eviction:
         """
 
         def worth(child: ChildLink) -> tuple[float, float]:
-            return self._demand(child.spec.space) * waits(child) / max(1, room(child)), child.used_at
+            return self.demand(child.spec.space) * waits(child) / max(1, room(child)), child.used_at
 
         return sorted(children, key=worth)
 

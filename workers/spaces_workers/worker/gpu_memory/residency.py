@@ -9,9 +9,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from enum import StrEnum
 
 from spaces.farm.queue.warmth import MOST_KNOWN, Warmth
 from spaces_workers.link.channel import ChannelClosed
@@ -19,18 +18,12 @@ from spaces_workers.link.messages import ZygoteSpec
 from spaces_workers.worker.child_link import ChildLink
 from spaces_workers.worker.gpu_memory.device_memory import DeviceMemory, Needs
 from spaces_workers.worker.gpu_memory.eviction import Eviction
+from spaces_workers.worker.gpu_memory.host_room import Evicted, HostRoom
 from spaces_workers.worker.gpu_memory.sleepers import HostMemoryBudget, level_of
 from spaces_workers.worker.gpu_memory.swap_costs import Level, SwapCosts
 from spaces_workers.worker.oom_kills import words
 
 logger = logging.getLogger(__name__)
-
-
-class Evicted(StrEnum):
-    """What becomes of a child that makes room for another."""
-
-    ASLEEP = "asleep"
-    KILLED = "killed"
 
 
 class Residency:
@@ -50,15 +43,17 @@ class Residency:
     ) -> None:
         self._limit = limit
         self._memory = memory
-        self._budget = budget
         self._eviction = eviction or Eviction()
         self._clock = clock
         self._needs = Needs(memory)
         self._idle: dict[str, ChildLink] = {}
+        self._taken: ChildLink | None = None  #: the child that a task has, if it came from here
+        self._moving: ChildLink | None = None  #: an idle child that goes to sleep or wakes
+        self._coming_bytes = 0  #: of the device, that it will hold
         self._costs = SwapCosts()
+        self._host = HostRoom(budget, self._eviction, self._costs, self, clock)
         self._seen: dict[str, None] = {}  #: Spaces that had a child here, the latest last; their zygotes are ready
         self._lock = threading.Lock()
-        self.evictions = dict.fromkeys(Evicted, 0)
 
     def take(self, spec: ZygoteSpec) -> ChildLink | None:
         """Hand over the warm child of exactly this revision, if there is one."""
@@ -66,18 +61,25 @@ class Residency:
             child = self._idle.pop(spec.space, None)
         if child is not None and (child.spec.revision != spec.revision or child.gone):
             child.discard()
-            return None
+            child = None
+        self._taken = child
         return child
 
     def take_ready(self, spec: ZygoteSpec) -> ChildLink | None:
         """Hand over the warm child of exactly this revision, if it is awake and has room for its next task."""
         with self._lock:
             child = self._idle.get(spec.space)
-            if child is None or child.spec.revision != spec.revision or child.sleep is not None:
+            if (
+                child is None
+                or child.spec.revision != spec.revision
+                or child.sleep is not None
+                or child is self._moving
+            ):
                 return None
             del self._idle[spec.space]
         held = child.memory.held_bytes
         if not child.gone and self._free_bytes(held) >= self._needs.of(spec, held) - held:
+            self._taken = child
             return child
         with self._lock:
             self._idle[spec.space] = child
@@ -86,7 +88,7 @@ class Residency:
     def make_room_for_new(self, spec: ZygoteSpec, weights_bytes: int) -> None:
         """Free a place and the memory that a Space needs, at least its weights, before its child is made."""
         while (crowded := self._first_beyond(self._limit - 1, spec.space)) is not None:
-            self._evict(crowded)
+            self._host.put(crowded)
         self._make_room(spec, self._needs.of(spec, weights_bytes), 0, self._needs.least(spec, weights_bytes))
         if self._free_bytes(0) < weights_bytes:
             logger.warning(
@@ -103,9 +105,42 @@ class Residency:
     def evict_next(self) -> None:
         """Evict one more child than the account asked for, if there is any: the device was full all the same."""
         if awake := [child for child in self.children() if child.sleep is None]:
-            self._evict(self._by_worth(awake)[0])
+            self._host.put(self._by_worth(awake)[0])
         elif sleepers := self.children():
-            self._kill(self._by_worth_asleep(sleepers)[0])
+            self._host.kill(self._host.by_worth(sleepers)[0])
+
+    @contextmanager
+    def moving(self, child: ChildLink, coming_bytes: int = 0) -> Iterator[None]:
+        """Within this an idle child goes to sleep, or wakes and then holds so many bytes more. No task is given it."""
+        with self._lock:
+            self._moving, self._coming_bytes = child, coming_bytes
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._moving, self._coming_bytes = None, 0
+
+    def lacks(self, sleeper: ChildLink) -> int:
+        """Bytes of the device that are missing for an idle sleeper to wake and begin a task; at most 0 if none are."""
+        held = sleeper.memory.held_bytes
+        weights = held + (sleeper.sleep.left_bytes if sleeper.sleep is not None else 0)
+        return self._needs.of(sleeper.spec, weights) - held - self._free_bytes(0)
+
+    def expected_less(self, space: str, than: float) -> list[ChildLink]:
+        """Idle children that may make room for a Space, and of which fewer calls a second are expected.
+
+        No sleeper need be killed for them.
+        """
+        awake = [child for child in self._in_order(space) if child.sleep is None and self._host.has_room_for(child)]
+        return [
+            child
+            for child in awake
+            if self._eviction.demand(child.spec.space) < than and not self._eviction.spares(child, space)
+        ]
+
+    def put_to_sleep(self, child: ChildLink) -> None:
+        """Have an idle child make room. Raises Halted; then it is on the device still."""
+        self._host.put(child)
 
     def keep(self, child: ChildLink) -> None:
         """Take back a child whose task has ended."""
@@ -114,6 +149,7 @@ class Residency:
             self._needs.learn(child.spec, child.memory)
         with self._lock:
             self._idle[child.spec.space] = child
+        self._taken = None
 
     def learn_shortage(self, spec: ZygoteSpec) -> None:
         """Learn that a task of this Space ran out of device memory: next time all other children make room for it."""
@@ -146,6 +182,11 @@ class Residency:
             child.discard()
 
     @property
+    def evictions(self) -> Mapping[Evicted, int]:
+        """How many children have made room so far, by what became of them."""
+        return self._host.evictions
+
+    @property
     def budget_bytes(self) -> int:
         """Bytes of the device that all children together may hold."""
         return self._memory.budget_bytes
@@ -153,17 +194,27 @@ class Residency:
     @property
     def held_bytes(self) -> int:
         """Bytes of the device that the idle children hold."""
-        return sum(child.memory.held_bytes for child in self.children())
+        return self._coming_bytes + sum(child.memory.held_bytes for child in self.children())
 
     def children(self) -> list[ChildLink]:
         """The idle children."""
         with self._lock:
             return list(self._idle.values())
 
+    def on_host(self) -> list[ChildLink]:
+        """Children that may have copies of their tensors in host memory, also one that runs a task."""
+        return self.children() + ([self._taken] if self._taken is not None else [])
+
+    def discard(self, child: ChildLink) -> None:
+        """Kill an idle child."""
+        with self._lock:
+            self._idle.pop(child.spec.space, None)
+        child.discard()
+
     def clear(self) -> None:
         """Discard every child."""
         for child in self.children():
-            self._discard(child)
+            self.discard(child)
 
     def _make_room(self, spec: ZygoteSpec, needed: int, held: int, least: int) -> None:
         """Have children free cached memory first, then evict them, those that are worth least first.
@@ -173,11 +224,11 @@ class Residency:
         """
         for child in self.children():
             if child.gone:
-                self._discard(child)
+                self.discard(child)
         spared = needed < self._memory.budget_bytes  # trimming does not help a Space that needs the whole device
         steps = [(self._trim, needed)] if spared else []
-        steps += [(self._put_to_sleep, needed)] if self._budget is not None else []
-        for shrink, goal in (*steps, (self._kill, needed if self._budget is None else least)):
+        steps += [(self._host.put, needed)] if self._host.budget is not None else []
+        for shrink, goal in (*steps, (self._host.kill, needed if self._host.budget is None else least)):
             for child in self._in_order(spec.space):
                 enough = least if self._eviction.spares(child, spec.space) else goal
                 if self._free_bytes(held) >= enough - held:
@@ -192,39 +243,7 @@ class Residency:
             try:
                 child.trim()
             except (ChannelClosed, TimeoutError):
-                self._discard(child)
-
-    def _evict(self, child: ChildLink) -> None:
-        if self._budget is None:
-            self._kill(child)
-        else:
-            self._put_to_sleep(child)
-
-    def _put_to_sleep(self, child: ChildLink) -> None:
-        """Have a child leave the device; it is killed if it cannot, or if its place on the host is worth less than
-        those of all other sleepers."""
-        if self._budget is None or child.sleep is not None:
-            return
-        for each in self._by_worth_asleep(
-            [each for each in self.children() if each.sleep is not None or each is child]
-        ):
-            if each is child or self._budget.has_room_for(child, self.children()):
-                break
-            self._kill(each)
-        if self._budget.put(child, self.children()):
-            self.evictions[Evicted.ASLEEP] += 1
-        else:
-            self._kill(child)
-
-    def _kill(self, child: ChildLink) -> None:
-        """End a child to make room for another."""
-        self.evictions[Evicted.KILLED] += 1
-        self._discard(child)
-
-    def _discard(self, child: ChildLink) -> None:
-        with self._lock:
-            self._idle.pop(child.spec.space, None)
-        child.discard()
+                self.discard(child)
 
     def _level(self, space: str) -> Level:
         return level_of(self._idle[space]) if space in self._idle else Level.HOST
@@ -241,24 +260,8 @@ class Residency:
 
     def _by_worth(self, children: Collection[ChildLink]) -> list[ChildLink]:
         """Children by the worth of their room on the device."""
-        return self._eviction.order(children, self._wait_for_return, lambda child: child.memory.held_bytes)
 
-    def _by_worth_asleep(self, children: Collection[ChildLink]) -> list[ChildLink]:
-        """Sleepers, and who wants to become one, by the worth of their room on the host."""
+        def wait(child: ChildLink) -> float:
+            return self._costs.seconds(child.spec.space, self._host.level_after(child))
 
-        def longer(child: ChildLink) -> float:
-            space = child.spec.space
-            return self._costs.seconds(space, Level.HOST) - self._costs.seconds(space, self._level_asleep(child))
-
-        return self._eviction.order(children, longer, lambda child: child.host_bytes or child.memory.held_bytes)
-
-    def _wait_for_return(self, child: ChildLink) -> float:
-        return self._costs.seconds(child.spec.space, self._level_asleep(child))
-
-    def _level_asleep(self, child: ChildLink) -> Level:
-        """The level of a child once it has made room."""
-        if child.sleep is not None:
-            return level_of(child)
-        if self._budget is None:
-            return Level.HOST
-        return Level.PINNED if self._budget.would_pin(child, self.children()) else Level.ASLEEP
+        return self._eviction.order(children, wait, lambda child: child.memory.held_bytes)

@@ -60,16 +60,17 @@ class HostMemoryBudget:
 def wake(child: ChildLink, residents: Residents) -> None:
     """Wake a child; if the device is full against the account, once more after another child was evicted.
 
+    It keeps the copies for its next sleep.
+
     Raises UnfitChild, ChannelClosed, TimeoutError.
     """
-    keep = level_of(child) is Level.PINNED
     try:
-        child.wake(keep=keep)
+        child.wake(keep=True)
     except UnfitChild as unfit:
         if not unfit.out_of_memory:
             raise
         residents.evict_next()
-        child.wake(keep=keep)
+        child.wake(keep=True)
 
 
 def _is_available(size: int) -> bool:

@@ -31,11 +31,24 @@ class SwapCosts:
 
     def __init__(self) -> None:
         self._seconds: dict[Level, dict[str, float]] = {level: {} for level in ASSUMED}
+        self._going: dict[str, float] = {}
 
     def learn(self, space: str, level: Level, seconds: float) -> None:
         """Record the seconds from this level to a ready child."""
         measured = self._seconds[level]
         measured[space] = (measured.get(space, seconds) + seconds) / 2
+
+    def learn_sleep(self, space: str, seconds: float) -> None:
+        """Record the seconds in which a child has gone to sleep in ordinary memory."""
+        self._going[space] = seconds
+
+    def sleep_pays(self, space: str) -> bool:
+        """Whether a sleep in ordinary memory, with the way there, costs less than a new child; else it is not tried.
+
+        A child that has been asleep before goes there sooner, because it has kept the copies.
+        """
+        there = self._going.get(space, 0.0)
+        return there + self.seconds(space, Level.ASLEEP) < self.seconds(space, Level.HOST)
 
     def seconds(self, space: str, level: Level) -> float:
         """Expected seconds to a ready child: this Space's own, or those of other Spaces at the same level."""

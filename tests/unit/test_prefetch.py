@@ -1,0 +1,153 @@
+"""Sleepers that wake ahead of their tasks, and no task that is later because of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import cast
+
+import pytest
+
+from spaces_workers.gpu.devices import GIB
+from spaces_workers.worker.child_link import ChildLink, Halted
+from spaces_workers.worker.gpu_memory.prefetch import EXPECTED, Prefetch
+from spaces_workers.worker.gpu_memory.sleepers import HostMemoryBudget, level_of
+from spaces_workers.worker.gpu_memory.swap_costs import Level
+
+from .test_eviction import Card
+from .test_eviction import much_host_memory as much_host_memory
+from .test_residency import Dozing, spec_of
+
+PATIENCE = 30.0
+PLENTY = HostMemoryBudget(1 << 40, 1 << 40)
+
+
+class Slow(Dozing):
+    """A child that wakes, or goes to sleep, once it is let, unless it is halted first."""
+
+    def __init__(self, space: str, held: float) -> None:
+        super().__init__(space, held, rest=0)
+        self.obeys, self._let, self._halted = threading.Event(), threading.Event(), False
+
+    def let(self) -> None:
+        self._let.set()
+
+    def halt(self) -> None:
+        self._halted = True
+        self._let.set()
+
+    def put_to_sleep(self, *, pinned: bool) -> None:
+        self._wait()
+        super().put_to_sleep(pinned=pinned)
+
+    def wake(self, *, keep: bool) -> None:
+        self._wait()
+        super().wake(keep=keep)
+
+    def _wait(self) -> None:
+        self.obeys.set()
+        assert self._let.wait(PATIENCE)
+        self._let.clear()
+        if self._halted:
+            raise Halted(self.spec.space)
+
+
+class Scene:
+    """A card of 80 GiB on which a child is asleep, and other threads."""
+
+    def __init__(self, *others: Dozing, rates: dict[str, float] | None = None) -> None:
+        self.card = Card(rates or {}, budget=PLENTY)
+        self.residency = self.card.residency
+        self.prefetch = Prefetch(self.residency)
+        self.sleeper = Slow("late", 30)
+        self.sleeper.let()
+        self.sleeper.put_to_sleep(pinned=True)
+        self.sleeper.obeys.clear()
+        self.card.keep(self.sleeper, *others)
+        self.threads = ThreadPoolExecutor()
+
+    def levels(self) -> dict[str, Level]:
+        return {each.spec.space: level_of(each) for each in self.residency.children()}
+
+
+@pytest.fixture
+def alone() -> Iterator[Scene]:
+    scene = Scene()
+    yield scene
+    scene.threads.shutdown()
+
+
+def test_a_sleeper_wakes_where_there_is_room(alone: Scene) -> None:
+    alone.sleeper.let()
+    assert alone.prefetch.wake("late", evict=False)
+    assert alone.levels() == {"late": Level.CHILD}
+    assert not alone.prefetch.wake("late", evict=False)
+    assert not alone.prefetch.wake("unknown", evict=True)
+
+
+def test_only_on_an_idle_gpu_does_a_child_that_is_seldom_called_make_room() -> None:
+    scene = Scene(Dozing("seldom", 40), Dozing("popular", 20), rates={"seldom": 0.0001, "popular": EXPECTED})
+    scene.sleeper.let()
+    assert not scene.prefetch.wake("late", evict=False)
+    assert scene.prefetch.wake("late", evict=True)
+    assert scene.levels() == {"seldom": Level.PINNED, "popular": Level.CHILD, "late": Level.CHILD}
+
+
+def test_a_child_that_is_expected_itself_makes_no_room() -> None:
+    scene = Scene(Dozing("opened", 60), rates={})
+    assert not scene.prefetch.wake("late", evict=True, spared=["late", "opened"])
+    assert scene.levels() == {"late": Level.PINNED, "opened": Level.CHILD}
+
+
+def test_a_task_of_another_space_does_not_wait_for_a_prefetch(alone: Scene) -> None:
+    prefetched = alone.threads.submit(alone.prefetch.wake, "late", evict=True)
+    assert alone.sleeper.obeys.wait(PATIENCE)
+    with alone.prefetch.halted("other"):
+        assert alone.levels() == {"late": Level.PINNED}
+        assert not alone.prefetch.wake("late", evict=True)
+    assert not prefetched.result(PATIENCE)
+    assert not alone.sleeper.discarded
+
+
+def test_nor_for_a_child_that_makes_room_for_one() -> None:
+    victim = Slow("seldom", 60)
+    scene = Scene(victim)
+    prefetched = scene.threads.submit(scene.prefetch.wake, "late", evict=True)
+    assert victim.obeys.wait(PATIENCE)
+    with scene.prefetch.halted("seldom"):
+        assert scene.residency.take(spec_of("seldom")) is cast(ChildLink, victim)
+        assert victim.sleep is None
+    assert not prefetched.result(PATIENCE)
+    assert scene.levels() == {"late": Level.PINNED}
+    scene.threads.shutdown()
+
+
+def test_a_task_of_the_same_space_gets_the_child_that_wakes(alone: Scene) -> None:
+    prefetched = alone.threads.submit(alone.prefetch.wake, "late", evict=True)
+    assert alone.sleeper.obeys.wait(PATIENCE)
+
+    def run() -> ChildLink | None:
+        with alone.prefetch.halted("late"):
+            return alone.residency.take(spec_of("late"))
+
+    taken = alone.threads.submit(run)
+    alone.sleeper.let()
+    assert prefetched.result(PATIENCE)
+    assert taken.result(PATIENCE) is cast(ChildLink, alone.sleeper)
+    assert alone.sleeper.sleep is None
+
+
+def test_a_warm_child_begins_its_task_while_another_wakes_if_it_has_room() -> None:
+    roomy, tight = Dozing("roomy", 10, rest=0), Dozing("tight", 10, rest=0)
+    scene = Scene(roomy, tight)
+    tight.memory = type(tight.memory)(10 * GIB, 40 * GIB)
+    scene.card.keep(tight)
+    prefetched = scene.threads.submit(scene.prefetch.wake, "late", evict=False)
+    assert scene.sleeper.obeys.wait(PATIENCE)
+    assert scene.residency.take_ready(spec_of("late")) is None
+    assert scene.residency.take_ready(spec_of("tight")) is None
+    assert scene.residency.take_ready(spec_of("roomy")) is cast(ChildLink, roomy)
+    scene.sleeper.let()
+    assert prefetched.result(PATIENCE)
+    scene.threads.shutdown()

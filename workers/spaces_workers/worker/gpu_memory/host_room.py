@@ -1,0 +1,116 @@
+"""The room of sleepers in the host's memory: who gets it, and who gives it up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from enum import StrEnum
+from typing import Protocol
+
+from spaces_workers.link.channel import ChannelClosed
+from spaces_workers.worker.child_link import ChildLink, UnfitChild
+from spaces_workers.worker.gpu_memory.eviction import Eviction
+from spaces_workers.worker.gpu_memory.sleepers import HostMemoryBudget, level_of
+from spaces_workers.worker.gpu_memory.swap_costs import Level, SwapCosts
+
+
+class Evicted(StrEnum):
+    """What becomes of a child that makes room for another."""
+
+    ASLEEP = "asleep"
+    KILLED = "killed"
+
+
+class Owner(Protocol):
+    """Whose children they are."""
+
+    def children(self) -> list[ChildLink]:
+        """The idle ones."""
+
+    def on_host(self) -> list[ChildLink]:
+        """All that may have copies of their tensors in host memory, also one that runs a task."""
+
+    def discard(self, child: ChildLink) -> None:
+        """Kill one."""
+
+
+class HostRoom:
+    """Puts children to sleep within a budget, and kills those for which that is not worth it."""
+
+    def __init__(
+        self,
+        budget: HostMemoryBudget | None,
+        eviction: Eviction,
+        costs: SwapCosts,
+        owner: Owner,
+        clock: Callable[[], float],
+    ) -> None:
+        self.budget = budget  #: None: no child sleeps
+        self._eviction = eviction
+        self._costs = costs
+        self._owner = owner
+        self._clock = clock
+        self.evictions = dict.fromkeys(Evicted, 0)
+
+    def put(self, child: ChildLink) -> None:
+        """Have a child leave the device. It is killed if it cannot, if that does not pay, or if its room on the host
+        is worth less than that of every other sleeper. Raises Halted; then it has not left.
+        """
+        if self.budget is None:
+            self.kill(child)
+        elif child.sleep is None:
+            self._put_to_sleep(child, self.budget)
+
+    def kill(self, child: ChildLink) -> None:
+        """End a child to make room for another."""
+        self.evictions[Evicted.KILLED] += 1
+        self._owner.discard(child)
+
+    def has_room_for(self, child: ChildLink) -> bool:
+        """Whether a child can sleep without the room of others."""
+        return self.budget is not None and self.budget.has_room_for(child, self._owner.on_host())
+
+    def level_after(self, child: ChildLink) -> Level:
+        """The level of a child once it has left the device."""
+        if child.sleep is not None:
+            return level_of(child)
+        if self.budget is None:
+            return Level.HOST
+        return Level.PINNED if self.budget.would_pin(child, self._owner.on_host()) else Level.ASLEEP
+
+    def by_worth(self, children: Collection[ChildLink]) -> list[ChildLink]:
+        """Sleepers, and children that want to sleep, the one whose room is worth least first."""
+
+        def longer(child: ChildLink) -> float:
+            space = child.spec.space
+            return self._costs.seconds(space, Level.HOST) - self._costs.seconds(space, self.level_after(child))
+
+        return self._eviction.order(children, longer, lambda child: child.host_bytes or child.memory.held_bytes)
+
+    def _put_to_sleep(self, child: ChildLink, budget: HostMemoryBudget) -> None:
+        self._clear_for(child, budget)
+        pinned = budget.would_pin(child, self._owner.on_host())
+        began = self._clock()
+        if not (pinned or self._costs.sleep_pays(child.spec.space)) or not budget.put(child, self._owner.on_host()):
+            self.kill(child)
+            return
+        self.evictions[Evicted.ASLEEP] += 1
+        if not pinned:
+            self._costs.learn_sleep(child.spec.space, self._clock() - began)
+
+    def _clear_for(self, child: ChildLink, budget: HostMemoryBudget) -> None:
+        """Drop copies that children on the device have kept, then kill sleepers that are worth less."""
+        copies = [each for each in self._owner.children() if each.sleep is None and each.host_bytes]
+        for each in reversed(self.by_worth(copies)):
+            if each is not child and not budget.has_room_for(child, self._owner.on_host()):
+                self._drop_copies(each)
+        rivals = [each for each in self._owner.children() if each.sleep is not None or each is child]
+        for each in self.by_worth(rivals):
+            if each is child or budget.has_room_for(child, self._owner.on_host()):
+                break
+            self.kill(each)
+
+    def _drop_copies(self, child: ChildLink) -> None:
+        try:
+            child.wake(keep=False)
+        except (UnfitChild, ChannelClosed, TimeoutError):
+            self.kill(child)

@@ -1,0 +1,98 @@
+"""Wakes sleepers ahead of their tasks. Whatever a real task needs comes first: a prefetch is halted for it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+
+from spaces_workers.link.channel import ChannelClosed
+from spaces_workers.worker.child_link import ChildLink, Halted, UnfitChild
+from spaces_workers.worker.gpu_memory.residency import Residency
+from spaces_workers.worker.gpu_memory.sleepers import level_of
+
+logger = logging.getLogger(__name__)
+
+#: Calls a second that are expected of a Space whose page was opened or whose task is among the next: one in a minute
+#: at least.
+EXPECTED = 1 / 60
+
+#: A child makes room for a prefetch if this part of those calls is expected of its Space, at most.
+SELDOM = 0.5
+
+
+class Prefetch:
+    """Moves idle children of a residency. Safe to use from several threads."""
+
+    def __init__(self, residency: Residency) -> None:
+        self._residency = residency
+        self._moves = threading.Lock()  #: held by whoever moves children
+        self._state = threading.Lock()
+        self._needed_for: str | None = None  #: the Space of a task that needs a child now
+        self._space = ""
+        self._child: ChildLink | None = None  #: it goes to sleep or wakes for `_space`
+
+    @contextmanager
+    def halted(self, space: str) -> Iterator[None]:
+        """Within this, for a task of `space`, nothing is prefetched. A prefetch of another Space is halted first, one
+        of the same Space goes on.
+        """
+        with self._state:
+            self._needed_for = space
+            if self._child is not None and self._space != space:
+                self._child.halt()
+        try:
+            with self._moves:
+                yield
+        finally:
+            with self._state:
+                self._needed_for = None
+
+    def wake(self, space: str, *, evict: bool, spared: Collection[str] = ()) -> bool:
+        """Wake the sleeper of a Space, if it has one and there is room; whether it did.
+
+        With `evict`, children make room whose Spaces are seldom called and are not among `spared`.
+        """
+        if not self._moves.acquire(blocking=False):
+            return False
+        try:
+            sleeper = next((each for each in self._residency.children() if each.spec.space == space), None)
+            return sleeper is not None and sleeper.sleep is not None and self._wake(sleeper, evict, spared)
+        except Halted as halted:
+            logger.info("a task needs the device: %s ahead of its task", halted)
+            return False
+        finally:
+            self._moves.release()
+
+    def _wake(self, sleeper: ChildLink, evict: bool, spared: Collection[str]) -> bool:
+        residency, space = self._residency, sleeper.spec.space
+        for other in residency.expected_less(space, EXPECTED * SELDOM) if evict else ():
+            if residency.lacks(sleeper) > 0 and other.spec.space not in spared:
+                with self._moving(other, space, 0):
+                    residency.put_to_sleep(other)
+        if residency.lacks(sleeper) > 0 or sleeper.sleep is None:
+            return False
+        with self._moving(sleeper, space, sleeper.sleep.left_bytes):
+            try:
+                with residency.measured(space, level_of(sleeper)):
+                    sleeper.wake(keep=True)
+            except (UnfitChild, ChannelClosed, TimeoutError) as error:
+                logger.warning("the child of Space %s did not wake ahead of its task: %s", space, error)
+                residency.discard(sleeper)
+                return False
+        logger.info("the child of Space %s is awake ahead of its task", space)
+        return True
+
+    @contextmanager
+    def _moving(self, child: ChildLink, space: str, coming_bytes: int) -> Iterator[None]:
+        with self._state:
+            if self._needed_for not in (None, space):
+                raise Halted(f"the child of Space {child.spec.space} did not move")
+            self._child, self._space = child, space
+        try:
+            with self._residency.moving(child, coming_bytes):
+                yield
+        finally:
+            with self._state:
+                self._child = None
