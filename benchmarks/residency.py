@@ -59,6 +59,7 @@ def _mean(found: Sequence[Outcome]) -> Outcome:
     return Outcome(
         fmean(each.hits for each in found),
         fmean(each.swap_seconds for each in found),
+        fmean(each.ahead_seconds for each in found),
         fmean(each.mean_wait for each in found),
         max(each.most_held for each in found),
     )

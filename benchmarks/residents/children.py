@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from spaces_workers.link.messages import Asleep, MemoryUse, ZygoteSpec
+from spaces_workers.worker.child_link import Halted
 
 GB = 10**9
 
@@ -14,9 +16,17 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = 0.0
+        self.halt_at = math.inf  #: when a task needs the device, for which a prefetch is halted
 
     def __call__(self) -> float:
         return self.now
+
+    def spend(self, seconds: float) -> None:
+        """Let time pass. Raises Halted at `halt_at`."""
+        self.now += seconds
+        if self.now > self.halt_at:
+            self.now = self.halt_at
+            raise Halted("a child")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +56,7 @@ class Child:
     def __init__(self, spec: ZygoteSpec, size: int, speeds: Speeds, clock: Clock) -> None:
         self.spec = spec
         self.tasks_done = 0
+        self.is_saved = False
         self.memory = MemoryUse(size, size)
         self.sleep: Asleep | None = None
         self.host_bytes = self._pinned = 0
@@ -53,7 +64,7 @@ class Child:
         self._size = size
         self._speeds = speeds
         self._clock = clock
-        clock.now += speeds.fork + size / speeds.upload
+        clock.spend(speeds.fork + size / speeds.upload)
 
     @property
     def pinned_bytes(self) -> int:
@@ -61,21 +72,32 @@ class Child:
         return self._pinned
 
     def put_to_sleep(self, *, pinned: bool) -> None:
-        """Read all weights; copy them out unless that was done before."""
-        self._clock.now += self._size / self._speeds.digest
-        if not self.host_bytes:
-            self._clock.now += self._size / (self._speeds.pinned if pinned else self._speeds.ordinary)
-            self.host_bytes, self._pinned = self._size, self._size if pinned else 0
+        """It takes no time after `save`."""
+        self.save(pinned=pinned)
         self.memory = MemoryUse(0, None)
         self.sleep = Asleep(self.memory, self._size, self.host_bytes, self._pinned)
+
+    def save(self, *, pinned: bool) -> None:
+        """Read all weights; copy them out unless that was done before."""
+        if self.is_saved:
+            return
+        self._clock.spend(self._size / self._speeds.digest)
+        if not self.host_bytes:
+            self._clock.spend(self._size / (self._speeds.pinned if pinned else self._speeds.ordinary))
+            self.host_bytes, self._pinned = self._size, self._size if pinned else 0
+        self.is_saved = True
 
     def wake(self, *, keep: bool) -> None:
         """Copy all weights back; one that is awake only drops its copies."""
         if self.sleep is not None:
-            self._clock.now += self._size / (self._speeds.pinned if self._pinned else self._speeds.ordinary)
+            self._clock.spend(self._size / (self._speeds.pinned if self._pinned else self._speeds.ordinary))
         if not keep:
             self.host_bytes = self._pinned = 0
+        self.is_saved = keep
         self.memory, self.sleep = MemoryUse(self._size, None), None
+
+    def halt(self) -> None:
+        """The clock halts it."""
 
     def trim(self) -> None:
         """It keeps no memory for later."""

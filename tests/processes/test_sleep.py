@@ -39,10 +39,11 @@ Call = Callable[..., Any]
 
 
 @contextmanager
-def two_spaces(folder: Path, settings: str) -> Iterator[Farm]:
-    """A farm with two Spaces that take turns on a small stand-in."""
+def two_spaces(folder: Path, settings: str, pieces: int = 0) -> Iterator[Farm]:
+    """A farm with two Spaces that take turns on a small stand-in; each has so many of its megabytes in `pieces`."""
     with pytest.MonkeyPatch.context() as patch, farm(folder) as made:
-        patch.setenv("SLEEPY_MB", str(MEGABYTES))
+        patch.setenv("SLEEPY_MB", str(MEGABYTES - pieces))
+        patch.setenv("SLEEPY_PIECES", str(pieces))
         patch.setenv("ZEROFARM_CONFIG", str(folder / "farm.toml"))
         (folder / "farm.toml").write_text(settings)
         for name in ("first", "second"):
@@ -143,7 +144,7 @@ def test_a_child_that_dies_when_it_goes_to_sleep_loses_no_memory(call: Call, sle
 
 def test_a_child_that_cannot_sleep_is_killed_as_ever(call: Call, sleepy: Farm) -> None:
     first = call("first", "facts")
-    call("first", "fault", "fetch", "broken", 1)
+    call("first", "fault", "fetch", "broken", 2)  # once before, while nobody needs the device
     call("second", "facts")
     assert call("first", "facts")[0] != first[0]
     assert "cannot sleep: RuntimeError: the bus broke" in log(sleepy)
@@ -182,6 +183,44 @@ def test_without_host_memory_one_sleeper_is_killed_for_another(tmp_path: Path) -
         wait_until(lambda: len(list(filter(psutil.pid_exists, pids.values()))) == 1)
         [kept] = [space for space, pid in pids.items() if psutil.pid_exists(pid)]
         assert call(kept, "facts")[0] == pids[kept]
+
+
+def open_page(farm: Farm, space: str) -> None:
+    """Somebody opens the page of a Space, and no other Space was called lately."""
+    farm.queue.redis.delete(farm.queue.keys.demand())
+    farm.registry.tell_of_visit(space)
+
+
+def levels(farm: Farm) -> dict[str, str]:
+    [worker] = StatusReader(farm.queue).read(Pages()).workers
+    return {each.space: each.level for each in worker.residents}
+
+
+def test_a_page_that_is_opened_wakes_its_space(call: Call, sleepy: Farm) -> None:
+    first, second = call("first", "facts"), call("second", "facts")
+
+    def is_awake() -> bool:
+        open_page(sleepy, "first")
+        return levels(sleepy).get("first") == "on the device"
+
+    wait_until(is_awake)
+    assert call("first", "facts") == first
+    assert call("second", "facts") == second
+
+
+def test_a_task_of_another_space_halts_a_wake_that_nobody_waits_for(tmp_path: Path) -> None:
+    settings = SETTINGS.replace("per_second = 10", "per_second = 0.006")
+    with two_spaces(tmp_path, settings, pieces=36) as slow, caller(slow) as call:
+        first, second = call("first", "facts"), call("second", "facts")
+
+        def makes_room() -> bool:
+            open_page(slow, "first")
+            return levels(slow).get("second") != "on the device"
+
+        wait_until(makes_room, patience=120)
+        assert call("second", "facts") == second
+        assert "a task needs the device: the child of Space first did not wake" in log(slow)
+        assert call("first", "facts") == first
 
 
 @pytest.mark.parametrize("settings", [SETTINGS.replace('"on"', '"auto"'), ""])

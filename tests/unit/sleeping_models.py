@@ -10,7 +10,7 @@ from typing import Any
 
 import hypothesis.strategies as st
 import torch
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from spaces_workers.child.sleep.sleeper import Sleeper
 from tests.unit.sleeping import Bed, bytes_of, card_in, write
@@ -30,6 +30,31 @@ class Named(torch.Tensor):  # type: ignore[misc]  # torch is untyped here
     """A subclass of a tensor with its own attribute."""
 
     label = "named"
+
+
+class State:
+    """What a quantised weight needs to be read, as bitsandbytes keeps it: an object beside the tensor."""
+
+    def __init__(self, scales: torch.Tensor) -> None:
+        self.scales = scales
+        self.nested = {"code": [torch.linspace(-1, 1, 16)]}
+
+
+class Packed(torch.nn.Parameter):  # type: ignore[misc]  # torch is untyped here
+    """A parameter of packed integers with attributes of its own, as those of bitsandbytes and of GGUF."""
+
+    state: State
+    quant_type = "Q8_0"
+
+    def __new__(cls, weight: torch.Tensor) -> Packed:
+        scales = weight.abs().amax(1, keepdim=True) / 127
+        packed = torch.Tensor._make_subclass(cls, (weight / scales).round().to(torch.int8), False)
+        packed.state = State(scales)
+        return packed  # type: ignore[no-any-return]
+
+    def read(self) -> torch.Tensor:
+        """The weight that it stands for."""
+        return self.as_subclass(torch.Tensor) * self.state.scales
 
 
 def two_in_one(inner: torch.Tensor, scale: torch.Tensor) -> Any:
@@ -65,6 +90,8 @@ class Machine(RuleBasedStateMachine):
         self.others: list[Any] = []
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=0.1)
         self.generator = torch.Generator(self.device).manual_seed(seed)
+        self.packed: list[Packed] = []
+        self.compiled: list[Any] = []
 
     def teardown(self) -> None:
         torch.set_default_device(None)
@@ -73,7 +100,14 @@ class Machine(RuleBasedStateMachine):
     def tensors(self) -> list[Any]:
         states = [each for state in self.optimizer.state.values() for each in state.values()]
         gradients = [each.grad for each in self.model.parameters() if each.grad is not None]
-        return [*self.model.parameters(), *self.model.buffers(), *self.others, *states, *gradients]
+        packed = [each for one in self.packed for each in (one, one.state.scales, *one.state.nested["code"])]
+        return [*self.model.parameters(), *self.model.buffers(), *self.others, *packed, *states, *gradients]
+
+    def results(self) -> list[bytes]:
+        """What compiled modules compute, and what packed weights stand for."""
+        with torch.no_grad():
+            found = [module(torch.linspace(-1, 1, 7)) for module in self.compiled]
+            return [bytes_of(each) for each in (*found, *(one.read() for one in self.packed))]
 
     def plain(self) -> list[Any]:
         """The tensors on the card that are views of a storage; a wrapper counts as the tensors in it."""
@@ -104,6 +138,24 @@ class Machine(RuleBasedStateMachine):
     def make_subclasses(self) -> None:
         inner = torch.randn(6)
         self.others += [torch.randn(5).as_subclass(Named), two_in_one(inner, torch.randn(6)), inner]
+
+    @rule(rows=st.integers(1, 9))
+    def make_a_packed_parameter(self, rows: int) -> None:
+        self.packed.append(Packed(torch.randn(rows, 8)))
+
+    @rule(per_channel=st.booleans())
+    def make_a_tensor_that_torch_has_quantised(self, per_channel: bool) -> None:
+        if per_channel:
+            scales, zeros = torch.full((3,), 0.1), torch.zeros(3, dtype=torch.int64)
+            self.others.append(torch.quantize_per_channel(torch.randn(3, 4), scales, zeros, 0, torch.qint8))
+        else:
+            self.others.append(torch.quantize_per_tensor(torch.randn(6), 0.1, 0, torch.qint8))
+
+    @precondition(lambda self: not self.compiled)
+    @rule()
+    def compile_a_module(self) -> None:
+        """With its weights as inputs of the graph; that of the real compiler differs in its kernels only."""
+        self.compiled.append(torch.compile(self.model[0], backend="aot_eager"))
 
     @rule()
     def make_a_sparse_tensor(self) -> None:
@@ -152,15 +204,21 @@ class Machine(RuleBasedStateMachine):
         self.others.clear()
         gc.collect()
 
-    @rule(pinned=st.booleans(), keep=st.booleans())
-    def sleep_and_wake(self, pinned: bool, keep: bool) -> None:
+    @rule(pinned=st.booleans(), keep=st.booleans(), saved=st.booleans(), changed=st.booleans())
+    def sleep_and_wake(self, pinned: bool, keep: bool, saved: bool, changed: bool) -> None:
         tensors, plain = self.tensors(), self.plain()
         self.put(plain)
         addresses = [each.untyped_storage()._cdata for each in plain]
         versions = [None if each.is_inference() else each._version for each in plain]
-        before, numbers = [bytes_of(each) for each in plain], self.generator.get_state()
+        before, numbers, common = [bytes_of(each) for each in plain], self.generator.get_state(), torch.get_rng_state()
+        results = self.results()
         held = sum(map(len, dict(zip(addresses, before, strict=True)).values()))
-        self.sleeper.sleep(pinned=pinned)
+        if saved:
+            self.sleeper.save(pinned=pinned)
+        if saved and changed:
+            self.write_as_a_kernel_does()
+            before, results = [bytes_of(each) for each in plain], self.results()
+        self.sleeper.sleep(pinned=pinned, unchanged=saved and not changed)
         assert not any(each.untyped_storage().nbytes() for each in plain)
         assert self.sleeper.left_bytes >= held
         self.check_account(0)
@@ -169,6 +227,8 @@ class Machine(RuleBasedStateMachine):
         assert [each.untyped_storage()._cdata for each in plain] == addresses
         assert [None if each.is_inference() else each._version for each in plain] == versions
         assert [bytes_of(each) for each in plain] == before
+        assert self.results() == results
         assert torch.equal(self.generator.get_state(), numbers)
+        assert torch.equal(torch.get_rng_state(), common)
         self.check_account(held)
         assert (self.sleeper.host_bytes > 0) == keep

@@ -24,7 +24,7 @@ class StubChild:
     """A child without a process, of whose memory `spare` GiB are only cached."""
 
     gone = False
-    is_trimmed = False
+    is_trimmed = is_saved = False
     sleep: Asleep | None = None
     host_bytes = 0
 
@@ -401,9 +401,9 @@ def test_copies_of_a_child_that_runs_a_task_count_too(clock: Clock, much_host_me
 def test_a_sleep_in_ordinary_memory_that_costs_more_than_a_new_child_is_not_tried_again() -> None:
     costs = SwapCosts()
     costs.learn("chat", Level.HOST, 3.0)
-    assert costs.sleep_pays("chat")
+    assert costs.sleep_pays("chat", is_saved=False)
     costs.learn_sleep("chat", 2.0)
     costs.learn("chat", Level.ASLEEP, 2.0)
-    assert not costs.sleep_pays("chat")
+    assert not costs.sleep_pays("chat", is_saved=False)
     costs.learn_sleep("chat", 0.1)  # it had kept the copies
-    assert costs.sleep_pays("chat")
+    assert costs.sleep_pays("chat", is_saved=False)

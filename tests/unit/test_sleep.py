@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import weakref
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import torch
 from hypothesis import settings
 
 from spaces_workers.child.sleep.digest import digest, mixed
-from spaces_workers.child.sleep.sleeper import CannotSleep, Sleeper
+from spaces_workers.child.sleep.sleeper import CannotSleep, Halted, Sleeper
 from spaces_workers.gpu.standin_memory import OutOfMemoryError
 from tests.unit.sleeping import Bed, bytes_of, card_in
 from tests.unit.sleeping_models import Machine
@@ -64,6 +66,78 @@ def test_copies_of_what_is_gone_are_freed(bed: Bed) -> None:
     tensors.clear()
     bed.nap()
     assert bed.sleeper.host_bytes == 0
+
+
+def test_a_child_that_has_saved_its_tensors_sleeps_without_reading_them(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tensor = torch.randn(1000)
+    before = bytes_of(tensor)
+    bed.put(tensor)
+    bed.sleeper.save(pinned=True)
+    assert bytes_of(tensor) == before
+    assert bed.sleeper.host_bytes == 4032
+    for name in ("fetch", "holds"):
+        monkeypatch.setattr(bed.card, name, _raise(AssertionError("it was read")))
+    for _ in "ab":
+        bed.sleeper.sleep(pinned=True, unchanged=True)
+        bed.sleeper.wake(keep=True)
+    assert bytes_of(tensor) == before
+
+
+def test_nothing_is_held_that_a_task_drops(bed: Bed) -> None:
+    tensors = [torch.randn(1000)]
+    gone = weakref.ref(tensors[0].untyped_storage())
+    bed.put(*tensors)
+    bed.sleeper.save(pinned=True)
+    bed.sleeper.forget()
+    tensors.clear()
+    gc.collect()
+    assert gone() is None
+
+
+@pytest.mark.parametrize("looks", [0, 1, 2, 3])
+def test_a_sleep_that_is_halted_leaves_the_child_awake(bed: Bed, looks: int) -> None:
+    tensors = [torch.randn(1000) for _ in range(2)]
+    before = [bytes_of(each) for each in tensors]
+    bed.put(*tensors)
+    with pytest.raises(Halted):
+        bed.sleeper.sleep(pinned=True, halted=at_look(looks))
+    assert [bytes_of(each) for each in tensors] == before
+    assert bed.sleeper.left_bytes == bed.sleeper.host_bytes == 0
+    bed.nap()
+    assert [bytes_of(each) for each in tensors] == before
+
+
+@pytest.mark.parametrize("looks", [0, 1])
+def test_a_wake_that_is_halted_leaves_the_child_asleep(bed: Bed, looks: int) -> None:
+    tensors = [torch.randn(1000) for _ in range(2)]
+    before = [bytes_of(each) for each in tensors]
+    bed.put(*tensors)
+    bed.sleeper.sleep(pinned=True)
+    with pytest.raises(Halted):
+        bed.sleeper.wake(keep=True, halted=at_look(looks))
+    assert bed.card.memory.used_bytes == 0
+    assert not any(each.untyped_storage().nbytes() for each in tensors)
+    bed.sleeper.wake(keep=True)
+    assert [bytes_of(each) for each in tensors] == before
+
+
+def test_a_save_that_is_halted_keeps_the_copies_from_before(bed: Bed) -> None:
+    old, new = torch.randn(1000), torch.randn(1000)
+    bed.put(old)
+    bed.nap()
+    bed.put(old, new)
+    with pytest.raises(Halted):
+        bed.sleeper.save(pinned=True, halted=at_look(3))
+    assert bed.sleeper.host_bytes == 4032
+    bed.nap()
+
+
+def at_look(number: int) -> Callable[[], bool]:
+    """Halts at this look, counted from 0."""
+    looks = count()
+    return lambda: next(looks) == number
 
 
 def test_what_saved_tensors_share_goes_and_comes_back_with_them(bed: Bed) -> None:

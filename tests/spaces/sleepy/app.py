@@ -1,4 +1,4 @@
-"""A Space of $SLEEPY_MB of weights, which it changes; its functions also break its own sleep, to order."""
+"""A Space of $SLEEPY_MB of weights, and $SLEEPY_PIECES of 1 MiB, which it changes; its functions also break its own sleep, to order."""
 
 import hashlib
 import os
@@ -12,13 +12,20 @@ MEGABYTES = int(os.environ.get("SLEEPY_MB", "40"))
 
 base = torch.arange(MEGABYTES << 17, dtype=torch.int64).to("cuda")
 head = base[:1000]
+pieces = [torch.full((1 << 18,), float(n)).to("cuda") for n in range(int(os.environ.get("SLEEPY_PIECES", "0")))]
 tied = torch.nn.Parameter(base, requires_grad=False)
 
 
 @spaces.GPU
 def facts():
     same = base.data_ptr() == head.data_ptr() == tied.data_ptr()
-    return os.getpid(), same, hashlib.sha256(memoryview(base.cpu().numpy()).cast("B")).hexdigest()
+    return (
+        os.getpid(),
+        same,
+        hashlib.sha256(
+            memoryview(torch.cat([base, *(each.view(torch.int64) for each in pieces)]).cpu().numpy()).cast("B")
+        ).hexdigest(),
+    )
 
 
 @spaces.GPU

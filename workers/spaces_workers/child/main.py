@@ -39,6 +39,7 @@ from spaces_workers.link.messages import (
     Halt,
     Idle,
     RunTask,
+    Save,
     Sleep,
     TimeUp,
     Trim,
@@ -98,7 +99,7 @@ class Child:
                     pass  # the task, or the move, has just ended by itself
                 case Trim():
                     self._channel.send(Trimmed(self._meter.trim()))
-                case Sleep() | Wake() as order:
+                case Save() | Sleep() | Wake() as order:
                     self._channel.send(self._orders.obey(order))
                 case other:
                     raise TypeError(f"a child cannot {type(other).__name__}")
@@ -106,6 +107,7 @@ class Child:
     def _run(self, run: RunTask) -> None:
         before = set(threading.enumerate())
         self._meter.begin()
+        self._orders.task_begins()
         execution = Execution(run, self._tell)
         thread = self._next.begin(execution)
         self._attend(execution)

@@ -257,6 +257,23 @@ class Trimmed:
 
 @message
 @dataclass(frozen=True, slots=True)
+class Save:
+    """Copy all tensors to host memory, and keep them on the device: then a sleep takes no time until the next task."""
+
+    pinned: bool
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """The answer to Save."""
+
+    host_bytes: int
+    pinned_bytes: int
+
+
+@message
+@dataclass(frozen=True, slots=True)
 class Sleep:
     """Leave the device: move all tensors to host memory, which is pinned if the driver agrees."""
 
@@ -294,13 +311,13 @@ class Awake(Sizes):
 @message
 @dataclass(frozen=True, slots=True)
 class Halt:
-    """Stop going to sleep, or waking, and be as before. A child that has done so already ignores this."""
+    """Stop saving, going to sleep, or waking, and be as before. A child that has done so already ignores this."""
 
 
 @message
 @dataclass(frozen=True, slots=True)
 class Unable:
-    """The other answer to Sleep and to Wake: the child is still as it was. The text is the error."""
+    """The other answer to Save, Sleep and Wake: the child is still as it was. The text is the error."""
 
     reason: str
     out_of_memory: bool

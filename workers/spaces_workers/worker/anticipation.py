@@ -48,6 +48,8 @@ class Anticipation(BrokerThread):
         expected = list(dict.fromkeys([*_first(queue, self._sizes), *self._visited()]))
         for space in expected:
             self._prefetch.wake(space, evict=self._is_idle(), spared=expected)
+        if self._is_idle():
+            self._prefetch.save()
         self._listen(queue)
 
     def _leave(self, queue: Queue) -> None:

@@ -24,6 +24,8 @@ from spaces_workers.link.messages import (
     Halt,
     MemoryUse,
     RunTask,
+    Save,
+    Saved,
     Sleep,
     Tie,
     TimeUp,
@@ -93,6 +95,7 @@ class ChildLink:
         self.memory = MemoryUse(0, 0)
         self.is_trimmed = False
         self.sleep: Asleep | None = None  #: None: it is awake
+        self.is_saved = False  #: its copies are up to date, so that it can sleep at once
         self.host_bytes = 0  #: host memory that holds copies of its tensors
         self._pinned_bytes = 0
         self.used_at = time.monotonic()
@@ -112,7 +115,7 @@ class ChildLink:
 
     def begin(self, run: RunTask) -> None:
         """Start a task in it. Raises ChannelClosed if it is gone."""
-        self.is_trimmed = False
+        self.is_trimmed = self.is_saved = False
         self._seen = None
         self.channel.send(run)
         self._kills = oom_kills.kills()  # after it has the task, which this would delay
@@ -126,6 +129,21 @@ class ChildLink:
         match self.channel.receive(TRIM_PATIENCE):
             case Trimmed(use):
                 self.memory, self.is_trimmed = use, True
+            case other:
+                raise ChannelClosed(f"an idle child sent {type(other).__name__}")
+
+    def save(self, *, pinned: bool) -> None:
+        """Have it copy its tensors to the host, and keep them. Raises StaysAwake if it cannot; ChannelClosed,
+        TimeoutError; Halted.
+        """
+        self.channel.send(Save(pinned))
+        match self.channel.receive(SLEEP_PATIENCE):
+            case Saved(host_bytes, pinned_bytes):
+                self.host_bytes, self._pinned_bytes, self.is_saved = host_bytes, pinned_bytes, True
+            case Unable(halted=True):
+                raise Halted(f"the child of Space {self.spec.space} did not save its tensors")
+            case Unable(reason):
+                raise StaysAwake(reason)
             case other:
                 raise ChannelClosed(f"an idle child sent {type(other).__name__}")
 
@@ -160,7 +178,7 @@ class ChildLink:
         match self.channel.receive(SLEEP_PATIENCE):
             case Awake(memory, host_bytes):
                 self.memory, self.sleep, self.host_bytes, self.is_trimmed = memory, None, host_bytes, False
-                self._pinned_bytes = min(self._pinned_bytes, host_bytes)
+                self._pinned_bytes, self.is_saved = min(self._pinned_bytes, host_bytes), host_bytes > 0
             case Unable(halted=True):
                 raise Halted(f"the child of Space {self.spec.space} did not wake")
             case Unable(reason, out_of_memory):
@@ -169,7 +187,7 @@ class ChildLink:
                 raise ChannelClosed(f"a sleeping child sent {type(other).__name__}")
 
     def halt(self) -> None:
-        """Have it stop going to sleep, or waking; callable from another thread than that which has told it to."""
+        """Have it stop saving, going to sleep, or waking; for another thread than the one that has told it to."""
         with contextlib.suppress(ChannelClosed):
             self.channel.send(Halt())
 

@@ -1,4 +1,4 @@
-"""Carries out the worker's orders to sleep and to wake, for `child/main.py`."""
+"""Carries out the worker's orders to save, to sleep and to wake, for `child/main.py`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from spaces.farm.memory_errors import lacks_gpu_memory
 from spaces_workers.child.memory_meter import Meter
 from spaces_workers.child.sleep.sleeper import Halted, Sleeper
 from spaces_workers.link.channel import Channel
-from spaces_workers.link.messages import Asleep, Awake, Sleep, Unable, Wake
+from spaces_workers.link.messages import Asleep, Awake, Save, Saved, Sleep, Unable, Wake
 
 
 class Orders:
@@ -23,7 +23,12 @@ class Orders:
         self._meter = meter
         self._channel = channel
 
-    def obey(self, order: Sleep | Wake) -> Asleep | Awake | Unable:
+    def task_begins(self) -> None:
+        """Nothing that is known of tensors is certain from now on."""
+        if self._sleeper is not None:
+            self._sleeper.forget()
+
+    def obey(self, order: Save | Sleep | Wake) -> Saved | Asleep | Awake | Unable:
         """The answer to an order. A child that is unable is as it was before."""
         if self._sleeper is None:
             return Unable("it had not imported torch when it began", out_of_memory=False)
@@ -36,10 +41,13 @@ class Orders:
                 name, text = type(error).__name__, str(error)
                 return Unable(f"{name}: {text}", lacks_gpu_memory(name, text))
 
-    def _carry_out(self, sleeper: Sleeper, order: Sleep | Wake) -> Asleep | Awake:
+    def _carry_out(self, sleeper: Sleeper, order: Save | Sleep | Wake) -> Saved | Asleep | Awake:
         match order:
+            case Save(pinned=pinned):
+                sleeper.save(pinned=pinned, unchanged=True, halted=self._is_halted)
+                return Saved(sleeper.host_bytes, sleeper.pinned_bytes)
             case Sleep(pinned=pinned):
-                sleeper.sleep(pinned=pinned, halted=self._is_halted)
+                sleeper.sleep(pinned=pinned, unchanged=True, halted=self._is_halted)
                 return Asleep(self._meter.trim(), sleeper.left_bytes, sleeper.host_bytes, sleeper.pinned_bytes)
             case Wake(keep=keep):
                 sleeper.wake(keep=keep, halted=self._is_halted)

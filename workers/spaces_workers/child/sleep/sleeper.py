@@ -40,6 +40,7 @@ class Sleeper:
         self._host = HostMemory(driver)
         self._find = find
         self._left: list[tuple[Storage, Key]] = []
+        self._saved: list[tuple[Storage, Key]] | None = None  #: all that the card holds, whose copies are up to date
 
     @property
     def host_bytes(self) -> int:
@@ -56,14 +57,32 @@ class Sleeper:
         """Bytes that have left the device."""
         return sum(size for _, (_, size) in self._left)
 
-    def sleep(self, *, pinned: bool, halted: Callable[[], bool] = lambda: False) -> None:
-        """Move everything to the host. Raises CannotSleep, Halted, and the errors of a lack of memory."""
+    def forget(self) -> None:
+        """A task begins: it may change anything, and what it drops must be freed."""
+        self._saved = None
+
+    def save(self, *, pinned: bool, unchanged: bool = False, halted: Callable[[], bool] = lambda: False) -> None:
+        """Copy everything to the host, and leave it where it is.
+
+        `unchanged`: nothing can have changed since the last save or wake, so that nothing need be read. Raises
+        CannotSleep, Halted, and the errors of a lack of memory.
+        """
         if self._left:
             raise CannotSleep("it sleeps already")
         if obstacle := self._card.obstacle():
             raise CannotSleep(obstacle)
+        if self._saved is None or not unchanged:
+            with emulation.bypassed():
+                self._saved = self._copied(pinned, halted)
+
+    def sleep(self, *, pinned: bool, unchanged: bool = False, halted: Callable[[], bool] = lambda: False) -> None:
+        """Move everything to the host; the arguments and errors are those of `save`."""
+        self.save(pinned=pinned, unchanged=unchanged, halted=halted)
         with emulation.bypassed():
-            self._sleep(pinned, halted)
+            self._left, self._saved = self._saved or [], None
+            for storage, _ in self._left:
+                self._card.release(storage)
+            self._card.finish()
 
     def wake(self, *, keep: bool, halted: Callable[[], bool] = lambda: False) -> None:
         """Bring everything back; `keep` the copies for the next sleep.
@@ -73,9 +92,12 @@ class Sleeper:
         with emulation.bypassed():
             self._wake(halted)
         if not keep:
+            self._saved = None
             self._host.keep_only(())
 
-    def _sleep(self, pinned: bool, halted: Callable[[], bool]) -> None:
+    def _copied(self, pinned: bool, halted: Callable[[], bool]) -> list[tuple[Storage, Key]]:
+        """All that the card holds, after it was copied to the host as far as the host did not have it."""
+        self._saved = None
         self._card.finish()
         content = list(self._digested(self._find(self._card.holds), halted))
         keys = {key for _, key in content}
@@ -86,10 +108,7 @@ class Sleeper:
         except BaseException:
             self._host.keep_only(keys.difference(new))
             raise
-        self._left = content
-        for storage, _ in content:
-            self._card.release(storage)
-        self._card.finish()
+        return content
 
     def _wake(self, halted: Callable[[], bool]) -> None:
         restored: list[Storage] = []
@@ -105,7 +124,8 @@ class Sleeper:
                 self._card.release(storage)
             self._card.finish()
             raise
-        self._left = []
+        if self._left:
+            self._left, self._saved = [], self._left
 
     def _digested(self, found: Iterable[Storage], halted: Callable[[], bool]) -> Iterator[tuple[Storage, Key]]:
         for storage in found:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection
 from enum import StrEnum
 from typing import Protocol
 
 from spaces_workers.link.channel import ChannelClosed
-from spaces_workers.worker.child_link import ChildLink, UnfitChild
+from spaces_workers.worker.child_link import ChildLink, StaysAwake, UnfitChild
 from spaces_workers.worker.gpu_memory.eviction import Eviction
 from spaces_workers.worker.gpu_memory.sleepers import HostMemoryBudget, level_of
 from spaces_workers.worker.gpu_memory.swap_costs import Level, SwapCosts
+
+logger = logging.getLogger(__name__)
 
 
 class Evicted(StrEnum):
@@ -50,6 +53,7 @@ class HostRoom:
         self._owner = owner
         self._clock = clock
         self.evictions = dict.fromkeys(Evicted, 0)
+        self.seconds_spent = 0.0  #: in `put`
 
     def put(self, child: ChildLink) -> None:
         """Have a child leave the device. It is killed if it cannot, if that does not pay, or if its room on the host
@@ -58,7 +62,26 @@ class HostRoom:
         if self.budget is None:
             self.kill(child)
         elif child.sleep is None:
-            self._put_to_sleep(child, self.budget)
+            began = self._clock()
+            try:
+                self._put_to_sleep(child, self.budget)
+            finally:
+                self.seconds_spent += self._clock() - began
+
+    def save(self, child: ChildLink) -> None:
+        """Have a child on the device copy its tensors to the host, if there is room, so that it can sleep at once.
+
+        Raises Halted.
+        """
+        if self.budget is None or child.is_saved or not self.has_room_for(child):
+            return
+        try:
+            child.save(pinned=self.budget.would_pin(child, self._owner.on_host()))
+        except StaysAwake as error:
+            logger.info("the child of Space %s cannot sleep: %s", child.spec.space, error)
+            child.is_saved = True  # there is nothing to do until its next task
+        except (ChannelClosed, TimeoutError):
+            self._owner.discard(child)
 
     def kill(self, child: ChildLink) -> None:
         """End a child to make room for another."""
@@ -89,12 +112,13 @@ class HostRoom:
     def _put_to_sleep(self, child: ChildLink, budget: HostMemoryBudget) -> None:
         self._clear_for(child, budget)
         pinned = budget.would_pin(child, self._owner.on_host())
-        began = self._clock()
-        if not (pinned or self._costs.sleep_pays(child.spec.space)) or not budget.put(child, self._owner.on_host()):
+        began, was_saved = self._clock(), child.is_saved
+        pays = pinned or self._costs.sleep_pays(child.spec.space, is_saved=child.is_saved)
+        if not pays or not budget.put(child, self._owner.on_host()):
             self.kill(child)
             return
         self.evictions[Evicted.ASLEEP] += 1
-        if not pinned:
+        if not pinned and not was_saved:
             self._costs.learn_sleep(child.spec.space, self._clock() - began)
 
     def _clear_for(self, child: ChildLink, budget: HostMemoryBudget) -> None:

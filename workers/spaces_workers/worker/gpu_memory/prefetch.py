@@ -65,6 +65,20 @@ class Prefetch:
         finally:
             self._moves.release()
 
+    def save(self) -> None:
+        """Let children on the device copy their tensors to the host, so that they can make room at once."""
+        if not self._moves.acquire(blocking=False):
+            return
+        try:
+            for child in self._residency.children():
+                if child.sleep is None and not child.is_saved:
+                    with self._moving(child, "", 0):
+                        self._residency.save(child)
+        except Halted:
+            pass  # a task needs the device
+        finally:
+            self._moves.release()
+
     def _wake(self, sleeper: ChildLink, evict: bool, spared: Collection[str]) -> bool:
         residency, space = self._residency, sleeper.spec.space
         for other in residency.expected_less(space, EXPECTED * SELDOM) if evict else ():

@@ -138,6 +138,10 @@ class Residency:
             if self._eviction.demand(child.spec.space) < than and not self._eviction.spares(child, space)
         ]
 
+    def save(self, child: ChildLink) -> None:
+        """Have an idle child copy its tensors to the host, so that it can make room at once. Raises Halted."""
+        self._host.save(child)
+
     def put_to_sleep(self, child: ChildLink) -> None:
         """Have an idle child make room. Raises Halted; then it is on the device still."""
         self._host.put(child)
@@ -157,10 +161,13 @@ class Residency:
 
     @contextmanager
     def measured(self, space: str, level: Level) -> Iterator[None]:
-        """Within this a child is made: learn the seconds from this level, unless it fails."""
-        started = self._clock()
+        """Within this a child is made: learn the seconds from this level, unless it fails.
+
+        The seconds in which others went to sleep do not count.
+        """
+        started = self._clock() - self._host.seconds_spent
         yield
-        seconds = self._clock() - started
+        seconds = self._clock() - self._host.seconds_spent - started
         with self._lock:
             self._costs.learn(space, level, seconds)
             self._seen.pop(space, None)

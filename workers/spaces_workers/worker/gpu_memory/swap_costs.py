@@ -42,12 +42,12 @@ class SwapCosts:
         """Record the seconds in which a child has gone to sleep in ordinary memory."""
         self._going[space] = seconds
 
-    def sleep_pays(self, space: str) -> bool:
+    def sleep_pays(self, space: str, *, is_saved: bool) -> bool:
         """Whether a sleep in ordinary memory, with the way there, costs less than a new child; else it is not tried.
 
-        A child that has been asleep before goes there sooner, because it has kept the copies.
+        The way costs nothing for a child whose copies are up to date already.
         """
-        there = self._going.get(space, 0.0)
+        there = 0.0 if is_saved else self._going.get(space, fmean(self._going.values() or [0.0]))
         return there + self.seconds(space, Level.ASLEEP) < self.seconds(space, Level.HOST)
 
     def seconds(self, space: str, level: Level) -> float:

@@ -1,0 +1,1 @@
+"""Sleep of children on a stand-in, whose bus and memory have limits."""

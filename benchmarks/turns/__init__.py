@@ -1,0 +1,1 @@
+"""Ten Spaces that take turns on a card of four, in simulated time and on a real stand-in."""
