@@ -61,10 +61,10 @@ class Scene:
         self.residency = self.card.residency
         self.prefetch = Prefetch(self.residency)
         self.sleeper = Slow("late", 30)
+        self.card.keep(self.sleeper, *others)
         self.sleeper.let()
         self.sleeper.put_to_sleep(pinned=True)
         self.sleeper.obeys.clear()
-        self.card.keep(self.sleeper, *others)
         self.threads = ThreadPoolExecutor()
 
     def levels(self) -> dict[str, Level]:

@@ -1,8 +1,9 @@
-"""A Space of $SLEEPY_MB of weights, and $SLEEPY_PIECES of 1 MiB, which it changes; its functions also break its own sleep, to order."""
+"""A Space of $SLEEPY_MB and $SLEEPY_PIECES MiB of weights, which it changes; its functions break its sleep to order."""
 
 import hashlib
 import os
 import signal
+import time
 
 import torch
 
@@ -31,6 +32,11 @@ def facts():
 @spaces.GPU
 def change(place, value):
     head.data[place] = value  # which its version counter does not see
+
+
+@spaces.GPU
+def nap(seconds):
+    time.sleep(seconds)
 
 
 @spaces.GPU

@@ -26,7 +26,7 @@ def tables(status: FarmStatus) -> Iterator[Table]:
 
 
 def _workers(status: FarmStatus) -> Table:
-    table = _table("Workers", "worker", "device", "held", "sizes", "runs", "warm", "done")
+    table = _table("Workers", "worker", "device", "held", "sizes", "runs", "Spaces", "done")
     for worker in status.workers:
         table.add_row(
             escape(worker.name),

@@ -19,7 +19,7 @@ def pool_tab(device: Device, runs: Runs, idle: Sequence[ChildLink]) -> dict[str,
         "gpu": [device.description],
         "device": [device.visible_devices or "CPU"],
         "busy": runs.in_words(),
-        "children": [_in_words(child) for child in idle],
+        "children": [_in_words(child) for child in {child.pid: child for child in (*runs.children(), *idle)}.values()],
         "processes": [child.pid for child in idle] + [child.pid for child in runs.children()],
         "done": runs.done,
     }

@@ -6,6 +6,7 @@ import logging
 import os
 import secrets
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from spaces_workers.link.messages import StandIn
 from spaces_workers.sandbox.description import Level
 from spaces_workers.sandbox.level import chosen
 from spaces_workers.worker.anticipation import Anticipation
+from spaces_workers.worker.child_link import ChildLink
 from spaces_workers.worker.gpu_memory.eviction import Demand, Eviction
 from spaces_workers.worker.gpu_memory.residency import Residency
 from spaces_workers.worker.gpu_memory.sleep_choice import budget_of, memory_of, stand_in_of
@@ -173,6 +175,11 @@ def _info(options: WorkerOptions, residency: Residency, runs: Runs) -> dict[str,
         | {"busy us": round(runs.busy_seconds * 1e6)},
         "residents": [
             [child.spec.space, LEVELS[level_of(child)], child.memory.held_bytes, child.host_bytes]
-            for child in residency.children()
+            for child in _by_space(residency, runs)
         ],
     }
+
+
+def _by_space(residency: Residency, runs: Runs) -> Iterable[ChildLink]:
+    """The child of each Space, once: for a moment after a task a child is both a run's and idle."""
+    return {child.spec.space: child for child in (*runs.children(), *residency.children())}.values()

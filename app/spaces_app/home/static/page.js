@@ -79,8 +79,9 @@ function fillWorker(element, worker) {
   element.classList.toggle("busy", busy);
   write(element, "name", worker.name);
   write(element, "device", worker.device);
-  const warm = worker.residents.length ? `idle, warm: ${worker.residents.map(resident).join("; ")}` : "idle";
-  write(element, "work", busy ? worker.busy.map(withoutProcess).join(", ") : warm);
+  const work = busy ? worker.busy.map(withoutProcess).join(", ") : "idle";
+  const residents = worker.residents.map(resident).join("; ");
+  write(element, "work", residents ? `${work}; Spaces: ${residents}` : work);
   write(element, "done", `${worker.done} done`);
 }
 

@@ -35,7 +35,7 @@ _FIELDS = ("state", "label", "space", "worker", "enqueued_at", "started_at", "en
 
 @dataclass(frozen=True, slots=True)
 class ResidentStatus:
-    """A Space whose child waits on a worker for its next task."""
+    """A Space with a child on a worker, which runs a task or waits for the next one."""
 
     space: str
     level: str  #: "on the device", "asleep, pinned" or "asleep"
@@ -57,7 +57,7 @@ class WorkerStatus:
     busy: tuple[str, ...]  #: labels of the tasks that it runs
     warm: tuple[str, ...]  #: Spaces whose children wait for the next task
     done: int
-    residents: tuple[ResidentStatus, ...] = ()  #: the same with the level and memory of each
+    residents: tuple[ResidentStatus, ...] = ()  #: Spaces with a child there, with the level and memory of each
     drained: bool = False  #: it takes no task
     uuid: str = ""  #: of the device, as the driver has it
 
