@@ -44,6 +44,8 @@ def test_what_the_file_says_is_used_and_the_rest_is_as_ever(file: Path) -> None:
         ("[rank]\nfloor = 9\ncap = 3", r"\[rank\] floor must be at most cap, got 9 and 3"),
         ("[spaces.digits]\nfork = 1", r"farm\.toml, line 2: \[spaces\.digits\] fork must be true or false, got 1"),
         ("[spaces.digits]\npreload = 'no'", r"\[spaces\.digits\] preload must be true or false, got 'no'"),
+        ("[spaces.digits]\npin = 'yes'", r"\[spaces\.digits\] pin must be true or false, got 'yes'"),
+        ("[spaces.digits]\ngroup = 3", r'group must be a name such as "studio", got 3'),
         ("[spaces.digits]\nforks = true", r"\[spaces\.digits\] has an unknown 'forks'; it may have source"),
         (
             "[spaces.digits]\nroot_path = '/digits/'",
@@ -73,9 +75,9 @@ def test_a_mistake_is_named(file: Path, text: str, words: str) -> None:
 
 
 def test_each_space_has_its_own_rules(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file.write_text('[spaces.digits]\nroot_path = "/of/digits"\nfork = false\n')
+    file.write_text('[spaces.digits]\nroot_path = "/of/digits"\nfork = false\npin = true\ngroup = "a"\n')
     monkeypatch.setenv(settings.VARIABLE, str(file))
-    assert settings.of_space("digits") == SpaceRules(fork=False, root_path="/of/digits")
+    assert settings.of_space("digits") == SpaceRules(fork=False, root_path="/of/digits", pin=True, group="a")
     assert settings.of_space("names") == SpaceRules()
 
 
