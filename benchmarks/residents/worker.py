@@ -112,7 +112,7 @@ class Worker:
         for name in expected:
             self._clock.halt_at = math.inf if name == call.name else call.at
             if self._clock.now < call.at:
-                prefetch.wake(name, evict=True, spared=expected)
+                prefetch.wake(name, spared=expected)
         self._ahead += self._clock.now - began
 
     def _rank(self) -> Callable[[Call], float]:

@@ -41,6 +41,10 @@ class Slow(Dozing):
         self._wait()
         super().put_to_sleep(pinned=pinned)
 
+    def save(self, *, pinned: bool) -> None:
+        self._wait()
+        super().save(pinned=pinned)
+
     def wake(self, *, keep: bool) -> None:
         self._wait()
         super().wake(keep=keep)
@@ -80,32 +84,32 @@ def alone() -> Iterator[Scene]:
 
 def test_a_sleeper_wakes_where_there_is_room(alone: Scene) -> None:
     alone.sleeper.let()
-    assert alone.prefetch.wake("late", evict=False)
+    assert alone.prefetch.wake("late")
     assert alone.levels() == {"late": Level.CHILD}
-    assert not alone.prefetch.wake("late", evict=False)
-    assert not alone.prefetch.wake("unknown", evict=True)
+    assert not alone.prefetch.wake("late")
+    assert not alone.prefetch.wake("unknown")
 
 
 def test_only_on_an_idle_gpu_does_a_child_that_is_seldom_called_make_room() -> None:
     scene = Scene(Dozing("seldom", 40), Dozing("popular", 20), rates={"seldom": 0.0001, "popular": EXPECTED})
     scene.sleeper.let()
-    assert not scene.prefetch.wake("late", evict=False)
-    assert scene.prefetch.wake("late", evict=True)
+    assert not scene.prefetch.wake("late", running=[cast(ChildLink, Dozing("runs", 0))])
+    assert scene.prefetch.wake("late")
     assert scene.levels() == {"seldom": Level.PINNED, "popular": Level.CHILD, "late": Level.CHILD}
 
 
 def test_a_child_that_is_expected_itself_makes_no_room() -> None:
     scene = Scene(Dozing("opened", 60), rates={})
-    assert not scene.prefetch.wake("late", evict=True, spared=["late", "opened"])
+    assert not scene.prefetch.wake("late", spared=["late", "opened"])
     assert scene.levels() == {"late": Level.PINNED, "opened": Level.CHILD}
 
 
 def test_a_task_of_another_space_does_not_wait_for_a_prefetch(alone: Scene) -> None:
-    prefetched = alone.threads.submit(alone.prefetch.wake, "late", evict=True)
+    prefetched = alone.threads.submit(alone.prefetch.wake, "late")
     assert alone.sleeper.obeys.wait(PATIENCE)
     with alone.prefetch.halted("other"):
         assert alone.levels() == {"late": Level.PINNED}
-        assert not alone.prefetch.wake("late", evict=True)
+        assert not alone.prefetch.wake("late")
     assert not prefetched.result(PATIENCE)
     assert not alone.sleeper.discarded
 
@@ -113,7 +117,7 @@ def test_a_task_of_another_space_does_not_wait_for_a_prefetch(alone: Scene) -> N
 def test_nor_for_a_child_that_makes_room_for_one() -> None:
     victim = Slow("seldom", 60)
     scene = Scene(victim)
-    prefetched = scene.threads.submit(scene.prefetch.wake, "late", evict=True)
+    prefetched = scene.threads.submit(scene.prefetch.wake, "late")
     assert victim.obeys.wait(PATIENCE)
     with scene.prefetch.halted("seldom"):
         assert scene.residency.take(spec_of("seldom")) is cast(ChildLink, victim)
@@ -124,7 +128,7 @@ def test_nor_for_a_child_that_makes_room_for_one() -> None:
 
 
 def test_a_task_of_the_same_space_gets_the_child_that_wakes(alone: Scene) -> None:
-    prefetched = alone.threads.submit(alone.prefetch.wake, "late", evict=True)
+    prefetched = alone.threads.submit(alone.prefetch.wake, "late")
     assert alone.sleeper.obeys.wait(PATIENCE)
 
     def run() -> ChildLink | None:
@@ -143,7 +147,7 @@ def test_a_warm_child_begins_its_task_while_another_wakes_if_it_has_room() -> No
     scene = Scene(roomy, tight)
     tight.memory = type(tight.memory)(10 * GIB, 40 * GIB)
     scene.card.keep(tight)
-    prefetched = scene.threads.submit(scene.prefetch.wake, "late", evict=False)
+    prefetched = scene.threads.submit(scene.prefetch.wake, "late")
     assert scene.sleeper.obeys.wait(PATIENCE)
     assert scene.residency.take_ready(spec_of("late")) is None
     assert scene.residency.take_ready(spec_of("tight")) is None
@@ -151,3 +155,47 @@ def test_a_warm_child_begins_its_task_while_another_wakes_if_it_has_room() -> No
     scene.sleeper.let()
     assert prefetched.result(PATIENCE)
     scene.threads.shutdown()
+
+
+@pytest.mark.parametrize(("needs", "wakes"), [(40, True), (50, False)])
+def test_a_sleeper_wakes_beside_a_task_only_into_memory_that_this_does_not_need(needs: int, wakes: bool) -> None:
+    runs = Dozing("runs", 10)
+    runs.memory = type(runs.memory)(10 * GIB, int(needs / 1.15) * GIB)
+    scene = Scene(runs)
+    assert scene.residency.take(spec_of("runs")) is cast(ChildLink, runs)
+    scene.sleeper.let()
+    assert scene.prefetch.wake("late", running=[cast(ChildLink, runs)]) == wakes
+    assert scene.levels() == {"late": Level.CHILD if wakes else Level.PINNED}
+
+
+def test_a_child_that_a_task_has_got_meanwhile_is_not_moved(alone: Scene) -> None:
+    """A child that is told to sleep while it runs a task ends."""
+    child = cast(ChildLink, Dozing("quick", 1))
+    alone.card.keep(cast(Dozing, child))
+    assert alone.residency.take_ready(spec_of("quick")) is child
+    with pytest.raises(Halted, match="was not moved"), alone.residency.moving(child):
+        pass
+
+
+def test_a_sleeper_that_found_the_device_full_sleeps_on() -> None:
+    scene = Scene()
+    scene.sleeper._wakes = [False]
+    scene.sleeper.let()
+    assert not scene.prefetch.wake("late")
+    assert scene.levels() == {"late": Level.PINNED}
+    assert not scene.sleeper.discarded
+
+
+def test_children_save_their_tensors_until_a_task_needs_the_device(alone: Scene) -> None:
+    first, second = Slow("first", 10), Slow("second", 10)
+    alone.card.keep(first, second)
+    saving = alone.threads.submit(alone.prefetch.save)
+    assert first.obeys.wait(PATIENCE)
+    first.let()
+    assert second.obeys.wait(PATIENCE)
+    with alone.prefetch.halted("second"):
+        assert alone.residency.take(spec_of("second")) is cast(ChildLink, second)
+    saving.result(PATIENCE)
+    assert (first.is_saved, second.is_saved) == (True, False)
+    assert first.host_bytes == 10 * GIB
+    assert alone.levels() == {"first": Level.CHILD, "late": Level.PINNED}

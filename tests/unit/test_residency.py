@@ -281,6 +281,10 @@ class Dozing(StubChild):
         self.memory = MemoryUse(self._rest, None)
         self.sleep = Asleep(self.memory, left, self.host_bytes, self.pinned_bytes)
 
+    def save(self, *, pinned: bool) -> None:
+        self.host_bytes, self.is_saved = self.memory.held_bytes, True
+        self.pinned_bytes = self.host_bytes if pinned else 0
+
     def wake(self, *, keep: bool) -> None:
         if self.sleep is not None:
             if not self._wakes.pop(0):

@@ -10,6 +10,7 @@ from spaces.farm.demand import calls_a_second
 from spaces.farm.queue.broker_thread import BrokerThread
 from spaces.farm.queue.queue import Queue
 from spaces.farm.subscription import Subscription
+from spaces_workers.worker.child_link import ChildLink
 from spaces_workers.worker.gpu_memory.eviction import Demand
 from spaces_workers.worker.gpu_memory.prefetch import Prefetch
 
@@ -32,25 +33,31 @@ class Anticipation(BrokerThread):
         demand: Demand,
         prefetch: Prefetch,
         sizes: Sequence[str],
-        is_idle: Callable[[], bool],
+        running: Callable[[], Sequence[ChildLink | None]],
     ) -> None:
         super().__init__("anticipation", connect)
         self._demand = demand
         self._prefetch = prefetch
         self._sizes = sizes
-        self._is_idle = is_idle
+        self._running = running  #: the children of tasks; None for a task that gets its child now
         self._opened: dict[str, float] = {}  #: moments by Space, the latest last
         self._visits = Subscription(self._queue.redis.connection_pool, ignore_subscribe_messages=True)
 
     def _round(self, queue: Queue) -> None:
         self._demand.hear(calls_a_second(queue.redis, queue.keys.demand()))
         self._answered()
-        expected = list(dict.fromkeys([*_first(queue, self._sizes), *self._visited()]))
-        for space in expected:
-            self._prefetch.wake(space, evict=self._is_idle(), spared=expected)
-        if self._is_idle():
+        if self._prefetch.has_sleepers:
+            self._wake(list(dict.fromkeys([*_first(queue, self._sizes), *self._visited()])))
+        if not self._running():
             self._prefetch.save()
         self._listen(queue)
+
+    def _wake(self, expected: Sequence[str]) -> None:
+        for space in expected:
+            children = self._running()
+            running = [child for child in children if child is not None]
+            if len(running) == len(children):
+                self._prefetch.wake(space, running=running, spared=expected)
 
     def _leave(self, queue: Queue) -> None:
         self._visits.close()

@@ -85,7 +85,9 @@ def run_worker(options: WorkerOptions) -> int:
 
     helpers = (
         Preloader(own_queue, workplace),
-        Anticipation(own_queue, demand, workplace.prefetch, options.device.sizes, lambda: not runs.all()),
+        Anticipation(
+            own_queue, demand, workplace.prefetch, options.device.sizes, lambda: [run.child for run in runs.all()]
+        ),
     )
     heartbeat = Heartbeat(
         own_queue,

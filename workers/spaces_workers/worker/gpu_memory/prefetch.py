@@ -49,16 +49,21 @@ class Prefetch:
             with self._state:
                 self._needed_for = None
 
-    def wake(self, space: str, *, evict: bool, spared: Collection[str] = ()) -> bool:
+    @property
+    def has_sleepers(self) -> bool:
+        """Whether there is anybody to wake."""
+        return any(child.sleep is not None for child in self._residency.children())
+
+    def wake(self, space: str, *, running: Collection[ChildLink] = (), spared: Collection[str] = ()) -> bool:
         """Wake the sleeper of a Space, if it has one and there is room; whether it did.
 
-        With `evict`, children make room whose Spaces are seldom called and are not among `spared`.
+        While no task is `running`, children make room whose Spaces are seldom called and are not among `spared`.
         """
         if not self._moves.acquire(blocking=False):
             return False
         try:
             sleeper = next((each for each in self._residency.children() if each.spec.space == space), None)
-            return sleeper is not None and sleeper.sleep is not None and self._wake(sleeper, evict, spared)
+            return sleeper is not None and sleeper.sleep is not None and self._wake(sleeper, running, spared)
         except Halted as halted:
             logger.info("a task needs the device: %s ahead of its task", halted)
             return False
@@ -79,13 +84,13 @@ class Prefetch:
         finally:
             self._moves.release()
 
-    def _wake(self, sleeper: ChildLink, evict: bool, spared: Collection[str]) -> bool:
+    def _wake(self, sleeper: ChildLink, running: Collection[ChildLink], spared: Collection[str]) -> bool:
         residency, space = self._residency, sleeper.spec.space
-        for other in residency.expected_less(space, EXPECTED * SELDOM) if evict else ():
-            if residency.lacks(sleeper) > 0 and other.spec.space not in spared:
+        for other in () if running else residency.expected_less(space, EXPECTED * SELDOM):
+            if residency.lacks(sleeper, running) > 0 and other.spec.space not in spared:
                 with self._moving(other, space, 0):
                     residency.put_to_sleep(other)
-        if residency.lacks(sleeper) > 0 or sleeper.sleep is None:
+        if residency.lacks(sleeper, running) > 0 or sleeper.sleep is None:
             return False
         with self._moving(sleeper, space, sleeper.sleep.left_bytes):
             try:
@@ -93,7 +98,8 @@ class Prefetch:
                     sleeper.wake(keep=True)
             except (UnfitChild, ChannelClosed, TimeoutError) as error:
                 logger.warning("the child of Space %s did not wake ahead of its task: %s", space, error)
-                residency.discard(sleeper)
+                if not (isinstance(error, UnfitChild) and error.out_of_memory):  # then it sleeps still
+                    residency.discard(sleeper)
                 return False
         logger.info("the child of Space %s is awake ahead of its task", space)
         return True

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from spaces.farm.queue.warmth import MOST_KNOWN, Warmth
 from spaces_workers.link.channel import ChannelClosed
 from spaces_workers.link.messages import ZygoteSpec
-from spaces_workers.worker.child_link import ChildLink
+from spaces_workers.worker.child_link import ChildLink, Halted
 from spaces_workers.worker.gpu_memory.device_memory import DeviceMemory, Needs
 from spaces_workers.worker.gpu_memory.eviction import Eviction
 from spaces_workers.worker.gpu_memory.host_room import Evicted, HostRoom
@@ -111,8 +111,13 @@ class Residency:
 
     @contextmanager
     def moving(self, child: ChildLink, coming_bytes: int = 0) -> Iterator[None]:
-        """Within this an idle child goes to sleep, or wakes and then holds so many bytes more. No task is given it."""
+        """Within this an idle child goes to sleep, or wakes and then holds so many bytes more. No task is given it.
+
+        Raises Halted if a task has it already.
+        """
         with self._lock:
+            if self._idle.get(child.spec.space) is not child:
+                raise Halted(f"the child of Space {child.spec.space} was not moved")
             self._moving, self._coming_bytes = child, coming_bytes
         try:
             yield
@@ -120,11 +125,14 @@ class Residency:
             with self._lock:
                 self._moving, self._coming_bytes = None, 0
 
-    def lacks(self, sleeper: ChildLink) -> int:
-        """Bytes of the device that are missing for an idle sleeper to wake and begin a task; at most 0 if none are."""
+    def lacks(self, sleeper: ChildLink, running: Collection[ChildLink]) -> int:
+        """Bytes of the device that are missing for an idle sleeper to wake and begin a task, beside what the tasks of
+        these children may need; at most 0 if none are.
+        """
         held = sleeper.memory.held_bytes
         weights = held + (sleeper.sleep.left_bytes if sleeper.sleep is not None else 0)
-        return self._needs.of(sleeper.spec, weights) - held - self._free_bytes(0)
+        theirs = sum(self._needs.of(child.spec, child.memory.held_bytes) for child in running)
+        return self._needs.of(sleeper.spec, weights) - held - self._free_bytes(theirs)
 
     def expected_less(self, space: str, than: float) -> list[ChildLink]:
         """Idle children that may make room for a Space, and of which fewer calls a second are expected.
@@ -213,10 +221,13 @@ class Residency:
         return self.children() + ([self._taken] if self._taken is not None else [])
 
     def discard(self, child: ChildLink) -> None:
-        """Kill an idle child."""
+        """Kill an idle child, once: another thread may have done so, and its pid is another process's then."""
         with self._lock:
-            self._idle.pop(child.spec.space, None)
-        child.discard()
+            is_here = self._idle.get(child.spec.space) is child
+            if is_here:
+                del self._idle[child.spec.space]
+        if is_here:
+            child.discard()
 
     def clear(self) -> None:
         """Discard every child."""
