@@ -143,14 +143,6 @@ class Machine(RuleBasedStateMachine):
     def make_a_packed_parameter(self, rows: int) -> None:
         self.packed.append(Packed(torch.randn(rows, 8)))
 
-    @rule(per_channel=st.booleans())
-    def make_a_tensor_that_torch_has_quantised(self, per_channel: bool) -> None:
-        if per_channel:
-            scales, zeros = torch.full((3,), 0.1), torch.zeros(3, dtype=torch.int64)
-            self.others.append(torch.quantize_per_channel(torch.randn(3, 4), scales, zeros, 0, torch.qint8))
-        else:
-            self.others.append(torch.quantize_per_tensor(torch.randn(6), 0.1, 0, torch.qint8))
-
     @precondition(lambda self: not self.compiled)
     @rule()
     def compile_a_module(self) -> None:

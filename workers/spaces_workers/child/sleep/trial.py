@@ -1,6 +1,7 @@
 """A trial of sleep on the GPU of a process: `python -m spaces_workers.child.sleep.trial` exits with what is wrong.
 
-It makes tensors of several kinds, lets them sleep three times with changes in between, and compares every byte.
+It makes tensors of several kinds, lets them sleep three times with changes in between, also after they were saved, and
+compares every byte.
 """
 
 from __future__ import annotations
@@ -28,12 +29,14 @@ def problem_with(
     whole = make(torch.arange(large, dtype=torch.int32).to(torch.uint8))
     parameter = torch.nn.Parameter(make(torch.randn(1000, 77)))
     tensors = [whole, whole[3:1000:7], parameter, parameter.detach().t(), make(torch.randn(12345).bfloat16())]
-    for pinned in (True, False, True):
+    for pinned, saves in ((True, False), (False, True), (True, True)):
         tensors[0].data[large // 2] += 1
         parameter.data *= 1.25
         expected = [tensor.detach().cpu().clone() for tensor in tensors]
+        if saves:
+            sleeper.save(pinned=pinned)
         before = used_bytes()
-        sleeper.sleep(pinned=pinned)
+        sleeper.sleep(pinned=pinned, unchanged=saves)
         freed, left = before - used_bytes(), sleeper.left_bytes
         if freed < GIVEN_BACK * left or not left:
             return f"{left} bytes left the GPU, and its used memory fell by {freed}"
