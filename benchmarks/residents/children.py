@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from spaces_workers.link.messages import Asleep, MemoryUse, ZygoteSpec
+from spaces_workers.link.messages import MemoryUse, ZygoteSpec
+from spaces_workers.link.sleep_messages import Asleep
 from spaces_workers.worker.child_link import Halted
 
 GB = 10**9

@@ -10,7 +10,8 @@ import pytest
 
 from spaces.farm.queue.warmth import MOST_KNOWN, Warmth
 from spaces_workers.gpu.devices import GIB, Device, DeviceReading, standin
-from spaces_workers.link.messages import Asleep, MemoryUse, Unfit, ZygoteSpec
+from spaces_workers.link.messages import MemoryUse, Unfit, ZygoteSpec
+from spaces_workers.link.sleep_messages import Asleep
 from spaces_workers.worker.child_link import ChildLink, UnfitChild
 from spaces_workers.worker.gpu_memory import residency as residency_module
 from spaces_workers.worker.gpu_memory.device_memory import DeviceMemory

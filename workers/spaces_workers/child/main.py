@@ -32,22 +32,9 @@ from spaces_workers.child.upload import upload
 from spaces_workers.forking.judgement import Loss
 from spaces_workers.link.channel import Bell, Channel, ChannelClosed
 from spaces_workers.link.kill_on_close import die_with
-from spaces_workers.link.messages import (
-    ChildReady,
-    Close,
-    Fork,
-    Halt,
-    Idle,
-    RunTask,
-    Save,
-    Sleep,
-    TimeUp,
-    Trim,
-    Trimmed,
-    Unfit,
-    Wake,
-)
+from spaces_workers.link.messages import ChildReady, Close, Fork, Idle, RunTask, TimeUp, Trim, Trimmed, Unfit
 from spaces_workers.link.orphans import adopt_orphans
+from spaces_workers.link.sleep_messages import Halt, Save, Sleep, Wake
 
 #: Seconds that a task's threads may outlive it before the child is given up.
 STRAGGLER_GRACE = 5.0

@@ -17,26 +17,19 @@ from spaces_workers.child.hang import SHOW_STACKS
 from spaces_workers.link.channel import Channel, ChannelClosed
 from spaces_workers.link.kill_on_close import Bond
 from spaces_workers.link.messages import (
-    Asleep,
-    Awake,
     Close,
     Exited,
-    Halt,
     MemoryUse,
     RunTask,
-    Save,
-    Saved,
-    Sleep,
     Tie,
     TimeUp,
     Trim,
     Trimmed,
-    Unable,
     Unfit,
-    Wake,
     ZygoteSpec,
 )
 from spaces_workers.link.orphans import descendants
+from spaces_workers.link.sleep_messages import Asleep, Awake, Halt, Save, Saved, Sleep, Unable, Wake
 from spaces_workers.worker import oom_kills
 from spaces_workers.worker.child_death import Death, death_of
 from spaces_workers.worker.run.stillness import Activity, activity_of

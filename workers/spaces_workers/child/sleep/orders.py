@@ -9,7 +9,7 @@ from spaces.farm.memory_errors import lacks_gpu_memory
 from spaces_workers.child.memory_meter import Meter
 from spaces_workers.child.sleep.sleeper import Halted, Sleeper
 from spaces_workers.link.channel import Channel
-from spaces_workers.link.messages import Asleep, Awake, Save, Saved, Sleep, Unable, Wake
+from spaces_workers.link.sleep_messages import Asleep, Awake, Save, Saved, Sleep, Unable, Wake
 
 
 class Orders:
