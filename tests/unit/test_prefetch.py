@@ -10,7 +10,9 @@ from typing import cast
 import pytest
 
 from spaces_workers.gpu.devices import GIB
+from spaces_workers.link.channel import ChannelClosed
 from spaces_workers.worker.child_link import ChildLink, Halted
+from spaces_workers.worker.gpu_memory import prefetch as prefetch_module
 from spaces_workers.worker.gpu_memory.prefetch import EXPECTED, Prefetch
 from spaces_workers.worker.gpu_memory.sleepers import HostMemoryBudget, level_of
 from spaces_workers.worker.gpu_memory.swap_costs import Level
@@ -55,6 +57,23 @@ class Slow(Dozing):
         self._let.clear()
         if self._halted:
             raise Halted(self.spec.space)
+
+
+class Deaf(Slow):
+    """A child that does not halt; killed, it answers no more."""
+
+    def halt(self) -> None:
+        pass
+
+    def kill(self) -> None:
+        self._halted = True
+        self._let.set()
+
+    def _wait(self) -> None:
+        try:
+            super()._wait()
+        except Halted:
+            raise ChannelClosed("it was killed") from None
 
 
 class Scene:
@@ -112,6 +131,19 @@ def test_a_task_of_another_space_does_not_wait_for_a_prefetch(alone: Scene) -> N
         assert not alone.prefetch.wake("late")
     assert not prefetched.result(PATIENCE)
     assert not alone.sleeper.discarded
+
+
+def test_nor_for_a_child_that_does_not_halt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prefetch_module, "HALT_PATIENCE", 0.01)
+    deaf = Deaf("deaf", 10)
+    scene = Scene(deaf)
+    saving = scene.threads.submit(scene.prefetch.save)
+    assert deaf.obeys.wait(PATIENCE)
+    with scene.prefetch.halted("other"):
+        assert scene.levels() == {"late": Level.PINNED}
+    saving.result(PATIENCE)
+    assert deaf.discarded
+    scene.threads.shutdown()
 
 
 def test_nor_for_a_child_that_makes_room_for_one() -> None:

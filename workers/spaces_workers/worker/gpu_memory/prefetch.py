@@ -22,6 +22,10 @@ EXPECTED = 1 / 60
 SELDOM = 0.5
 
 
+#: Seconds for a child to halt: it copies one tensor to its end.
+HALT_PATIENCE = 5.0
+
+
 class Prefetch:
     """Moves idle children of a residency. Safe to use from several threads."""
 
@@ -36,15 +40,21 @@ class Prefetch:
     @contextmanager
     def halted(self, space: str) -> Iterator[None]:
         """Within this, for a task of `space`, nothing is prefetched. A prefetch of another Space is halted first, one
-        of the same Space goes on.
+        of the same Space goes on. A child that does not halt is killed.
         """
         with self._state:
             self._needed_for = space
-            if self._child is not None and self._space != space:
-                self._child.halt()
+            halting = self._child if self._space != space else None
+            if halting is not None:
+                halting.halt()
         try:
-            with self._moves:
+            if not self._moves.acquire(timeout=HALT_PATIENCE if halting is not None else -1):
+                self._kill(halting)
+                self._moves.acquire()
+            try:
                 yield
+            finally:
+                self._moves.release()
         finally:
             with self._state:
                 self._needed_for = None
@@ -103,6 +113,12 @@ class Prefetch:
                 return False
         logger.info("the child of Space %s is awake ahead of its task", space)
         return True
+
+    def _kill(self, deaf: ChildLink | None) -> None:
+        with self._state:
+            if deaf is not None and self._child is deaf:
+                logger.warning("the child of Space %s did not halt for a task, and is killed", deaf.spec.space)
+                deaf.kill()
 
     @contextmanager
     def _moving(self, child: ChildLink, space: str, coming_bytes: int) -> Iterator[None]:
