@@ -100,6 +100,9 @@ class Child:
     def halt(self) -> None:
         """The clock halts it."""
 
+    def go_on(self) -> None:
+        """The same."""
+
     def trim(self) -> None:
         """It keeps no memory for later."""
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from spaces_workers.link.channel import Channel, ChannelClosed
 from spaces_workers.link.incoming import LENGTH
-from spaces_workers.link.messages import Asleep, Awake, MemoryUse, Trimmed, Unable, ZygoteSpec
+from spaces_workers.link.messages import MemoryUse, Trimmed, ZygoteSpec
+from spaces_workers.link.sleep_messages import Asleep, Awake, Saved, Unable
 from spaces_workers.worker.child_link import ChildLink, StaysAwake, UnfitChild
 from tests.unit.test_child_ends import Zygote
 from tests.unit.test_fuzzing import bounded_memory, damaged
@@ -30,7 +31,8 @@ ANSWERS = st.one_of(
     st.builds(partial(_message, Asleep.__name__), uses, numbers, numbers, numbers),
     st.builds(partial(_message, Awake.__name__), uses, numbers),
     st.builds(partial(_message, Trimmed.__name__), uses),
-    st.builds(partial(_message, Unable.__name__), st.text(max_size=20), st.booleans()),
+    st.builds(partial(_message, Unable.__name__), st.text(max_size=20), st.booleans(), st.booleans()),
+    st.builds(partial(_message, Saved.__name__), numbers, numbers),
 )
 packed = ANSWERS.map(msgpack.packb)
 fuzzed = settings(deadline=None, max_examples=300)
@@ -47,6 +49,7 @@ def test_no_answer_of_a_child_makes_room_that_is_not_there(answers: list[bytes])
     theirs.sendall(b"".join(LENGTH.pack(len(each)) + each for each in answers))
     theirs.shutdown(socket.SHUT_WR)
     with bounded_memory(), suppress(StaysAwake, UnfitChild, ChannelClosed):
+        child.save(pinned=False)
         child.put_to_sleep(pinned=False)
         child.wake(keep=False)
         child.trim()

@@ -47,6 +47,9 @@ class StubChild:
     def discard(self) -> None:
         self.discarded = True
 
+    def go_on(self) -> None:
+        pass
+
 
 def spec_of(space: str) -> ZygoteSpec:
     return ZygoteSpec(space=space, revision="1", app_file="app.py", python="python", key=b"")

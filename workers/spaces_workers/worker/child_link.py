@@ -6,6 +6,7 @@ import contextlib
 import os
 import select
 import signal
+import threading
 import time
 from functools import cached_property
 from typing import Protocol
@@ -91,6 +92,8 @@ class ChildLink:
         self.is_saved = False  #: its copies are up to date, so that it can sleep at once
         self.host_bytes = 0  #: host memory that holds copies of its tensors
         self._pinned_bytes = 0
+        self._ordering = threading.Lock()
+        self._obeys = self._is_halted = False  #: an order to save, to sleep or to wake
         self.used_at = time.monotonic()
         self._zygote = zygote
         self._kills = oom_kills.kills()
@@ -129,11 +132,10 @@ class ChildLink:
         """Have it copy its tensors to the host, and keep them. Raises StaysAwake if it cannot; ChannelClosed,
         TimeoutError; Halted.
         """
-        self.channel.send(Save(pinned))
-        match self.channel.receive(SLEEP_PATIENCE):
+        match self._answer_to(Save(pinned)):
             case Saved(host_bytes, pinned_bytes):
                 self.host_bytes, self._pinned_bytes, self.is_saved = host_bytes, pinned_bytes, True
-            case Unable(halted=True):
+            case Unable(halted=True) if self._is_halted:
                 raise Halted(f"the child of Space {self.spec.space} did not save its tensors")
             case Unable(reason):
                 raise StaysAwake(reason)
@@ -146,15 +148,14 @@ class ChildLink:
         After any of these the child is of no use. Raises Halted.
         """
         before = self.memory.held_bytes
-        self.channel.send(Sleep(pinned))
-        match self.channel.receive(SLEEP_PATIENCE):
+        match self._answer_to(Sleep(pinned)):
             case Asleep(memory, left_bytes, host_bytes) as sleep:
                 self.memory, self.sleep, self.host_bytes, self.is_trimmed = memory, sleep, host_bytes, True
                 self._pinned_bytes = sleep.pinned_bytes
                 gave = before - memory.held_bytes
                 if not left_bytes or gave < GIVEN_BACK * left_bytes:
                     raise StaysAwake(f"{left_bytes} bytes of tensors left the device, and it holds {gave} bytes less")
-            case Unable(halted=True):
+            case Unable(halted=True) if self._is_halted:
                 raise Halted(f"the child of Space {self.spec.space} did not go to sleep")
             case Unable(reason):
                 raise StaysAwake(reason)
@@ -167,12 +168,11 @@ class ChildLink:
         Raises Halted. A child that lacks the device's memory still sleeps, and may be told again. One that is awake
         drops its copies if they are not to be kept.
         """
-        self.channel.send(Wake(keep))
-        match self.channel.receive(SLEEP_PATIENCE):
+        match self._answer_to(Wake(keep)):
             case Awake(memory, host_bytes):
                 self.memory, self.sleep, self.host_bytes, self.is_trimmed = memory, None, host_bytes, False
                 self._pinned_bytes, self.is_saved = min(self._pinned_bytes, host_bytes), host_bytes > 0
-            case Unable(halted=True):
+            case Unable(halted=True) if self._is_halted:
                 raise Halted(f"the child of Space {self.spec.space} did not wake")
             case Unable(reason, out_of_memory):
                 raise UnfitChild(self.spec.space, Unfit(reason, out_of_memory))
@@ -180,9 +180,28 @@ class ChildLink:
                 raise ChannelClosed(f"a sleeping child sent {type(other).__name__}")
 
     def halt(self) -> None:
-        """Have it stop saving, going to sleep, or waking; for another thread than the one that has told it to."""
-        with contextlib.suppress(ChannelClosed):
-            self.channel.send(Halt())
+        """Have it stop saving, going to sleep, or waking, and refuse such orders until `go_on`; for any thread."""
+        with self._ordering, contextlib.suppress(ChannelClosed):
+            self._is_halted = True
+            if self._obeys:
+                self.channel.send(Halt())
+
+    def go_on(self) -> None:
+        """Take such orders again."""
+        with self._ordering:
+            self._is_halted = False
+
+    def _answer_to(self, order: Save | Sleep | Wake) -> object:
+        with self._ordering:  # a child that was told to halt before its order would not
+            if self._is_halted:
+                raise Halted(f"the child of Space {self.spec.space} was not told to {type(order).__name__.lower()}")
+            self.channel.send(order)
+            self._obeys = True
+        try:
+            return self.channel.receive(SLEEP_PATIENCE)
+        finally:
+            with self._ordering:
+                self._obeys = False
 
     @property
     def pinned_bytes(self) -> int:

@@ -132,3 +132,4 @@ class Prefetch:
         finally:
             with self._state:
                 self._child = None
+                child.go_on()
