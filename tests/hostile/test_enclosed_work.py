@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from gradio_client import Client
 
 import spaces
+from spaces.errors import RefusedError
 from spaces_workers.sandbox.description import Level
 from spaces_workers.sandbox.level import problem_of
 from spaces_workers.sandbox.users import uid_of
@@ -40,6 +42,11 @@ def visitor(enclosed: Up) -> Iterator[Client]:
     client.close()
 
 
+def address(up: Up) -> str:
+    """The broker's, with its password."""
+    return (up.state_dir / "broker.url").read_text()
+
+
 def test_large_values_travel_both_ways(visitor: Client) -> None:
     assert visitor.predict(api_name="/large") == str(2.0 * 1024 * 1024)
 
@@ -56,9 +63,25 @@ def test_page_function_and_programs_have_one_user_that_is_not_root(visitor: Clie
 
 
 def test_a_program_may_send_large_values(enclosed: Up, visitor: Client) -> None:
-    with spaces.Farm((enclosed.state_dir / "broker.url").read_text()) as farm:
+    with spaces.Farm(address(enclosed)) as farm:
         values = farm.submit("workshop", "doubled", np.ones((512, 512))).result()
     assert float(values.sum()) == 2.0 * 512 * 512
+
+
+def test_a_program_may_name_a_file_in_its_temporary_folder(enclosed: Up, visitor: Client) -> None:
+    """The Space has a temporary folder of its own; the function's `open` failed."""
+    with spaces.Farm(address(enclosed)) as farm, tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.write("told")
+        file.flush()
+        assert farm.submit("workshop", "read", file.name).result(timeout=60) == "told"
+
+
+def test_a_file_that_cannot_be_given_to_a_space_is_refused_in_words(enclosed: Up, visitor: Client) -> None:
+    """It lies beside the Space's own folder, where only the farm makes folders."""
+    path = enclosed.folder / "given.txt"
+    path.write_text("told")
+    with spaces.Farm(address(enclosed)) as farm, pytest.raises(RefusedError, match=f"{path} cannot be given"):
+        farm.submit("workshop", "read", str(path)).result(timeout=60)
 
 
 def test_a_space_with_requirements_runs_in_an_environment_of_its_own_user(tmp_path: Path) -> None:

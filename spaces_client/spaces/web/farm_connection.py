@@ -19,6 +19,7 @@ from spaces.web.outcome import outcome
 
 if TYPE_CHECKING:
     from spaces.farm.payloads.payload import Payload
+    from spaces.farm.payloads.space_files import SpaceFiles
     from spaces.farm.queue.outlook import Place
     from spaces.farm.queue.registry import FunctionRecord, SpaceRecord
     from spaces.farm.stream.delivery import Delivery
@@ -28,9 +29,12 @@ if TYPE_CHECKING:
 
 
 class FarmConnection:
-    """A connection to one farm: submits tasks, follows and stops them. `Farm` and `FarmClient` each have one."""
+    """A connection to one farm: submits tasks, follows and stops them. `Farm` and `FarmClient` each have one.
 
-    def __init__(self, here: Config, codec: Codec) -> None:
+    `files` are sent with calls even to workers of this host, whose Spaces see others at the same paths.
+    """
+
+    def __init__(self, here: Config, codec: Codec, files: SpaceFiles | None = None) -> None:
         from spaces.farm.payloads.nearest import NearestStore
         from spaces.farm.payloads.packer import Packer
         from spaces.farm.payloads.shared_memory import SharedMemoryStore
@@ -44,7 +48,8 @@ class FarmConnection:
         owners = () if os.getuid() else settings.current().isolation.users
         memory = SharedMemoryStore(here.run_dir, here.host, owners=owners)
         store = NearestStore(here.host, memory, self.link.far_store(), self.link.hosts)
-        self.packer = Packer(codec, store, files=space_files(), far=lambda: not store.near)
+        always = files is not None
+        self.packer = Packer(codec, store, files=files or space_files(), far=lambda: always or not store.near)
         self._leftovers.serve(self.link, self.packer)
 
     def task(

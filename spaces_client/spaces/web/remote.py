@@ -22,6 +22,7 @@ from spaces.web.page import current_visitor
 from spaces.web.summary import summary
 
 if TYPE_CHECKING:
+    from spaces.farm.payloads.space_files import SpaceFiles
     from spaces.farm.queue.registry import SpaceRecord
 
 
@@ -45,9 +46,9 @@ class Farm:
 
         here = config.current()
         address = url or here.url
-        there = _nearby(replace(here, url=address, token=token or (here.token if is_gateway(address) else "")))
+        there, files = _nearby(replace(here, url=address, token=token or (here.token if is_gateway(address) else "")))
         key = bytes.fromhex(space_key) or (Token.of(there.token).space_key if there.token else b"")
-        self._farm = FarmConnection(there, Codec(key))
+        self._farm = FarmConnection(there, Codec(key), files)
 
     def submit(
         self, space: str, function: str, /, *args: Any, duration: Seconds | None = None, **kwargs: Any
@@ -120,17 +121,24 @@ class Farm:
         self.close()
 
 
-def _nearby(here: Config) -> Config:
-    """The configuration that shares memory with workers of this host. A broker that is away is not waited for."""
+def _nearby(here: Config) -> tuple[Config, SpaceFiles | None]:
+    """The configuration that shares memory with workers of this host, and the files that their Spaces do not see.
+
+    A broker that is away is not waited for.
+    """
     if is_gateway(here.url):
-        return here
+        return here, None
     from spaces.farm.broker_errors import AWAY
     from spaces.farm.connection import connect
+    from spaces.farm.payloads.space_files import NamedFiles
     from spaces.farm.queue.queue import Queue
 
     with connect(here.url, retry=None, socket_connect_timeout=1.0, socket_timeout=1.0) as redis, suppress(*AWAY):
-        return with_run_dir(here, Queue(redis).leases.workers().values())
-    return here
+        workers = Queue(redis).leases.workers().values()
+        there = with_run_dir(here, workers)
+        separated = any(each["host"] == there.host and each.get("separated") for each in workers)
+        return there, NamedFiles() if separated else None
+    return here, None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,11 @@ def read_and_answer(path):
     return str(answer)
 
 
+@spaces.GPU
+def read(path):
+    return Path(path).read_text()
+
+
 def files():
     with tempfile.NamedTemporaryFile("w", suffix=".txt", delete=False) as file:
         file.write("told")

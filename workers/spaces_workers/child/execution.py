@@ -39,7 +39,7 @@ class Execution:
     def __init__(self, run: RunTask, tell: Callable[[Event], None]) -> None:
         self._run = run
         self._tell = tell
-        self._packer = _packer(run.far)
+        self._packer = _packer(run.far, has_files=bool(run.arguments.files))
         self.label = run.label
         self.thread_id = 0  #: of the thread that runs the function
         self.native_thread_id = 0  #: the same, as the system counts it
@@ -86,11 +86,15 @@ def _globals_of_web() -> Incoming:
     return Incoming(space_globals(), space_codec())
 
 
-def _packer(far: bool) -> Packer:
-    """A packer on the shared memory of this host, because a child does not reach the broker."""
+def _packer(far: bool, *, has_files: bool) -> Packer:
+    """A packer on the shared memory of this host, because a child does not reach the broker.
+
+    Callers on this host may send files too: a program has another temporary folder than a Space that is separated.
+    """
     here = config.current()
     store = SharedMemoryStore(here.run_dir, here.host)
-    return Packer(space_codec(), store, files=space_files() if far else None, far=lambda: far, one_reader=True)
+    files = space_files() if far or has_files else None
+    return Packer(space_codec(), store, files=files, far=lambda: far, one_reader=True)
 
 
 def _function(run: RunTask, more: Sequence[object]) -> GPUFunction:

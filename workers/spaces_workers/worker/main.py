@@ -92,7 +92,7 @@ def run_worker(options: WorkerOptions) -> int:
     heartbeat = Heartbeat(
         own_queue,
         worker,
-        info=lambda: _info(options, residency, runs),
+        info=lambda: _info(options, level, residency, runs),
         on_cancel=runs.cancel,
         on_lease_lost=runs.abandon_all,
     )
@@ -159,11 +159,14 @@ def _arguments(options: WorkerOptions) -> list[str]:
     ]
 
 
-def _info(options: WorkerOptions, residency: Residency, runs: Runs) -> dict[str, Any]:  # Any: plain data for people
+def _info(
+    options: WorkerOptions, level: Level, residency: Residency, runs: Runs
+) -> dict[str, Any]:  # Any: plain data for people
     return {
         "node": options.node_name,
         "host": config.current().host,
         "run_dir": str(config.current().run_dir.resolve()),
+        "separated": level is not Level.NONE,
         "pid": os.getpid(),
         "device": options.device.name,
         "uuid": options.device.uuid,

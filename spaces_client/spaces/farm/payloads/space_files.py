@@ -39,12 +39,12 @@ _PATH_IN_TEXT = re.compile(r"/[^\s\"'<>|:;,)\]}]+")
 class SpaceFiles:
     """The files of one Space on this host.
 
-    `root` is the Space's folder; the temporary folders may also have files of its tasks. Files that arrived are
+    `roots` has the Space's folder; the temporary folders may also have files of its tasks. Files that arrived are
     remembered, so that they are sent back only if they have changed.
     """
 
-    def __init__(self, root: Path) -> None:
-        self._folders = [folder.resolve() for folder in (root, *_temporary_folders())]
+    def __init__(self, *roots: Path) -> None:
+        self._folders = [folder.resolve() for folder in (*roots, *_temporary_folders())]
         self._prefixes = tuple(f"{folder}/" for folder in self._folders)
         self._uploads = Path(os.environ.get("GRADIO_TEMP_DIR") or Path(tempfile.gettempdir(), "gradio")).resolve()
         self._arrived: dict[str, Stamp] = {}
@@ -90,12 +90,18 @@ class SpaceFiles:
         return None if newer or there == copy.stamp else path
 
     def write(self, path: Path, copy: FileCopy, content: Iterable[bytes | memoryview]) -> None:
-        """Write a file that has arrived, with its time of change."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        """Write a file that has arrived, with its time of change. Raises RefusedError where it cannot be written."""
         staging = path.with_name(f".{path.name}.{os.getpid()}")
-        staging.write_bytes(b"".join(content))
-        os.utime(staging, ns=(copy.modified_ns, copy.modified_ns))
-        staging.replace(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            staging.write_bytes(b"".join(content))
+            os.utime(staging, ns=(copy.modified_ns, copy.modified_ns))
+            staging.replace(path)
+        except OSError as error:
+            raise RefusedError(
+                f"the file {path} cannot be given to the Space, which cannot write to {path.parent}: {error.strerror}. "
+                f"Copy it to {tempfile.gettempdir()} itself, and send that path"
+            ) from None
 
     def _named_or_written(self, value: object) -> Iterator[Path]:
         with self._writing:
@@ -131,6 +137,16 @@ class SpaceFiles:
             self._written[path] = None
             while len(self._written) > MOST_WRITTEN:
                 self._written.pop(next(iter(self._written)))
+
+
+class NamedFiles(SpaceFiles):
+    """The files of a program that values name, in its temporary folder; Spaces that are separated have another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def watch(self) -> None:
+        """What the program writes without naming it is not meant for a Space."""
 
 
 def _stamp(path: Path) -> Stamp | None:
