@@ -1,6 +1,8 @@
-"""A worker that has no file descriptor left holds its task until it has some, and says so shortly."""
+"""Workers and gateways that have no file descriptor left go on when they have some, and say so shortly."""
 
 from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 
@@ -23,3 +25,17 @@ def test_a_worker_out_of_descriptors_recovers_and_fills_no_disk(own_farm: Farm) 
         worker.rlimit(psutil.RLIMIT_NOFILE, (soft, hard))
         assert call.result(timeout=60) == 3
     assert log.stat().st_size - started < 100_000
+
+
+def test_a_gateway_out_of_descriptors_recovers_and_fills_no_disk(own_farm: Farm) -> None:
+    gateway = psutil.Process(own_farm.start_gateway("faults").pid)
+    own_farm.start_worker()
+    log = own_farm.folder / "gateway.log"
+    soft, hard = gateway.rlimit(psutil.RLIMIT_NOFILE)
+    with own_farm.client_of_gateway() as page, ThreadPoolExecutor() as threads:
+        gateway.rlimit(psutil.RLIMIT_NOFILE, (3, hard))
+        call = threads.submit(lambda: page.submit("faults", "add", 1, 2).result(timeout=60))
+        wait_until(lambda: log.read_text().count("was not accepted") >= 2)
+        gateway.rlimit(psutil.RLIMIT_NOFILE, (soft, hard))
+        assert call.result() == 3
+    assert log.stat().st_size < 10_000

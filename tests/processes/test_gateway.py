@@ -191,6 +191,28 @@ def test_garbage_ends_one_connection(gated: Farm) -> None:
         assert page.ask(says.Hello("not hexadecimal", 1)).error == "RefusedError"
 
 
+@pytest.mark.parametrize("after", [f"{2**70}-0", "5--3", f"0-{2**64 - 1}"])
+def test_no_page_keeps_events_from_others_by_the_entry_that_it_asks_for(after: str, gated: Farm) -> None:
+    """The broker refuses to look after such an entry, and it is asked for the events of all pages at once."""
+    with bare_page(gated.address_of("other")) as hostile, gated.client_of_gateway() as page:
+        task = task_of("other", "add", 1, 2)
+        hostile.ask(says.Submit(task))
+        hostile.tell(says.Follow(task.id, after))
+        hostile.ask(says.AskHosts())
+        assert list(page.submit("faults", "count", 20, 0.05)) == list(range(20))
+        hostile.ask(says.Cancel(task.id, "the end"))
+
+
+REFUSED = [says.AskQuota("\udcff"), says.AskQuota("nobody"), says.ReadBlob("0" * 32, 2**63 - 1), says.Find("faults")]
+
+
+@pytest.mark.parametrize("message", REFUSED, ids=lambda each: type(each).__name__)
+def test_a_value_that_the_broker_cannot_hold_is_refused(message: object, gated: Farm) -> None:
+    with bare_page(gated.address_of("other")) as page:
+        assert page.ask(message).error == "RefusedError"
+        assert isinstance(page.ask(says.AskHosts()), says.TheHosts)
+
+
 def test_another_user_is_not_served(gated: Farm) -> None:
     if os.getuid() != 0:
         pytest.skip("only root can become another user")

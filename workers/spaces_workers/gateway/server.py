@@ -10,6 +10,7 @@ import os
 import selectors
 import socket
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -29,6 +30,9 @@ logger = logging.getLogger(__name__)
 
 #: Connections at the same time: of one Space's pages here, and of all who come with tokens.
 MOST_OF_PAGES, MOST_WITH_TOKENS = 16, 512
+
+#: Seconds until the next attempt to accept a connection.
+PAUSE = 0.5
 
 
 @dataclass(slots=True, eq=False)
@@ -78,6 +82,7 @@ class Gateway:
             sock, _ = door.listener.accept()
         except OSError as error:  # it is gone already, or no descriptor is left
             logger.warning("a connection to %s was not accepted: %s", door.name, error)
+            time.sleep(PAUSE)  # the connection that could not be accepted still waits
             return
         if door.uid is not None and peer_uid(sock) != door.uid:
             logger.warning("user %d may not connect to %s", peer_uid(sock), door.name)

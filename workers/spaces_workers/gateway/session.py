@@ -9,6 +9,7 @@ from dataclasses import astuple, replace
 from typing import Any, cast
 
 from kombu.exceptions import OperationalError
+from redis import RedisError
 
 from spaces.errors import FarmUnavailable, RefusedError, SpacesError, TaskLost
 from spaces.farm import wire
@@ -116,7 +117,7 @@ class Session:
         message = wire.unpack(body)
         try:
             answer = self._answer(message)
-        except (SpacesError, OperationalError, *AWAY) as error:
+        except (SpacesError, OperationalError, RedisError, UnicodeError) as error:
             answer = _refusal(error)
             logger.debug("%s was refused a %s: %s", self.client, type(message).__name__, error)
         if number != ONE_WAY:
@@ -276,4 +277,6 @@ class Session:
 def _refusal(error: Exception) -> says.Refusal:
     if isinstance(error, SpacesError):
         return says.Refusal(type(error).__name__, str(error))
-    return says.Refusal(FarmUnavailable.__name__, "the broker does not answer")
+    if isinstance(error, (OperationalError, *AWAY)):
+        return says.Refusal(FarmUnavailable.__name__, "the broker does not answer")
+    return says.Refusal(RefusedError.__name__, "a field has a value that the broker cannot hold")

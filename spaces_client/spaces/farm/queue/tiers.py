@@ -25,6 +25,8 @@ from dataclasses import dataclass, field
 from ipaddress import ip_network
 from typing import Any, TypeVar
 
+from spaces.errors import RefusedError
+
 T = TypeVar("T")
 
 #: The prefix of a visitor's name, and the tier of visitors that `[visitors]` does not list.
@@ -72,8 +74,11 @@ class QuotaRules:
         )
 
     def tier(self, visitor: str) -> Tier:
-        """The tier of a visitor; one without limits if the settings have no table for it."""
-        name = self.visitors.get(visitor) or DEFAULT_TIERS[visitor.partition(":")[0]]
+        """The tier of a visitor; one without limits if the settings have no table for it. Raises RefusedError."""
+        name = self.visitors.get(visitor) or DEFAULT_TIERS.get(visitor.partition(":")[0])
+        if name is None:
+            kinds = ", ".join(f"{each}:…" for each in DEFAULT_TIERS)
+            raise RefusedError(f"a visitor is named by one of {kinds}, got {visitor!r}")
         return self.tiers.get(name) or Tier(name)
 
 

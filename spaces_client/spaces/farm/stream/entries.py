@@ -11,11 +11,17 @@ Entry = tuple[int, int]
 
 BEFORE_ALL: Entry = (0, 0)
 
+#: The broker's numbers have 64 bits; none of ours comes near.
+_LARGEST = 2**63
+
 
 def entry_of(text: str | bytes) -> Entry:
     """The id as the broker writes it, `1700000000000-0`. Raises ValueError."""
     milliseconds, _, number = (text if isinstance(text, str) else text.decode()).partition("-")
-    return int(milliseconds), int(number)
+    entry = int(milliseconds), int(number)
+    if not all(0 <= each < _LARGEST for each in entry):
+        raise ValueError(f"no entry of a stream is named {text!r}")
+    return entry
 
 
 def event_of(task: str, packed: bytes) -> Event:
