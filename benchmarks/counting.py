@@ -1,4 +1,4 @@
-"""How much of a no-op round trip do the counters take? `python -m benchmarks.counting`, or with `benchmarks.latency`.
+"""How much of a no-op round trip do the counters take? `python -m benchmarks.counting`; also in `benchmarks.latency`.
 
 The broker's own time for the scripts of a task, as they are and without counting, in turns; beside a whole round trip.
 """

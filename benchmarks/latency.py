@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from math import inf
 
+from benchmarks import counting
 from benchmarks.calls.farms import celery_prefork, interleaved, our_farm, report
 
 ROUNDS = 300
@@ -45,4 +46,8 @@ def through_the_gateway() -> None:
 
 
 if __name__ == "__main__":
-    through_the_gateway() if sys.argv[1:] == ["--gateway"] else beside_celery()
+    if sys.argv[1:] == ["--gateway"]:
+        through_the_gateway()
+    else:
+        beside_celery()
+        counting.main()
