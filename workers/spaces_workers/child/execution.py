@@ -27,6 +27,7 @@ from spaces.functions.sent_functions import Carried
 from spaces.space import space_codec, space_files
 from spaces.state.incoming import Incoming
 from spaces.state.of_space import space_globals
+from spaces_workers.child import log_lines
 from spaces_workers.child.results_with_destructors import KeptResults
 from spaces_workers.link.messages import RunTask
 
@@ -50,6 +51,7 @@ class Execution:
         """Run the function to its end, sending its events, and return how it ended."""
         _kept.release()
         started = time.monotonic()
+        log_lines.of_task(self._run.task_id)
         self.thread_id, self.native_thread_id = threading.get_ident(), threading.get_native_id()
         try:
             value = self._drive()
@@ -61,6 +63,7 @@ class Execution:
             return replace(failed, seconds=time.monotonic() - started)
         finally:
             self.thread_id = 0
+            log_lines.of_task("")
 
     def _drive(self) -> Any:
         args, kwargs, *more = self._packer.unpack(self._run.arguments)

@@ -11,6 +11,7 @@ from typing import NoReturn
 from spaces import launch, script
 from spaces.farm.values.failure import format_traceback
 from spaces.functions import replay
+from spaces_workers.child import log_lines
 from spaces_workers.link.channel import Channel
 from spaces_workers.link.messages import ZygoteFailed, ZygoteSpec
 
@@ -19,6 +20,7 @@ def run_script(spec: ZygoteSpec, told: Channel, take_over: Callable[[], NoReturn
     """Run the script; call `take_over` when it launches, or ends without a launch. A failure is reported to `told`."""
     replay.begin(spec.calls, take_over)
     launch.take_over_at_launch(take_over)
+    log_lines.install()
     try:
         script.run(Path(spec.app_file))
     except BaseException as error:  # SystemExit too: a script that exits has no function to run
