@@ -135,6 +135,35 @@ def test_a_task_is_shown_by_the_names_of_its_space_and_function(flower: Flower, 
     assert shown["worker"] == NODE
 
 
+def row_of(flower: Flower, handle: TaskHandle) -> dict[str, Any]:
+    """The task's row in the list of tasks, as the page asks for it."""
+    order = "draw=1&start=0&length=100&order[0][column]=0&order[0][dir]=desc&columns[0][data]=received"
+    rows = flower.read(f"/tasks/datatable?{order}")["data"]
+    return next((row for row in rows if row["uuid"] == handle.id), {})
+
+
+def test_the_list_of_tasks_has_what_only_the_farm_knows(
+    flower: Flower, client: spaces.Farm, running: TaskHandle
+) -> None:
+    waiting = client.submit("faults", "add", 1, 2)
+    wait_until(lambda: row_of(flower, waiting).get("rank"))
+    waiting.cancel()
+    assert wait_until(lambda: row_of(flower, waiting).get("by"))
+    running.cancel()
+    done = client.submit("faults", "add", 1, 2)
+    done.result(timeout=60)
+    assert str(wait_until(lambda: row_of(flower, done).get("held"))).endswith(" s")
+    assert row_of(flower, done)["start"].startswith(("warm", "cold"))
+    for column in ("Held", "Start", "Rank", "Visitor", "Cancelled by"):
+        assert f">{column}</th>" in flower.ask("/tasks")[1]
+
+
+def test_the_list_of_tasks_can_be_filtered_for_those_that_wait_or_were_cancelled(flower: Flower) -> None:
+    page = flower.ask("/tasks")[1]
+    assert 'data-task-state="PENDING"' in page
+    assert 'data-task-state="REVOKED"' in page
+
+
 def test_long_arguments_are_shown_short(flower: Flower, client: spaces.Farm) -> None:
     handle = client.submit("faults", "echo", "a cat " * 1000)
     handle.result(timeout=60)

@@ -28,9 +28,11 @@ from spaces.errors import SpacesError
 from spaces.farm.celery.celery_app import make_celery
 from spaces.farm.connection import connect
 from spaces.farm.queue.queue import Queue
+from spaces_workers.flower.columns import FarmColumns
 from spaces_workers.flower.ends import Ends
 from spaces_workers.flower.events import FarmEvents
 from spaces_workers.flower.pages import PAGES
+from spaces_workers.flower.templates import Templates
 
 #: Flower can stop tasks and workers, so by default it answers on this host only.
 ADDRESS, PORT = "127.0.0.1", 5555
@@ -41,7 +43,7 @@ USER = "zerofarm"
 MAX_TASKS = 20_000
 
 #: Columns of the list of tasks.
-COLUMNS = "name,state,args,received,runtime,worker,exception,uuid"
+COLUMNS = "name,state,args,received,runtime,held,start,rank,visitor,by,worker,exception,uuid"
 
 
 class FarmFlower(Flower):  # type: ignore[misc]  # flower has no types
@@ -50,8 +52,11 @@ class FarmFlower(Flower):  # type: ignore[misc]  # flower has no types
     def __init__(self, app: Celery, queue: Queue) -> None:
         limits = {"max_tasks_in_memory": options.max_tasks, "max_workers_in_memory": options.max_workers}
         events = FarmEvents(app, IOLoop.current(), enable_events=False, **limits)  # our workers always send events
-        super().__init__(capp=app, options=options, events=events, **settings)
+        templates = Templates(settings["template_path"], with_link=bool(options.url_prefix))
+        super().__init__(capp=app, options=options, events=events, template_loader=templates, **settings)
         self.queue = queue
+        columns = FarmColumns(queue)
+        options.format_task = lambda task: columns.shown(task)  # Flower takes plain functions only
         self.ends = Ends(self.events.state, queue)
         prefix = options.url_prefix
         self.add_handlers(".*", [rewrite_handler(page, prefix) for page in PAGES] if prefix else PAGES)
