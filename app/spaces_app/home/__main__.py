@@ -27,7 +27,7 @@ def main() -> None:
     snapshots = Snapshots(config.current().url, pages_path(arguments.state_dir), links)
     hosts = [*settings.current().home.hosts, *arguments.known_as]
     uvicorn.run(
-        make_app(snapshots, hosts, read_token(arguments.state_dir)),
+        make_app(snapshots, hosts, read_token(arguments.state_dir), arguments.state_dir),
         host=arguments.host,
         port=arguments.port,
         log_level="warning",

@@ -14,6 +14,7 @@ from fastapi.staticfiles import StaticFiles
 from spaces.errors import FarmUnavailable
 from spaces_app.home.hosts import KnownHosts
 from spaces_app.home.metrics.page import metrics_page
+from spaces_app.home.operator.mounting import add_operator_page
 from spaces_app.home.snapshots import Snapshots
 
 STATIC = Path(__file__).parent / "static"
@@ -26,10 +27,16 @@ HEADERS = {
 }
 
 
-def make_app(snapshots: Snapshots, hosts: Collection[str] = (), metrics_token: str = "") -> FastAPI:
-    """Make the application on a source of snapshots; `hosts` are more names by which its API may be asked."""
+def make_app(
+    snapshots: Snapshots, hosts: Collection[str] = (), metrics_token: str = "", state_dir: Path | None = None
+) -> FastAPI:
+    """Make the application on a source of snapshots; `hosts` are more names by which its API may be asked.
+
+    With the `state_dir` of a farm that has operators, it has their page too.
+    """
     app = FastAPI(title="ZeroFarm", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(KnownHosts, names=hosts)
+    has_operators = state_dir is not None and add_operator_page(app, snapshots, state_dir, STATIC / "farm")
 
     @app.get("/")
     def page() -> FileResponse:
@@ -42,7 +49,7 @@ def make_app(snapshots: Snapshots, hosts: Collection[str] = (), metrics_token: s
 
     @app.get("/api/status")
     def status() -> dict[str, Any]:  # Any: the status as JSON
-        return asdict(snapshots.latest())
+        return asdict(snapshots.latest()) | {"operators": has_operators}
 
     @app.get("/healthz")
     def health() -> dict[str, str]:

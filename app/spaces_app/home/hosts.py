@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 #: Requests for other paths get nothing that is not the same for everybody.
-GUARDED = ("/api/", "/metrics")
+GUARDED = ("/api/", "/metrics", "/farm")
 
 MISDIRECTED = 421
 

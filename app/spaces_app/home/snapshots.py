@@ -47,9 +47,14 @@ class Snapshots:
                 self._read_at = self._clock()
             return self._latest
 
+    @property
+    def queue(self) -> Queue:
+        """The ranked queue, over the same connections."""
+        return self._reader.queue
+
     def readings(self) -> Readings:
         """What the metrics are made of, now. Raises FarmUnavailable."""
-        status, queue = self.latest(), self._reader.queue
+        status, queue = self.latest(), self.queue
         spaces, nodes = [space.name for space in status.spaces], [worker.name for worker in status.workers]
         with self._answering():
             counters = read_counters(queue.redis, queue.keys, spaces, nodes)

@@ -12,6 +12,7 @@ from spaces_workers.commands import options
 from spaces_workers.commands.become import become, own_environment
 from spaces_workers.isolation import MODULE
 from spaces_workers.setup.metrics_token import given, keep_metrics_token
+from spaces_workers.setup.operators import keep_operators
 from spaces_workers.setup.ports import Ports
 from spaces_workers.up.addresses import url_of
 
@@ -41,6 +42,7 @@ def home(
     links = [argument for each in link or [] for argument in ("--link", _checked(each))]
     links += [argument for each in known_as or [] for argument in ("--known-as", each)]
     keep_metrics_token(state_dir)
+    keep_operators(state_dir)
     print(f"The home page answers at {url_of(host, port)}", flush=True)
     arguments = ["--host", host, "--port", str(port), "--state-dir", str(state_dir), *links]
     become([*MODULE, "spaces_app.home", *arguments], own_environment(url) | given())

@@ -26,7 +26,7 @@ from spaces_workers.gpu.plan import PlannedWorker
 from spaces_workers.isolation import MODULE, SpaceEnvironment
 from spaces_workers.nursery import client as nursery
 from spaces_workers.sandbox.plan import Sandboxes
-from spaces_workers.setup import metrics_token, process_environment
+from spaces_workers.setup import metrics_token, operators, process_environment
 from spaces_workers.setup.flower_login import VARIABLE as FLOWER_LOGIN
 from spaces_workers.setup.flower_login import flower_login, login_path
 from spaces_workers.setup.served_space import ServedSpace
@@ -98,6 +98,11 @@ class Composition:
         self._login = flower_login(options.state_dir)
         #: The file with Flower's login; None if the operator gave one.
         self.login_file = None if os.environ.get(FLOWER_LOGIN) else login_path(options.state_dir)
+
+    @property
+    def operator_login(self) -> Path:
+        """The file with the first login of the operator's page."""
+        return operators.login_path(self._options.state_dir)
 
     def nursery(self) -> Service:
         """The nursery, unless one of this farm runs on this host already."""
@@ -185,6 +190,7 @@ class Composition:
         module = _module("spaces_app.home", "--host", host, "--port", str(port))
         module += ["--state-dir", str(self._options.state_dir)]
         metrics_token.keep_metrics_token(self._options.state_dir)
+        operators.keep_operators(self._options.state_dir)
         command = Command(module, self._environment("home", metrics_token.given()), self._log("home"))
         return self._shown(self._page("home", command, (host, port), "/healthz"), "")
 

@@ -247,6 +247,7 @@ class Supervisor:
             home=pages.home,
             flower=pages.flower or None,
             flower_login_file=str(farm.login_file) if pages.flower and farm.login_file else None,
+            operator_login_file=str(farm.operator_login),
             broker=redacted(farm.url),
             gateway=self._options.gateway and "gateway://{}:{}".format(*self._options.gateway),
             workers=[{"name": info["node"]} | info for info in workers if info.get("pid") in ours],

@@ -19,7 +19,7 @@ from spaces.farm.queue import settings as farm_settings
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.registry import Registry
 from spaces_workers.gpu import probe as device_probe
-from spaces_workers.gpu.devices import Device
+from spaces_workers.gpu.devices import Device, reading
 from spaces_workers.link.messages import StandIn
 from spaces_workers.sandbox.description import Level
 from spaces_workers.sandbox.level import chosen
@@ -159,6 +159,13 @@ def _arguments(options: WorkerOptions) -> list[str]:
     ]
 
 
+def _load_of(device: Device) -> dict[str, int | None]:
+    now = reading(device)
+    if now is None:
+        return {}
+    return {"utilization_percent": now.utilization_percent, "temperature_celsius": now.temperature_celsius}
+
+
 def _info(
     options: WorkerOptions, level: Level, residency: Residency, runs: Runs
 ) -> dict[str, Any]:  # Any: plain data for people
@@ -176,6 +183,7 @@ def _info(
         "busy": runs.in_words(),
         "warm": sorted(child.spec.space for child in residency.children()),
         "done": runs.done,
+        **_load_of(options.device),
         "totals": {f"evicted {how}": number for how, number in residency.evictions.items()}
         | {"busy us": round(runs.busy_seconds * 1e6)},
         "residents": [

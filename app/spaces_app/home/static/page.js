@@ -148,10 +148,17 @@ function update(farm) {
   one("running").textContent = farm.tasks.filter((task) => task.state === "running").length;
   one("waiting").textContent = waiting(farm.queues, sum(farm.queues, (queue) => queue.waiting));
   one("worker-count").textContent = farm.workers.length;
+  one("flower").hidden = !farm.flower || !atDoor(farm);
+  one("operator").hidden = !farm.operators;
   one("done").textContent = sum(farm.workers, (worker) => worker.done);
   show(one("spaces"), "space", farm.spaces, (space) => space.name, (element, space) => fillSpace(element, space, farm.home));
   show(one("workers"), "worker", farm.workers, (worker) => worker.name, fillWorker);
   show(one("tasks"), "task", farm.tasks.slice(0, 20), (task) => task.id, (element, task) => fillTask(element, task, farm.now));
+}
+
+// Flower stands below the home page only at the farm's front door.
+function atDoor(farm) {
+  return farm.flower.startsWith(`${farm.home}/`);
 }
 
 function waiting(queues, count) {

@@ -60,6 +60,8 @@ class WorkerStatus:
     residents: tuple[ResidentStatus, ...] = ()  #: Spaces with a child there, with the level and memory of each
     drained: bool = False  #: it takes no task
     uuid: str = ""  #: of the device, as the driver has it
+    utilization_percent: int | None = None  #: None: not known
+    temperature_celsius: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +266,8 @@ def _worker(info: dict[str, Any]) -> WorkerStatus:  # Any: a worker's descriptio
         done=info["done"],
         residents=tuple(ResidentStatus(*each) for each in info.get("residents", ())),
         uuid=info.get("uuid", ""),
+        utilization_percent=info.get("utilization_percent"),
+        temperature_celsius=info.get("temperature_celsius"),
     )
 
 

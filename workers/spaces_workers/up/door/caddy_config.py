@@ -23,6 +23,9 @@ _RETRY = {"try_duration": PATIENCE, "try_interval": "100ms"}
 #: A Space without visitors has no connections: `zerofarm up` can tell.
 _TRANSPORT = {"protocol": "http", "keep_alive": {"idle_timeout": "10s"}}
 
+#: With these a Space could read other pages of this address: as their service worker, or through their window.
+_NOT_OF_SPACES = ("Service-Worker-Allowed", "Cross-Origin-Opener-Policy")
+
 _AWAY = """<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="2">
 <meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
 <title>Not yet</title></head><body style="font:16px system-ui,sans-serif;text-align:center;margin-top:30vh">
@@ -74,6 +77,7 @@ def _spaces(lookup: Path) -> Json:
         "handle_response": [{"match": {"status_code": [2]}, "routes": [{"handle": [port]}]}],
     }
     passing = _proxied(INSIDE + ":{http.vars.space_port}")
+    passing["headers"]["response"] = {"delete": list(_NOT_OF_SPACES)}
     return {"match": [{"path": [SPACES, f"{SPACES}/*"]}], "terminal": True, "handle": [asking, passing]}
 
 

@@ -1,0 +1,57 @@
+"""Who may open the operator's page. `zerofarm` keeps the accounts in a file, which is read at each use."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+#: Compared where a name is unknown, so that the time of an answer does not tell which names there are.
+_NOBODY = PasswordHasher().hash("nobody's password")
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Somebody who may see the page; an operator may also act."""
+
+    name: str
+    role: str
+    mark: str  #: changes with the password: sessions with another mark are over
+
+    @property
+    def may_act(self) -> bool:
+        """Whether the role is more than that of a viewer."""
+        return self.role == "operator"
+
+
+class Accounts:
+    """The accounts in a state directory."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._path = state_dir / "operators.json"
+
+    def find(self, name: str) -> Operator | None:
+        """An account by its name."""
+        account = self._read().get(name)
+        if account is None:
+            return None
+        return Operator(name, account["role"], sha256(account["password"].encode()).hexdigest()[:16])
+
+    def verified(self, name: str, password: str) -> Operator | None:
+        """The account, if this is its password. Takes a twentieth of a second, also for an unknown name."""
+        account = self._read().get(name)
+        try:
+            PasswordHasher().verify(account["password"] if account else _NOBODY, password)
+        except (VerificationError, InvalidHashError):
+            return None
+        return self.find(name)
+
+    def _read(self) -> dict[str, dict[str, str]]:
+        try:
+            return dict(json.loads(self._path.read_text()))
+        except (FileNotFoundError, ValueError):
+            return {}

@@ -1,0 +1,89 @@
+"""Who makes a request to the operator's page, and whether it comes from that page itself.
+
+The front door shows Spaces at the same address, and their scripts must not act for an operator who visits one. So the
+page, with its token, is given to a navigation alone, never to a script, and never to a frame or a window that another
+page can read (`HEADERS`). Every other request must have that token. The door takes from Spaces the headers by which
+they could get around this (`up/door/caddy_config.py`).
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from dataclasses import dataclass
+
+from fastapi import HTTPException, Request
+
+from spaces_app.home.operator.accounts import Accounts, Operator
+
+#: For the page itself.
+HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+#: By which the page names its token; events cannot have headers, and name it in the query.
+TOKEN = "x-farm-token"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An operator who is logged in."""
+
+    operator: Operator
+    token: str
+
+
+class Guard:
+    """Finds the operator of a request, by the signed cookie of a session."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+
+    def log_in(self, request: Request, operator: Operator) -> None:
+        """Begin a session."""
+        request.session.clear()
+        request.session.update(name=operator.name, mark=operator.mark, token=secrets.token_urlsafe(24))
+
+    def session(self, request: Request) -> Session | None:
+        """The session; none if its account has gone or has another password by now."""
+        operator = self._accounts.find(str(request.session.get("name", "")))
+        if operator is None or operator.mark != request.session.get("mark"):
+            return None
+        return Session(operator, str(request.session["token"]))
+
+    def viewer(self, request: Request) -> Session:
+        """The session of a request that the page itself makes. Raises HTTPException."""
+        session = self.session(request)
+        if session is None:
+            raise HTTPException(401, "Log in again")
+        given = request.headers.get(TOKEN) or request.query_params.get("token", "")
+        if not is_own(request) or not hmac.compare_digest(given.encode(), session.token.encode()):
+            raise HTTPException(403, "This request does not come from the operator's page")
+        return session
+
+    def operator(self, request: Request) -> Session:
+        """The same, of somebody who may act."""
+        session = self.viewer(request)
+        if not session.operator.may_act:
+            raise HTTPException(403, f"{session.operator.name} may look at the farm, not change it")
+        return session
+
+
+def is_navigation(request: Request) -> bool:
+    """Whether a browser opens a page of its own, as far as it says so: neither a script nor a frame asks."""
+    mode, target = (request.headers.get(f"sec-fetch-{name}") for name in ("mode", "dest"))
+    return mode in (None, "navigate") and target in (None, "document")
+
+
+def is_own(request: Request) -> bool:
+    """Whether a request comes from a page of this very address, as far as the browser says so."""
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None:
+        return site == "same-origin"
+    return origin is None or origin.partition("://")[2] == request.headers["host"]

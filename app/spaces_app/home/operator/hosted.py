@@ -1,0 +1,18 @@
+"""What `zerofarm up` knows of the Spaces that it serves: their revisions, and since when."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from spaces.errors import SpacesError
+from spaces.farm.links.operator_line import ask
+
+
+def hosted(state_dir: Path) -> dict[str, Any]:  # Any: JSON, as `up/control/actions.py` describes a page
+    """The pages of `zerofarm up` by Space; none where it does not run, or does not answer."""
+    with suppress(SpacesError, OSError, ValueError):
+        pages = ask(state_dir, "list", "the operator's page")["spaces"]
+        return {page["space"]: page for page in pages}
+    return {}

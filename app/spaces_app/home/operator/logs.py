@@ -1,0 +1,49 @@
+"""The log of a Space, live: what its page writes, or its processes on this host's workers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+#: Bytes of the end of a log that are shown at first, and at most at once.
+TAIL_BYTES = 64 * 1024
+
+#: Seconds between two looks at the end of a file.
+INTERVAL = 1.0
+
+
+def log_of(state_dir: Path, space: str, kind: str) -> Path:
+    """The file; `kind` is `web` or `worker`."""
+    return state_dir / "logs" / (f"web-{space}.log" if kind == "web" else f"{space}.log")
+
+
+async def follow(path: Path) -> AsyncIterator[str]:
+    """The end of a file, and then what is added; a file that begins anew is shown from its beginning."""
+    place = max(0, _size(path) - TAIL_BYTES)
+    while True:
+        size = _size(path)
+        if size < place:
+            place = 0
+        if size > place:
+            text = await asyncio.to_thread(_read, path, place)
+            place += len(text)
+            yield text.decode(errors="replace")
+        else:
+            await asyncio.sleep(INTERVAL)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _read(path: Path, place: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            file.seek(place)
+            return file.read(TAIL_BYTES)
+    except OSError:
+        return b""

@@ -1,0 +1,114 @@
+"""The routes of the operator's page."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Body, HTTPException, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from redis import RedisError
+
+from spaces.errors import FarmUnavailable, SpacesError
+from spaces_app.home.operator import acting, view
+from spaces_app.home.operator.guard import HEADERS, Guard, is_navigation
+from spaces_app.home.operator.hosted import hosted
+from spaces_app.home.operator.logs import follow, log_of
+from spaces_app.home.snapshots import Snapshots
+
+#: Seconds between two views that are sent to a page.
+INTERVAL = 1.0
+
+#: Seconds after which a stream of events ends, and the page asks for another: sessions are looked at anew.
+LONGEST_STREAM = 600.0
+
+Json = dict[str, Any]  # Any: JSON
+
+
+def operator_pages(snapshots: Snapshots, guard: Guard, state_dir: Path, folder: Path) -> APIRouter:
+    """The page, what it follows, and what it does; `folder` has its file."""
+    router = APIRouter()
+    text = (folder / "farm.html").read_text()
+
+    @router.get("/farm")
+    def page(request: Request) -> Response:
+        if not is_navigation(request):
+            return Response(status_code=403)
+        session = guard.session(request)
+        if session is None:
+            return RedirectResponse("farm/login", 303, HEADERS)
+        facts = {"token": session.token, "name": session.operator.name, "role": session.operator.role}
+        return HTMLResponse(_filled(text, facts), headers=HEADERS)
+
+    @router.get("/farm/events")
+    async def events(request: Request) -> StreamingResponse:
+        guard.viewer(request)
+        return _stream(_views(snapshots, state_dir))
+
+    @router.get("/farm/log/{space}")
+    async def log(request: Request, space: str, kind: str = "web") -> StreamingResponse:
+        guard.viewer(request)
+        if space not in {each.name for each in (await asyncio.to_thread(snapshots.latest)).spaces}:
+            raise HTTPException(404, "There is no such Space")
+        return _stream(_texts(follow(log_of(state_dir, space, kind))))
+
+    @router.post("/farm/act")
+    def act(request: Request, verb: str = Body(), target: str = Body()) -> Json:
+        by = f"{guard.operator(request).operator.name} on the operator's page"
+        try:
+            done = acting.Acting(snapshots.queue, by, state_dir).do(acting.Request(verb, target))
+        except SpacesError as error:
+            raise HTTPException(409, str(error)) from error
+        return {"done": done}
+
+    return router
+
+
+async def _views(snapshots: Snapshots, state_dir: Path) -> AsyncIterator[str]:
+    while True:
+        yield await asyncio.to_thread(_view, snapshots, state_dir)
+        await asyncio.sleep(INTERVAL)
+
+
+def _view(snapshots: Snapshots, state_dir: Path) -> str:
+    try:
+        found: Json = view.as_json(view.read_view(snapshots.queue, snapshots.latest()))
+        found["hosted"] = hosted(state_dir)
+    except (FarmUnavailable, RedisError) as error:
+        found = {"problem": str(error)}
+    return json.dumps(found)
+
+
+async def _texts(texts: AsyncIterator[str]) -> AsyncIterator[str]:
+    async for each in texts:
+        yield json.dumps(each)
+
+
+def _stream(messages: AsyncIterator[str]) -> StreamingResponse:
+    """Server-sent events."""
+
+    async def sent() -> AsyncIterator[str]:
+        async with asyncio.timeout(LONGEST_STREAM):
+            async for message in messages:
+                yield f"data: {message}\n\n"
+
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(_until_timeout(sent), media_type="text/event-stream", headers=headers)
+
+
+async def _until_timeout(messages: Callable[[], AsyncIterator[str]]) -> AsyncIterator[str]:
+    try:
+        async for each in messages():
+            yield each
+    except TimeoutError:
+        return
+
+
+def _filled(text: str, facts: dict[str, str]) -> str:
+    for name, value in facts.items():
+        text = text.replace(f"{{{name}}}", escape(value))
+    return text

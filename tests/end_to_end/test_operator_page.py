@@ -1,0 +1,212 @@
+"""The operator's page in Chromium: it shows a task waiting, running and done without a reload, and it acts."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+from spaces.errors import TaskCancelled
+from spaces.farm.page_addresses import Page as SpacePage
+from spaces.farm.page_addresses import Pages, pages_path
+from spaces.farm.queue.control.audit import Audit
+from spaces.farm.queue.control.controls import drained, terms
+from spaces.farm.task import State
+from spaces_workers.setup.operators import keep_operators, login_path, set_account
+from tests.harness import Farm, configured_farm, free_port, wait_until
+
+#: What a page may take on a busy machine, in milliseconds.
+PATIENCE_MS = 60_000
+
+#: The home page names the operator's visitors only by a part of their names.
+SETTINGS = """
+[quota]
+enabled = true
+
+[privacy]
+visitors = "short"
+"""
+
+
+@pytest.fixture(scope="module")
+def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+    """A farm with one worker, the Space of faults, and the accounts of two operators."""
+    with configured_farm(tmp_path_factory.mktemp("operator"), SETTINGS) as made:
+        keep_operators(made.state_dir)
+        set_account(made.state_dir, "vera", "a password", "viewer")
+        made.register()
+        made.start_worker()
+        yield made
+
+
+@pytest.fixture(scope="module")
+def address(farm: Farm) -> Iterator[str]:
+    """The address of the home page."""
+    (farm.state_dir / "logs").mkdir(exist_ok=True)
+    (farm.state_dir / "logs" / "web-faults.log").write_text("the first line\n")
+    Pages(spaces={"faults": SpacePage("", "serving")}).write(pages_path(farm.state_dir))
+    port = free_port()
+    command = [sys.executable, "-m", "spaces_app.home", "--port", str(port), "--state-dir", str(farm.state_dir)]
+    with (farm.folder / "home.log").open("wb") as log:
+        home = subprocess.Popen(command, env=os.environ | {"ZEROFARM_URL": farm.broker.url}, stdout=log, stderr=log)
+    wait_until(lambda: _listens(port), patience=60)
+    yield f"http://127.0.0.1:{port}"
+    home.terminate()
+    home.wait(30)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    assert path, "Chromium is needed: `make test` installs it, or set CHROMIUM to its path"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+def logged_in(browser: Browser, address: str, name: str, password: str) -> Page:
+    page = browser.new_context(viewport={"width": 1200, "height": 900}).new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    expect.set_options(timeout=PATIENCE_MS)
+    page.goto(f"{address}/farm")
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.locator("#live")).to_have_text("Live")
+    return page
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser, address: str, farm: Farm) -> Page:
+    """The page of the first operator, which no test loads again."""
+    name, _, password = login_path(farm.state_dir).read_text().partition(":")
+    return logged_in(browser, address, name, password)
+
+
+def row(page: Page, part: str, key: str) -> Locator:
+    return page.locator(f'#{part} [data-key="{key}"]')
+
+
+def test_a_task_is_shown_waiting_running_and_done_without_a_reload(farm: Farm, page: Page) -> None:
+    loaded = page.evaluate("performance.timeOrigin")
+    with farm.client() as client:
+        first = client.submit("faults", "nap", 8.0)
+        wait_until(lambda: first.state == State.RUNNING)
+        second = client.submit("faults", "nap", 8.0)
+        expect(row(page, "queue", first.id).locator(".pill")).to_have_text("running")
+        waiting = row(page, "queue", second.id)
+        expect(waiting.locator(".pill")).to_have_text("waiting")
+        expect(waiting.locator(".place")).to_have_text("1.")
+        expect(waiting.locator(".facts")).to_contain_text("estimate")
+        expect(page.locator("#gpus .work")).to_contain_text("runs faults.nap")
+        first.result(timeout=60)
+        expect(waiting.locator(".pill")).to_have_text("running")
+        second.result(timeout=60)
+    ended = row(page, "history", second.id)
+    expect(ended.locator(".pill")).to_have_text("succeeded")
+    expect(ended.locator(".facts")).to_contain_text("ran 8")
+    assert page.evaluate("performance.timeOrigin") == loaded
+
+
+def test_a_waiting_task_is_cancelled_from_the_page(farm: Farm, page: Page) -> None:
+    with farm.client() as client:
+        running = client.submit("faults", "nap", 20.0)
+        waiting = client.submit("faults", "nap", 20.0)
+        for task in (waiting, running):
+            row(page, "queue", task.id).get_by_role("button", name="Cancel").click()
+            with pytest.raises(TaskCancelled, match="cancelled by the operator"):
+                task.result(timeout=60)
+    expect(row(page, "history", running.id).locator(".error")).to_contain_text("operator on the operator's page")
+    assert [(each.verb, each.target) for each in Audit(farm.redis).latest(2)] == [
+        ("cancel", running.id),
+        ("cancel", waiting.id),
+    ]
+
+
+def test_a_space_is_paused_and_resumed_from_the_page(farm: Farm, page: Page) -> None:
+    space = row(page, "spaces", "faults")
+    space.get_by_role("button", name="Pause").click()
+    expect(space.locator(".pill")).to_have_text("paused")
+    assert terms(farm.queue)["faults"].paused
+    with farm.client() as client:
+        task = client.submit("faults", "add", 1, 2)
+        expect(space.locator(".facts")).to_contain_text("1 waiting")
+        space.get_by_role("button", name="Resume").click()
+        assert task.result(timeout=60) == 3
+    expect(page.locator("#actions li").first).to_contain_text("resume")
+    expect(page.locator("#actions li").first).to_contain_text("operator on the operator's page")
+
+
+def test_a_worker_is_drained_from_the_page(farm: Farm, page: Page) -> None:
+    worker = page.locator("#gpus li")
+    worker.get_by_role("button", name="Drain", exact=True).click()
+    expect(worker.locator(".load")).to_contain_text("drained")
+    assert drained(farm.queue) == {"cpu0@test-host"}
+    worker.get_by_role("button", name="Undrain").click()
+    wait_until(lambda: not drained(farm.queue))
+
+
+def test_a_failed_task_is_found_with_its_traceback(farm: Farm, page: Page) -> None:
+    with farm.client() as client, pytest.raises(ValueError, match="no such prompt"):
+        client.submit("faults", "fail").result(timeout=60)
+    page.get_by_label("Search all remembered tasks").fill("faults no such prompt failed")
+    expect(page.locator("#history li")).to_have_count(1)
+    page.locator("#history li").get_by_role("button", name="Traceback").click()
+    expect(page.locator("#details-text")).to_contain_text('raise ValueError("no such prompt")')
+    page.get_by_role("button", name="Close").click()
+    page.get_by_label("Search all remembered tasks").fill("")
+    wait_until(lambda: page.locator("#history li").count() > 1)
+
+
+def test_the_log_of_a_space_is_shown_live(farm: Farm, page: Page) -> None:
+    row(page, "spaces", "faults").get_by_role("button", name="Log").click()
+    expect(page.locator("#details-text")).to_contain_text("the first line")
+    with (farm.state_dir / "logs" / "web-faults.log").open("a") as log:
+        log.write("<b>the second</b>\n")
+    expect(page.locator("#details-text")).to_contain_text("<b>the second</b>")
+    page.get_by_role("button", name="Close").click()
+
+
+def test_ended_tasks_are_remembered_over_a_restart_of_the_broker(farm: Farm, page: Page) -> None:
+    before = page.locator("#history li").count()
+    farm.restart_broker()
+    page.reload()
+    expect(page.locator("#live")).to_have_text("Live")
+    expect(page.locator("#history li")).to_have_count(before)
+
+
+def test_charts_are_drawn(page: Page) -> None:
+    expect(page.locator("#charts svg")).to_have_count(4)
+
+
+def test_a_viewer_has_no_buttons_to_act(browser: Browser, address: str) -> None:
+    page = logged_in(browser, address, "vera", "a password")
+    space = row(page, "spaces", "faults")
+    expect(space.get_by_role("button", name="Log")).to_be_visible()
+    expect(space.get_by_role("button", name="Pause")).to_be_hidden()
+    page.get_by_role("button", name="Log out").click()
+    expect(page.get_by_label("Password")).to_be_visible()
+
+
+def test_the_gallery_stays_public(browser: Browser, address: str) -> None:
+    page = browser.new_page()
+    page.goto(address)
+    expect(row(page, "spaces", "faults")).to_be_visible()
+
+
+def test_the_page_fits_a_phone(browser: Browser, address: str, farm: Farm) -> None:
+    page = logged_in(browser, address, "vera", "a password")
+    page.set_viewport_size({"width": 360, "height": 740})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
