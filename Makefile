@@ -36,7 +36,8 @@ OF_TORCH := torch triton cuda-bindings cuda-pathfinder cuda-toolkit $(addprefix 
 PIP_AUDIT := pip-audit@2.10.1
 CYCLONEDX := cyclonedx-bom@7.5.0
 
-.PHONY: install up test test-gradio-5 test-gradio-4 test-forked test-official test-libraries chaos lint bench lock audit sbom clean chromium
+.PHONY: install up test test-gradio-5 test-gradio-4 test-forked test-official test-libraries test-containers chaos \
+	lint bench lock audit sbom clean chromium
 
 install: $(STAMPS)/installed
 
@@ -62,6 +63,11 @@ test-official: install
 # What libraries with threads of their own do in a child of a Space that used them before; needs the package index.
 test-libraries: install
 	TEST_LIBRARIES=1 $(VENV)/bin/python -m pytest tests/libraries $(ARGS)
+
+# Builds the images and runs the farm of docker-compose.yml on stand-ins. Needs Docker, or COMPOSE=podman-compose, and
+# port 7860. TEST_COMPOSE_FILES names files to add, TEST_COMPOSE_BUILD=0 uses images that exist.
+test-containers: install
+	TEST_CONTAINERS=1 COMPOSE="$(or $(COMPOSE),docker compose)" $(VENV)/bin/python -m pytest tests/containers $(ARGS)
 
 # Each seed is another order of faults. The tests run three short ones; HOUR=1 runs seeds for an hour.
 chaos: install

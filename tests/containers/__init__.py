@@ -1,0 +1,1 @@
+"""The Compose farm, really run: `make test-containers`."""
