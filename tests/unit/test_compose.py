@@ -7,9 +7,12 @@ merging and interpolation that our files rely on are written out below.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
+import subprocess
 from collections.abc import Mapping
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +22,12 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from spaces_workers.broker.users import RULES
+from spaces_workers.up.door.address import find_caddy
 
 ROOT = Path(__file__).parents[2]
 BASE = "docker-compose.yml"
-CPU, HOSTS, WORKER = (f"deploy/docker-compose.{name}.yml" for name in ("cpu", "hosts", "worker"))
-COMBINATIONS = [(BASE,), (BASE, CPU), (BASE, HOSTS), (BASE, WORKER)]
+CPU, HOSTS, WORKER, DOMAIN = (f"deploy/docker-compose.{name}.yml" for name in ("cpu", "hosts", "worker", "domain"))
+COMBINATIONS = [(BASE,), (BASE, CPU), (BASE, HOSTS), (BASE, WORKER), (BASE, DOMAIN)]
 
 #: What an operator has in .env; `ZEROFARM_HOST` and what follows only where a farm has several hosts.
 ENVIRONMENT = {
@@ -31,6 +35,7 @@ ENVIRONMENT = {
     "ZEROFARM_KEY": "00ff",
     "FLOWER_BASIC_AUTH": "operator:flower-password",
     "ZEROFARM_HOST": "gpu-host-2",
+    "ZEROFARM_SITE": "farm.example.org",
     "ZEROFARM_BROKER_PUBLISH": "10.0.0.1",
     "REDIS_URL": "redis://:broker-password@10.0.0.1:6379/0",
 }
@@ -179,7 +184,7 @@ def test_the_container_of_a_space_has_a_token_and_no_secret_of_the_farm(service:
     settings = compose(BASE)["services"][service]
     assert set(settings["volumes"]) == {f"token-{service}:/secrets:ro", "cache:/cache"}
     environment = settings["environment"]
-    assert environment.keys() == {"ZEROFARM_URL", "ZEROFARM_TOKEN_FILE", "HF_TOKEN", "HF_HOME"}
+    assert not environment.keys() & {"ZEROFARM_KEY", "ZEROFARM_KEY_FILE", "REDIS_URL", "REDIS_URL_FILE"}
     assert environment["ZEROFARM_URL"] == "gateway://gateway:7870"
     assert settings["depends_on"].keys() == {"gateway", "tokens"}
 
@@ -256,14 +261,41 @@ def test_the_farms_key_is_given_to_workers_alone() -> None:
     assert holders == {"worker", "secrets", "tokens"}
 
 
-def test_nothing_but_pages_is_published_and_only_on_this_host() -> None:
+def test_the_proxy_alone_is_published_and_only_on_this_host() -> None:
     services = compose(BASE)["services"]
     published = {name: settings["ports"] for name, settings in services.items() if "ports" in settings}
-    assert published.keys() == {"home", "digits", "names", "search", "flower"}
-    assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
+    assert published == {"proxy": ["127.0.0.1:7860:7860"]}
     everywhere = compose(BASE, environment={**ENVIRONMENT, "ZEROFARM_PUBLISH": "0.0.0.0"})["services"]
-    assert everywhere["home"]["ports"] == ["0.0.0.0:7860:7860"]
-    assert everywhere["flower"]["ports"] == ["127.0.0.1:5555:5555"]
+    assert everywhere["proxy"]["ports"] == ["0.0.0.0:7860:7860"]
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_the_proxy_finds_each_space_by_its_alias_and_below_its_path(space: str) -> None:
+    settings = compose(BASE)["services"][space]
+    assert settings["networks"]["default"]["aliases"] == [f"{space}.space.internal"]
+    assert settings["command"][settings["command"].index("--root-path") + 1] == f"/spaces/{space}"
+
+
+def test_spaces_believe_the_proxy_whose_address_no_other_container_can_get() -> None:
+    document = compose(BASE)
+    address = document["services"]["proxy"]["networks"]["default"]["ipv4_address"]
+    assert {document["services"][space]["environment"]["ZEROFARM_PROXY"] for space in SPACES} == {address}
+    (addresses,) = document["networks"]["default"]["ipam"]["config"]
+    assert ip_address(address) in ip_network(addresses["subnet"])
+    assert ip_address(address) not in ip_network(addresses["ip_range"])
+
+
+def test_a_worker_is_asked_for_its_own_health() -> None:
+    assert compose(BASE)["services"]["worker"]["healthcheck"]["test"][1:3] == ["zerofarm", "ping"]
+
+
+@pytest.mark.skipif(find_caddy() is None, reason="needs Caddy")
+@pytest.mark.parametrize("site", ["", ":7860", "farm.example.org"])
+def test_caddy_understands_the_configuration_of_the_proxy(site: str) -> None:
+    command = [str(find_caddy()), "validate", "--adapter", "caddyfile", "--config", str(ROOT / "deploy" / "Caddyfile")]
+    environment = os.environ | ({"ZEROFARM_SITE": site} if site else {})
+    checked = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert checked.returncode == 0, checked.stderr
 
 
 @pytest.mark.parametrize("secret", ["FLOWER_BASIC_AUTH"])

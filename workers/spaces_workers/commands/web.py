@@ -29,6 +29,17 @@ def web(
     host: options.Host = "127.0.0.1",
     port: options.Port = 7860,
     name: Annotated[str, typer.Option("--name", help="The name of the Space; its folder's name if not given.")] = "",
+    root_path: Annotated[
+        str, typer.Option("--root-path", help="The path below which a proxy shows the page, such as /spaces/digits.")
+    ] = "",
+    proxy: Annotated[
+        str,
+        typer.Option(
+            "--proxy",
+            envvar="ZEROFARM_PROXY",
+            help="The proxy's address, whose X-Forwarded headers are believed.",
+        ),
+    ] = process_environment.INSIDE,
     no_isolate: options.NoIsolate = False,
     state_dir: options.StateDir = options.STATE_DIR,
     run_dir: options.RunDir = options.RUN_DIR,
@@ -48,7 +59,9 @@ def web(
     key = Token.of(token).space_key if token else derive_space_key(farm_key(state_dir), name or served.name)
     address = host, Ports(host).exactly(port, "--port")
     with options.using(run_dir):
-        env = process_environment.of_web(name or served.name, url, key, address)
+        env = process_environment.of_web(
+            name or served.name, url, key, address, shown_at=root_path.rstrip("/"), door=proxy
+        )
     env |= {config.TOKEN: token} if token else {}
     typer.echo(f"Space {name or served.name}: {UNSEPARATED}", err=True)
     become(served.command(state_dir, isolate=not no_isolate), env)

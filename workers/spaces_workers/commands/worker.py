@@ -40,12 +40,14 @@ def worker(
     url = options.broker_url(redis_url, state_dir)
     with options.using(run_dir) as run_dir:
         claim, named = worker_plan.claim(gpus, workers_per_gpu, run_dir)
+        name = name or named
+        claim.name(name)
         worker_options = WorkerOptions(
             url=url,
             device=claim.device,
             state_dir=state_dir,
             farm_key=farm_key(state_dir),
             memory_fraction=claim.memory_fraction,
-            name=name or named,
+            name=name,
         )
         raise typer.Exit(run_worker(worker_options))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,6 +32,12 @@ class Claim:
     def memory_fraction(self) -> float:
         """The share of the device's memory that this worker may use, from 0 to 1."""
         return 1 / self.shares
+
+    def name(self, worker: str) -> None:
+        """Write down which worker holds it, for `workers_here`."""
+        os.lseek(self.lock, 0, os.SEEK_SET)
+        os.ftruncate(self.lock, 0)
+        os.write(self.lock, f"{worker}, {_holder()}".encode())
 
     def release(self) -> None:
         """Release the device before the process ends; may be called again."""
@@ -67,6 +74,21 @@ def claim(devices: Sequence[Device], run_dir: Path, shares: int = 1) -> Claim:
     raise GpuError(_all_taken(devices, directory, shares))
 
 
+def workers_here(run_dir: Path) -> list[str]:
+    """The names of the workers on this machine, or in this container, that hold a claim."""
+    pattern = re.compile(rf"(.+), process (\d+) on {re.escape(socket.gethostname())}")
+    claims = {path: pattern.fullmatch(path.read_text()) for path in sorted((run_dir / "gpus").glob("*.lock"))}
+    return [found[1] for path, found in claims.items() if found and _has_open(int(found[2]), path)]
+
+
+def _has_open(pid: int, path: Path) -> bool:
+    """Asked of the process, not of the lock: a worker that starts while we try the lock would find it taken."""
+    try:
+        return any(each.resolve() == path.resolve() for each in Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:
+        return False
+
+
 def _locked(path: Path) -> int | None:
     """Lock the file and write the holder into it; the file descriptor closes at exec, so that no child keeps it."""
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -76,8 +98,12 @@ def _locked(path: Path) -> int | None:
         os.close(lock)
         return None
     os.ftruncate(lock, 0)
-    os.write(lock, f"process {os.getpid()} on {socket.gethostname()}".encode())
+    os.write(lock, _holder().encode())
     return lock
+
+
+def _holder() -> str:
+    return f"process {os.getpid()} on {socket.gethostname()}"
 
 
 def _lock_path(directory: Path, device: Device, share: int) -> Path:

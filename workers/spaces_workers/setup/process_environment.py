@@ -43,7 +43,7 @@ _HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 
 
 #: The address from which the farm's front door reaches its pages.
-_DOOR = "127.0.0.1"
+INSIDE = "127.0.0.1"
 
 
 #: Visitors wait in the farm's queue, not in the page's.
@@ -81,12 +81,18 @@ def of_zygote(spec: ZygoteSpec, state_dir: Path | None = None) -> dict[str, str]
 
 
 def of_web(
-    space: str, url: str, key: bytes, address: tuple[str, int], state_dir: Path | None = None, shown_at: str = ""
+    space: str,
+    url: str,
+    key: bytes,
+    address: tuple[str, int],
+    state_dir: Path | None = None,
+    shown_at: str = "",
+    door: str = INSIDE,
 ) -> dict[str, str]:
     """For the web process of a Space: the Space's key, the farm's address `url`, and the address to listen at.
 
     `state_dir` is the part of the state directory that it has for itself, if it may not see the rest; `shown_at` the
-    path below which the farm's front door shows it, if there is one.
+    path below which the farm's front door shows it, if there is one; `door` the address from which that comes.
     """
     host, port = address
     return (
@@ -108,7 +114,7 @@ def of_web(
             "GRADIO_SERVER_PORT": str(port),
         }
         | _rules(url)
-        | _behind_proxies(space, shown_at)
+        | _behind_proxies(space, shown_at, door)
         | (of_compilers(state_dir) if state_dir else {})
     )
 
@@ -119,16 +125,16 @@ def _rules(url: str) -> dict[str, str]:
     return {settings.VARIABLE: named} if named and not is_gateway(url) else {}
 
 
-def _behind_proxies(space: str, shown_at: str) -> dict[str, str]:
+def _behind_proxies(space: str, shown_at: str, door: str) -> dict[str, str]:
     """A path that the operator has named, for a proxy of their own, comes first."""
     path = settings.of_space(space).root_path or shown_at
     root = {"GRADIO_ROOT_PATH": path} if path else {}
-    return root | (_believing_the_door() if shown_at else {})
+    return root | (_believing(door) if shown_at else {})
 
 
-def _believing_the_door() -> dict[str, str]:
-    trusted = (_DOOR, *settings.current().quota.trusted_proxies)
-    return {config.DOOR: _DOOR, "FORWARDED_ALLOW_IPS": ",".join(trusted)}
+def _believing(door: str) -> dict[str, str]:
+    trusted = (door, *settings.current().quota.trusted_proxies)
+    return {config.DOOR: door, "FORWARDED_ALLOW_IPS": ",".join(trusted)}
 
 
 def _address(space: str) -> dict[str, str]:
