@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 import socket
 import stat
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +29,7 @@ from spaces_workers.up.keeper import FIRST_PAUSE, LONGEST_PAUSE, SOUND, Keeper, 
 from spaces_workers.up.log_tail import KEPT_BYTES, LogTail
 from spaces_workers.up.process import Command, Process, described
 from spaces_workers.up.reports import Answering, Failed, JsonLines, Ready, Report, Restarting, Starting, Words
+from tests.harness import free_port
 from tests.unit.command_run import Run
 
 
@@ -458,3 +461,12 @@ def test_an_address_of_ipv6_is_told_as_it_is() -> None:
     output = io.StringIO()
     Words(Console(file=output, width=120))(Answering("Space digits", "http://[::1]:7861", 0.5))
     assert output.getvalue() == "✓ Space digits at http://[::1]:7861 after 0.5 s\n"
+
+
+def test_no_command_takes_itself_for_the_page_of_a_space() -> None:
+    """As in the container of a Space, whose gateway refuses those without a token, and may not be there yet."""
+    environment = os.environ | {"ZEROFARM_URL": f"gateway://127.0.0.1:{free_port()}"}
+    command = [sys.executable, "-m", "spaces_workers.cli", "web", "/nowhere"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("zerofarm: there is no Space at /nowhere"), done.stderr

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
 def main() -> None:
     """The console script."""
+    # Where the environment names a farm, `import spaces` would take this process for a Space's page, and join the farm.
+    os.environ["ZEROFARM_ROLE"] = "none"
     try:
         from spaces_workers.commands.command_table import run
     except Exception as error:  # another package of our name may raise anything
