@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -332,3 +333,27 @@ def test_the_command_makes_lists_and_revokes_tokens(remote: Remote) -> None:
 def test_a_gateway_without_a_port_for_tokens_listens_at_none(own_farm: Farm) -> None:
     gateway = own_farm.start_gateway("faults")
     assert [each for each in psutil.Process(gateway.pid).net_connections("inet") if each.status == "LISTEN"] == []
+
+
+def test_a_gateway_alone_needs_no_folder_of_a_farm(own_farm: Farm, tmp_path: Path) -> None:
+    """As in a container, which has neither a run directory nor anybody who gives the gateway orders."""
+    port = free_port()
+    environment = os.environ | {"ZEROFARM_URL": own_farm.broker.url, "ZEROFARM_RUN_DIR": str(tmp_path / "none")}
+    command = [sys.executable, "-m", "spaces_workers.cli", "gateway", "--port", str(port), "--state-dir", str(tmp_path)]
+    own_farm.register()
+    own_farm.start_worker()
+    gateway = subprocess.Popen(command, env=environment)
+    try:
+        token = Tokens(own_farm.redis).new("faults", DAY, Use.CALL)[1]
+        wait_until(lambda: gateway.poll() is not None or answers(port), patience=START_PATIENCE)
+        with spaces.Farm(f"gateway://127.0.0.1:{port}", token=token) as farm:
+            assert farm.submit("faults", "add", 1, 2).result(timeout=60) == 3
+    finally:
+        gateway.terminate()
+        gateway.wait(START_PATIENCE)
+
+
+def answers(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False

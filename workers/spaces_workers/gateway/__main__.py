@@ -1,6 +1,6 @@
 """`python -m spaces_workers.gateway`: serves pages and programs, which hold no password of the broker.
 
-`zerofarm up` starts it and starts it again. `$ZEROFARM_URL` names the broker, `$ZEROFARM_GATES` the pages.
+`zerofarm up` starts it and starts it again. `$ZEROFARM_URL` names the broker, `$ZEROFARM_GATES` the pages of `zerofarm up`.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ def main() -> None:
     sys.setswitchinterval(0.001)  # a thread that waits for the broker's answer gets it soon, however many are busy
     here = config.current()
     gateway = Gateway(BrokerSide(here.url, here.host))
-    doors = Doors(gateway, here.run_dir, arguments.state_dir)
-    doors.set(from_text(os.environ.get(GATES, "[]")))
+    if GATES in os.environ:
+        doors = Doors(gateway, here.run_dir, arguments.state_dir)
+        doors.set(from_text(os.environ[GATES]))
+        doors.take_orders()
     if arguments.listen:
         gateway.add(listen_with_tokens(*arguments.listen))
-    doors.take_orders()
     gateway.serve()
 
 
