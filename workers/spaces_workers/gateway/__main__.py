@@ -1,6 +1,6 @@
 """`python -m spaces_workers.gateway`: serves pages and programs, which hold no password of the broker.
 
-`zerofarm up` starts it and starts it again. `$ZEROFARM_URL` names the broker, `$ZEROFARM_GATES` the pages of `zerofarm up`.
+`zerofarm up` starts it and starts it again. `$ZEROFARM_URL` names the broker, `$ZEROFARM_GATES` the pages of that farm.
 """
 
 from __future__ import annotations
