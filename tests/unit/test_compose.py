@@ -274,6 +274,7 @@ def test_the_proxy_finds_each_space_by_its_alias_and_below_its_path(space: str) 
     settings = compose(BASE)["services"][space]
     assert settings["networks"]["default"]["aliases"] == [f"{space}.space.internal"]
     assert settings["command"][settings["command"].index("--root-path") + 1] == f"/spaces/{space}"
+    assert f"--link={space}=/spaces/{space}/" in compose(BASE)["services"]["home"]["command"]
 
 
 def test_spaces_believe_the_proxy_whose_address_no_other_container_can_get() -> None:
