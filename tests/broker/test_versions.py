@@ -5,6 +5,9 @@ The bytes of the other version are packed here by hand, field by field, as that 
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+
 import msgpack
 import pytest
 
@@ -18,6 +21,7 @@ from spaces.farm.queue.registry import Registry
 from spaces.farm.stream.inbox import Inbox
 from spaces.farm.task import FunctionName, State, Task
 from spaces.farm.version import VERSION
+from spaces_workers.gateway.tokens import Tokens, Use
 
 from .support import MESSAGE, SIZES, claimed, make_task, pushed, said, state_of
 
@@ -91,6 +95,15 @@ def test_a_stream_of_a_version_that_is_no_neighbour_is_refused(queue: Queue, bro
     with pytest.raises(TaskLost, match="only neighbours understand each other"):
         delivery.next_event(10.0)
     inbox.close()
+
+
+def test_a_token_that_a_newer_version_has_made_is_known(queue: Queue) -> None:
+    tokens = Tokens(queue.redis)
+    made, text = tokens.new("digits", 60.0, Use.CALL)
+    newer = json.dumps(asdict(made) | {"a field that we do not know": 1})
+    queue.redis.hset(queue.keys.tokens(), made.id, newer)
+    assert tokens.holder(text) == made
+    assert tokens.all() == [made]
 
 
 def test_records_of_neighbours_are_read_and_one_of_another_version_hides_no_other(queue: Queue) -> None:

@@ -177,6 +177,13 @@ def test_a_token_for_a_broker_is_refused(remote: Remote) -> None:
         spaces.Farm(remote.farm.broker.url, token=remote.token())
 
 
+def test_a_program_of_another_version_is_refused_in_a_sentence(remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spaces.farm.links.line.VERSION", VERSION + 2)
+    sentence = f"the page has version {VERSION + 2} of the farm's formats, .* only neighbours understand each other"
+    with remote.program(remote.token()) as program, pytest.raises(RefusedError, match=sentence):
+        program.submit("faults", "add", 1, 2)
+
+
 def test_who_is_connected_is_told_when_the_token_is_revoked(remote: Remote) -> None:
     record, text = remote.tokens.new("faults", DAY, Use.CALL)
     with remote.program(text) as program:

@@ -7,7 +7,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import sha256
@@ -72,7 +72,7 @@ class Tokens:
     def all(self) -> list[TokenRecord]:
         """Every token that was made, the oldest first."""
         packed = cast("dict[bytes, bytes]", self._redis.hgetall(self._key)).values()
-        return sorted((TokenRecord(**json.loads(each)) for each in packed), key=lambda record: record.made_at)
+        return sorted((_unpacked(each) for each in packed), key=lambda record: record.made_at)
 
     def revoke(self, name: str) -> TokenRecord:
         """End a token at once. Raises RefusedError for one that the farm does not know."""
@@ -99,7 +99,7 @@ class Tokens:
 
     def _find(self, name: str) -> TokenRecord | None:
         packed = cast("bytes | None", self._redis.hget(self._key, name))
-        return None if packed is None else TokenRecord(**json.loads(packed))
+        return None if packed is None else _unpacked(packed)
 
     def _write(self, record: TokenRecord) -> None:
         with self._redis.pipeline() as pipe:
@@ -107,6 +107,12 @@ class Tokens:
             pipe.execute()
         last = max(each.expires_at for each in self.all())
         self._redis.expireat(self._key, int(last) + TOKEN_REMEMBERED)
+
+
+def _unpacked(packed: bytes) -> TokenRecord:
+    """A record, without what a newer version has added to it."""
+    names = {each.name for each in fields(TokenRecord)}
+    return TokenRecord(**{name: value for name, value in json.loads(packed).items() if name in names})
 
 
 def _digest(text: str) -> str:

@@ -112,8 +112,9 @@ def submitting(app: Celery, label: str) -> Iterator[None]:
         yield
     except AuthenticationError as error:
         logger.error("the broker at %s refuses %s: %s", redacted(app.conf.broker_url), label, error)
+        reason = str(error).rstrip(".")
         raise FarmUnavailable(
-            f"{label} was not queued: the broker refuses this process: {error}. Give its URL with the password, as in "
+            f"{label} was not queued: the broker refuses this process: {reason}. Give its URL with the password, as in "
             "broker.url in the state directory of the farm, or the address of the gateway and a token"
         ) from error
     except (OperationalError, *AWAY) as error:
