@@ -18,14 +18,14 @@ CONNECT_TIMEOUT = 5.0
 SILENCE = 20
 
 
+def at(host: str, port: int) -> str:
+    """The address of a gateway that other hosts reach."""
+    return f"{SCHEME}://[{host}]:{port}" if ":" in host else f"{SCHEME}://{host}:{port}"
+
+
 def is_gateway(address: str) -> bool:
     """Whether an address is that of a gateway, and not of a broker."""
     return address.startswith(f"{SCHEME}://")
-
-
-def is_remote(address: str) -> bool:
-    """Whether an address is that of a gateway which other hosts reach, and which asks for a token."""
-    return is_gateway(address) and bool(urlsplit(address).netloc)
 
 
 def check(address: str) -> None:

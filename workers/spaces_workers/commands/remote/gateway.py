@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spaces.farm.links.gateway_address import PORT
+from spaces.farm.links.gateway_address import PORT, at
 from spaces.farm.queue import settings
 from spaces_workers.commands import options
 from spaces_workers.commands.become import become, own_environment
@@ -22,6 +22,6 @@ def gateway(
     settings.share(state_dir)
     url = options.broker_url(redis_url, state_dir)
     port = Ports(host).exactly(port, "--port")
-    print(f"The gateway answers at gateway://{host}:{port}", flush=True)
+    print(f"The gateway answers at {at(host, port)}", flush=True)
     arguments = ["--state-dir", str(state_dir), "--listen", f"{host}:{port}"]
     become([*MODULE, "spaces_workers.gateway", *arguments], own_environment(url))
