@@ -18,6 +18,8 @@ import pytest
 from gradio_client import Client
 from gradio_client.client import Job
 
+import spaces
+from spaces.errors import RefusedError
 from spaces.farm.connection import connect
 from spaces.farm.queue.queue import Queue
 from spaces_workers.broker.find import find_broker
@@ -175,7 +177,7 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     farm = Up(
         tmp_path_factory.mktemp("up"),
         *(str(SPACES / name) for name in ("echo", "broken", "detached")),
-        *("--gpus", "none", "--workers", "2", "--no-flower"),
+        *("--gpus", "none", "--workers", "2", "--no-flower", "--gateway-port", "0"),
     )
     with serving(farm):
         yield farm
@@ -458,6 +460,15 @@ def test_the_passwords_of_the_broker_are_in_no_log_no_output_and_on_no_command_l
     texts += [farm.run("status", "--json").stdout, farm.run("doctor").stdout]
     assert len(texts) > 15
     assert not [text for text in texts for each in passwords if each in text]
+
+
+def test_a_program_calls_by_the_gateway_s_port_with_a_token(farm: Up) -> None:
+    ready = farm.ready()
+    token = farm.run("token", "new", "--space", "echo").stdout.strip()
+    with spaces.Farm(ready["gateway"], token=token) as program:
+        assert program.submit("echo", "echo", "hello").result(timeout=60).startswith("hello from process")
+        with pytest.raises(RefusedError, match=r"for Space 'echo', not for 'detached'. Make one .* --space detached"):
+            program.submit("detached", "echo", "hello")
 
 
 def test_a_killed_gateway_is_started_again_and_pages_go_on(farm: Up) -> None:
