@@ -93,6 +93,16 @@ def test_they_are_made_once_and_those_of_an_earlier_farm_are_kept(run: Run, tmp_
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == first
 
 
+def test_a_key_that_is_none_is_refused_before_anything_is_made(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZEROFARM_KEY", "00ff")
+    code, _, errors = run("secrets", tmp_path / "secrets")
+    assert code == 1
+    assert "$ZEROFARM_KEY must have at least 32 hexadecimal digits, got 4" in errors
+    assert not (tmp_path / "secrets").exists()
+
+
 def test_tokens_are_written_once_and_anew_when_half_of_their_time_is_over(
     broker: Path, run: Run, tmp_path: Path
 ) -> None:

@@ -9,9 +9,8 @@ from typing import Annotated
 
 import typer
 
-from spaces import config
 from spaces_workers.broker.users import RULES, directives, operator, password_of
-from spaces_workers.setup.farm_key import BYTES, kept
+from spaces_workers.setup.farm_key import farm_key, kept
 from spaces_workers.setup.secret_file import write_secret
 
 #: May ask whether the broker answers, and nothing else, without a password.
@@ -29,7 +28,8 @@ def secrets(
 
     $ZEROFARM_KEY and $ZEROFARM_BROKER_PASSWORD are taken where they are set.
     """
-    key = kept(folder / "operator" / "farm.key", os.environ.get(config.FARM_KEY) or random.token_hex(BYTES))
+    key = farm_key(folder / "operator").hex()
+    write_secret(folder / "operator" / "farm.key", key)
     password = os.environ.get("ZEROFARM_BROKER_PASSWORD") or random.token_urlsafe(32)
     password = kept(folder / "operator" / "broker.password", password)
     write_secret(folder / "operator" / "broker.url", f"redis://:{password}@{broker}/0", owner)
