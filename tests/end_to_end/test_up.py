@@ -18,8 +18,6 @@ import pytest
 from gradio_client import Client
 from gradio_client.client import Job
 
-import spaces
-from spaces.errors import RefusedError
 from spaces.farm.connection import connect
 from spaces.farm.queue.queue import Queue
 from spaces_workers.broker.find import find_broker
@@ -463,12 +461,18 @@ def test_the_passwords_of_the_broker_are_in_no_log_no_output_and_on_no_command_l
 
 
 def test_a_program_calls_by_the_gateway_s_port_with_a_token(farm: Up) -> None:
-    ready = farm.ready()
+    code = """
+import spaces
+
+with spaces.Farm() as program:
+    print(program.submit("echo", "echo", "hello").result(timeout=60))
+    program.submit("detached", "echo", "hello")
+"""
     token = farm.run("token", "new", "--space", "echo").stdout.strip()
-    with spaces.Farm(ready["gateway"], token=token) as program:
-        assert program.submit("echo", "echo", "hello").result(timeout=60).startswith("hello from process")
-        with pytest.raises(RefusedError, match=r"for Space 'echo', not for 'detached'. Make one .* --space detached"):
-            program.submit("detached", "echo", "hello")
+    environment = without_a_farm() | {"ZEROFARM_URL": farm.ready()["gateway"], "ZEROFARM_TOKEN": token}
+    ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
+    assert ended.stdout.startswith("hello from process")
+    assert "is for Space 'echo', not for 'detached'. Make one on the farm's host by `zerofarm token new" in ended.stderr
 
 
 def test_a_killed_gateway_is_started_again_and_pages_go_on(farm: Up) -> None:
