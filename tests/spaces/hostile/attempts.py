@@ -22,7 +22,8 @@ from spaces.farm.task import FunctionName, Task
 from spaces.farm.version import VERSION
 
 CLONE_NEWUSER = 0x10000000
-PTRACE_SEIZE = 0x4206
+PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_DETACH = 0x4206, 0x4207, 17
+WALL = 0x40000000
 
 _UNSHARE = f"import ctypes, sys; sys.exit(ctypes.CDLL(None).unshare({CLONE_NEWUSER}) != 0)"
 
@@ -97,7 +98,9 @@ def signal_another_process(targets):
 
 def trace_another_process(targets):
     checked(libc.ptrace(PTRACE_SEIZE, targets["pid"], None, None))
-    libc.ptrace(17, targets["pid"], None, None)  # PTRACE_DETACH
+    libc.ptrace(PTRACE_INTERRUPT, targets["pid"], None, None)
+    os.waitpid(targets["pid"], WALL)
+    checked(libc.ptrace(PTRACE_DETACH, targets["pid"], None, None))  # only a process that has stopped is let go
     return targets["pid"]
 
 
