@@ -12,6 +12,7 @@ from pathlib import Path
 from spaces import config
 from spaces.config import Role
 from spaces.errors import SpacesError
+from spaces.farm.links.gateway_address import at
 from spaces.farm.queue import settings
 from spaces.farm.queue.leases import Leases
 from spaces.farm.values.signing import derive_space_key
@@ -96,6 +97,8 @@ class Composition:
         self._leases = leases
         self._sandboxes = options.sandboxes
         self._login = flower_login(options.state_dir)
+        #: Where programs and pages of other hosts connect, if anywhere.
+        self.gateway_address = options.gateway and at(*options.gateway)
         #: The file with Flower's login; None if the operator gave one.
         self.login_file = None if os.environ.get(FLOWER_LOGIN) else login_path(options.state_dir)
 

@@ -17,7 +17,6 @@ from typing import Any
 
 from spaces.errors import SpacesError
 from spaces.farm.connection import connect, redacted
-from spaces.farm.links.gateway_address import at
 from spaces.farm.page_addresses import Pages, pages_path
 from spaces.farm.queue import settings
 from spaces.farm.queue.control.audit import Audit
@@ -250,7 +249,7 @@ class Supervisor:
             flower_login_file=str(farm.login_file) if pages.flower and farm.login_file else None,
             operator_login_file=str(farm.operator_login),
             broker=redacted(farm.url),
-            gateway=self._options.gateway and at(*self._options.gateway),
+            gateway=farm.gateway_address,
             workers=[{"name": info["node"]} | info for info in workers if info.get("pid") in ours],
             spaces={name: page.url for name, page in pages.spaces.items() if page.url},
             warming=[name for name, page in pages.spaces.items() if page.url and page.warmth == "warming"],
