@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import os
 import signal
@@ -23,6 +24,9 @@ from spaces_workers.link.die_with_starter import tied
 from spaces_workers.link.kill_on_close import Bond
 from spaces_workers.link.messages import Spawn
 from spaces_workers.setup import process_environment
+from spaces_workers.up.log_tail import LogTail
+from spaces_workers.up.process import Command, Process
+from spaces_workers.up.process import Fork as Forked
 from spaces_workers.up.readiness import listens
 from tests.harness import wait_until
 
@@ -222,6 +226,27 @@ def test_the_end_of_a_fork_is_told_as_it_was(fork: Fork, script: str, status: in
     process, _, log = fork(script)
     assert process.wait(30.0) == status
     assert words in log.read_text()
+
+
+def test_the_end_of_a_fork_is_told_also_by_a_fork_server_that_is_busy(fork: Fork, tmp_path: Path) -> None:
+    """A script that had raised "was killed by SIGKILL"."""
+    forked, bond, _ = fork("raise ValueError('by the author')")
+    fork_server = psutil.Process(forked.pid).parent()
+    assert fork_server is not None
+    fork_server.suspend()
+    try:
+        wait_until(lambda: psutil.Process(forked.pid).status() == psutil.STATUS_ZOMBIE)
+
+        async def end() -> int:
+            process = Process(Command([], {}, tmp_path / "log"), LogTail(tmp_path / "log"), process_of_up)
+            await asyncio.sleep(3)
+            fork_server.resume()
+            return await process.ended()
+
+        process_of_up = Forked(forked, bond)
+        assert asyncio.run(end()) == 1
+    finally:
+        fork_server.resume()
 
 
 def test_a_fork_dies_with_its_starter_and_with_everything_that_it_started(fork: Fork) -> None:

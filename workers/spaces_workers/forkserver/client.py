@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 PATIENCE = 120.0
 
 #: Seconds to wait for word of how a process ended; the fork server may be gone itself.
-EXIT_PATIENCE = 2.0
+EXIT_PATIENCE = 60.0
 
 
 def socket_path(run_dir: Path, log_dir: Path) -> Path:

@@ -116,7 +116,8 @@ class Process:
 
     async def _wait(self) -> int:
         await _readable(os.pidfd_open(self.pid))
-        status = self._started.wait()
+        # A fork server that imports for another Space tells late how this one ended.
+        status = await asyncio.get_running_loop().run_in_executor(_REAPING, self._started.wait)
         if self.command.mark:
             end_remains_of_page(self.command.mark)
         return status
@@ -195,7 +196,7 @@ class Fork:
         try:
             return self._process.wait(EXIT_PATIENCE)
         except subprocess.TimeoutExpired:
-            return -signal.SIGKILL  # its fork server ended before it could say more
+            return -signal.SIGKILL  # its fork server hangs
         finally:
             self._bond.cut()
 
@@ -236,6 +237,8 @@ def _fork(command: Command, plan: ForkPlan, bond: int) -> ForkedProcess | None:
 
 #: A fork waits for the fork server, which may still have to import what this Space needs, and another does not.
 _FORKING = ThreadPoolExecutor(max_workers=16, thread_name_prefix="fork")
+
+_REAPING = ThreadPoolExecutor(max_workers=16, thread_name_prefix="reap")
 
 
 async def _readable(fd: int) -> None:
