@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count, islice
 from pathlib import Path
@@ -186,7 +187,8 @@ class HostedSpaces:
             record = await self._try(page, say)
         except BaseException as error:
             await self._end(page)
-            await asyncio.to_thread(self._known.withdraw, name)
+            with suppress(RedisError):  # the broker is away, or ends with the farm: the record expires
+                await asyncio.to_thread(self._known.withdraw, name)
             if isinstance(error, TrialFault):
                 raise TrialFault(self._refusal(page, str(error))) from None
             raise
