@@ -3,7 +3,7 @@
 #
 #   make install                into .venv; LOCKED=1 installs nothing but the files that requirements.lock names by their hashes
 #   make up                     a farm with the bundled demos; ARGS="my-space --gpus 0,1" for another one
-#   make test                   all tests; ARGS="tests/unit -k codec" for some
+#   make test                   all tests; ARGS="tests/unit -k codec" for some, JOBS=1 for one file at a time
 #   make test-gradio-5          the pages on Gradio 5.49; test-gradio-4: on 4.44; FORKED=1: as forks of a fork server
 #   make test-forked            the pages as forks of a fork server, on the farm's Gradio
 #   make test-official          our claims of equality, checked against the official package
@@ -22,6 +22,9 @@ PYTHON ?= $(shell for each in python3.11 python3.12 python3.13 python3; do \
 
 # Without an NVIDIA driver, torch without CUDA: a tenth of the size. TORCH_INDEX= takes pip's own index.
 TORCH_INDEX ?= $(if $(wildcard /proc/driver/nvidia/version),,https://download.pytorch.org/whl/cpu)
+
+# Test files that run at once. They wait for processes more than they compute, so one more than there are cores.
+JOBS ?= $(shell echo $$(( $$(nproc) < 8 ? $$(nproc) + 1 : 8 )))
 
 BENCHMARKS ?= latency payload ranking waiting forecasts warmth warmth_weight depth throughput recovery broker swap
 GRADIO_TESTS := $(addprefix tests/end_to_end/test_,web.py patterns.py import_calls.py files.py globals.py launch.py \
@@ -44,7 +47,7 @@ up: install
 	$(VENV)/bin/zerofarm up $(ARGS)
 
 test: install chromium
-	CHROMIUM="$$($(find_chromium))" $(VENV)/bin/python -m pytest $(ARGS)
+	CHROMIUM="$$($(find_chromium))" $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 # The pages of Spaces on older versions of Gradio, each in its own environment. Needs the package index once.
 test-gradio-5 test-gradio-4: install chromium
