@@ -156,7 +156,7 @@ def test_a_refused_declaration_is_told_in_our_words(farm: InMemoryFarm, name: st
         (b"ab", "b'ab'"),
         (bytes(1000), "<bytes (1000)>"),
     ],
-    ids=str,
+    ids=lambda each: each if isinstance(each, str) else type(each).__name__,
 )
 def test_a_value_in_a_few_words(value: object, text: str) -> None:
     assert glance(value) == text
