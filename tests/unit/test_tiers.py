@@ -103,7 +103,7 @@ def test_what_is_refused_is_named(text: str, complaint: str, tmp_path: Path) -> 
     file.write_text(text)
     with pytest.raises(SettingsFault) as fault:
         settings.read(file)
-    assert str(fault.value) == f"{file}: {caught.value}"
+    assert re.fullmatch(rf"{re.escape(str(file))}, line \d+: {re.escape(str(caught.value))}", str(fault.value))
 
 
 def test_the_settings_of_a_farm_have_its_quotas(tmp_path: Path) -> None:
