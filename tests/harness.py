@@ -286,12 +286,17 @@ def leftovers(before: set[int], folder: Path) -> list[str]:
     found = []
     for process in psutil.process_iter():
         try:
-            ours = process.pid not in before and str(folder) in " ".join([*process.cmdline(), *_values(process)])
+            ours = process.pid not in before and is_of(process, folder)
             if ours and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(f"{process.pid} {' '.join(process.cmdline())}")
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
     return found
+
+
+def is_of(process: psutil.Process, folder: Path) -> bool:
+    """Whether a process belongs to the farm in this folder; tests of several run at once. Raises psutil.Error."""
+    return str(folder) in " ".join([*process.cmdline(), *_values(process)])
 
 
 @cache
