@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import warnings
 
 # Spaces of tests write to the tests' own folders. `tests/hostile` and whole farms have the level of the host.
@@ -16,11 +17,23 @@ with warnings.catch_warnings():
     gc.collect()
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from tests.harness import Farm, expect_nothing_left, farm
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of one file share its fixtures, so they run one after the other; so do all that start whole farms."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item.path)))
+
+
+@cache
+def _group(file: Path) -> str:
+    return "whole farms" if re.search(r"\bUp\(", file.read_text()) else str(file)
 
 
 @pytest.fixture(autouse=True)
