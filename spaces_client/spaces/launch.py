@@ -90,7 +90,7 @@ def _forget_zero_gpu(utils: ModuleType) -> None:
 def _at_launch() -> None:
     import_progress.end()
     effect_check.tell_at_launch()
-    if config.current().role is not Role.NONE:
+    if config.current().role is not Role.NONE and not effect_check.replaced():
         from spaces.space import remember_lone_models
 
         remember_lone_models()

@@ -140,15 +140,6 @@ def test_a_caller_of_today_calls_workers_of_an_earlier_version(earlier: Farm) ->
             running.result(timeout=60)
 
 
-def test_a_page_of_today_reaches_an_earlier_gateway(trees: dict[str, Path], own_farm: Farm) -> None:
-    own_farm.start_worker()
-    with started_as_of(trees[BEFORE_TOKENS]):
-        own_farm.start_gateway("faults")
-    with own_farm.client_of_gateway() as page:
-        assert page.submit("faults", "add", 1, 2).result(timeout=60) == 3
-        assert list(page.submit("faults", "count", 300)) == list(range(300))
-
-
 #: A farm that stops while a task waits; it prints the task's id.
 STOPPED = """
 import sys
