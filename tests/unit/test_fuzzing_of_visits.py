@@ -11,7 +11,7 @@ from pathlib import Path
 
 import h11
 import pytest
-from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from spaces.servers import page_address
@@ -42,7 +42,8 @@ heads = damaged(st.sampled_from(HEADS)) | st.binary(max_size=300)
 @example(HEADS[4])  # a second request on a connection that stays open, because it seems to become another protocol's
 def test_no_request_makes_a_page_believe_a_forged_address(data: bytes) -> None:
     head, end, rest = data.partition(b"\r\n\r\n")
-    assume(end and is_plain(head + end))
+    if not end or not is_plain(head + end):
+        return
     page = h11.Connection(h11.SERVER)
     page.receive_data(porter_module._forwarded(head + end, "10.0.0.9") + rest)
     with bounded_memory(), suppress(h11.RemoteProtocolError):
