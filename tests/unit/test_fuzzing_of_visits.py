@@ -11,7 +11,7 @@ from pathlib import Path
 
 import h11
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from spaces.servers import page_address
