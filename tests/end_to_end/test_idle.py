@@ -93,7 +93,7 @@ def test_a_space_that_nobody_uses_gives_up_its_processes_until_somebody_comes(fa
     assert "is starting" in text
     assert "refresh" in text
     wait_until(lambda: as_browser(url)[0] == 200, 60)
-    assert len(farm.told("answering", name="Space echo")) == 2
+    wait_until(lambda: len(farm.told("answering", name="Space echo")) == 2)
     wait_until(lambda: is_idle(farm, 2), 60)
 
 
