@@ -1,39 +1,13 @@
 // Requests the farm's status from the server while the page is visible, and updates the page.
 
 import { isDrawn } from "./emoji.js";
+import { one, show, span, tell, write } from "./lists.js";
 
 const INTERVAL_MS = 1500;
 const COLOURS = {
   red: "#dc2626", yellow: "#eab308", green: "#16a34a", blue: "#2563eb",
   indigo: "#4f46e5", purple: "#9333ea", pink: "#db2777", gray: "#6b7280",
 };
-
-const one = (id) => document.getElementById(id);
-
-// --- lists that keep their elements, so that hover and focus survive an update
-
-function show(list, name, items, key, fill) {
-  const before = new Map([...list.children].map((element) => [element.dataset.key, element]));
-  const wanted = items.map((item) => {
-    const known = before.get(key(item));
-    const element = known ?? one(name).content.firstElementChild.cloneNode(true);
-    element.dataset.key = key(item);
-    fill(element, item);
-    return element;
-  });
-  for (const element of [...list.children]) {
-    if (!wanted.includes(element)) element.remove();
-  }
-  wanted.forEach((element, place) => {
-    if (list.children[place] !== element) list.insertBefore(element, list.children[place] ?? null);
-  });
-}
-
-function write(element, part, text) {
-  const target = element.querySelector(`.${part}`);
-  if (target.textContent !== text) target.textContent = text;
-  return target;
-}
 
 // --- the content of each element
 
@@ -71,7 +45,7 @@ function stateOf(space) {
 function waitOf(space) {
   if (!space.functions.length) return "";
   if (space.expected_wait == null) return "no worker";
-  return space.expected_wait < 1 ? "no wait" : `wait about ${age(space.expected_wait)}`;
+  return space.expected_wait < 1 ? "no wait" : `wait about ${span(space.expected_wait)}`;
 }
 
 function fillWorker(element, worker) {
@@ -129,16 +103,10 @@ function reachable(url) {
 
 function duration(task, now) {
   if (task.ended_at) {
-    const ago = age(now - task.ended_at);
-    return task.started_at ? `took ${age(task.ended_at - task.started_at)}, ${ago} ago` : `${ago} ago`;
+    const ago = span(now - task.ended_at);
+    return task.started_at ? `took ${span(task.ended_at - task.started_at)}, ${ago} ago` : `${ago} ago`;
   }
-  return `for ${age(now - (task.started_at ?? task.enqueued_at))}`;
-}
-
-function age(seconds) {
-  if (seconds < 10) return `${Math.max(0, seconds).toFixed(1)} s`;
-  if (seconds < 100) return `${Math.round(seconds)} s`;
-  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
+  return `for ${span(now - (task.started_at ?? task.enqueued_at))}`;
 }
 
 // --- the page
@@ -163,12 +131,7 @@ function atDoor(farm) {
 
 function waiting(queues, count) {
   const wait = Math.max(...queues.map((queue) => queue.expected_wait ?? 0));
-  return count && wait ? `${count}, about ${age(wait)}` : count;
-}
-
-function tell(state, text) {
-  one("live").dataset.state = state;
-  if (one("live").textContent !== text) one("live").textContent = text;
+  return count && wait ? `${count}, about ${span(wait)}` : count;
 }
 
 async function look() {

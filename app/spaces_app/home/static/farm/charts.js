@@ -1,6 +1,6 @@
 // Draws the charts: one small picture for each, with its latest and its largest value as text.
 
-import { span } from "./lists.js";
+import { span } from "../lists.js";
 
 const WIDTH = 320;
 const HEIGHT = 90;

@@ -1,7 +1,7 @@
 // The operator's page: follows the farm by server-sent events, and asks the server to act.
 
 import { draw } from "./charts.js";
-import { one, show, span } from "./lists.js";
+import { one, show, span, tell } from "../lists.js";
 import { fillAction, fillEnded, fillGpu, fillQuota, fillSpace, fillTask } from "./rows.js";
 
 const TOKEN = document.querySelector("meta[name=farm-token]").content;
@@ -40,11 +40,6 @@ function follow() {
     tell("lost", "The farm does not answer");
     if (events.readyState === EventSource.CLOSED) ask("charts").then(() => setTimeout(follow, 2000), () => setTimeout(follow, 5000));
   };
-}
-
-function tell(state, text) {
-  one("live").dataset.state = state;
-  if (one("live").textContent !== text) one("live").textContent = text;
 }
 
 // --- the page

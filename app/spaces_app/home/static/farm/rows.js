@@ -1,6 +1,6 @@
 // The content of each row of the page.
 
-import { gigabytes, joined, show, span, write } from "./lists.js";
+import { gigabytes, joined, show, span, write } from "../lists.js";
 
 export function fillGpu(element, worker, farm) {
   const busy = worker.busy.map((text) => text.replace(/ \(pid .*\)$/, ""));

@@ -1,4 +1,4 @@
-// Lists that keep their elements, so that hover and focus survive an update; and numbers in words.
+// For the home page and the operator's: lists that keep their elements, so that hover and focus survive an update; numbers in words.
 
 export const one = (id) => document.getElementById(id);
 
@@ -22,6 +22,11 @@ export function write(element, part, text) {
   const target = element.querySelector(`.${part}`);
   if (target.textContent !== text) target.textContent = text;
   return target;
+}
+
+export function tell(state, text) {
+  one("live").dataset.state = state;
+  if (one("live").textContent !== text) one("live").textContent = text;
 }
 
 export function joined(...parts) {
