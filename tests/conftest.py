@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import re
+import shutil
+import tempfile
 import warnings
 
 # Spaces of tests write to the tests' own folders. `tests/hostile` and whole farms have the level of the host.
@@ -23,6 +25,22 @@ from pathlib import Path
 import pytest
 
 from tests.harness import Farm, expect_nothing_left, farm
+
+_OWN_FOLDER = pytest.StashKey[str]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """A short path for the folders of tests, and the same on every host: sockets are in them."""
+    if config.option.basetemp is None:
+        config.option.basetemp = folder = tempfile.mkdtemp(prefix="zf-")
+        config.stash[_OWN_FOLDER] = folder
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """What the tests have written is kept where one has failed."""
+    if exitstatus == pytest.ExitCode.OK and (folder := session.config.stash.get(_OWN_FOLDER, None)):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -89,11 +89,15 @@ def at_a_sleeping_space() -> Iterator[int]:
     port = PagePort("127.0.0.1", page_address.free_port("127.0.0.1"))
     porter = Porter(port, "Digits")
     with running_loop() as (loop, errors):
-        loop.call_soon_threadsafe(porter.begin, "is waking up", lambda: None)
+        asyncio.run_coroutine_threadsafe(_begin(porter), loop).result()
         yield port.number
         asyncio.run_coroutine_threadsafe(_close(porter), loop).result()
     port.close()
     assert errors == []
+
+
+async def _begin(porter: Porter) -> None:
+    porter.begin("is waking up", lambda: None)
 
 
 async def _close(porter: Porter) -> None:

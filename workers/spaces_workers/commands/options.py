@@ -15,9 +15,13 @@ import typer
 from spaces import config
 from spaces.errors import SpacesError
 from spaces_workers.broker.files import BrokerFiles
+from spaces_workers.broker.server_settings import SOCKET_PATH_LIMIT
 from spaces_workers.commands import number_options
 from spaces_workers.setup.secret_file import secret
-from spaces_workers.setup.state_dir import default_state_dir, usable
+from spaces_workers.setup.state_dir import StateDirFault, default_state_dir, usable
+
+#: Bytes of a run directory's path. The rest of a socket's is for the longest name in it, `door-0123456789-lookup.sock`.
+LONGEST_RUN_DIR = SOCKET_PATH_LIMIT - 29
 
 RedisUrl: TypeAlias = Annotated[
     str | None,
@@ -103,6 +107,11 @@ def _is_held(lock_path: Path) -> bool:
 def using(run_dir: Path) -> Iterator[Path]:
     """Within this, this process and those that it starts use the run directory; yields its absolute path."""
     absolute = usable(run_dir, "--run-dir")
+    if len(path := os.fsencode(absolute)) > LONGEST_RUN_DIR:
+        raise StateDirFault(
+            f"{absolute} is too long for the sockets in it: {len(path)} bytes, of at most {LONGEST_RUN_DIR}. "
+            "Give a shorter --run-dir"
+        )
     os.environ[config.RUN_DIR] = str(absolute)
     host = os.environ.get(config.HOST) or config.default_host(absolute)
     with config.stand_in(replace(config.current(), run_dir=absolute, host=host)):
