@@ -51,7 +51,7 @@ STAND_IN = Speeds(fork=0.04, upload=0.3 * GB, pinned=1.0 * GB, ordinary=0.3 * GB
 class Child:
     """What `Residency` uses of a `ChildLink`."""
 
-    gone = False
+    gone = is_unable = False
     is_trimmed = True
 
     def __init__(self, spec: ZygoteSpec, size: int, speeds: Speeds, clock: Clock) -> None:

@@ -93,6 +93,15 @@ def test_they_are_made_once_and_those_of_an_earlier_farm_are_kept(run: Run, tmp_
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == first
 
 
+def test_the_users_are_replaced_not_written_over(run: Run, made: tuple[Path, int]) -> None:
+    """Their file is read-only, also for the user who made it, unless that is root."""
+    folder, _ = made
+    with (folder / "broker" / "users.conf").open() as first:
+        assert run("secrets", folder)[0] == 0
+        assert os.fstat(first.fileno()).st_nlink == 0
+    assert stat.S_IMODE((folder / "broker" / "users.conf").stat().st_mode) == 0o444
+
+
 def test_a_key_that_is_none_is_refused_before_anything_is_made(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

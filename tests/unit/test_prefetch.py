@@ -79,8 +79,10 @@ class Deaf(Slow):
 class Scene:
     """A card of 80 GiB on which a child is asleep, and other threads."""
 
-    def __init__(self, *others: Dozing, rates: dict[str, float] | None = None) -> None:
-        self.card = Card(rates or {}, budget=PLENTY)
+    def __init__(
+        self, *others: Dozing, rates: dict[str, float] | None = None, budget: HostMemoryBudget = PLENTY
+    ) -> None:
+        self.card = Card(rates or {}, budget=budget)
         self.residency = self.card.residency
         self.prefetch = Prefetch(self.residency)
         self.sleeper = Slow("late", 30)
@@ -115,6 +117,14 @@ def test_only_on_an_idle_gpu_does_a_child_that_is_seldom_called_make_room() -> N
     assert not scene.prefetch.wake("late", running=[cast(ChildLink, Dozing("runs", 0))])
     assert scene.prefetch.wake("late")
     assert scene.levels() == {"seldom": Level.PINNED, "popular": Level.CHILD, "late": Level.CHILD}
+
+
+def test_no_sleeper_is_killed_for_room_on_the_host_that_the_first_child_has_used_up() -> None:
+    """The room was looked up once for all, so that the second child killed the sleeper that was to wake."""
+    first, second = Dozing("first", 35, rest=20), Dozing("second", 35, rest=20)
+    scene = Scene(first, second, budget=HostMemoryBudget(70 * GIB, 70 * GIB))
+    assert not scene.prefetch.wake("late")
+    assert scene.levels() == {"first": Level.PINNED, "second": Level.CHILD, "late": Level.PINNED}
 
 
 def test_a_child_that_is_expected_itself_makes_no_room() -> None:

@@ -12,7 +12,7 @@ from spaces.farm.queue.warmth import MOST_KNOWN, Warmth
 from spaces_workers.gpu.devices import GIB, Device, DeviceReading, standin
 from spaces_workers.link.messages import MemoryUse, Unfit, ZygoteSpec
 from spaces_workers.link.sleep_messages import Asleep
-from spaces_workers.worker.child_link import ChildLink, UnfitChild
+from spaces_workers.worker.child_link import ChildLink, StaysAwake, UnfitChild
 from spaces_workers.worker.gpu_memory import residency as residency_module
 from spaces_workers.worker.gpu_memory.device_memory import DeviceMemory
 from spaces_workers.worker.gpu_memory.residency import Residency
@@ -25,7 +25,7 @@ class StubChild:
     """A child without a process, of whose memory `spare` GiB are only cached."""
 
     gone = False
-    is_trimmed = is_saved = False
+    is_trimmed = is_saved = is_unable = False
     sleep: Asleep | None = None
     host_bytes = 0
 
@@ -415,3 +415,22 @@ def test_a_sleep_in_ordinary_memory_that_costs_more_than_a_new_child_is_not_trie
     assert not costs.sleep_pays("chat", is_saved=False)
     costs.learn_sleep("chat", 0.1)  # it had kept the copies
     assert costs.sleep_pays("chat", is_saved=False)
+
+
+def test_a_child_that_cannot_save_its_tensors_is_not_asked_again_nor_counted_as_saved(
+    clock: Clock, much_host_memory: Budget
+) -> None:
+    """It counted as saved, so that its way to sleep counted as free."""
+    orders = []
+
+    class Unable(Dozing):
+        def save(self, *, pinned: bool) -> None:
+            orders.append(pinned)
+            raise StaysAwake("it holds a mapped file")
+
+    residency, (child,) = with_budget(80, much_host_memory, Unable("mapped", 20))
+    seen(residency, clock, child)
+    residency.save(child)
+    residency.save(child)
+    assert orders == [True]
+    assert not child.is_saved

@@ -24,15 +24,12 @@ from spaces_workers.gateway.broker_side import BrokerSide
 from spaces_workers.gateway.outlet import Drains, Outlet
 from spaces_workers.gateway.session import Session
 from spaces_workers.gateway.tenant import Tenant
-from spaces_workers.link.listener import BACKLOG, peer_uid
+from spaces_workers.link.listener import BACKLOG, PAUSE, peer_uid
 
 logger = logging.getLogger(__name__)
 
 #: Connections at the same time: of one Space's pages here, and of all who come with tokens.
 MOST_OF_PAGES, MOST_WITH_TOKENS = 16, 512
-
-#: Seconds until the next attempt to accept a connection.
-PAUSE = 0.5
 
 
 @dataclass(slots=True, eq=False)

@@ -102,9 +102,7 @@ class Tokens:
         return None if packed is None else _unpacked(packed)
 
     def _write(self, record: TokenRecord) -> None:
-        with self._redis.pipeline() as pipe:
-            pipe.hset(self._key, record.id, json.dumps(asdict(record)))
-            pipe.execute()
+        self._redis.hset(self._key, record.id, json.dumps(asdict(record)))
         last = max(each.expires_at for each in self.all())
         self._redis.expireat(self._key, int(last) + TOKEN_REMEMBERED)
 

@@ -6,7 +6,6 @@ The first operator is made at the first start, with a password in a file that on
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -14,6 +13,7 @@ from typing import Literal, TypeAlias
 from argon2 import PasswordHasher
 
 from spaces_workers.setup.farm_key import kept
+from spaces_workers.setup.secret_file import write_secret
 
 Role: TypeAlias = Literal["viewer", "operator"]
 
@@ -65,8 +65,4 @@ def _read(state_dir: Path) -> dict[str, dict[str, str]]:
 
 
 def _write(state_dir: Path, accounts: dict[str, dict[str, str]]) -> None:
-    path = accounts_path(state_dir)
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump(accounts, file, indent=2)
-    draft.replace(path)
+    write_secret(accounts_path(state_dir), json.dumps(accounts, indent=2))

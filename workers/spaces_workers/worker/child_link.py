@@ -90,8 +90,9 @@ class ChildLink:
         self.is_trimmed = False
         self.sleep: Asleep | None = None  #: None: it is awake
         self.is_saved = False  #: its copies are up to date, so that it can sleep at once
+        self.is_unable = False  #: to save its tensors, until its next task
         self.host_bytes = 0  #: host memory that holds copies of its tensors
-        self._pinned_bytes = 0
+        self.pinned_bytes = 0  #: the part of it that is pinned
         self._ordering = threading.Lock()
         self._obeys = self._is_halted = False  #: an order to save, to sleep or to wake
         self.used_at = time.monotonic()
@@ -111,7 +112,7 @@ class ChildLink:
 
     def begin(self, run: RunTask) -> None:
         """Start a task in it. Raises ChannelClosed if it is gone."""
-        self.is_trimmed = self.is_saved = False
+        self.is_trimmed = self.is_saved = self.is_unable = False
         self._seen = None
         self.channel.send(run)
         self._kills = oom_kills.kills()  # after it has the task, which this would delay
@@ -134,7 +135,7 @@ class ChildLink:
         """
         match self._answer_to(Save(pinned)):
             case Saved(host_bytes, pinned_bytes):
-                self.host_bytes, self._pinned_bytes, self.is_saved = host_bytes, pinned_bytes, True
+                self.host_bytes, self.pinned_bytes, self.is_saved = host_bytes, pinned_bytes, True
             case Unable(halted=True) if self._is_halted:
                 raise Halted(f"the child of Space {self.spec.space} did not save its tensors")
             case Unable(reason):
@@ -151,7 +152,7 @@ class ChildLink:
         match self._answer_to(Sleep(pinned)):
             case Asleep(memory, left_bytes, host_bytes) as sleep:
                 self.memory, self.sleep, self.host_bytes, self.is_trimmed = memory, sleep, host_bytes, True
-                self._pinned_bytes = sleep.pinned_bytes
+                self.pinned_bytes = sleep.pinned_bytes
                 gave = before - memory.held_bytes
                 if not left_bytes or gave < GIVEN_BACK * left_bytes:
                     raise StaysAwake(f"{left_bytes} bytes of tensors left the device, and it holds {gave} bytes less")
@@ -171,7 +172,7 @@ class ChildLink:
         match self._answer_to(Wake(keep)):
             case Awake(memory, host_bytes):
                 self.memory, self.sleep, self.host_bytes, self.is_trimmed = memory, None, host_bytes, False
-                self._pinned_bytes, self.is_saved = min(self._pinned_bytes, host_bytes), host_bytes > 0
+                self.pinned_bytes, self.is_saved = min(self.pinned_bytes, host_bytes), host_bytes > 0
             case Unable(halted=True) if self._is_halted:
                 raise Halted(f"the child of Space {self.spec.space} did not wake")
             case Unable(reason, out_of_memory):
@@ -202,11 +203,6 @@ class ChildLink:
         finally:
             with self._ordering:
                 self._obeys = False
-
-    @property
-    def pinned_bytes(self) -> int:
-        """Pinned host memory that it holds."""
-        return self._pinned_bytes
 
     def look(self) -> None:
         """Record its activity so far, for `hung_for`."""

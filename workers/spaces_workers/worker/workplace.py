@@ -76,7 +76,7 @@ class Workplace:
         self.device_lost = False
         self._farm_key = farm_key
         self._state_dir = state_dir
-        self._sources = state_dir / "sources"
+        self._unpacked = state_dir / "unpacked"
         self._specs: dict[tuple[str, str], ZygoteSpec] = {}  #: of Spaces that ran here, by name and revision
         self._fork = Fork(device.visible_devices, memory_fraction, stand_in)
         self.carrier = Carrier(
@@ -206,7 +206,7 @@ class Workplace:
                 f"Space {record.name!r} is at {record.app_file} on {record.host!r}, which {self.config.host!r} "
                 "does not have, and it is too large to send. Put it on a disk that both share"
             )
-        for folder in (record.source.root, self._sources / f"{record.name}-{record.digest}"):
+        for folder in (record.source.root, self._unpacked / f"{record.name}-{record.digest}"):
             if folder.is_dir() and folder == record.source.root:
                 continue  # another revision, or other files of this host
             try:
@@ -217,7 +217,7 @@ class Workplace:
                 continue
             script = record.source.app_file.relative_to(record.source.root)
             return Source(folder / script, record.alone, folder)
-        raise RefusedError(f"the files of Space {record.name!r} cannot be unpacked: {self._sources} cannot be written")
+        raise RefusedError(f"the files of Space {record.name!r} cannot be unpacked: {self._unpacked} cannot be written")
 
     def _same(self, record: SpaceRecord) -> bool:
         return record.source.digest() == record.digest

@@ -41,6 +41,5 @@ def secrets(
 
 def _write_users(path: Path, password: str) -> None:
     """Digests of random passwords: the broker's own user, whoever that is, may read them."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(f"{line}\n" for line in (_HEALTH, operator(password), *directives(password))))
+    write_secret(path, "".join(f"{line}\n" for line in (_HEALTH, operator(password), *directives(password))))
     path.chmod(0o444)

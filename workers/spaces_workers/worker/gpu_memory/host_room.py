@@ -73,13 +73,13 @@ class HostRoom:
 
         Raises Halted.
         """
-        if self.budget is None or child.is_saved or not self.has_room_for(child):
+        if self.budget is None or child.is_saved or child.is_unable or not self.has_room_for(child):
             return
         try:
             child.save(pinned=self.budget.would_pin(child, self._owner.on_host()))
         except StaysAwake as error:
             logger.info("the child of Space %s cannot sleep: %s", child.spec.space, error)
-            child.is_saved = True  # there is nothing to do until its next task
+            child.is_unable = True
         except (ChannelClosed, TimeoutError):
             self._owner.discard(child)
 

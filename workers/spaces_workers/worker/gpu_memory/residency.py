@@ -134,17 +134,19 @@ class Residency:
         theirs = sum(self._needs.of(child.spec, child.memory.held_bytes) for child in running)
         return self._needs.of(sleeper.spec, weights) - held - self._free_bytes(theirs)
 
-    def expected_less(self, space: str, than: float) -> list[ChildLink]:
+    def expected_less(self, space: str, than: float) -> Iterator[ChildLink]:
         """Idle children that may make room for a Space, and of which fewer calls a second are expected.
 
-        No sleeper need be killed for them.
+        No sleeper need be killed for the next one: it fits beside those that were put to sleep before it is asked for.
         """
-        awake = [child for child in self._in_order(space) if child.sleep is None and self._host.has_room_for(child)]
-        return [
+        return (
             child
-            for child in awake
-            if self._eviction.demand(child.spec.space) < than and not self._eviction.spares(child, space)
-        ]
+            for child in self._in_order(space)
+            if child.sleep is None
+            and self._host.has_room_for(child)
+            and self._eviction.demand(child.spec.space) < than
+            and not self._eviction.spares(child, space)
+        )
 
     def save(self, child: ChildLink) -> None:
         """Have an idle child copy its tensors to the host, so that it can make room at once. Raises Halted."""
