@@ -45,12 +45,13 @@ class House:
         self.now, self.available = 1000.0, 0.5
         self.told: list[str] = []
         self.opened: list[str] = []
+        self.meanwhile: Callable[[], object] = lambda: None  #: whenever the broker is told of a Space
         (folder / "page.py").write_text(PAGE)
         self.keepers = {name: self._keeper(folder, name) for name in names.split()}
         self.unused = dict.fromkeys(self.keepers, float("inf"))
         self.idleness = Idleness(
             lambda: list(self.keepers.values()),
-            Broker(lambda: self.unused, self.told.append, self.opened.append, lambda _: None),
+            Broker(lambda _: self.unused, self.note(self.told), self.note(self.opened), lambda _: None),
             lambda _: after,
             IdleRules(memory=0.1),
             self.hear,
@@ -64,6 +65,13 @@ class House:
         command = Command(program, {"PORT": str(port.number)}, folder / f"{name}.log", page_port=port)
         service = Service(f"Space {name}", command, lambda _: page(*port.local, "/"), space=name)
         return Keeper(service, self.hear)
+
+    def note(self, told: list[str]) -> Callable[[str], None]:
+        def noted(space: str) -> None:
+            told.append(space)
+            self.meanwhile()
+
+        return noted
 
     def hear(self, report: Report) -> None:
         self.reports.append(report)
@@ -91,15 +99,16 @@ def live(tmp_path: Path) -> Live:
     def made(names: str, after: float, story: Callable[[House], Awaitable[None]]) -> House:
         async def lived() -> House:
             house = House(tmp_path, names, after)
-            lives = [asyncio.ensure_future(keeper.run()) for keeper in house.keepers.values()]
+            keepers = list(house.keepers.values())
+            lives = [asyncio.ensure_future(keeper.run()) for keeper in keepers]
             try:
-                await until(lambda: all(keeper.can_stop for keeper in house.keepers.values()))
+                await until(lambda: all(keeper.can_stop for keeper in keepers))
                 await house.after(0.0)
                 await story(house)
             finally:
                 for each in lives:
                     each.cancel()
-                for keeper in house.keepers.values():
+                for keeper in keepers:
                     await keeper.stop()
                     if keeper.service.command.page_port is not None:
                         keeper.service.command.page_port.close()
@@ -194,3 +203,35 @@ def test_while_memory_is_short_the_longest_unused_spaces_are_stopped_one_by_one(
     notes = [report.text for report in house.reports if isinstance(report, Note)]
     assert "5 % of its memory left: Space older" in notes[0]
     assert [report.name for report in house.reports if isinstance(report, Idle)] == ["Space older", "Space newer"]
+
+
+def test_a_space_that_goes_during_a_look_is_not_stopped(live: Live) -> None:
+    """The look ended, and the farm with it."""
+
+    async def story(house: House) -> None:
+        gone = house.keepers["gone"]
+        house.meanwhile = lambda: house.keepers.pop("gone", None)
+        await house.after(2 * MINUTE)
+        assert house.told == ["first"]
+        assert gone.answers
+
+    live("first gone", MINUTE, story)
+
+
+def test_a_space_that_comes_during_a_look_is_left_to_the_next(live: Live) -> None:
+    """The look ended, and the farm with it."""
+
+    async def story(house: House) -> None:
+        new = house.keepers.pop("new")
+        await house.after(1.0)
+        house.meanwhile = lambda: house.keepers.update(new=new)
+        _, writer = await asyncio.open_connection("127.0.0.1", house.keepers["visited"].port_number)
+        await house.after(1.0)
+        assert "new" in house.keepers
+        await house.after(2 * MINUTE)
+        assert house.told == []
+        await house.after(2 * MINUTE)
+        assert house.told == ["new"]
+        writer.close()
+
+    live("visited new", MINUTE, story)

@@ -161,3 +161,48 @@ def test_what_a_space_imports_is_told_while_it_starts(tmp_path: Path) -> None:
 
     assert asyncio.run(story()) == [Importing("Space demo", "library"), Importing("Space demo", "")]
     assert "ZeroFarm has imported library in" in (tmp_path / "log").read_text()
+
+
+def test_a_page_that_keeps_dying_after_an_operator_s_restart_is_told(tmp_path: Path) -> None:
+    """It was started again and again without a pause, and nobody was told."""
+    folder = tmp_path / "demo"
+    folder.mkdir()
+    answers = tmp_path / "answers"
+    (folder / "app.py").write_text(f"import time\nopen({str(answers)!r}, 'w').close()\ntime.sleep(600)\n")
+
+    async def story() -> list[Report]:
+        reports: list[Report] = []
+        keeper = keeper_of(folder, reports)
+        running = asyncio.create_task(keeper.run())
+        await until(lambda: keeper.answers)
+        answers.unlink()
+        (folder / "app.py").write_text("raise ValueError\n")
+        reports.clear()
+        await keeper.restart()
+        await until(lambda: keeper.problem == "exited with code 1" or len(reports) > 9)
+        running.cancel()
+        await keeper.stop()
+        return reports
+
+    assert [type(each).__name__ for each in asyncio.run(story())] == ["Starting", "Restarting"]
+
+
+def test_a_page_that_an_operator_restarts_before_it_first_answers_has_not_failed(tmp_path: Path) -> None:
+    """It was said to have failed, and stayed down until its files changed."""
+    folder = tmp_path / "demo"
+    folder.mkdir()
+    (folder / "app.py").write_text(f"import time\nopen({str(tmp_path / 'began')!r}, 'a').write('.')\ntime.sleep(600)\n")
+
+    async def story() -> list[Report]:
+        reports: list[Report] = []
+        keeper = keeper_of(folder, reports)
+        running = asyncio.create_task(keeper.run())
+        await until((tmp_path / "began").exists)
+        await keeper.restart()
+        (tmp_path / "answers").touch()
+        await until(lambda: keeper.settled.is_set())
+        running.cancel()
+        await keeper.stop()
+        return reports
+
+    assert [type(each).__name__ for each in asyncio.run(story())] == ["Starting", "Starting", "Answering"]

@@ -19,11 +19,11 @@ from spaces_workers.sandbox.hidden import note_served
 from spaces_workers.sandbox.level import in_words, shortcoming
 from spaces_workers.sandbox.plan import Sandboxes
 from spaces_workers.setup.farm_key import farm_key
-from spaces_workers.setup.ports import PortError, Ports
+from spaces_workers.setup.ports import INSIDE, PortError, Ports
 from spaces_workers.setup.served_space import served_spaces
 from spaces_workers.setup.state_dir import only_farm, shared
 from spaces_workers.up.composition import FLOWER_HOST, FarmOptions
-from spaces_workers.up.door.address import INSIDE, Door, find_caddy
+from spaces_workers.up.door.address import Door, find_caddy
 from spaces_workers.up.reports import JsonLines, Note, Reporter, Words
 from spaces_workers.up.supervisor import Supervisor
 

@@ -17,7 +17,7 @@ from spaces_workers.commands.become import become
 from spaces_workers.sandbox.level import UNSEPARATED
 from spaces_workers.setup import process_environment
 from spaces_workers.setup.farm_key import farm_key
-from spaces_workers.setup.ports import Ports
+from spaces_workers.setup.ports import INSIDE, Ports
 from spaces_workers.setup.secret_file import secret
 from spaces_workers.setup.served_space import served_space
 from spaces_workers.setup.state_dir import shared
@@ -39,7 +39,7 @@ def web(
             envvar="ZEROFARM_PROXY",
             help="The proxy's address, whose X-Forwarded headers are believed.",
         ),
-    ] = process_environment.INSIDE,
+    ] = INSIDE,
     no_isolate: options.NoIsolate = False,
     state_dir: options.StateDir = options.STATE_DIR,
     run_dir: options.RunDir = options.RUN_DIR,

@@ -10,6 +10,9 @@ from spaces.errors import SpacesError
 
 HIGHEST = 65535
 
+#: Where the pages of a farm with a front door listen, and from where the door comes: only this host reaches it.
+INSIDE = "127.0.0.1"
+
 
 class PortError(SpacesError):
     """A requested port is not available, or a host name is no address of this machine."""

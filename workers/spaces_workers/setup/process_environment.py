@@ -13,6 +13,7 @@ from spaces.withheld_variables import for_spaces
 from spaces_workers.isolation import variables_of
 from spaces_workers.link.messages import ZygoteSpec
 from spaces_workers.setup.compile_cache import of_compilers
+from spaces_workers.setup.ports import INSIDE
 from spaces_workers.setup.space_variables import variables_of_space
 from spaces_workers.setup.state_dir import default_state_dir
 
@@ -40,10 +41,6 @@ _OWNER = "zerofarm"
 #: A fork copies page tables: 40 ms for each GB of weights in small pages, 1 ms in huge pages. glibc has no other
 #: setting for huge pages (https://sourceware.org/glibc/manual/2.36/html_node/Memory-Allocation-Tunables.html).
 _HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
-
-
-#: The address from which the farm's front door reaches its pages.
-INSIDE = "127.0.0.1"
 
 
 #: Visitors wait in the farm's queue, not in the page's.

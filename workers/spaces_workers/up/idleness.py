@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -31,7 +31,7 @@ SHORT_OF_MEMORY = 20.0
 class Broker:
     """What the broker knows of Spaces, and is told. All may raise RedisError."""
 
-    unused_for: Callable[[], Mapping[str, float]]  #: seconds since the last task of each Space
+    unused_for: Callable[[Iterable[str]], Mapping[str, float]]  #: seconds since the last task of each of these Spaces
     tell_of_idleness: Callable[[str], None]
     tell_of_visit: Callable[[str], None]
     renew: Callable[[str], None]  #: called now and then for each Space that is served
@@ -67,38 +67,41 @@ class Idleness:
         while True:
             await asyncio.sleep(INTERVAL)
             try:
-                unused = await asyncio.to_thread(self._ask)
+                unused = await asyncio.to_thread(self._ask, list(self._keepers))
             except RedisError:
                 continue  # without a broker nobody can tell who is used
             await self.look(unused)
 
     async def look(self, unused: Mapping[str, float]) -> None:
-        """One look at all Spaces; `unused` has the seconds since the last task of each."""
-        now = self._clock()
-        self._used_at = {space: self._used_at.get(space, now) for space in self._keepers}
-        visitors = visited([port for keeper in self._keepers.values() if (port := keeper.port_number)])
-        for space, keeper in self._keepers.items():
+        """One look at all Spaces; `unused` has the seconds since the last task of each.
+
+        Spaces that come meanwhile are seen by the next look; those that go are not stopped.
+        """
+        now, keepers = self._clock(), self._keepers
+        self._used_at = {space: self._used_at.get(space, now) for space in keepers}
+        visitors = visited([port for keeper in keepers.values() if (port := keeper.port_number)])
+        for space, keeper in keepers.items():
             if not keeper.can_stop or keeper.port_number in visitors:
                 self._used_at[space] = now
             task_at = now - unused.get(space, math.inf)
             self._used_at[space] = max(self._used_at[space], task_at)
             if keeper.serving == "idle" and task_at > self._idle_since.get(space, now):
                 keeper.call()
-        await self._tell_of(visitors)
-        for space in self._due(now):
-            await self._stop(space)
+        await self._tell_of(keepers, visitors)
+        for space in self._due(keepers, now):
+            await self._stop(space, keepers[space])
 
-    async def _tell_of(self, visitors: Mapping[int, int]) -> None:
+    async def _tell_of(self, keepers: Mapping[str, Keeper], visitors: Mapping[int, int]) -> None:
         """A new connection to a page is most often somebody who opens it."""
-        for space, keeper in self._keepers.items():
+        for space, keeper in keepers.items():
             before, now = self._connections.get(space, 0), visitors.get(keeper.port_number or 0, 0)
             self._connections[space] = now
             if now > before:
                 with suppress(RedisError):
                     await asyncio.to_thread(self._broker.tell_of_visit, space)
 
-    def _due(self, now: float) -> list[str]:
-        running = sorted((s for s, keeper in self._keepers.items() if keeper.can_stop), key=self._used_at.__getitem__)
+    def _due(self, keepers: Mapping[str, Keeper], now: float) -> list[str]:
+        running = sorted((s for s, keeper in keepers.items() if keeper.can_stop), key=self._used_at.__getitem__)
         due = [space for space in running if now - self._used_at[space] >= self._after(space)]
         if not due and running and self._is_short_of_memory(now) and now - self._used_at[running[0]] >= SHORT_OF_MEMORY:
             self._eased_at = now
@@ -109,8 +112,10 @@ class Idleness:
     def _is_short_of_memory(self, now: float) -> bool:
         return now - self._eased_at >= SHORT_OF_MEMORY and self._available() < self._rules.memory
 
-    async def _stop(self, space: str) -> None:
-        if await self._keepers[space].stop_if_unvisited():
+    async def _stop(self, space: str, keeper: Keeper) -> None:
+        if self._keepers.get(space) is not keeper:
+            return  # another page serves it now, or none
+        if await keeper.stop_if_unvisited():
             self._idle_since[space] = self._clock()
             try:
                 await asyncio.to_thread(self._broker.tell_of_idleness, space)
@@ -123,12 +128,12 @@ class Idleness:
     def _keepers(self) -> dict[str, Keeper]:
         return {keeper.service.space: keeper for keeper in self._all()}
 
-    def _ask(self) -> Mapping[str, float]:
+    def _ask(self, spaces: Sequence[str]) -> Mapping[str, float]:
         if self._clock() - self._renewed_at >= RENEWAL:
             self._renewed_at = self._clock()
-            for space in self._keepers:
+            for space in spaces:
                 self._broker.renew(space)
-        return self._broker.unused_for()
+        return self._broker.unused_for(spaces)
 
 
 _SHORT = "the host has %.0f %% of its memory left: Space %s, unused for the longest time, is stopped until it is used"

@@ -137,9 +137,9 @@ class Keeper:
 
     async def restart(self) -> None:
         """Start the page anew, also if it has failed or is idle. Visitors wait meanwhile."""
-        self._is_asked_for = True
         self._called.set()
         if self._process is not None and self.serving not in ("failed", "idle"):
+            self._is_asked_for = True
             await self._process.stop()
 
     def call(self) -> None:
@@ -166,7 +166,7 @@ class Keeper:
             self._answer()
             self._report(Answering(self.service.name, self.service.url, process.seconds))
             self._repeat_notes(process)
-        elif not self._has_answered:
+        elif not self._has_answered and not self._is_asked_for:
             await self._fail(process)
             return None
         return await process.ended()
@@ -275,9 +275,8 @@ class Keeper:
         """Report that the process died; returns the seconds until the restart."""
         if self._process is None:
             raise ValueError(f"{self.service.name} ended without having been started")
-        if self._is_asked_for:
-            return 0.0
-        return self._later(described(status), self._process.seconds)
+        asked, self._is_asked_for = self._is_asked_for, False
+        return 0.0 if asked else self._later(described(status), self._process.seconds)
 
     def _later(self, problem: str, lived: float) -> float:
         """Report why the process does not run; returns the seconds until the next start."""

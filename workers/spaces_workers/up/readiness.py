@@ -56,14 +56,9 @@ async def _served(host: str, port: int, paths: Sequence[str]) -> bool:
 
 def listener(path: Path) -> Probe:
     """Probe whether a process accepts connections at a unix socket."""
-    return listeners([path])
-
-
-def listeners(paths: Sequence[Path]) -> Probe:
-    """Probe whether processes accept connections at all of these unix sockets."""
 
     async def answers() -> bool:
-        return all(map(listens, paths))
+        return listens(path)
 
     return answers
 

@@ -12,8 +12,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
 
-from spaces.farm.connection import redacted
-
 
 @dataclass(frozen=True, slots=True)
 class Queued:
@@ -210,7 +208,7 @@ def _summary(ready: Ready) -> list[str]:
     ]
     if ready.flower:
         rows.append(("Flower", f"{_link(ready.flower)}  {_login(ready.flower_login_file)}"))
-    rows.append(("Broker", escape(redacted(ready.broker))))
+    rows.append(("Broker", escape(ready.broker)))
     if ready.gateway:
         rows.append(("Gateway", f"{escape(ready.gateway)}  with tokens of `zerofarm token new`"))
     width = max(len(name) for name, _ in rows)

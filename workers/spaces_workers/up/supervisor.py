@@ -160,12 +160,7 @@ class Supervisor:
 
     def _idleness(self, queue: Queue) -> Idleness:
         status, registry = StatusReader(queue), Registry(queue.redis)
-        broker = Broker(
-            lambda: status.unused_for([space.name for space in self._spaces.spaces]),
-            registry.tell_of_idleness,
-            registry.tell_of_visit,
-            registry.renew,
-        )
+        broker = Broker(status.unused_for, registry.tell_of_idleness, registry.tell_of_visit, registry.renew)
         return Idleness(lambda: self._spaces.keepers, broker, self._idle_after, settings.current().idle, self._report)
 
     def _idle_after(self, space: str) -> float:

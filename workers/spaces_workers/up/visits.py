@@ -13,7 +13,8 @@ _ESTABLISHED = "01"
 
 def visited(ports: Collection[int]) -> Counter[int]:
     """Those of these ports of this host to which somebody is connected, with the number of connections."""
-    return Counter(port for port in _connected() if port in ports)
+    wanted = set(ports)
+    return Counter(port for port in _connected() if port in wanted)
 
 
 def _connected() -> Iterator[int]:

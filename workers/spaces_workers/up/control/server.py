@@ -60,8 +60,7 @@ class ControlServer:
             if uid not in (os.getuid(), 0):
                 writer.write(told({"fault": f"user {uid} may not operate this farm"}))
             else:
-                with suppress(ValueError, asyncio.LimitOverrunError):  # no line, or too long a one
-                    await self._answer(await reader.readline(), uid, writer)
+                await self._answer(await _line_of(reader), uid, writer)
             await writer.drain()
         except OSError:
             pass  # who asked has left; an action that was begun is done
@@ -90,6 +89,13 @@ class ControlServer:
             detail = " ".join(filter(None, (detail_of(arguments), outcome)))
             with suppress(RedisError):  # the broker is away; what was done is done
                 await asyncio.to_thread(self._record, Action(by, action, target_of(arguments), detail))
+
+
+async def _line_of(reader: asyncio.StreamReader) -> bytes:
+    try:
+        return await reader.readline()
+    except ValueError:  # it is too long
+        return b""
 
 
 def _name_of(uid: int) -> str:

@@ -12,9 +12,6 @@ from spaces_workers.up.addresses import url_of
 #: Below which path the door shows Spaces and Flower; the home page is at the root.
 SPACES, FLOWER = "/spaces", "/flower"
 
-#: Where the pages listen; nobody but the door and programs of this host reaches them.
-INSIDE = "127.0.0.1"
-
 
 @dataclass(frozen=True, slots=True)
 class Door:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from spaces.servers.uvicorn_servers import HEADER_BYTES
-from spaces_workers.up.door.address import FLOWER, INSIDE, SPACES, Door
+from spaces_workers.setup.ports import INSIDE
+from spaces_workers.up.door.address import FLOWER, SPACES, Door
 
 Json = dict[str, Any]  # Any: Caddy's
 

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from spaces.servers.sessions import COOKIE, KNOWS
+from spaces_workers.setup.ports import INSIDE
 from spaces_workers.up import readiness
 from spaces_workers.up.hosting.page import HostedPage
 
@@ -74,5 +75,5 @@ async def page_for(request: Request, current: HostedPage, earlier: Sequence[Host
 async def _knows(page: HostedPage, call: str) -> bool:
     with suppress(OSError, ValueError, TimeoutError):
         async with asyncio.timeout(PATIENCE):
-            return await readiness.status_of("127.0.0.1", page.port, f"{page.root_path}{KNOWS}{call}") == 204
+            return await readiness.status_of(INSIDE, page.port, f"{page.root_path}{KNOWS}{call}") == 204
     return False

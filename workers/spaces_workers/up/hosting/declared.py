@@ -60,8 +60,8 @@ class Declared:
         """Apply what has changed since the last look."""
         wanted, before = self._rules(), self._applied
         secrets, secrets_before = self._stamps(), self._secrets
-        self._applied, self._secrets = dict(wanted), secrets
         await asyncio.to_thread(self._limit, wanted)
+        self._applied, self._secrets = dict(wanted), secrets
         for name in self._no_longer(wanted):
             await self._do("remove", name, "", lambda name=name: self._spaces.remove(name))  # type: ignore[misc]
         for name, rules in wanted.items():
@@ -93,10 +93,11 @@ class Declared:
         outcome = detail
         try:
             await work()  # type: ignore[misc] # a coroutine
-        except (SpacesError, OSError) as error:
+        except (SpacesError, RedisError, OSError) as error:
             outcome = f"{detail} failed: {error}".strip()
             self._report(Note(f"farm.toml: {error}"))
-        await asyncio.to_thread(Audit(self._queue.redis).note, Action(BY, verb, name, outcome))
+        with suppress(RedisError):  # the broker is away; what was done is done
+            await asyncio.to_thread(Audit(self._queue.redis).note, Action(BY, verb, name, outcome))
 
     def _limit(self, wanted: dict[str, SpaceRules]) -> None:
         controls, known = Controls(self._queue, BY), terms(self._queue)

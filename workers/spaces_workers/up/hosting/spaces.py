@@ -16,6 +16,7 @@ from pathlib import Path
 
 from redis import RedisError
 
+from spaces.errors import SpacesError
 from spaces.farm.queue.registry import Registry, SpaceRecord
 from spaces.farm.values.signing import derive_space_key
 from spaces.space import source_at
@@ -185,6 +186,8 @@ class HostedSpaces:
             await self._tell_gateway()
             say(f"starting revision {revision.number} ({revision.label})")
             record = await self._try(page, say)
+            if record is not None:
+                await asyncio.to_thread(self._known.promote, record)
         except BaseException as error:
             await self._end(page)
             with suppress(RedisError):  # the broker is away, or ends with the farm: the record expires
@@ -192,7 +195,7 @@ class HostedSpaces:
             if isinstance(error, TrialFault):
                 raise TrialFault(self._refusal(page, str(error))) from None
             raise
-        await self._switch(page, record)
+        await self._switch(page)
 
     async def _try(self, page: HostedPage, say: Say) -> SpaceRecord | None:
         keeper = self._opened(page)
@@ -204,10 +207,8 @@ class HostedSpaces:
             await trial.zygote_gets_ready(record, key, self._nursery)
         return record
 
-    async def _switch(self, page: HostedPage, record: SpaceRecord | None) -> None:
+    async def _switch(self, page: HostedPage) -> None:
         name = page.revision.space.name
-        if record is not None:
-            await asyncio.to_thread(self._known.promote, record)
         before = self._current.get(name)
         self._others.remove(page)
         if before is not None:
@@ -227,7 +228,7 @@ class HostedSpaces:
             try:
                 record = await asyncio.to_thread(self._known.find, name)
                 await asyncio.to_thread(nursery.retire, self._nursery, name, record.revision)
-            except (RedisError, OSError, ValueError):
+            except (SpacesError, RedisError, OSError, ValueError):
                 pass  # its zygote ends with the next that is made
 
     async def _end(self, page: HostedPage) -> None:
