@@ -63,6 +63,8 @@ class NoFarm:
     def readings(self) -> Readings:
         raise FarmUnavailable("the broker does not answer")
 
+    counters = readings
+
 
 def client(farm: object, address: str = "127.0.0.1") -> TestClient:
     app = make_app(cast(Snapshots, farm), ["farm.example"], TOKEN)

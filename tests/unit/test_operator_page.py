@@ -7,11 +7,13 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from redis import RedisError
 from starlette.testclient import TestClient
 
 from spaces.errors import SpacesError
@@ -20,7 +22,8 @@ from spaces.farm.queue.counters.samples import Sample
 from spaces.farm.queue.keys import Keys
 from spaces.farm.queue.queue import Queue
 from spaces_app.home.app import make_app
-from spaces_app.home.operator import acting
+from spaces_app.home.operator import acting, shared_view
+from spaces_app.home.operator import hosted as hosted_pages
 from spaces_app.home.operator.attempts import OF_ALL, OF_ONE, WITHIN, Attempts
 from spaces_app.home.operator.charts import POINTS, points
 from spaces_app.home.operator.view import shown
@@ -261,6 +264,31 @@ def test_a_fault_of_zerofarm_up_is_told(tmp_path: Path) -> None:
         acting_in(tmp_path).do(acting.Request("rollback", "digits"))
     with pytest.raises(SpacesError, match="there is no action 'format'"):
         acting_in(tmp_path).do(acting.Request("format", "digits"))
+
+
+def test_a_farm_that_hangs_does_not_keep_the_view_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hosted_pages, "PATIENCE", 0.1)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / SOCKET))
+        listener.listen()
+        assert hosted_pages.hosted(tmp_path) == {}
+
+
+def test_all_who_look_are_shown_one_view(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each read all remembered tasks for itself, once a second."""
+    numbers = count(1)
+    monkeypatch.setattr(shared_view, "_view", lambda *_: f"view {next(numbers)}")
+    shared = shared_view.SharedView(cast(Snapshots, Farm()), tmp_path)
+    assert [shared.latest(), shared.latest()] == ["view 1", "view 1"]
+
+
+def test_a_broker_that_fails_under_an_action_is_told(browser: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_self: Doing, _request: acting.Request) -> str:
+        raise RedisError("read only")
+
+    monkeypatch.setattr(Doing, "do", fail)
+    answer = act(browser, logged_in(browser))
+    assert (answer.status_code, answer.json()) == (503, {"detail": "the broker does not answer: read only"})
 
 
 def sample(at: float, **facts: Any) -> Sample:  # Any: fields of a sample

@@ -28,7 +28,7 @@ WORKER = WorkerStatus(
 #: Runs a function of the page without a browser.
 SCRIPT = """
 const source = require("fs").readFileSync(process.argv[1], "utf8");
-const found = source.match(/function (resident|gibibytes)\\([^]*?\\n}/g).join("\\n");
+const found = source.match(/function (resident|gigabytes)\\([^]*?\\n}/g).join("\\n");
 console.log(new Function(`${found}; return resident;`)()(JSON.parse(process.argv[2])));
 """
 
@@ -50,7 +50,7 @@ def test_the_command_shows_levels_and_bytes() -> None:
     ],
 )
 def test_the_home_page_shows_the_same(resident: ResidentStatus, words: str) -> None:
-    page = Path(spaces_app.home.__file__).parent / "static" / "page.js"
+    page = Path(spaces_app.home.__file__).parent / "static" / "lists.js"
     told = {name: getattr(resident, name) for name in ("space", "level", "held_bytes", "host_bytes")}
     command = ["node", "-e", SCRIPT, str(page), json.dumps(told)]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == words

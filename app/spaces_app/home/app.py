@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
+from redis import RedisError
 
 from spaces.errors import FarmUnavailable
 from spaces_app.home.hosts import KnownHosts
@@ -59,6 +60,10 @@ def make_app(
     @app.exception_handler(FarmUnavailable)
     def without_broker(_request: Any, error: FarmUnavailable) -> JSONResponse:  # Any: starlette's request
         return JSONResponse({"problem": str(error)}, status_code=503)
+
+    @app.exception_handler(RedisError)
+    def broker_fails(_request: Any, error: RedisError) -> JSONResponse:  # Any: starlette's request
+        return JSONResponse({"detail": f"the broker does not answer: {error}"}, status_code=503)
 
     app.include_router(metrics_page(snapshots, metrics_token))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

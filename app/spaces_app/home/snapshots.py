@@ -14,7 +14,7 @@ from redis import RedisError
 from spaces.errors import FarmUnavailable
 from spaces.farm.connection import connect, redacted
 from spaces.farm.page_addresses import Page, Pages, read_pages
-from spaces.farm.queue.counters.counters import read_counters
+from spaces.farm.queue.counters.counters import Counters, read_counters
 from spaces.farm.queue.counters.crowd import read_crowd
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.status import FarmStatus, StatusReader
@@ -52,13 +52,18 @@ class Snapshots:
         """The ranked queue, over the same connections."""
         return self._reader.queue
 
-    def readings(self) -> Readings:
-        """What the metrics are made of, now. Raises FarmUnavailable."""
+    def counters(self) -> tuple[FarmStatus, Counters]:
+        """The status and the counters, now. Raises FarmUnavailable."""
         status, queue = self.latest(), self.queue
         spaces, nodes = [space.name for space in status.spaces], [worker.name for worker in status.workers]
         with self._answering():
-            counters = read_counters(queue.redis, queue.keys, spaces, nodes)
-            return Readings(status, counters, read_crowd(queue.redis, queue.keys))
+            return status, read_counters(queue.redis, queue.keys, spaces, nodes)
+
+    def readings(self) -> Readings:
+        """What the metrics are made of, now. Raises FarmUnavailable."""
+        status, counters = self.counters()
+        with self._answering():
+            return Readings(status, counters, read_crowd(self.queue.redis, self.queue.keys))
 
     def _read(self) -> FarmStatus:
         with self._answering():

@@ -61,7 +61,7 @@ RESIDENT = Metric(
     "zerofarm_resident_bytes",
     "gauge",
     ("worker", "UUID", "space"),
-    "Memory of the device that the Space's idle child holds",
+    "Memory of the device that the Space's child holds",
 )
 RESIDENT_HOST = Metric(
     "zerofarm_resident_host_bytes",

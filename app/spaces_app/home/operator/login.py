@@ -35,11 +35,12 @@ def login_pages(accounts: Accounts, guard: Guard, folder: Path) -> APIRouter:
     async def log_in(request: Request) -> Response:
         if not (is_own(request) and is_navigation(request)):
             raise HTTPException(403, "This request does not come from the page of the login")
+        name, password = await _name_and_password(request)
         address = request.client.host if request.client else ""
         async with one_at_a_time:
             if wait := attempts.wait_of(address):
                 return page(f"Too many wrong passwords. Try again in {wait:.0f} seconds.", 429)
-            operator = await asyncio.to_thread(accounts.verified, *await _name_and_password(request))
+            operator = await asyncio.to_thread(accounts.verified, name, password)
             if operator is None:
                 attempts.failed(address)
                 return page(_WRONG, 401)

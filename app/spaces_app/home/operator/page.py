@@ -11,17 +11,13 @@ from typing import Any
 
 from fastapi import APIRouter, Body, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
-from redis import RedisError
 
-from spaces.errors import FarmUnavailable, SpacesError
-from spaces_app.home.operator import acting, view
+from spaces.errors import SpacesError
+from spaces_app.home.operator import acting
 from spaces_app.home.operator.guard import HEADERS, Guard, is_navigation
-from spaces_app.home.operator.hosted import hosted
 from spaces_app.home.operator.logs import follow, log_of
+from spaces_app.home.operator.shared_view import INTERVAL, SharedView
 from spaces_app.home.snapshots import Snapshots
-
-#: Seconds between two views that are sent to a page.
-INTERVAL = 1.0
 
 #: Seconds after which a stream of events ends, and the page asks for another: sessions are looked at anew.
 LONGEST_STREAM = 600.0
@@ -31,7 +27,7 @@ Json = dict[str, Any]  # Any: JSON
 
 def operator_pages(snapshots: Snapshots, guard: Guard, state_dir: Path, folder: Path) -> APIRouter:
     """The page, what it follows, and what it does; `folder` has its file."""
-    router = APIRouter()
+    router, shared = APIRouter(), SharedView(snapshots, state_dir)
     text = (folder / "farm.html").read_text()
 
     @router.get("/farm")
@@ -47,7 +43,7 @@ def operator_pages(snapshots: Snapshots, guard: Guard, state_dir: Path, folder: 
     @router.get("/farm/events")
     async def events(request: Request) -> StreamingResponse:
         guard.viewer(request)
-        return _stream(_views(snapshots, state_dir))
+        return _stream(_views(shared))
 
     @router.get("/farm/log/{space}")
     async def log(request: Request, space: str, kind: str = "web") -> StreamingResponse:
@@ -68,19 +64,10 @@ def operator_pages(snapshots: Snapshots, guard: Guard, state_dir: Path, folder: 
     return router
 
 
-async def _views(snapshots: Snapshots, state_dir: Path) -> AsyncIterator[str]:
+async def _views(shared: SharedView) -> AsyncIterator[str]:
     while True:
-        yield await asyncio.to_thread(_view, snapshots, state_dir)
+        yield await asyncio.to_thread(shared.latest)
         await asyncio.sleep(INTERVAL)
-
-
-def _view(snapshots: Snapshots, state_dir: Path) -> str:
-    try:
-        found: Json = view.as_json(view.read_view(snapshots.queue, snapshots.latest()))
-        found["hosted"] = hosted(state_dir)
-    except (FarmUnavailable, RedisError) as error:
-        found = {"problem": str(error)}
-    return json.dumps(found)
 
 
 async def _texts(texts: AsyncIterator[str]) -> AsyncIterator[str]:

@@ -47,7 +47,7 @@ class Sampler:
                 logger.exception("no sample of the farm")
 
     def _sample(self) -> None:
-        readings, queue = self._snapshots.readings(), self._snapshots.queue
-        waiting = sum(each.waiting for each in readings.status.queues)
-        running = sum(each.running for each in readings.status.spaces)
-        keep_sample(queue.redis, queue.keys, sample_of(readings.counters, waiting, running))
+        (status, counters), queue = self._snapshots.counters(), self._snapshots.queue
+        waiting = sum(each.waiting for each in status.queues)
+        running = sum(each.running for each in status.spaces)
+        keep_sample(queue.redis, queue.keys, sample_of(counters, waiting, running))

@@ -61,7 +61,7 @@ def read_view(queue: Queue, status: FarmStatus) -> View:
 
 def as_json(view: View) -> dict[str, Any]:  # Any: JSON
     """The view for the page; times of a task are spans there."""
-    return asdict(view) | {"history": [task_as_json(each) for each in view.history]}
+    return asdict(replace(view, history=[])) | {"history": [task_as_json(each) for each in view.history]}
 
 
 def task_as_json(facts: Facts) -> dict[str, Any]:  # Any: JSON

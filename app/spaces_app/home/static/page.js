@@ -1,7 +1,7 @@
 // Requests the farm's status from the server while the page is visible, and updates the page.
 
 import { isDrawn } from "./emoji.js";
-import { one, show, span, tell, write } from "./lists.js";
+import { gigabytes, joined, one, resident, show, span, tell, withoutProcess, write } from "./lists.js";
 
 const INTERVAL_MS = 1500;
 const COLOURS = {
@@ -27,7 +27,7 @@ function fillSpace(element, space, home) {
   write(element, "counts .running", `${space.running} running`).classList.toggle("some", space.running > 0);
   write(element, "counts .waiting", `${space.waiting} waiting`).classList.toggle("some", space.waiting > 0);
   write(element, "counts .wait", waitOf(space));
-  write(element, "counts .memory", page?.memory_bytes ? `${Math.round(page.memory_bytes / 2 ** 20)} MiB` : "");
+  write(element, "counts .memory", page?.memory_bytes ? gigabytes(page.memory_bytes) : "");
 }
 
 function initial(text) {
@@ -59,26 +59,12 @@ function fillWorker(element, worker) {
   write(element, "done", `${worker.done} done`);
 }
 
-function resident({ space, level, held_bytes, host_bytes }) {
-  const sizes = [held_bytes && `${gibibytes(held_bytes)} GiB`, host_bytes && `${gibibytes(host_bytes)} GiB of the host`];
-  const facts = [level === "on the device" ? "" : level, ...sizes].filter(Boolean);
-  return facts.length ? `${space} (${facts.join(", ")})` : space;
-}
-
-function gibibytes(bytes) {
-  return (bytes / 2 ** 30).toFixed(1);
-}
-
 function fillTask(element, task, now) {
   element.dataset.state = task.state;
   write(element, "label", task.label);
   write(element, "pill", task.state === "queued" && task.position ? `queued, ${task.position} ahead` : task.state);
-  write(element, "where", [task.worker, task.id.slice(0, 8)].filter(Boolean).join(" · "));
+  write(element, "where", joined(task.worker, task.id.slice(0, 8)));
   write(element, "time", duration(task, now));
-}
-
-function withoutProcess(text) {
-  return text.replace(/ \(pid .*\)$/, "");
 }
 
 // A reverse proxy shows the pages below paths of its own; whoever opens the home page directly finds them at their ports.

@@ -1,4 +1,4 @@
-"""A farm by its gateway: for pages that must not hold the broker's password. Needs no broker's library."""
+"""A farm by its gateway: for pages and programs that must not hold the broker's password. Needs no broker's library."""
 
 from __future__ import annotations
 

@@ -31,10 +31,20 @@ class OperatorFault(SpacesError):
 
 
 def ask(
-    state_dir: Path, action: str, by: str, on_note: Callable[[str], None] = lambda _: None, **arguments: object
+    state_dir: Path,
+    action: str,
+    by: str,
+    on_note: Callable[[str], None] = lambda _: None,
+    patience: float | None = None,
+    /,
+    **arguments: object,
 ) -> Any:  # Any: JSON
-    """Have an action done, and return what it says. `on_note` gets what it says meanwhile. Raises OperatorFault."""
+    """Have an action done, and return what it says. `on_note` gets what it says meanwhile.
+
+    Raises OperatorFault, and TimeoutError if nothing comes for `patience` seconds.
+    """
     with _connected(state_dir) as sock:
+        sock.settimeout(patience)
         sock.sendall(json.dumps({"action": action, "by": by, "with": arguments}).encode() + b"\n")
         for answer in map(json.loads, sock.makefile("rb")):
             if "note" in answer:

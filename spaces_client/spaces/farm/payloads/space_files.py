@@ -142,9 +142,6 @@ class SpaceFiles:
 class NamedFiles(SpaceFiles):
     """The files of a program that values name, in its temporary folder; Spaces that are separated have another."""
 
-    def __init__(self) -> None:
-        super().__init__()
-
     def watch(self) -> None:
         """What the program writes without naming it is not meant for a Space."""
 

@@ -1,9 +1,9 @@
 // The content of each row of the page.
 
-import { gigabytes, joined, show, span, write } from "../lists.js";
+import { gigabytes, joined, resident, span, withoutProcess, write } from "../lists.js";
 
 export function fillGpu(element, worker, farm) {
-  const busy = worker.busy.map((text) => text.replace(/ \(pid .*\)$/, ""));
+  const busy = worker.busy.map(withoutProcess);
   write(element, "name", worker.name);
   write(element, "device", worker.device);
   write(element, "load", joined(load(worker), worker.drained && "drained"));
@@ -20,11 +20,7 @@ function load({ utilization_percent, temperature_celsius }) {
 }
 
 function residents(worker) {
-  const told = worker.residents.map(({ space, level, held_bytes, host_bytes }) => {
-    const sizes = [held_bytes && gigabytes(held_bytes), host_bytes && `${gigabytes(host_bytes)} of the host`].filter(Boolean);
-    const facts = [level !== "on the device" && level, ...sizes].filter(Boolean).join(", ");
-    return facts ? `${space} (${facts})` : space;
-  });
+  const told = worker.residents.map(resident);
   return told.length ? `resident: ${told.join(", ")}` : "nothing resident";
 }
 
@@ -105,7 +101,7 @@ export function fillSpace(element, space, farm) {
   element.querySelector(".log").dataset.space = space.name;
   for (const button of element.querySelectorAll(".hosted")) {
     button.dataset.target = space.name;
-    button.hidden = !page;
+    button.hidden = !revision;
   }
 }
 
@@ -127,5 +123,3 @@ function verb(button, name, text, target) {
   button.dataset.target = target;
   button.textContent = text;
 }
-
-export { show };

@@ -15,6 +15,7 @@ from redis.exceptions import ResponseError
 
 from spaces.farm.queue.counters.counters import Counters, Histogram, Span, sum_of
 from spaces.farm.queue.keys import COUNTED, Keys
+from spaces.farm.task import State
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -24,7 +25,7 @@ INTERVAL = 30
 KEPT = 24 * 3600 // INTERVAL
 
 #: States of a task whose end is a failure.
-FAILURES = ("failed", "crashed", "timed out", "lost")
+FAILURES = (State.FAILED, State.CRASHED, State.TIMED_OUT, State.LOST)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ env = { GREETING = "hello" }
 secrets = "painter.secrets"  # a file that only the farm's user can read, with lines of NAME=value
 max_gpus = 1                 # tasks that run at once
 priority = 60                # seconds of waiting that its tasks are given ahead
-idle_after = inf            # seconds without a use; inf: never
+idle_after = inf             # seconds without a use; inf: never
 pin = true                   # it keeps its place on the GPU: see docs/memory.md
 group = "studio"             # Spaces of one group do not evict each other: see docs/memory.md
 fork = false                 # each child runs the script itself
