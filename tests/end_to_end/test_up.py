@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -51,16 +51,16 @@ def command_of(process: psutil.Process) -> list[str]:
 class Up:
     """A running `zerofarm up --json`."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, program: Sequence[str] = ()) -> None:
         self.folder = folder
         self.state_dir = folder / "state"
         self._before = {process.pid for process in psutil.process_iter()}
         self._events = folder / "events"
         self._errors = folder / "errors"
         with self._events.open("wb") as output, self._errors.open("wb") as errors:
-            command = [*zerofarm(), "up", *arguments, "--json", "--port", "0", "--state-dir", str(self.state_dir)]
+            options = ["--json", "--port", "0", "--state-dir", str(self.state_dir), "--run-dir", str(folder / "run")]
             self.process = subprocess.Popen(
-                [*command, "--run-dir", str(folder / "run")],
+                [*(program or zerofarm()), "up", *arguments, *options],
                 stdout=output,
                 stderr=errors,
                 env=without_a_farm(),

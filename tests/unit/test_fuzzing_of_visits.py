@@ -28,6 +28,7 @@ HEADS = [
     b"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nx-real-ip: 1.2.3.4\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: a\r\nX-Other: 1\nX-Forwarded-For: 1.2.3.4\nX-Last: 2\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: other\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.2.3.4\r\n\r\n",
+    b"GET /ws HTTP/1.1\r\nForwarded: a\r\n , 1.2.3.4\r\nHost: a\r\nUpgrade: websocket\r\n\r\n",
 ]
 
 #: The header by which a page is told who visits it, as h11 reads it; uvicorn uses h11.
@@ -40,12 +41,13 @@ heads = damaged(st.sampled_from(HEADS)) | st.binary(max_size=300)
 @fuzzed
 @given(heads)
 @example(HEADS[4])  # a second request on a connection that stays open, because it seems to become another protocol's
+@example(HEADS[5])  # a line that continues one which the porter takes out, and then one of its own
 def test_no_request_makes_a_page_believe_a_forged_address(data: bytes) -> None:
     head, end, rest = data.partition(b"\r\n\r\n")
     if not end or not is_plain(head + end):
         return
     page = h11.Connection(h11.SERVER)
-    page.receive_data(porter_module._forwarded(head + end, "10.0.0.9") + rest)
+    page.receive_data(porter_module._forwarded(head + end, "10.0.0.9", b"key") + rest)
     with bounded_memory(), suppress(h11.RemoteProtocolError):
         for request in _requests(page):
             told = [(name, value) for name, value in request.headers if name in TOLD]
@@ -119,9 +121,10 @@ def test_after_whatever_a_visitor_has_sent_the_porter_answers_the_next_one(
     assert b"Digits is waking up" in answer
 
 
-def test_a_request_that_some_programs_read_otherwise_is_refused(at_a_sleeping_space: int) -> None:
-    """A page would have read a line more than the porter, and believed the address in it."""
-    assert _asked(("127.0.0.1", at_a_sleeping_space), HEADS[3]).startswith(b"HTTP/1.1 400 ")
+@pytest.mark.parametrize("head", [HEADS[3], HEADS[5]])
+def test_a_request_that_some_programs_read_otherwise_is_refused(at_a_sleeping_space: int, head: bytes) -> None:
+    """A page would have read a line more than the porter, or a longer one, and believed the address in it."""
+    assert _asked(("127.0.0.1", at_a_sleeping_space), head).startswith(b"HTTP/1.1 400 ")
 
 
 def _asked(address: tuple[str, int] | str, request: bytes) -> bytes:

@@ -17,6 +17,7 @@ from weakref import WeakSet
 from spaces import config
 from spaces.config import Role
 from spaces.servers import page_address
+from spaces.servers.introductions import Introduced
 from spaces.servers.root_path import below
 
 logger = logging.getLogger(__name__)
@@ -34,9 +35,9 @@ _prepared: WeakSet[Any] = WeakSet()  # Any: uvicorn.Server
 def watch_options(module: ModuleType) -> None:
     """Accept large headers, and disable uvicorn's reloader and workers; for `uvicorn.config`.
 
-    These would be processes that the farm does not know.
+    These would be processes that the farm does not know. Apps see the visitors of requests that the farm passes on.
     """
-    original = module.Config.__init__
+    original, original_load = module.Config.__init__, module.Config.load
 
     @functools.wraps(original)
     def configure(self: Any, *args: Any, **options: Any) -> None:  # Any: uvicorn's own
@@ -47,7 +48,12 @@ def watch_options(module: ModuleType) -> None:
         if self.h11_max_incomplete_event_size is None:
             self.h11_max_incomplete_event_size = HEADER_BYTES
 
-    module.Config.__init__ = configure
+    @functools.wraps(original_load)
+    def load(self: Any) -> None:
+        original_load(self)
+        self.loaded_app = Introduced(self.loaded_app, config.current().space_key)
+
+    module.Config.__init__, module.Config.load = configure, load
 
 
 def watch(module: ModuleType, at_page: Callable[[], None]) -> None:

@@ -170,7 +170,7 @@ class Composition:
             self._log(f"web-{name}"),
             fork=self._fork_of(space),
             sandbox=self._sandboxes.of_page(space.name, space.app_file, farm),
-            page_port=_page_port(self._options.host, port),
+            page_port=_page_port(self._options.host, port, key),
             mark=remains.of_page(self._options.state_dir, name),
         )
 
@@ -266,9 +266,9 @@ class Composition:
         return _log(self._options, name)
 
 
-def _page_port(host: str, port: int) -> PagePort | None:
+def _page_port(host: str, port: int, key: bytes) -> PagePort | None:
     try:
-        return PagePort(host, port)
+        return PagePort(host, port, key)
     except OSError:
         return None  # it was taken since it was found free: the page says by whom
 

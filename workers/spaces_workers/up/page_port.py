@@ -25,9 +25,10 @@ BACKLOG = 1024
 class PagePort:
     """One Space's port, from the start of the farm until its end. Raises OSError if it is taken."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, key: bytes = b"") -> None:
         self._address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         self.number = port
+        self.key = key  #: the Space's, with which its page is told where a request came from
         self.local = (local(host), port)  #: where this host reaches the page
         self._socket = self._bound()
 

@@ -13,7 +13,10 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
 
+from spaces.farm.queue import settings
+from spaces.servers import introductions
 from spaces_workers.up.page_port import PagePort
 
 #: Seconds for a visitor to send the head of a request, and its longest.
@@ -41,9 +44,10 @@ _REFUSED = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\
 #: A proxy of this host, such as the front door, tells who the visitor is; uvicorn believes this address too.
 _TRUSTED = "127.0.0.1"
 
-#: What others say of the sender is not believed; the page is told the address that the request came from.
+#: What others say of the sender is not believed, and nobody else introduces a visitor to the page.
 _REPLACED = re.compile(rb"(?im)^(?:x-forwarded-[a-z]+|forwarded|x-real-ip):.*\r\n")
-_LONE = re.compile(rb"(?<!\r)\n|\r(?!\n)")
+_OURS = re.compile(rb"(?im)^" + re.escape(introductions.HEADER) + rb":.*\r\n")
+_AMBIGUOUS = re.compile(rb"(?<!\r)\n|\r(?!\n)|\r\n[ \t]")
 _WEBSOCKET = re.compile(rb"(?im)^upgrade:[ \t]*websocket[ \t]*\r$")
 _CONNECTION = re.compile(rb"(?im)^(?:connection|keep-alive):.*\r\n")
 
@@ -124,7 +128,7 @@ class Porter:
                 writer.write(self._come_again())
                 await writer.drain()
             else:
-                await self._wait(_Waiting(_forwarded(head, address), reader, writer))
+                await self._wait(_Waiting(_forwarded(head, address, self._port.key), reader, writer))
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # it is no visitor, or has left
         finally:
@@ -173,17 +177,27 @@ def _is_of_browser(head: bytes) -> bool:
 
 
 def is_plain(head: bytes) -> bool:
-    """Whether all programs see the same lines in a head: some also end a line at a lone CR or LF."""
-    return _LONE.search(head) is None
+    """Whether all programs see the same lines in a head.
+
+    Some also end a line at a lone CR or LF, and some read a line that begins with a blank as part of the one before.
+    """
+    return _AMBIGUOUS.search(head) is None
 
 
-def _forwarded(head: bytes, address: str) -> bytes:
+def _forwarded(head: bytes, address: str, key: bytes) -> bytes:
     """The head for the page. The connection is for one request: the next one of the sender reaches the page itself."""
     first, _, headers = head.partition(b"\r\n")
-    ours = b""
-    if address != _TRUSTED:
-        ours = f"X-Forwarded-For: {address}\r\n".encode()
+    headers = _OURS.sub(b"", headers)
+    ours = introductions.HEADER + b": " + introductions.introduction(key, address) + b"\r\n"
+    if not _is_proxy(address):  # pages that do not know our header read this one
+        ours += f"X-Forwarded-For: {address}\r\n".encode()
         headers = _REPLACED.sub(b"", headers)
     if not _WEBSOCKET.search(headers):
         ours, headers = ours + b"Connection: close\r\n", _CONNECTION.sub(b"", headers)
     return first + b"\r\n" + ours + headers
+
+
+def _is_proxy(address: str) -> bool:
+    """Whether the page believes whom this sender names, if the page is set to believe anybody."""
+    proxies = settings.current().quota.trusted_proxies
+    return address == _TRUSTED or any(ip_address(address) in ip_network(each, strict=False) for each in proxies)
