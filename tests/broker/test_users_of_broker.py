@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,14 +13,15 @@ from redis import AuthenticationError, Redis, ResponseError
 
 from spaces.farm.celery.celery_app import make_celery
 from spaces.farm.connection import connect
-from spaces.farm.events import Succeeded
+from spaces.farm.events import Failed, Succeeded
+from spaces.farm.links.retrying import retry, retryable
 from spaces.farm.page_addresses import Pages
 from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue.keys import Keys
 from spaces.farm.queue.queue import CancelOutcome, Queue
-from spaces.farm.queue.registry import Registry, SpaceRecord
+from spaces.farm.queue.registry import FunctionRecord, Registry, SpaceRecord
 from spaces.farm.queue.status import StatusReader
-from spaces.farm.task import State
+from spaces.farm.task import FunctionName, State
 from spaces_workers.broker.broker import Broker
 from spaces_workers.broker.find import find_broker
 from spaces_workers.broker.users import RULES, password_of
@@ -42,6 +44,7 @@ OF_OPERATORS = [
 ]
 
 RECORD = SpaceRecord("digits", "0" * 16, "/app.py", "/", True, "host", "/python", False, ())
+FUNCTION = FunctionRecord(FunctionName("__main__", "generate"), 60.0, "large", yields=False)
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +118,16 @@ def test_the_home_page_and_flower_read_and_cancel(broker: Broker, operator: Queu
         assert queue.cancel(running.id, "no more") is CancelOutcome.TOLD
         assert queue.cancel(waiting.id, "no more") is CancelOutcome.REMOVED
     assert state_of(operator, waiting) is State.CANCELLED
+
+
+def test_the_home_page_retries_a_failed_task(broker: Broker, operator: Queue) -> None:
+    Registry(operator.redis).register(replace(RECORD, functions=(FUNCTION,)), b"archive")
+    failed = pushed(operator)
+    operator.end(claimed(operator).lease, Failed("builtins.ValueError", "no such prompt", "a traceback"))
+    with user(broker, "home") as queue:
+        again = retry(queue, failed.id, "ada on the operator's page")
+        assert retryable(queue) == [failed.id]
+    assert state_of(operator, again) is State.QUEUED
 
 
 @pytest.mark.parametrize("name", ["home", "flower"])

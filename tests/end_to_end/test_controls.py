@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 from gradio_client import Client
 from gradio_client.client import Job
+from gradio_client.exceptions import AppError
 
 from spaces.farm.page_addresses import Pages
+from spaces.farm.queue.counters.history import read_history
 from spaces.farm.queue.status import StatusReader
+from spaces.farm.task import State
 from tests.harness import Farm, wait_until
 
 
@@ -59,10 +62,27 @@ def test_a_drained_worker_finishes_its_task_and_takes_no_other(web_farm: Farm, v
     assert waiting.result(60) == "Hello ada"
 
 
+def test_a_failed_task_of_a_page_is_retried(web_farm: Farm, visitor: Client, tmp_path: Path) -> None:
+    note = tmp_path / "missing" / "note"
+    with pytest.raises(AppError):
+        visitor.predict(0, str(note), api_name="/hold")
+    failed = read_history(web_farm.redis, web_farm.queue.keys, 1)[0].id
+    note.parent.mkdir()
+    told = ran(web_farm, "retry", failed[:12])
+    assert told.startswith("studio.hold is queued as task ")
+    again = told.rpartition(" ")[2]
+    wait_until(lambda: (state := web_farm.queue.state(again)) and state.state is State.SUCCEEDED)
+    assert note.exists()
+    assert refused(web_farm, "retry", again) == (
+        f"zerofarm: task {again} cannot be retried: its state is 'succeeded', not a failure"
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
         (("pause", "nobody"), "the farm knows no Space 'nobody'; it knows: studio"),
+        (("retry", "00ff"), "the farm knows no task '00ff': see `zerofarm status` for its tasks"),
         (("drain", "gpu7"), "the farm has no worker 'gpu7'; it has: cpu0@test-host"),
     ],
 )

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
@@ -168,6 +169,24 @@ def test_a_failed_task_is_found_with_its_traceback(farm: Farm, page: Page) -> No
     page.get_by_role("button", name="Close").click()
     page.get_by_label("Search all remembered tasks").fill("")
     wait_until(lambda: page.locator("#history li").count() > 1)
+
+
+def test_a_failed_task_is_retried_from_the_page(farm: Farm, page: Page, tmp_path: Path) -> None:
+    with farm.client() as client:
+        failed = client.submit("faults", "read", str(tmp_path / "prompt"))
+        with pytest.raises(FileNotFoundError):
+            failed.result(timeout=60)
+        fine = client.submit("faults", "add", 1, 2)
+        fine.result(timeout=60)
+        (tmp_path / "prompt").write_text("a cat")
+        row(page, "history", failed.id).get_by_role("button", name="Retry").click()
+        expect(page.locator("#said")).to_contain_text(f"task {failed.id[:8]} is queued again, as task ")
+        [action] = Audit(farm.redis).latest(1)
+        assert (action.verb, action.target) == ("retry", failed.id)
+        again = client.task(action.detail.removeprefix("as "))
+        assert again.result(timeout=60) == "a cat"
+    expect(row(page, "history", again.id).locator(".pill")).to_have_text("succeeded")
+    expect(row(page, "history", fine.id).get_by_role("button", name="Retry")).to_be_hidden()
 
 
 def test_the_log_of_a_space_is_shown_live(farm: Farm, page: Page) -> None:

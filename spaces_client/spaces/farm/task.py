@@ -31,6 +31,10 @@ class State(StrEnum):
         return self not in (State.QUEUED, State.RUNNING)
 
 
+#: States of a task whose end is a failure.
+FAILURES = (State.FAILED, State.CRASHED, State.TIMED_OUT, State.LOST)
+
+
 @message
 @dataclass(frozen=True, slots=True)
 class FunctionName:

@@ -185,3 +185,9 @@ async def count_later(n):
 @spaces.GPU
 def echo(value):
     return value
+
+
+@spaces.GPU
+def read(path):
+    with open(path) as file:
+        return file.read()

@@ -15,7 +15,7 @@ from spaces.errors import FarmUnavailable, RefusedError, SpacesError, TaskLost
 from spaces.farm import wire
 from spaces.farm.broker_errors import AWAY
 from spaces.farm.links import messages as says
-from spaces.farm.links.detached import read_detached
+from spaces.farm.links.detached import keep_outcome, read_detached
 from spaces.farm.links.frames import FAILURE, ONE_WAY, Frames, frame
 from spaces.farm.payloads.payload import blobs_of
 from spaces.farm.queue.control.rivals import announce
@@ -247,10 +247,9 @@ class Session:
         return stamped
 
     def _keep(self, task: Task) -> None:
-        name = self._queue.keys.task(self._owned(task.id))
+        self._owned(task.id)
         self.tenant.check(task.space)
-        if self._queue.redis.exists(name):
-            self._queue.redis.hset(name, mapping={"detached": 1, "task": wire.pack(task)})
+        keep_outcome(self._queue, task)
 
     def _places(self, tasks: tuple[str, ...]) -> says.ThePlaces:
         asked = [task for task in tasks[:MOST_PLACES] if task in self._reader.tasks]

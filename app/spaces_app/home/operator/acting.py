@@ -8,6 +8,7 @@ from pathlib import Path
 
 from spaces.errors import SpacesError
 from spaces.farm.links.operator_line import ask
+from spaces.farm.links.retrying import retry
 from spaces.farm.queue.control.audit import Action, Audit
 from spaces.farm.queue.control.controls import Controls
 from spaces.farm.queue.queue import CancelOutcome, Queue
@@ -38,6 +39,7 @@ class Acting:
         """Do it, and say in a sentence what was done. Raises SpacesError."""
         verbs: Mapping[str, Callable[[str], str]] = {
             "cancel": self._cancel,
+            "retry": self._retry,
             "pause": lambda space: _said(self._controls.pause(space), f"{space} is paused", "was paused before"),
             "resume": lambda space: _said(self._controls.resume(space), f"{space} goes on", "was not paused"),
             "drain": lambda worker: _said(self._controls.drain(worker), f"{worker} takes no task", "did not before"),
@@ -62,6 +64,9 @@ class Acting:
             return f"task {task[:8]} had ended before"
         Audit(self._queue.redis, self._queue.keys).note(Action(self._by, "cancel", task))
         return f"task {task[:8]} {'is cancelled' if outcome is CancelOutcome.REMOVED else 'is being stopped'}"
+
+    def _retry(self, task: str) -> str:
+        return f"task {task[:8]} is queued again, as task {retry(self._queue, task, self._by).id[:8]}"
 
 
 def _said(changed: bool, done: str, otherwise: str) -> str:

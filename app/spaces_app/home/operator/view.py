@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from spaces.farm.links.retrying import retryable
 from spaces.farm.queue import settings
 from spaces.farm.queue.control.audit import Action, Audit
 from spaces.farm.queue.counters.bounds import HISTORY
@@ -39,6 +40,7 @@ class View:
     status: FarmStatus
     ranks: dict[str, Rank]  #: of tasks that wait or run, by id
     history: list[Facts]  #: the latest, the last first
+    retryable: list[str]  #: ids of failed tasks whose arguments are still there
     swaps: dict[str, int]  #: cold starts of each worker in the last hour
     quotas: list[Standing]
     actions: list[Action]
@@ -53,6 +55,7 @@ def read_view(queue: Queue, status: FarmStatus) -> View:
         status=status,
         ranks={task: replace(rank, visitor=shown(rank.visitor)) for task, rank in ranks.items()},
         history=[_without_traceback(each) for each in history[:LATEST]],
+        retryable=retryable(queue),
         swaps=dict(Counter(each.worker for each in history if _is_recent_swap(each, status.now))),
         quotas=[replace(each, visitor=shown(each.visitor)) for each in queue.ledger.all()[:VISITORS]],
         actions=Audit(queue.redis, queue.keys).latest(ACTIONS),

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 from redis import RedisError
 
 from spaces.errors import FarmUnavailable
-from spaces.farm import wire
 from spaces.farm.broker_errors import AWAY
 from spaces.farm.celery.celery_app import make_celery, submit, submitting
 from spaces.farm.connection import connect
 from spaces.farm.links.client_lease import ClientLease
-from spaces.farm.links.detached import read_detached
+from spaces.farm.links.detached import keep_outcome, read_detached
 from spaces.farm.payloads.broker_store import BrokerStore
 from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue.control.rivals import announce
@@ -31,8 +30,6 @@ from spaces.farm.stream.unread import payloads_of, unfollow
 from spaces.farm.task import State, Task
 
 if TYPE_CHECKING:
-    from redis.client import Pipeline
-
     from spaces.farm.stream.delivery import Delivery
 
 
@@ -116,14 +113,7 @@ class BrokerLink:
             raise FarmUnavailable(f"task {task_id} could not be withdrawn") from error
 
     def keep(self, task: Task) -> None:
-        name = self._queue.keys.task(task.id)
-
-        def mark(pipe: Pipeline) -> None:
-            if pipe.exists(name):
-                pipe.multi()
-                pipe.hset(name, mapping={"detached": 1, "task": wire.pack(task)})
-
-        self._redis.transaction(mark, name)
+        keep_outcome(self._queue, task)
 
     def leave(self, timeout: float) -> None:
         if self._lease is not None:

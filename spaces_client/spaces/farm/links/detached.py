@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from spaces.errors import RefusedError
+from spaces.farm import wire
 from spaces.farm.queue.claiming import read_task
 from spaces.farm.queue.queue import Queue
 from spaces.farm.task import Task, unknown_task
+
+if TYPE_CHECKING:
+    from redis.client import Pipeline
 
 
 def read_detached(queue: Queue, task_id: str) -> Task:
@@ -22,3 +26,15 @@ def read_detached(queue: Queue, task_id: str) -> Task:
             "handle.detach() there to read it elsewhere"
         )
     return read_task(packed)
+
+
+def keep_outcome(queue: Queue, task: Task) -> None:
+    """Let a program read the outcome of a task by its id, unless the task is forgotten already."""
+    name = queue.keys.task(task.id)
+
+    def mark(pipe: Pipeline) -> None:
+        if pipe.exists(name):
+            pipe.multi()
+            pipe.hset(name, mapping={"detached": 1, "task": wire.pack(task)})
+
+    queue.redis.transaction(mark, name)

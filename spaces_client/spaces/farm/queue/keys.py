@@ -1,4 +1,4 @@
-"""The broker's keys: this file, with `counters/counter_keys.py`, defines every name, type and lifetime.
+"""The broker's keys: this file, with `counter_keys.py` and `control_keys.py`, defines every name, type and lifetime.
 
 | key                          | type   | holds                                         | lifetime                     |
 |------------------------------|--------|-----------------------------------------------|------------------------------|
@@ -49,10 +49,12 @@
 | `priority`                   | HASH   | Space: seconds that its tasks are ahead       | permanent                    |
 | `on_gpus:{space}`            | SET    | ids of a Space's tasks that run               | WAITING after the last claim |
 | `contenders:{size}`          | SET    | Spaces that may have tasks waiting            | WAITING after the last push  |
+| `retryable`                  | LIST   | ids of failed tasks with their arguments      | ENDED after the last one     |
 | `audit`                      | STREAM | what operators did, see `control/audit.py`    | AUDIT after the last action  |
 | `tokens`                     | HASH   | id: a token's digest, Space, use and last day | TOKEN_REMEMBERED after it    |
 
-Fields of a task: `task` (packed) and `message` (Celery's), both until the end; `label`, `space`, `size`, `client`,
+Fields of a task: `task` (packed) and `message` (Celery's), both until the end, or while `retryable` has it; `whole` if
+`task` has all of the arguments; `label`, `space`, `size`, `client`,
 `score`, `estimate`, `time_limit`, `state`, `enqueued_at`, `started_at`, `ended_at`, `worker`, `attempt` (claims so far;
 with `worker` it fences every write), `lost` (workers that died with it), `batch` (number of the last batch of events,
 so that a batch sent twice is written once), `reader` (the inbox that its events are published to), `unfollowed` once
@@ -68,7 +70,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spaces.farm.queue.counters.counter_keys import CounterKeys
+from spaces.farm.queue.control.control_keys import ControlKeys
 
 #: Seconds that a task may wait or run; a forgotten task is deleted after that.
 WAITING = 24 * 3600
@@ -107,7 +109,7 @@ _FOREIGN = ("_kombu.binding", "unacked")  # made by kombu for Celery's own traff
 
 
 @dataclass(frozen=True, slots=True)
-class Keys(CounterKeys):
+class Keys(ControlKeys):
     """Names the keys of one farm."""
 
     def queue(self, size: str) -> str:
@@ -254,22 +256,6 @@ class Keys(CounterKeys):
         """SET of the names of Spaces; permanent."""
         return f"{self.prefix}:spaces"
 
-    def paused(self) -> str:
-        """SET of the Spaces whose tasks wait until an operator resumes them; permanent."""
-        return f"{self.prefix}:paused"
-
-    def drained(self) -> str:
-        """SET of the workers, by the name of their node, that take no task; permanent."""
-        return f"{self.prefix}:drained"
-
-    def max_gpus(self) -> str:
-        """HASH of the tasks that may run at once, by Space; permanent."""
-        return f"{self.prefix}:max_gpus"
-
-    def priority(self) -> str:
-        """HASH of the seconds of waiting that a Space's tasks are given ahead; permanent."""
-        return f"{self.prefix}:priority"
-
     def on_gpus(self, space: str) -> str:
         """SET of a Space's tasks that run; WAITING after the last claim."""
         return f"{self.prefix}:on_gpus:{space}"
@@ -277,10 +263,6 @@ class Keys(CounterKeys):
     def contenders(self, size: str) -> str:
         """SET of the Spaces that may have tasks of a size waiting; WAITING after the last push."""
         return f"{self.prefix}:contenders:{size}"
-
-    def audit(self) -> str:
-        """STREAM of what operators did; AUDIT after the last action."""
-        return f"{self.prefix}:audit"
 
     def tokens(self) -> str:
         """HASH of the tokens for programs and pages of other hosts; TOKEN_REMEMBERED after the last one's last day."""

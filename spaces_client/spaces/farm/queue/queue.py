@@ -16,6 +16,7 @@ import msgpack
 from spaces.errors import RefusedError, SpacesError
 from spaces.farm import wire
 from spaces.farm.events import Cancelled, End, Event, Expired, Succeeded, TimedOut, state_after
+from spaces.farm.payloads.payload import blobs_of
 from spaces.farm.queue import claiming, estimates, quota, settings
 from spaces.farm.queue.claiming import Claimed, Reply
 from spaces.farm.queue.counters.causes import seconds_of, stopped_by
@@ -252,6 +253,7 @@ class Queue:
             quota.terms(self.rules.quota, task),
             self._rules_packed,
             task.reader,
+            "" if any(blobs_of(task.arguments)) else 1,
         ]
 
     @cached_property

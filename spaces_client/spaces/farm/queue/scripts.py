@@ -12,7 +12,7 @@ from redis.commands.core import Script
 from redis.exceptions import NoScriptError
 
 from spaces.farm.demand import LATER, SOON
-from spaces.farm.queue.counters.bounds import BOUNDS, HISTORY, HISTORY_BYTES
+from spaces.farm.queue.counters.bounds import BOUNDS, HISTORY, HISTORY_BYTES, RETRYABLE
 from spaces.farm.queue.keys import (
     COUNTED,
     DAY,
@@ -25,6 +25,7 @@ from spaces.farm.queue.keys import (
     Keys,
 )
 from spaces.farm.size import Size
+from spaces.farm.task import FAILURES
 
 #: Files with shared functions, in the order in which they are prefixed.
 _SHARED = ("counters", "quota", "lib")
@@ -34,6 +35,7 @@ _SHARED = ("counters", "quota", "lib")
 _USE = re.compile(r"--.*|\bkeys\.(\w+)\(([^()]*)(\)?)")
 
 _SIZES_IN_LUA = ", ".join(repr(str(size)) for size in Size)
+_FAILURES_IN_LUA = ", ".join(f"['{state}'] = true" for state in FAILURES)
 
 #: The start of a definition, or of a comment above one.
 _BOUNDARY = re.compile(r"\n(?=local |--)")
@@ -86,6 +88,7 @@ local WAITING, ENDED, DAY, IDLE, EVENTS_KEPT = {WAITING}, {ended}, {DAY}, {IDLE}
 local LEARNED, REFUSED, WITHDRAWN = {LEARNED}, {REFUSED}, {WITHDRAWN}
 local SOON, LATER = {SOON}, {LATER}
 local COUNTED, HISTORY, HISTORY_BYTES = {COUNTED}, {HISTORY}, {HISTORY_BYTES}
+local RETRYABLE, FAILURES = {RETRYABLE}, {{ {_FAILURES_IN_LUA} }}
 local BOUNDS = {{ {", ".join(map(str, BOUNDS))} }}
 local SIZES = {{ {_SIZES_IN_LUA} }}
 """

@@ -1,18 +1,26 @@
-"""The Spaces and workers that an operator may name."""
+"""The Spaces, workers and tasks that an operator may name."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
 
 from spaces.farm.connection import connect
 from spaces.farm.queue.control.audit import this_user
 from spaces.farm.queue.control.controls import ControlFault, Controls, drained, terms
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.registry import Registry
+from spaces.farm.queue.status import StatusReader
 from spaces_workers.commands import options
 from spaces_workers.commands.broker_errors import naming_broker
+
+KnownTask: TypeAlias = Annotated[
+    str, typer.Argument(metavar="TASK", help="A task's id, or its first characters; see `zerofarm status`.")
+]
 
 
 @contextmanager
@@ -45,6 +53,16 @@ def known_worker(queue: Queue, name: str) -> str:
     if found:
         raise ControlFault(f"{len(found)} workers are called {name}: give one of {', '.join(found)}")
     raise ControlFault(f"the farm has no worker {name!r}; it has: {', '.join(sorted(nodes)) or 'none'}")
+
+
+def known_task(queue: Queue, beginning: str) -> str:
+    """The id of the only task that begins so. Raises ControlFault."""
+    found = StatusReader(queue).task_ids(beginning.lower())
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise ControlFault(f"{len(found)} tasks begin with {beginning!r}: give more of the id")
+    raise ControlFault(f"the farm knows no task {beginning!r}: see `zerofarm status` for its tasks")
 
 
 def _called(name: str, nodes: Collection[str]) -> list[str]:

@@ -63,7 +63,7 @@ function update() {
 }
 
 function showHistory(tasks) {
-  show(one("history"), "ended", tasks, (task) => task.id, (element, task) => fillEnded(element, task, farm.status.now));
+  show(one("history"), "ended", tasks, (task) => task.id, (element, task) => fillEnded(element, task, farm));
 }
 
 function expected(queues) {

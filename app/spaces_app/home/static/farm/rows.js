@@ -58,11 +58,14 @@ export function fillTask(element, task, farm) {
   element.querySelector("button").dataset.target = task.id;
 }
 
-export function fillEnded(element, task, now) {
+export function fillEnded(element, task, farm) {
   element.dataset.state = task.state;
   write(element, "label", task.label);
   write(element, "pill", task.state);
-  write(element, "ago", `${span(now - task.ended_at)} ago`);
+  write(element, "ago", `${span(farm.status.now - task.ended_at)} ago`);
+  const retry = element.querySelector(".retry");
+  retry.hidden = !farm.retryable.includes(task.id);
+  retry.dataset.target = task.id;
   const parts = [task.wait, task.swap ?? 0, task.run ?? 0, task.overhead];
   const whole = Math.max(0.001, parts.reduce((sum, part) => sum + part, 0));
   [...element.querySelectorAll(".bar .part")].forEach((part, number) => { part.style.width = `${(100 * parts[number]) / whole}%`; });

@@ -15,7 +15,7 @@ from redis.exceptions import ResponseError
 
 from spaces.farm.queue.counters.counters import Counters, Histogram, Span, sum_of
 from spaces.farm.queue.keys import COUNTED, Keys
-from spaces.farm.task import State
+from spaces.farm.task import FAILURES
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 #: Seconds between two samples, and how many are kept: those of a day.
 INTERVAL = 30
 KEPT = 24 * 3600 // INTERVAL
-
-#: States of a task whose end is a failure.
-FAILURES = (State.FAILED, State.CRASHED, State.TIMED_OUT, State.LOST)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@
 --       13 the rules, msgpack map: `weight`, `floor` and `cap` of an estimate; `doubt`, the weight of the declaration
 --       in runs; the limits `space_queue`, `farm_queue` and `payload_bytes`; `client_lease`, the first lease of a
 --       client that has sent no beat yet
---       14 the inbox that reads its events; '' for none
+--       14 the inbox that reads its events; '' for none  15 1 if `task` has all of the arguments; '' if they are elsewhere
 -- Returns 1 if the task is new, else 0; for a refused task 'size' and the sizes that live workers serve, or the
 -- exceeded limit, the actual and the allowed value, or 'quota' and the result of `over_quota` in quota.lua
 
@@ -93,6 +93,7 @@ local score = now + handicap() + handicap_of_usage - ahead
 redis.call('HSET', KEYS[1], 'task', ARGV[2], 'message', ARGV[3], 'label', ARGV[4], 'space', space, 'size', size,
   'estimate', estimate, 'time_limit', ARGV[9], 'score', score, 'state', 'queued', 'enqueued_at', now, 'attempt', 0,
   'client', client, 'reader', ARGV[14])
+if ARGV[15] ~= '' then redis.call('HSET', KEYS[1], 'whole', 1) end
 redis.call('EXPIRE', KEYS[1], WAITING)
 if client ~= '' then
   redis.call('SADD', keys.client(client), id)

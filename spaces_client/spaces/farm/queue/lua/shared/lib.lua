@@ -63,6 +63,20 @@ local function write(id, event, attempt, reader)
   redis.call('PUBLISH', keys.inbox(reader), id .. ' ' .. entry .. ' ' .. attempt .. ' ' .. event)
 end
 
+local function forget_arguments(id)
+  local name = keys.task(id)
+  redis.call('HDEL', name, 'message', redis.call('HEXISTS', name, 'detached') == 0 and 'task' or 'message')
+end
+
+-- Keep the arguments of a failed task, so that an operator can retry it. Those of the latest RETRYABLE tasks are kept.
+local function keep_arguments(id)
+  redis.call('LPUSH', keys.retryable(), id)
+  redis.call('EXPIRE', keys.retryable(), ENDED)
+  if redis.call('LLEN', keys.retryable()) <= RETRYABLE then return end
+  local oldest = redis.call('RPOP', keys.retryable())
+  forget_arguments(oldest)
+end
+
 -- End a task in any state; every end goes through here. `run` is of a worker that had it: seconds `charged` to its
 -- visitor; if its function began, its `seconds` and those of the `swap` before it; and what `stopped` it, if anything.
 local function finish(id, state, event, run)
@@ -80,7 +94,8 @@ local function finish(id, state, event, run)
   local facts = { id, task[8], task[3], task[2], state, task[5] or '', tonumber(task[6] or 0), task[9] or '', task[10],
     task[11] or '', now, run and run.swap or '', run and run.seconds or '', task[12] or '' }
   record_end(task[3], state, event, facts, tonumber(task[10]), tonumber(task[11]), now, run)
-  redis.call('HDEL', name, 'message', 'cancelled', redis.call('HEXISTS', name, 'detached') == 0 and 'task' or 'message')
+  redis.call('HDEL', name, 'cancelled')
+  if FAILURES[state] and redis.call('HEXISTS', name, 'whole') == 1 then keep_arguments(id) else forget_arguments(id) end
   redis.call('EXPIRE', name, ENDED)
   redis.call('EXPIRE', keys.events(id), ENDED)
 end
