@@ -130,6 +130,8 @@ def test_the_cards_of_the_home_page_tell_what_a_space_is_and_how_it_is(up: Up, p
     found = StatusReader(queue).read(read_pages(pages_path(up.state_dir)))
     digits = next(space for space in found.spaces if space.name == "digits")
     assert digits.page is not None
+    digits = replace(digits, page=replace(digits.page, warmth="ready"))
+    assert digits.page is not None
     assert digits.page.description == "Handwritten digits from a small diffusion model"
     cards = [
         replace(digits, name=name, page=replace(digits.page, title="Title", emoji=emoji, description=words))
