@@ -47,7 +47,7 @@ up: install
 	$(VENV)/bin/zerofarm up $(ARGS)
 
 test: install chromium
-	CHROMIUM="$$($(find_chromium))" $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+	CHROMIUM="$$($(find_chromium))" $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 # The pages of Spaces on older versions of Gradio, each in its own environment. Needs the package index once.
 test-gradio-5 test-gradio-4: install chromium
