@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from spaces import config as _config
+from spaces import role as _role
 from spaces.decorator import GPU, disable_gradio_auto_wrap, enable_gradio_auto_wrap, gradio_auto_wrap
 
 if TYPE_CHECKING:
@@ -61,17 +61,20 @@ _LAZY = {
 }
 
 
-def __getattr__(name: str) -> Any:  # Any: one of several classes, or the module `zero`
+_MODULES = ("config", "zero")
+
+
+def __getattr__(name: str) -> Any:  # Any: one of several classes, or a module
     from importlib import import_module
 
-    if name == "zero":
-        return import_module("spaces.zero")
+    if name in _MODULES:
+        return import_module(f"spaces.{name}")
     if name not in _LAZY:
         raise AttributeError(f"module 'spaces' has no attribute {name!r}")
     return getattr(import_module(_LAZY[name]), name)
 
 
-if _config.current().role is not _config.Role.NONE:
+if _role.current() is not _role.Role.NONE:
     from spaces import launch as _launch
 
     _launch.prepare()

@@ -1,4 +1,4 @@
-"""The configuration of a process in its farm, read once from the environment.
+"""The configuration of a process in its farm, read once from the environment. Its role stands in `role.py`.
 
 A Space needs none of it: without `ZEROFARM_URL` and a role, `spaces` has no effect.
 """
@@ -9,18 +9,20 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
-#: Variables with the farm's secrets. Of a Space's processes, only the web process may get the first.
-URL, FARM_KEY, SPACE_KEY = "ZEROFARM_URL", "ZEROFARM_KEY", "ZEROFARM_SPACE_KEY"
+from spaces import role
+from spaces.role import ROLE, URL, Role
+
+#: Variables with the farm's secrets.
+FARM_KEY, SPACE_KEY = "ZEROFARM_KEY", "ZEROFARM_SPACE_KEY"
 #: The token of a program, or of a page that is not on the farm's host.
 TOKEN = "ZEROFARM_TOKEN"
 #: The farm's own folder, which a Space's processes need not know.
 STATE_DIR = "ZEROFARM_STATE_DIR"
-ROLE, SPACE, RUN_DIR, HOST = "ZEROFARM_ROLE", "ZEROFARM_SPACE", "ZEROFARM_RUN_DIR", "ZEROFARM_HOST"
+SPACE, RUN_DIR, HOST = "ZEROFARM_SPACE", "ZEROFARM_RUN_DIR", "ZEROFARM_HOST"
 
 
 #: The address of the farm's front door, whose X-Forwarded headers a page believes.
@@ -28,14 +30,6 @@ DOOR = "ZEROFARM_DOOR"
 
 #: The name of this page among all of the farm.
 PAGE = "ZEROFARM_PAGE"
-
-
-class Role(StrEnum):
-    """The role of this process in the farm."""
-
-    NONE = "none"  #: no farm: the decorator returns the function untouched
-    WEB = "web"  #: serves a Space's pages; calls become tasks
-    WORKER = "worker"  #: a zygote or a child: calls run in this process
 
 
 def _is_true(name: str) -> bool:
@@ -50,7 +44,6 @@ def _in_farm() -> bool:
 class Config:
     """The configuration of a process in its farm."""
 
-    role: Role
     url: str  #: broker URL; empty in zygotes and children, which hold no credentials
     space: str  #: name of the Space; empty: derived from the script's folder
     space_key: bytes  #: signs pickles of this Space; empty: pickles are refused
@@ -67,16 +60,9 @@ class Config:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Config:
-        """Read the configuration. Raises ValueError, which names the value, for an unknown role or a malformed key."""
-        url = environment.get(URL, "")
-        role = environment.get(ROLE, "") or (Role.WEB if url else Role.NONE)
-        try:
-            known = Role(role)
-        except ValueError:
-            raise ValueError(f"{ROLE} must be one of {', '.join(Role)}, got {role!r}") from None
+        """Read the configuration. Raises ValueError for a malformed key."""
         return cls(
-            role=known,
-            url=url,
+            url=environment.get(URL, ""),
             space=environment.get(SPACE, ""),
             space_key=_key(environment.get(SPACE_KEY, "")),
             run_dir=(run_dir := Path(environment.get(RUN_DIR) or default_run_dir())),
@@ -92,6 +78,7 @@ def _of_process() -> Config:
 
 def reread() -> None:
     """Read the configuration again: this process is a fork, and its environment another one now."""
+    role.reread()
     _of_process.cache_clear()
     Config.zero_gpu = _in_farm()
     Config.gradio_auto_wrap = _is_true("SPACES_GRADIO_AUTO_WRAP")

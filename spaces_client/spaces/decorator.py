@@ -9,8 +9,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
-from spaces import config
-from spaces.config import Config, Role
+from spaces import role
 from spaces.errors import DefinitionError
 from spaces.farm.size import Size
 from spaces.farm.values.glance import glance, is_a
@@ -21,6 +20,8 @@ from spaces.functions.duration import (
     check_gpus,
     check_size,
 )
+from spaces.functions.local_submit import give_submit
+from spaces.role import Role
 
 F = TypeVar("F", bound="Callable[..., Any] | staticmethod[..., Any] | classmethod[Any, ..., Any]")
 
@@ -72,7 +73,7 @@ def _is_function(task: object) -> bool:
 
 
 def _decorator(duration: Duration, size: str, gpus: int, options: dict[str, Any]) -> Callable[[F], F]:
-    if config.current().role is Role.NONE:
+    if role.current() is Role.NONE:
         return _with_submit
     _warn_of(options)
     check_duration(duration)
@@ -108,8 +109,6 @@ def _decorator(duration: Duration, size: str, gpus: int, options: dict[str, Any]
 
 def _with_submit(function: F) -> F:
     """The function itself: without a farm its calls are plain, and those of `submit` run in threads."""
-    from spaces.functions.local_handle import give_submit
-
     target: Any = function  # Any: a static or class method, perhaps
     give_submit(target.__func__ if is_a(function, _METHODS) else target)
     return function
@@ -122,12 +121,20 @@ def _warn_of(options: dict[str, Any]) -> None:
         warnings.warn(f"@spaces.GPU has no option {name!r}; it is ignored", stacklevel=4)
 
 
-_auto_wrap = Config.gradio_auto_wrap
+_auto_wrap: bool | None = None  # until it is set: as the environment says
 
 
 def gradio_auto_wrap(function: Any) -> Any:
     """Decorate a Gradio event's function if `enable_gradio_auto_wrap` was called; Gradio calls this."""
-    return GPU(function) if _auto_wrap and callable(function) else function
+    return GPU(function) if _wraps_automatically() and callable(function) else function
+
+
+def _wraps_automatically() -> bool:
+    if _auto_wrap is not None:
+        return _auto_wrap
+    from spaces.config import Config  # only here, for the same reason
+
+    return Config.gradio_auto_wrap
 
 
 def enable_gradio_auto_wrap() -> None:

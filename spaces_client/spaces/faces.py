@@ -8,13 +8,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, 
 from types import MethodType
 from typing import TYPE_CHECKING, Any
 
-from spaces import config
-from spaces.config import Role
+from spaces import role
 from spaces.errors import RefusedError
 from spaces.functions import replay
 from spaces.functions.calls import within_task
 from spaces.functions.duration_of_call import duration_of_call
 from spaces.functions.function import GPUFunction, Kind, gpu_function_of
+from spaces.role import Role
 from spaces.web.page import shown_to_visitor
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def wrapped(function: GPUFunction) -> Callable[..., Any]:
     """What a decorated function is replaced by in this process."""
-    faces = _INLINE if config.current().role is Role.WORKER else _FACES
+    faces = _INLINE if role.current() is Role.WORKER else _FACES
     wrapper: Any = functools.update_wrapper(faces[function.kind](function), function.function)
     wrapper.__annotations__ = getattr(
         function.function, "__annotations__", {}

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import NoReturn
 
-from spaces import config, effect_check, gradio_stubs, import_progress
-from spaces.config import Role
+from spaces import config, effect_check, gradio_stubs, import_progress, role
 from spaces.functions import replay
 from spaces.import_hooks import when_imported
+from spaces.role import Role
 from spaces.servers import fixed_ports, gradio_pages, sessions, uvicorn_servers
 from spaces.web.login import stand_for_nobody
 
@@ -26,8 +26,9 @@ def prepare() -> None:
     """Called by `import spaces` in a farm: emulates CUDA and watches for the launch."""
     from spaces import emulation
 
+    config.current()  # is read before the script can change the environment
     emulation.install()
-    if config.current().role is Role.WEB:
+    if role.current() is Role.WEB:
         _tell_visitors_apart()
         _let_visitors_wait()
     fixed_ports.watch(replay.importing)
@@ -90,13 +91,13 @@ def _forget_zero_gpu(utils: ModuleType) -> None:
 def _at_launch() -> None:
     import_progress.end()
     effect_check.tell_at_launch()
-    if config.current().role is not Role.NONE and not effect_check.replaced():
+    if role.current() is not Role.NONE and not effect_check.replaced():
         from spaces.space import remember_lone_models
 
         remember_lone_models()
     if _take_over is not None:
         _take_over()
-    if config.current().role is Role.WEB and not effect_check.replaced():
+    if role.current() is Role.WEB and not effect_check.replaced():
         from spaces.web.client import current_client
 
         current_client().serve_space()

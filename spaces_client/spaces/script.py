@@ -12,8 +12,9 @@ import sys
 from pathlib import Path
 from types import FrameType, ModuleType, TracebackType
 
-from spaces import config, import_progress
+from spaces import import_progress, role
 from spaces.effect_check import tell_of_namesakes
+from spaces.role import Role
 from spaces.servers import page_socket
 from spaces.space import source_at
 from spaces.subprocesses import find_the_space
@@ -31,7 +32,7 @@ def run(app_file: Path) -> None:
     os.chdir(source_at(path).root)
     tell_of_namesakes(path.parent)
     find_the_space()
-    if config.current().role is config.Role.WEB:
+    if role.current() is Role.WEB:
         descriptors.prepare()
         page_socket.inherit_named()
         import_progress.watch()

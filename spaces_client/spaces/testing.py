@@ -21,8 +21,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
-from spaces import config
-from spaces.config import Role
+from spaces import config, role
 from spaces.farm.events import Cancelled, End, Event, Succeeded, Yielded, is_end, payload_of, state_after
 from spaces.farm.payloads.packer import Packer
 from spaces.farm.payloads.payload import Payload
@@ -34,6 +33,7 @@ from spaces.farm.values.failure import describe
 from spaces.functions.calls import call_to_end, within_task
 from spaces.functions.function import GPUFunction
 from spaces.functions.gradio_relay import relay
+from spaces.role import Role
 from spaces.web import client
 from spaces.web.handle import TaskHandle
 from spaces.web.outcome import outcome
@@ -54,7 +54,8 @@ class InMemoryFarm:
         self._packer = Packer(Codec(secrets.token_bytes(32)), SharedMemoryStore(here.run_dir, here.host))
 
     def __enter__(self) -> Self:
-        self._left.enter_context(config.stand_in(replace(config.current(), role=Role.WEB, space=self._space)))
+        self._left.enter_context(role.stand_in(Role.WEB))
+        self._left.enter_context(config.stand_in(replace(config.current(), space=self._space)))
         self._left.enter_context(client.stand_in(self))
         return self
 

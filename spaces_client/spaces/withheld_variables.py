@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from spaces.config import FARM_KEY, TOKEN, URL
+from spaces.config import FARM_KEY, TOKEN
+from spaces.role import URL
 
 #: The broker's address, with its password, and the farm's keys.
 _SECRET = (URL, FARM_KEY, TOKEN, "REDIS_URL")

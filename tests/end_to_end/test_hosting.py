@@ -92,7 +92,7 @@ def test_the_same_files_make_no_new_revision(farm: Up, tmp_path: Path) -> None:
     [
         ("raise RuntimeError('no weights')", "RuntimeError: no weights (app.py, line 6)"),
         (
-            "from spaces import config\nif config.current().role == 'worker': raise RuntimeError('not on a worker')",
+            "from spaces import role\nif role.current() == 'worker': raise RuntimeError('not on a worker')",
             "it does not run on a worker",
         ),
     ],

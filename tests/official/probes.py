@@ -6,6 +6,7 @@ Prints a JSON object with the observation for each question; it does not judge t
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
 import json
 import sys
@@ -176,7 +177,7 @@ DURATIONS = {
 
 def observations() -> dict[str, Any]:
     """Everything, as JSON."""
-    config: Any = sys.modules["spaces.config"]
+    config: Any = importlib.import_module("spaces.config")
     private: Any = __import__("spaces.zero").zero
     seen: dict[str, Any] = {
         "imported": IMPORTED,

@@ -6,7 +6,6 @@ import asyncio
 import functools
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import replace
 from datetime import timedelta
 from types import MethodType
 from typing import Any
@@ -14,10 +13,10 @@ from typing import Any
 import pytest
 
 import spaces
-from spaces import config
-from spaces.config import Role
+from spaces import role
 from spaces.errors import DefinitionError
 from spaces.faces import without_thread
+from spaces.role import Role
 from spaces.testing import InMemoryFarm
 
 
@@ -235,7 +234,7 @@ def test_static_and_class_methods_may_be_decorated(farm: InMemoryFarm, monkeypat
 
 
 def test_without_a_farm_static_and_class_methods_stay_what_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    with config.stand_in(replace(config.current(), role=Role.NONE)):
+    with role.stand_in(Role.NONE):
         methods: list[Any] = [staticmethod(plain), classmethod(lambda cls: cls)]
         for method in methods:
             assert spaces.GPU(method) is method

@@ -25,10 +25,21 @@ def test_import_spaces_imports_nothing_heavy(role: str) -> None:
     assert json.loads(run(code, ZEROFARM_ROLE=role)) == []
 
 
-def test_without_a_farm_import_spaces_imports_little_more_than_dataclasses() -> None:
-    code = "import sys, json, spaces; print(json.dumps([m for m in {LONG} if m in sys.modules]))"
-    long = ("asyncio", "hashlib", "logging", "msgpack", "socket", "ssl", "subprocess", "tempfile", "uuid")
-    assert json.loads(run(code.replace("{LONG}", repr(long)))) == []
+#: Modules that take a part of the time in which a program imports `spaces`, and imports `typing` with it.
+LONG = (
+    *("asyncio", "dataclasses", "hashlib", "inspect", "ipaddress", "logging", "msgpack", "pathlib", "socket", "ssl"),
+    *("subprocess", "tempfile", "urllib.parse", "uuid"),
+)
+
+
+def test_without_a_farm_spaces_and_its_decorator_import_little_more_than_typing() -> None:
+    code = f"""
+import json, spaces, sys
+@spaces.GPU(duration=5)
+def f(): pass
+print(json.dumps([m for m in {LONG} if m in sys.modules]))
+"""
+    assert json.loads(run(code)) == []
 
 
 def test_without_a_farm_the_decorator_returns_the_very_same_function() -> None:
@@ -41,6 +52,24 @@ same = [spaces.GPU(f) is f, spaces.GPU()(f) is f, spaces.GPU(duration=5)(f) is f
 print(same)
 """
     assert run(code) == f"{[True] * 7}\n"
+
+
+def test_without_a_farm_its_configuration_can_still_be_read() -> None:
+    assert run("import spaces; print(spaces.config.Config.zero_gpu, spaces.config.current().url)") == "False \n"
+
+
+def test_gradio_s_functions_are_decorated_when_the_environment_says_so() -> None:
+    code = """
+import spaces
+def f(): pass
+before = spaces.gradio_auto_wrap(f) is f
+spaces.enable_gradio_auto_wrap()
+between = spaces.gradio_auto_wrap(f) is f
+spaces.disable_gradio_auto_wrap()
+print(before, between, spaces.gradio_auto_wrap(f) is f)
+"""
+    assert run(code, ZEROFARM_ROLE="web") == "True False True\n"
+    assert run(code, ZEROFARM_ROLE="web", SPACES_GRADIO_AUTO_WRAP="1") == "False False True\n"
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import spaces
-from spaces.config import Role
+from spaces.role import Role
 
 #: Runs a script as the farm does; where it launches, this ends in place of a server.
 PROGRAM = """

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from spaces.config import Role
+from spaces.role import Role
 from spaces_workers.setup.ports import PortError, Ports
 from tests.unit.test_in_effect import log_of, roles
 

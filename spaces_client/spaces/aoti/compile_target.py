@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 import torch
 
-from spaces import config, emulation
-from spaces.config import Role
+from spaces import emulation, role
+from spaces.role import Role
 
 
 def emulated() -> bool:
@@ -26,7 +26,7 @@ def may_compile() -> bool:
     """
     if not emulated():
         return True
-    return config.current().role is Role.WORKER and threading.current_thread() is not threading.main_thread()
+    return role.current() is Role.WORKER and threading.current_thread() is not threading.main_thread()
 
 
 def device_for(kind: str) -> str:

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import torch
 
-from spaces import config
+from spaces import role
 from spaces.aoti import cache as packages
 from spaces.aoti import compile_target
 from spaces.aoti.weights import Tensors, Weights, is_plain, sha256, structure_of, tensors_in
-from spaces.config import Role
+from spaces.role import Role
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class KeptWeights(Weights):
 
     def read_ahead(self) -> None:
         """In a zygote: read the weights, so that its children need not."""
-        if compile_target.emulated() and config.current().role is Role.WORKER:
+        if compile_target.emulated() and role.current() is Role.WORKER:
             _ = self.constants_map
 
     def _load(self) -> Tensors:

@@ -11,10 +11,10 @@ from weakref import WeakSet
 
 import torch
 
-from spaces import config
-from spaces.config import Role
+from spaces import role
 from spaces.errors import EncodingError
 from spaces.farm.values.references import Reference, References, space_modules
+from spaces.role import Role
 from spaces.space import space_source
 
 _captured: WeakSet[torch.nn.Module] = WeakSet()
@@ -28,7 +28,7 @@ def note(module: Any) -> None:
 
 def place_of(program: torch.export.ExportedProgram) -> Reference | None:
     """The place in the Space of the captured module with the program's parameters; None if unknown."""
-    if config.current().role is not Role.WORKER:
+    if role.current() is not Role.WORKER:
         return None
     module = next((module for module in _captured if _has_parameters_of(program, module)), None)
     return None if module is None else _references().finder()(module)

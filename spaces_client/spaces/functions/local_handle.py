@@ -128,16 +128,3 @@ class LocalHandle:
             return self.result()
         except StopIteration as error:  # a future refuses to hold one, and would never be done
             raise RuntimeError("coroutine raised StopIteration") from error
-
-
-def give_submit(function: Callable[..., Any]) -> None:
-    """Give a function that runs without a farm a `submit` like that of a decorated one."""
-
-    def submit(*args: Any, **kwargs: Any) -> LocalHandle:
-        return LocalHandle(function, args, kwargs)
-
-    if not hasattr(function, "submit"):
-        try:
-            function.submit = submit  # type: ignore[attr-defined] # a new attribute
-        except (AttributeError, TypeError):
-            pass  # a builtin, or an object with slots, has no room for it

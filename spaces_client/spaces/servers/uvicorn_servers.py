@@ -14,8 +14,8 @@ from types import FunctionType, ModuleType
 from typing import Any
 from weakref import WeakSet
 
-from spaces import config
-from spaces.config import Role
+from spaces import role
+from spaces.role import Role
 from spaces.servers import page_address
 from spaces.servers.introductions import Introduced
 from spaces.servers.root_path import below
@@ -93,7 +93,7 @@ def _prepare(server: Any, at_page: Callable[[], None]) -> bool:
             server.config.loaded_app, server.config.root_path = below(server.config.loaded_app, root_path), ""
         _prepared.add(server)
         return True
-    if config.current().role is Role.WORKER:
+    if role.current() is Role.WORKER:
         server.started = True  # for scripts that wait for it
         return False
     _prepared.add(server)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spaces import config
-from spaces.config import Role
+from spaces import role
+from spaces.role import Role
 
 if TYPE_CHECKING:
     from spaces.farm.queue.quota import Quota
@@ -24,7 +24,7 @@ def quota() -> Quota | None:
     event runs. Without a farm, with quotas off, and inside a GPU function it returns None. Raises redis's errors if the
     broker does not answer.
     """
-    if config.current().role is not Role.WEB:
+    if role.current() is not Role.WEB:
         return None
     from spaces.web.client import current_client
 

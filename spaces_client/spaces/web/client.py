@@ -11,13 +11,14 @@ from contextlib import contextmanager
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
-from spaces import config, emulation
-from spaces.config import Config, Role
+from spaces import config, emulation, role
+from spaces.config import Config
 from spaces.errors import RefusedError, SpacesError
 from spaces.farm.queue.registry import ImportCall
 from spaces.farm.task import Task
 from spaces.functions.function import complete, functions
 from spaces.functions.sent_functions import Carried
+from spaces.role import URL, Role
 from spaces.space import space_codec, space_name, space_source
 from spaces.web.farm_connection import FarmConnection
 from spaces.web.handle import TaskHandle
@@ -171,9 +172,8 @@ def current_client() -> Any:  # Any: a FarmClient, or the stand-in of a test
     """The client of this process. Raises SpacesError if this process cannot submit tasks."""
     if _stand_in is not None:
         return _stand_in
-    role = config.current().role
-    if role is Role.WORKER:
+    if role.current() is Role.WORKER:
         raise SpacesError("submit() is for the web process: inside a GPU function, call the function itself")
-    if role is Role.NONE:
-        raise SpacesError(f"no farm is configured: set {config.URL}, or start the Space with `zerofarm up`")
+    if role.current() is Role.NONE:
+        raise SpacesError(f"no farm is configured: set {URL}, or start the Space with `zerofarm up`")
     return _client_of_process()

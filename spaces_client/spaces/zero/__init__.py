@@ -12,8 +12,8 @@ from __future__ import annotations
 from importlib import import_module
 from types import ModuleType
 
-from spaces import config
-from spaces.config import Role
+from spaces import role
+from spaces.role import Role
 
 __all__ = ["default_gpu_size"]
 
@@ -31,7 +31,7 @@ def default_gpu_size() -> None:
     """The size of functions without one; None means "large", as in the official package."""
 
 
-if config.current().role is not Role.NONE:
+if role.current() is not Role.NONE:
     from spaces.launch import announce as startup
 
     __all__ += ["startup"]

@@ -39,7 +39,7 @@ def scaled_by(factor):
 
 
 def plainly(text):
-    return f"plainly {text} on {spaces.config.current().role}"
+    return f"plainly {text} on {spaces.role.current()}"
 
 
 def late_by_name(text):
@@ -51,7 +51,7 @@ def late(text):
 
     @spaces.GPU(duration=30)
     def words(left=1):
-        yield f"{text} {model is MODELS['large']} {spaces.config.current().role}"
+        yield f"{text} {model is MODELS['large']} {spaces.role.current()}"
         if left:
             times.append(left)
             yield from words(left - 1)

@@ -6,8 +6,7 @@ import os
 import sys
 from typing import NoReturn
 
-from spaces import config
-from spaces.config import Role
+from spaces.role import ROLE, URL, Role
 from spaces.withheld_variables import without_secrets
 
 
@@ -18,4 +17,4 @@ def become(arguments: list[str], environment: dict[str, str]) -> NoReturn:
 
 def own_environment(url: str) -> dict[str, str]:
     """The environment of the farm's own processes: the broker's URL, and no variable of a Space."""
-    return without_secrets() | {config.ROLE: Role.NONE, config.URL: url}
+    return without_secrets() | {ROLE: Role.NONE, URL: url}

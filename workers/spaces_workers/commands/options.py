@@ -14,6 +14,7 @@ import typer
 
 from spaces import config
 from spaces.errors import SpacesError
+from spaces.role import URL
 from spaces_workers.broker.files import BrokerFiles
 from spaces_workers.broker.server_settings import SOCKET_PATH_LIMIT
 from spaces_workers.commands import number_options
@@ -82,7 +83,7 @@ def broker_url(given: str | None, state_dir: Path) -> str:
 
 def named_in_environment() -> str | None:
     """The operator's broker, from the environment: $ZEROFARM_URL, $REDIS_URL, or a file that $REDIS_URL_FILE names."""
-    return secret(config.URL) or secret("REDIS_URL") or None
+    return secret(URL) or secret("REDIS_URL") or None
 
 
 def running_broker(state_dir: Path) -> str | None:

@@ -23,11 +23,11 @@ from flower.options import options
 from flower.urls import settings
 from tornado.ioloop import IOLoop
 
-from spaces import config
 from spaces.errors import SpacesError
 from spaces.farm.celery.celery_app import make_celery
 from spaces.farm.connection import connect
 from spaces.farm.queue.queue import Queue
+from spaces.role import URL
 from spaces_workers.flower.columns import FarmColumns
 from spaces_workers.flower.ends import Ends
 from spaces_workers.flower.events import FarmEvents
@@ -139,10 +139,8 @@ def _finish(loop: asyncio.AbstractEventLoop) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m spaces_workers.flower", description=__doc__)
-    url = os.environ.get(config.URL) or os.environ.get("REDIS_URL")
-    parser.add_argument(
-        "--redis-url", default=url, required=not url, help=f"broker; default: ${config.URL}, $REDIS_URL"
-    )
+    url = os.environ.get(URL) or os.environ.get("REDIS_URL")
+    parser.add_argument("--redis-url", default=url, required=not url, help=f"broker; default: ${URL}, $REDIS_URL")
     parser.add_argument("--address", default=ADDRESS, help="address to listen at; default: %(default)s, this host only")
     parser.add_argument("--port", type=int, default=PORT, help="default: %(default)s; 0: a free port")
     return parser

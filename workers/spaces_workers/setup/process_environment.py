@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 from spaces import config
-from spaces.config import Role
 from spaces.farm.links.gateway_address import is_gateway
 from spaces.farm.queue import settings
+from spaces.role import ROLE, URL, Role
 from spaces.withheld_variables import for_spaces
 from spaces_workers.isolation import variables_of
 from spaces_workers.link.messages import ZygoteSpec
@@ -66,7 +66,7 @@ def of_zygote(spec: ZygoteSpec, state_dir: Path | None = None) -> dict[str, str]
         | for_spaces()
         | variables_of_space(spec.space)
         | {
-            config.ROLE: Role.WORKER,
+            ROLE: Role.WORKER,
             config.SPACE: spec.space,
             config.SPACE_KEY: spec.key.hex(),
             config.RUN_DIR: str(config.current().run_dir),
@@ -101,8 +101,8 @@ def of_web(
         | variables_of_space(space)
         | _ONE_SERVER
         | {
-            config.ROLE: Role.WEB,
-            config.URL: url,
+            ROLE: Role.WEB,
+            URL: url,
             config.SPACE: space,
             config.SPACE_KEY: key.hex(),
             config.RUN_DIR: str(config.current().run_dir),

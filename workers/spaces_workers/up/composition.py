@@ -10,13 +10,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from spaces import config
-from spaces.config import Role
 from spaces.errors import SpacesError
 from spaces.farm.links.gateway_address import at
 from spaces.farm.queue import settings
 from spaces.farm.queue.leases import Leases
 from spaces.farm.values.signing import derive_space_key
 from spaces.import_progress import FOLLOWED
+from spaces.role import ROLE, URL, Role
 from spaces.space import source_at
 from spaces.withheld_variables import without_secrets
 from spaces_workers import isolation
@@ -244,8 +244,8 @@ class Composition:
         """The environment of the farm's own processes: the URL of a user of the broker, and no variable of a Space."""
         settings = config.current()
         own = {
-            config.ROLE: Role.NONE,
-            config.URL: self._broker.url_of(user),
+            ROLE: Role.NONE,
+            URL: self._broker.url_of(user),
             config.RUN_DIR: str(settings.run_dir),
             config.HOST: settings.host,
             "PYTHONUNBUFFERED": "1",

@@ -12,9 +12,10 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from spaces import config, emulation
+from spaces import emulation, role
 from spaces.farm.values.glance import is_a
 from spaces.farm.values.raw_bytes import Raw, writable
+from spaces.role import Role
 
 Data = bytes | memoryview
 Tensor = Any  # any: torch ships no types that a process without torch could use
@@ -140,7 +141,7 @@ def _on_cuda(tensor: Tensor) -> Tensor:
         return tensor
     import torch
 
-    is_a_program = config.current().role is config.Role.NONE
+    is_a_program = role.current() is Role.NONE
     return tensor if is_a_program or not torch.cuda.is_available() else tensor.to("cuda")
 
 
