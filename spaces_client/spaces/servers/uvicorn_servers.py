@@ -14,7 +14,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 from weakref import WeakSet
 
-from spaces import role
+from spaces import config, role
 from spaces.role import Role
 from spaces.servers import page_address
 from spaces.servers.introductions import Introduced
