@@ -436,6 +436,21 @@ def test_what_a_page_of_a_killed_farm_has_left_ends_when_the_farm_starts_again(s
     wait_until(lambda: not farm.left(), STOP_PATIENCE)
 
 
+def test_what_a_function_of_a_killed_farm_has_left_ends_when_the_farm_starts_again(start: Start) -> None:
+    farm = start(str(SPACES / "echo"), "--gpus", "none", "--no-flower")
+    farm.client().submit(api_name="/daemon")
+    wait_until(lambda: daemons(farm), STOP_PATIENCE)
+    (first,) = daemons(farm)
+    farm.process.kill()
+    farm.process.wait()
+    wait_until(lambda: farm.left() == [first], STOP_PATIENCE)
+    again = start(str(SPACES / "echo"), "--gpus", "none", "--no-flower")
+    again.ready()
+    assert first not in daemons(farm)
+    assert again.stop() == 0
+    wait_until(lambda: not farm.left(), STOP_PATIENCE)
+
+
 def test_no_process_of_a_space_is_told_what_the_farm_keeps_for_itself(farm: Up) -> None:
     """Of the page, of the script while it is imported, and of a GPU function."""
     key, password = ((farm.state_dir / name).read_text() for name in ("farm.key", "broker.password"))

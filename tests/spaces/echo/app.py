@@ -1,6 +1,7 @@
 """A Space with an interface: what comes in goes out, through the farm."""
 
 import os
+import subprocess
 import time
 
 import gradio as gr
@@ -19,6 +20,13 @@ def wait(seconds):
     return "done"
 
 
+@spaces.GPU(duration=30)
+def daemon():
+    """Start a process that leaves the group and loses its parent, and compute on."""
+    subprocess.run(["setsid", "-f", "sleep", "6000"], check=True)
+    time.sleep(25)
+
+
 @spaces.GPU
 def variables():
     return dict(os.environ)
@@ -35,6 +43,7 @@ with gr.Blocks() as demo:
     answer = gr.Textbox()
     gr.Button("Echo").click(echo, text, answer, api_name="echo")
     gr.Button("Wait").click(wait, gr.Number(5), answer, api_name="wait")
+    gr.Button("Daemon").click(daemon, None, None, api_name="daemon")
     gr.Button("Variables").click(all_variables, None, gr.JSON(), api_name="variables")
 
 demo.launch()
