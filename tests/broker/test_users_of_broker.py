@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,6 +15,7 @@ from redis import AuthenticationError, Redis, ResponseError
 from spaces.farm.celery.celery_app import make_celery
 from spaces.farm.connection import connect
 from spaces.farm.events import Failed, Succeeded
+from spaces.farm.links.loading import load
 from spaces.farm.links.retrying import retry, retryable
 from spaces.farm.page_addresses import Pages
 from spaces.farm.payloads.payload import Payload
@@ -45,6 +47,18 @@ OF_OPERATORS = [
 
 RECORD = SpaceRecord("digits", "0" * 16, "/app.py", "/", True, "host", "/python", False, ())
 FUNCTION = FunctionRecord(FunctionName("__main__", "generate"), 60.0, "large", yields=False)
+WORKER = {
+    "node": "gpu0@host",
+    "host": "host",
+    "pid": 1,
+    "device": "a GPU",
+    "sizes": ["large"],
+    "done": 0,
+    "memory_bytes": 0,
+    "held_bytes": 0,
+    "busy": [],
+    "warm": [],
+}
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +142,16 @@ def test_the_home_page_retries_a_failed_task(broker: Broker, operator: Queue) ->
         again = retry(queue, failed.id, "ada on the operator's page")
         assert retryable(queue) == [failed.id]
     assert state_of(operator, again) is State.QUEUED
+
+
+def test_the_home_page_has_a_space_loaded(broker: Broker, operator: Queue) -> None:
+    Registry(operator.redis).register(replace(RECORD, functions=(FUNCTION,)), b"archive")
+    operator.leases.beat("gpu0@host:1", WORKER)
+    with user(broker, "home") as queue, make_celery(broker.url_of("home")) as app:
+        task = load(queue, app, "digits", "ada on the operator's page")
+    found = claimed(operator)
+    assert found.lease.task == task
+    assert json.loads(found.message)["headers"]["id"] == task.id
 
 
 @pytest.mark.parametrize("name", ["home", "flower"])

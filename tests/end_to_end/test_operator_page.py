@@ -20,7 +20,7 @@ from spaces.farm.queue.control.audit import Audit
 from spaces.farm.queue.control.controls import drained, terms
 from spaces.farm.task import State
 from spaces_workers.setup.operators import keep_operators, login_path, set_account
-from tests.harness import Farm, configured_farm, free_port, wait_until
+from tests.harness import SPACES, Farm, configured_farm, free_port, wait_until
 
 #: What a page may take on a busy machine, in milliseconds.
 PATIENCE_MS = 60_000
@@ -169,6 +169,17 @@ def test_a_failed_task_is_found_with_its_traceback(farm: Farm, page: Page) -> No
     page.get_by_role("button", name="Close").click()
     page.get_by_label("Search all remembered tasks").fill("")
     wait_until(lambda: page.locator("#history li").count() > 1)
+
+
+def test_a_space_is_loaded_from_the_page(farm: Farm, page: Page) -> None:
+    farm.register("plain", SPACES / "plain" / "app.py")
+    wait_until(lambda: not farm.queue.depth("large"))
+    button = row(page, "spaces", "plain").get_by_role("button", name="Load now")
+    button.click()
+    expect(page.locator("#said")).to_have_text("plain is loaded on cpu0@test-host")
+    expect(page.locator("#gpus .facts")).to_contain_text("plain")
+    expect(button).to_be_hidden()
+    assert [(each.verb, each.target) for each in Audit(farm.redis).latest(1)] == [("load", "plain")]
 
 
 def test_a_failed_task_is_retried_from_the_page(farm: Farm, page: Page, tmp_path: Path) -> None:

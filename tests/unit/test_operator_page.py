@@ -43,12 +43,13 @@ class Farm(NoFarm):
     """Has a queue that nobody reaches."""
 
     queue = None
+    url = "redis://nowhere"
 
 
 class Doing:
     """Does whatever is asked."""
 
-    def __init__(self, _queue: object, by: str, _state_dir: Path) -> None:
+    def __init__(self, _queue: object, _url: str, by: str, _state_dir: Path) -> None:
         self._by = by
 
     def do(self, request: acting.Request) -> str:
@@ -248,7 +249,7 @@ def zerofarm_up(state_dir: Path, answer: dict[str, Any]) -> Iterator[list[dict[s
 
 def acting_in(state_dir: Path) -> acting.Acting:
     queue = SimpleNamespace(redis=None, keys=Keys(), scripts=None)
-    return acting.Acting(cast(Queue, queue), "ada", state_dir)
+    return acting.Acting(cast(Queue, queue), "redis://nowhere", "ada", state_dir)
 
 
 @pytest.mark.parametrize("verb", ["restart", "rollback"])

@@ -8,13 +8,15 @@ from typing import cast
 
 import pytest
 
+from spaces.farm.queue.rules import SpaceRules
 from spaces.farm.queue.warmth import MOST_KNOWN, Warmth
 from spaces_workers.gpu.devices import GIB, Device, DeviceReading, standin
 from spaces_workers.link.messages import MemoryUse, Unfit, ZygoteSpec
 from spaces_workers.link.sleep_messages import Asleep
 from spaces_workers.worker.child_link import ChildLink, StaysAwake, UnfitChild
 from spaces_workers.worker.gpu_memory import residency as residency_module
-from spaces_workers.worker.gpu_memory.device_memory import DeviceMemory
+from spaces_workers.worker.gpu_memory.device_memory import DeviceMemory, DoesNotFit
+from spaces_workers.worker.gpu_memory.eviction import Eviction
 from spaces_workers.worker.gpu_memory.residency import Residency
 from spaces_workers.worker.gpu_memory.sleepers import HostMemoryBudget as Budget
 from spaces_workers.worker.gpu_memory.sleepers import level_of, wake
@@ -434,3 +436,25 @@ def test_a_child_that_cannot_save_its_tensors_is_not_asked_again_nor_counted_as_
     residency.save(child)
     assert orders == [True]
     assert not child.is_saved
+
+
+def test_a_child_without_a_task_is_given_the_room_of_its_weights_alone() -> None:
+    residency = on_gpu(20)
+    for space in ("old", "new"):
+        residency.keep(child_of(space, held=8, peak=8))
+    residency.make_room_for_weights(spec_of("loaded"), 10 * GIB)
+    assert [child.spec.space for child in residency.children()] == ["new"]
+
+
+def test_nobody_who_is_spared_makes_room_for_a_child_without_a_task() -> None:
+    rules = {"pinned": SpaceRules(pin=True)}
+    memory = DeviceMemory(Device("GPU-1", 0, "NVIDIA H200", 20 * GIB, "gpu", ("large",)), reading=lambda _: None)
+    residency = Residency(8, memory, eviction=Eviction(rules=lambda space: rules.get(space, SpaceRules())))
+    residency.keep(child_of("pinned", held=8, peak=8))
+    residency.keep(child_of("other", held=8, peak=8))
+    complaint = "'large' does not fit: it has 14 GiB of weights, and the worker's device 20 GiB, where pinned keep"
+    with pytest.raises(DoesNotFit, match=complaint):
+        residency.make_room_for_weights(spec_of("large"), 14 * GIB)
+    assert len(residency.children()) == 2
+    residency.make_room_for_weights(spec_of("small"), 12 * GIB)
+    assert [child.spec.space for child in residency.children()] == ["pinned"]

@@ -30,7 +30,7 @@ class Snapshots:
     def __init__(
         self, url: str, pages: Path, links: Mapping[str, str], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._url = url
+        self.url = url  #: of the broker
         self._pages = pages
         self._links = links
         self._clock = clock
@@ -74,7 +74,7 @@ class Snapshots:
         try:
             yield
         except RedisError as error:
-            raise FarmUnavailable(f"the broker at {redacted(self._url)} does not answer: {error}") from error
+            raise FarmUnavailable(f"the broker at {redacted(self.url)} does not answer: {error}") from error
 
     def _known_pages(self) -> Pages:
         pages = read_pages(self._pages)

@@ -50,6 +50,10 @@ class FunctionName:
         return f"{module}{self.qualname.replace('<locals>.', '')}{ordinal}"
 
 
+#: No function: the task has a child of its Space made on a GPU, see `links/loading.py`. No function has such a name.
+LOAD = FunctionName("__main__", "<load>")
+
+
 @message
 @dataclass(frozen=True, slots=True)
 class Task:

@@ -7,9 +7,9 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
 from spaces.config import Config
 from spaces.errors import RefusedError
@@ -22,7 +22,7 @@ from spaces.farm.queue.queue import Ended, Queue
 from spaces.farm.queue.registry import Registry, SpaceRecord
 from spaces.farm.stream.unread import payloads_of
 from spaces.farm.stream.writer import EventWriter
-from spaces.farm.task import Lease, Task
+from spaces.farm.task import LOAD, Lease, Task
 from spaces.farm.values.signing import derive_space_key
 from spaces.source import Source, unpack
 from spaces_workers import isolation
@@ -43,6 +43,9 @@ from spaces_workers.worker.run.attendants import Attendants
 from spaces_workers.worker.zygote_links import Zygotes
 
 logger = logging.getLogger(__name__)
+
+#: Makes room for a child of a Space that has so many bytes of weights.
+MakeRoom: TypeAlias = Callable[[ZygoteSpec, int], None]
 
 
 class Workplace:
@@ -94,22 +97,24 @@ class Workplace:
         """
         spec = self.spec_of(self.record_of(task.space, task.revision))
         self._specs[task.space, task.revision] = spec
+        to_load = task.function == LOAD
+        make_room = self.residency.make_room_for_weights if to_load else self.residency.make_room_for_new
         with self.prefetch.halted(task.space):
-            return self._child_for(spec)
+            return self._child_for(spec, make_room)
 
-    def _child_for(self, spec: ZygoteSpec) -> ChildLink:
+    def _child_for(self, spec: ZygoteSpec, make_room: MakeRoom) -> ChildLink:
         warm = self.residency.take(spec)
         if warm is not None and self._is_ready(warm):
             return warm
         level = swap_costs.Level.HOST if self.zygotes.knows(spec) else swap_costs.Level.UNSEEN
         with self.residency.measured(spec.space, level):
             try:
-                return self._new_child(spec)
+                return self._new_child(spec, make_room)
             except UnfitChild as unfit:
                 if not unfit.out_of_memory:
                     raise
                 self.residency.learn_shortage(spec)
-                return self._new_child(spec)
+                return self._new_child(spec, make_room)
 
     def ready_child_for(self, task: Task) -> ChildLink | None:
         """A warm child that can run this task without making room, if that is known without asking anybody."""
@@ -132,8 +137,8 @@ class Workplace:
             raise
         return True
 
-    def _new_child(self, spec: ZygoteSpec) -> ChildLink:
-        self.residency.make_room_for_new(spec, self.zygotes.weights_bytes(spec))
+    def _new_child(self, spec: ZygoteSpec, make_room: MakeRoom) -> ChildLink:
+        make_room(spec, self.zygotes.weights_bytes(spec))
         return self.zygotes.fork(spec, self._fork)
 
     @functools.lru_cache(maxsize=1024)  # noqa: B019 - the workplace lives as long as its process

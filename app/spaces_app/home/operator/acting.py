@@ -7,11 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spaces.errors import SpacesError
+from spaces.farm.celery.celery_app import make_celery
+from spaces.farm.links import loading
 from spaces.farm.links.operator_line import ask
 from spaces.farm.links.retrying import retry
 from spaces.farm.queue.control.audit import Action, Audit
 from spaces.farm.queue.control.controls import Controls
 from spaces.farm.queue.queue import CancelOutcome, Queue
+
+#: Seconds for which the page waits until a Space is loaded.
+LOAD_PATIENCE = 50.0
 
 
 class NotPossible(SpacesError, ValueError):
@@ -29,8 +34,9 @@ class Request:
 class Acting:
     """Acts for one operator. All methods may raise redis's errors."""
 
-    def __init__(self, queue: Queue, by: str, state_dir: Path) -> None:
+    def __init__(self, queue: Queue, url: str, by: str, state_dir: Path) -> None:
         self._queue = queue
+        self._url = url  #: of the broker
         self._by = by
         self._state_dir = state_dir
         self._controls = Controls(queue, by)
@@ -40,6 +46,7 @@ class Acting:
         verbs: Mapping[str, Callable[[str], str]] = {
             "cancel": self._cancel,
             "retry": self._retry,
+            "load": self._load,
             "pause": lambda space: _said(self._controls.pause(space), f"{space} is paused", "was paused before"),
             "resume": lambda space: _said(self._controls.resume(space), f"{space} goes on", "was not paused"),
             "drain": lambda worker: _said(self._controls.drain(worker), f"{worker} takes no task", "did not before"),
@@ -67,6 +74,12 @@ class Acting:
 
     def _retry(self, task: str) -> str:
         return f"task {task[:8]} is queued again, as task {retry(self._queue, task, self._by).id[:8]}"
+
+    def _load(self, space: str) -> str:
+        """Waits for the end of it, but not so long that a browser gives up."""
+        with make_celery(self._url) as app:
+            task = loading.load(self._queue, app, space, self._by)
+            return loading.outcome(self._queue, task, LOAD_PATIENCE)
 
 
 def _said(changed: bool, done: str, otherwise: str) -> str:

@@ -17,7 +17,7 @@ from spaces.farm.queue.control.audit import Action, Audit
 from spaces.farm.queue.control.controls import ControlFault
 from spaces.farm.queue.counters.bounds import RETRYABLE
 from spaces.farm.queue.registry import Registry
-from spaces.farm.task import FAILURES, State, Task, unknown_task
+from spaces.farm.task import FAILURES, LOAD, State, Task, unknown_task
 from spaces.farm.units import bytes_in_words, seconds_in_words
 from spaces.farm.version import VERSION
 
@@ -33,7 +33,7 @@ def retry(queue: Queue, task_id: str, by: str) -> Task:
     """
     failed, message = _failed(queue, task_id)
     record = Registry(queue.redis, queue.keys).find(failed.space)
-    if failed.function not in {each.name for each in record.functions}:
+    if failed.function not in {LOAD, *(each.name for each in record.functions)}:
         raise ControlFault(f"{failed.space} has no function {failed.function} any more")
     again = replace(failed, id=uuid.uuid4().hex, revision=record.revision, client="", reader="", version=VERSION)
     queue.push(again, message.replace(failed.id.encode(), again.id.encode()))

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+from spaces.errors import SpacesError
+from spaces.farm.units import bytes_in_words
 from spaces_workers.gpu import devices
 from spaces_workers.gpu.devices import Device, DeviceReading
 from spaces_workers.link.messages import MemoryUse, ZygoteSpec
 
 #: Margin on the most memory that a Space was seen to need, for fragmentation and somewhat larger inputs.
 HEADROOM = 1.15
+
+
+class DoesNotFit(SpacesError):
+    """The weights of a Space are larger than the memory that it may have. Operators see the message."""
 
 
 class DeviceMemory:
@@ -33,6 +39,16 @@ class DeviceMemory:
         by_account = self.budget_bytes - held_bytes
         now = self._reading(self._device)
         return by_account if now is None else min(by_account, now.total_bytes - now.used_bytes)
+
+    def check(self, space: str, weights_bytes: int, beside: Mapping[str, int]) -> None:
+        """Raise DoesNotFit if a Space has more weights than there is memory beside that of others, by name."""
+        if not self.is_real or weights_bytes <= self.budget_bytes - sum(beside.values()):
+            return
+        stay = f", where {' and '.join(sorted(beside))} keep their places" if beside else ""
+        weights, budget = bytes_in_words(weights_bytes), bytes_in_words(self.budget_bytes)
+        raise DoesNotFit(
+            f"Space {space!r} does not fit: it has {weights} of weights, and the worker's device {budget}{stay}"
+        )
 
 
 class Needs:

@@ -87,14 +87,23 @@ class Residency:
 
     def make_room_for_new(self, spec: ZygoteSpec, weights_bytes: int) -> None:
         """Free a place and the memory that a Space needs, at least its weights, before its child is made."""
-        while (crowded := self._first_beyond(self._limit - 1, spec.space)) is not None:
-            self._host.put(crowded)
+        self._make_place(spec.space)
         self._make_room(spec, self._needs.of(spec, weights_bytes), 0, self._needs.least(spec, weights_bytes))
         if self._free_bytes(0) < weights_bytes:
             logger.warning(
                 "Space %s has %s of weights, and its device %s free with nothing of this worker's on it",
                 *(spec.space, words(weights_bytes), words(self._free_bytes(0))),
             )
+
+    def make_room_for_weights(self, spec: ZygoteSpec, weights_bytes: int) -> None:
+        """The same for a child that has no task yet: only what its weights need, and no child moves that is spared.
+
+        Raises DoesNotFit.
+        """
+        stay = [child for child in self.children() if self._eviction.spares(child, spec.space)]
+        self._memory.check(spec.space, weights_bytes, {child.spec.space: child.memory.held_bytes for child in stay})
+        self._make_place(spec.space)
+        self._make_room(spec, weights_bytes, 0, 0)
 
     def make_room_for(self, child: ChildLink) -> None:
         """Free the memory that a taken warm child needs for its next task beyond the memory that it holds."""
@@ -235,6 +244,10 @@ class Residency:
         """Discard every child."""
         for child in self.children():
             self.discard(child)
+
+    def _make_place(self, space: str) -> None:
+        while (crowded := self._first_beyond(self._limit - 1, space)) is not None:
+            self._host.put(crowded)
 
     def _make_room(self, spec: ZygoteSpec, needed: int, held: int, least: int) -> None:
         """Have children free cached memory first, then evict them, those that are worth least first.

@@ -13,9 +13,9 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from spaces.farm.events import Cancelled, Crashed, TimedOut, is_end
-from spaces.farm.payloads.payload import blobs_of
-from spaces.farm.task import Lease
+from spaces.farm.events import Cancelled, Crashed, Succeeded, TimedOut, is_end
+from spaces.farm.payloads.payload import Payload, blobs_of
+from spaces.farm.task import LOAD, Lease
 from spaces_workers.link.messages import Idle, RunTask
 from spaces_workers.worker.child_link import ChildLink
 from spaces_workers.worker.run.after_task import put_away
@@ -151,6 +151,8 @@ class TaskRun:
     def _begin_if_warm(self) -> None:
         """Give the task to its child if that takes no time: it is warm, has room, and the arguments are here."""
         task = self.lease.task
+        if task.function == LOAD:
+            return
         if next(blobs_of(task.arguments), None) is None and (child := self._workplace.ready_child_for(task)):
             self._begin(child)
 
@@ -158,6 +160,10 @@ class TaskRun:
         """Give the task to a child, unless it was stopped."""
         task, carrier = self.lease.task, self._workplace.carrier
         self.child = child
+        if task.function == LOAD:
+            self._report.began(self)
+            self._state.fail(Succeeded(Payload()))
+            return
         self._arguments = arguments = carrier.fetched(task.arguments, task.space)
         self._started = time.monotonic()
         if self._state.begin(child, RunTask(task.id, task.label, task.function, arguments, carrier.is_far(task))):

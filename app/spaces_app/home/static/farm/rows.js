@@ -101,11 +101,18 @@ export function fillSpace(element, space, farm) {
   write(element, "error .text", page?.problem ?? "");
   element.querySelector(".error").hidden = !page?.problem;
   verb(element.querySelector(".pause"), paused ? "resume" : "pause", paused ? "Resume" : "Pause", space.name);
+  const load = element.querySelector(".load");
+  load.hidden = paused || !space.functions.length || farm.status.workers.some((worker) => holds(worker, space.name));
+  load.dataset.target = space.name;
   element.querySelector(".log").dataset.space = space.name;
   for (const button of element.querySelectorAll(".hosted")) {
     button.dataset.target = space.name;
     button.hidden = !revision;
   }
+}
+
+function holds(worker, space) {
+  return worker.residents.some((each) => each.space === space && each.level === "on the device");
 }
 
 export function fillQuota(element, { visitor, quota, reserved, tasks }) {

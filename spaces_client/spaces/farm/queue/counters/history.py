@@ -88,18 +88,27 @@ def _facts(packed: bytes, event: bytes) -> Facts:
 def _said(event: bytes) -> tuple[str, str]:
     """The error of a last event, in a line, and its traceback; both empty for one that this version cannot read."""
     with suppress(wire.BadMessage):
-        match wire.unpack(event) if event else None:
-            case Failed(type_name=name, text=text, traceback=traceback):
-                return f"{name.rpartition('.')[2]}: {text}", traceback
-            case Cancelled(reason=reason) | Expired(reason=reason):
-                return reason, ""
-            case Crashed(reason=reason):
-                return f"its process {reason}", ""
-            case TimedOut(seconds=seconds, time_limit=limit):
-                return f"stopped after {seconds:.1f} s, with a time limit of {limit:g} s", ""
-            case Lost(attempts=attempts):
-                return f"{attempts} workers died with it", ""
+        if event:
+            end = wire.unpack(event)
+            return in_words(end), end.traceback if isinstance(end, Failed) else ""
     return "", ""
+
+
+def in_words(end: object) -> str:
+    """The error of a last event, in a line; empty if there is none."""
+    match end:
+        case Failed(type_name=name, text=text):
+            return f"{name.rpartition('.')[2]}: {text}"
+        case Cancelled(reason=reason) | Expired(reason=reason):
+            return reason
+        case Crashed(reason=reason):
+            return f"its process {reason}"
+        case TimedOut(seconds=seconds, time_limit=limit):
+            return f"stopped after {seconds:.1f} s, with a time limit of {limit:g} s"
+        case Lost(attempts=attempts):
+            return f"{attempts} workers died with it"
+        case _:
+            return ""
 
 
 def _number(value: str | float) -> float | None:
