@@ -82,6 +82,7 @@ def test_a_failed_task_of_a_page_is_retried(web_farm: Farm, visitor: Client, tmp
     ("arguments", "complaint"),
     [
         (("pause", "nobody"), "the farm knows no Space 'nobody'; it knows: studio"),
+        (("load", "nobody"), "the farm knows no Space 'nobody'; it knows: studio"),
         (("retry", "00ff"), "the farm knows no task '00ff': see `zerofarm status` for its tasks"),
         (("drain", "gpu7"), "the farm has no worker 'gpu7'; it has: cpu0@test-host"),
     ],

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from spaces.farm.celery.celery_app import make_celery
+from spaces.farm.links.loading import load, outcome
 from spaces.farm.page_addresses import Pages
 from spaces.farm.queue.status import ResidentStatus, StatusReader
 from spaces_workers.gpu.standin_memory import StandInMemory
@@ -101,6 +102,22 @@ def test_what_does_not_fit_sleeps_and_wakes_as_it_was(call: Call) -> None:
     assert call("second", "facts") == second
     assert call("first", "facts") == changed
     assert call("second", "facts") == second
+
+
+def test_an_operator_wakes_a_sleeper_before_it_is_called(call: Call, sleepy: Farm) -> None:
+    facts = call("first", "facts")
+    call("second", "facts")
+
+    def levels() -> dict[str, str]:
+        [worker] = StatusReader(sleepy.queue).read(Pages()).workers
+        return {} if worker.busy else {each.space: each.level for each in worker.residents}
+
+    wait_until(lambda: levels().get("first") not in (None, "on the device"))
+    with make_celery(sleepy.broker.url) as app:
+        task = load(sleepy.queue, app, "first", "ada on here")
+    assert outcome(sleepy.queue, task, 60) == "first is loaded on cpu0@test-host"
+    wait_until(lambda: levels().get("first") == "on the device")
+    assert call("first", "facts") == facts
 
 
 def test_status_and_flower_show_who_sleeps_and_in_which_memory(call: Call, sleepy: Farm) -> None:
