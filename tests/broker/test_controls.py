@@ -7,9 +7,10 @@ import threading
 import pytest
 
 from spaces.farm.events import Succeeded
+from spaces.farm.farm_status import SpaceTerms
 from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue.control.audit import Action, Audit
-from spaces.farm.queue.control.controls import ControlFault, Controls, SpaceTerms, drained, terms
+from spaces.farm.queue.control.controls import ControlFault, Controls, drained, terms
 from spaces.farm.queue.keys import WAITING
 from spaces.farm.queue.outlook import Place
 from spaces.farm.queue.queue import Queue

@@ -8,11 +8,12 @@ import pytest
 
 from spaces.errors import RefusedError
 from spaces.farm.events import Succeeded
+from spaces.farm.farm_status import FarmStatus, Refusals
 from spaces.farm.page_addresses import Pages
 from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue.limits import Limits
 from spaces.farm.queue.queue import Queue
-from spaces.farm.queue.status import FarmStatus, Refusals, StatusReader
+from spaces.farm.queue.status import StatusReader
 
 from .support import MESSAGE, PLAIN, claimed, make_task, pushed
 

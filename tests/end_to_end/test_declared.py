@@ -10,7 +10,8 @@ import psutil
 import pytest
 
 from spaces.farm.connection import connect
-from spaces.farm.queue.control.controls import SpaceTerms, terms
+from spaces.farm.farm_status import SpaceTerms
+from spaces.farm.queue.control.controls import terms
 from spaces.farm.queue.queue import Queue
 from spaces_workers.up.door.address import find_caddy
 from tests.end_to_end.hosted import write_space

@@ -13,9 +13,10 @@ import psutil
 import pytest
 
 from spaces.farm.celery.celery_app import make_celery
+from spaces.farm.farm_status import ResidentStatus
 from spaces.farm.links.loading import load, outcome
 from spaces.farm.page_addresses import Pages
-from spaces.farm.queue.status import ResidentStatus, StatusReader
+from spaces.farm.queue.status import StatusReader
 from spaces_workers.gpu.standin_memory import StandInMemory
 from tests.harness import SPACES, Farm, farm, wait_until
 

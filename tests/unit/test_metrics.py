@@ -11,10 +11,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
 from spaces.errors import FarmUnavailable
+from spaces.farm.farm_status import FarmStatus, QueueStatus, ResidentStatus, SpaceStatus, TaskStatus, WorkerStatus
 from spaces.farm.page_addresses import Page
 from spaces.farm.queue.counters.counters import Counters, Histogram, SpaceCounts, Span, WorkerTally
 from spaces.farm.queue.counters.crowd import Crowd
-from spaces.farm.queue.status import FarmStatus, QueueStatus, ResidentStatus, SpaceStatus, TaskStatus, WorkerStatus
 from spaces_app.home.app import make_app
 from spaces_app.home.metrics.__main__ import reference
 from spaces_app.home.metrics.access import read_token

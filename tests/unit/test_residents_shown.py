@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 import spaces_app.home
-from spaces.farm.queue.status import FarmStatus, ResidentStatus, WorkerStatus
+from spaces.farm.farm_status import FarmStatus, ResidentStatus, WorkerStatus
 from spaces_workers.commands.status_tables import tables
 
 GIB = 2**30

@@ -13,11 +13,12 @@ from redis import RedisError
 
 from spaces.errors import FarmUnavailable
 from spaces.farm.connection import connect, redacted
+from spaces.farm.farm_status import FarmStatus
 from spaces.farm.page_addresses import Page, Pages, read_pages
 from spaces.farm.queue.counters.counters import Counters, read_counters
 from spaces.farm.queue.counters.crowd import read_crowd
 from spaces.farm.queue.queue import Queue
-from spaces.farm.queue.status import FarmStatus, StatusReader
+from spaces.farm.queue.status import StatusReader
 from spaces_app.home.metrics.collector import Readings
 
 #: Seconds for which one reading of the broker is reused.

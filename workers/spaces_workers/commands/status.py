@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import json as json_format
 from dataclasses import asdict
+from pathlib import Path
 
-from spaces.farm.connection import connect
+from spaces.farm.farm_status import FarmStatus, from_json
+from spaces.farm.links.operator_line import OperatorFault
 from spaces.farm.page_addresses import pages_path, read_pages
-from spaces.farm.queue.queue import Queue
-from spaces.farm.queue.status import StatusReader
 from spaces_workers.commands import options
-from spaces_workers.commands.broker_errors import naming_broker
 from spaces_workers.commands.output import output
+from spaces_workers.commands.spaces.asking import ask
 from spaces_workers.commands.status_tables import tables
-from spaces_workers.sandbox.description import Level
-from spaces_workers.sandbox.level import in_words
+from spaces_workers.sandbox.description import Level, in_words
 
 
 def status(
     redis_url: options.RedisUrl = None, state_dir: options.StateDir = options.STATE_DIR, json: options.Json = False
 ) -> None:
     """Show workers, queues, Spaces and tasks."""
-    url = options.broker_url(redis_url, state_dir)
-    with connect(url) as redis, naming_broker(url):
-        found = StatusReader(Queue(redis)).read(read_pages(pages_path(state_dir)))
+    found = _status(redis_url or options.named_in_environment(), state_dir)
     if json:
         print(json_format.dumps(asdict(found)))
         return
@@ -32,3 +29,24 @@ def status(
         console.print(in_words(Level(found.separation)))
     for table in tables(found):
         console.print(table)
+
+
+def _status(named: str | None, state_dir: Path) -> FarmStatus:
+    """The status as the running `zerofarm up` tells it; if a broker is named, or none runs, as the broker has it."""
+    if not named:
+        try:
+            return from_json(ask(state_dir, "status"))
+        except OperatorFault:
+            pass  # it is of another user, or of an older version; or only a broker runs
+    return _of_broker(options.broker_url(named, state_dir), state_dir)
+
+
+def _of_broker(url: str, state_dir: Path) -> FarmStatus:
+    # Only here, because to import the broker's client takes longer than to ask `zerofarm up`.
+    from spaces.farm.connection import connect
+    from spaces.farm.queue.queue import Queue
+    from spaces.farm.queue.status import StatusReader
+    from spaces_workers.commands.broker_errors import naming_broker
+
+    with connect(url) as redis, naming_broker(url):
+        return StatusReader(Queue(redis)).read(read_pages(pages_path(state_dir)))

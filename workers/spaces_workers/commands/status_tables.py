@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from rich.markup import escape
 from rich.table import Table
 
+from spaces.farm.farm_status import FarmStatus, QueueStatus, ResidentStatus, TaskStatus
 from spaces.farm.page_addresses import Page
-from spaces.farm.queue.status import FarmStatus, QueueStatus, ResidentStatus, TaskStatus
 from spaces.farm.units import seconds_in_words
 
 MIB, GIB = 2**20, 2**30

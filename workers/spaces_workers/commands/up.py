@@ -15,8 +15,9 @@ from spaces.farm.queue import settings
 from spaces.space import source_at
 from spaces_workers.commands import number_options, options
 from spaces_workers.gpu.plan import plan_workers
+from spaces_workers.sandbox.description import in_words
 from spaces_workers.sandbox.hidden import note_served
-from spaces_workers.sandbox.level import in_words, shortcoming
+from spaces_workers.sandbox.level import shortcoming
 from spaces_workers.sandbox.plan import Sandboxes
 from spaces_workers.setup.farm_key import farm_key
 from spaces_workers.setup.ports import INSIDE, PortError, Ports

@@ -8,7 +8,8 @@ from pathlib import Path
 from spaces.farm.queue import settings
 from spaces.farm.queue.rules import IsolationRules
 from spaces_workers.doctor.finding import Finding
-from spaces_workers.sandbox.level import LevelFault, chosen, in_words, shortcoming
+from spaces_workers.sandbox.description import in_words
+from spaces_workers.sandbox.level import LevelFault, chosen, shortcoming
 
 
 def separation(state_dir: Path) -> Finding:

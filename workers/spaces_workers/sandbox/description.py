@@ -18,6 +18,17 @@ class Level(StrEnum):
     NONE = "none"
 
 
+def in_words(level: Level) -> str:
+    """What a level means, for operators."""
+    match level:
+        case Level.USERS:
+            return "Spaces are separated: each has a Unix user of its own, and sees no other Space's files or processes"
+        case Level.NAMESPACES:
+            return "Spaces are partly separated: none sees another's files, but all have the same Unix user"
+        case Level.NONE:
+            return "Spaces are not separated: each can read and change what this user can"
+
+
 class Kind(StrEnum):
     """What a place in the sandbox shows."""
 

@@ -49,17 +49,6 @@ def best() -> Level:
     return next(level for level in Level if not problem_of(level))
 
 
-def in_words(level: Level) -> str:
-    """What a level means, for operators."""
-    match level:
-        case Level.USERS:
-            return "Spaces are separated: each has a Unix user of its own, and sees no other Space's files or processes"
-        case Level.NAMESPACES:
-            return "Spaces are partly separated: none sees another's files, but all have the same Unix user"
-        case Level.NONE:
-            return "Spaces are not separated: each can read and change what this user can"
-
-
 #: What a page of `zerofarm web` is told, whatever the level.
 UNSEPARATED = "its page is separated from nothing: it can read and change what this user can. `zerofarm up` separates"
 

@@ -11,13 +11,13 @@ from typing import get_args
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
+from spaces.farm.farm_status import FarmStatus
 from spaces.farm.page_addresses import Serving
 from spaces.farm.queue.counters.bounds import BOUNDS
 from spaces.farm.queue.counters.causes import Cause, Retry
 from spaces.farm.queue.counters.counters import Counters, Histogram, Span
 from spaces.farm.queue.counters.crowd import Crowd
 from spaces.farm.queue.limits import LIMITS
-from spaces.farm.queue.status import FarmStatus
 from spaces.farm.size import Size
 from spaces.farm.task import State
 from spaces_app.home.metrics import catalogue as known

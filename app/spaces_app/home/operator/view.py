@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from spaces.farm.farm_status import FarmStatus
 from spaces.farm.links.retrying import retryable
 from spaces.farm.queue import settings
 from spaces.farm.queue.control.audit import Action, Audit
@@ -18,7 +19,6 @@ from spaces.farm.queue.counters.history import Facts, read_history
 from spaces.farm.queue.counters.ranks import Rank, read_ranks
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.quota import Standing
-from spaces.farm.queue.status import FarmStatus
 
 #: Ended tasks that are sent with each view; a search looks at all that are remembered.
 LATEST = 40

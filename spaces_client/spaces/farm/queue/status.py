@@ -1,7 +1,4 @@
-"""The status of a farm at one moment: its workers, queues, Spaces and tasks, for `zerofarm status` and the home page.
-
-The arguments of tasks are left out, because a visitor of the home page must not see those of other visitors.
-"""
+"""Reads the status of a farm from its broker, for `zerofarm up`, `zerofarm status` and the home page."""
 
 from __future__ import annotations
 
@@ -9,12 +6,22 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
-from spaces.farm.page_addresses import Page, Pages
-from spaces.farm.queue.control.controls import SpaceTerms, drained, terms
+from spaces.farm.farm_status import (
+    FarmStatus,
+    QueueStatus,
+    Refusals,
+    ResidentStatus,
+    SpaceStatus,
+    SpaceTerms,
+    TaskStatus,
+    WorkerStatus,
+)
+from spaces.farm.page_addresses import Pages
+from spaces.farm.queue.control.controls import drained, terms
 from spaces.farm.queue.keys import LEARNED
 from spaces.farm.queue.registry import Registry, SpaceRecord
 from spaces.farm.size import Size
@@ -31,106 +38,6 @@ LATEST = 20
 SCANNED = 5_000
 
 _FIELDS = ("state", "label", "space", "worker", "enqueued_at", "started_at", "ended_at", "time_limit", "size")
-
-
-@dataclass(frozen=True, slots=True)
-class ResidentStatus:
-    """A Space with a child on a worker, which runs a task or waits for the next one."""
-
-    space: str
-    level: str  #: "on the device", "asleep, pinned" or "asleep"
-    held_bytes: int  #: of the device
-    host_bytes: int  #: of the host, with the weights of a sleeper
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerStatus:
-    """A live worker."""
-
-    name: str
-    host: str
-    pid: int
-    device: str
-    sizes: tuple[str, ...]
-    memory_bytes: int
-    held_bytes: int  #: held by children; for a child that runs a task, the bytes before that task
-    busy: tuple[str, ...]  #: labels of the tasks that it runs
-    warm: tuple[str, ...]  #: Spaces whose children wait for the next task
-    done: int
-    residents: tuple[ResidentStatus, ...] = ()  #: Spaces with a child there, with the level and memory of each
-    drained: bool = False  #: it takes no task
-    uuid: str = ""  #: of the device, as the driver has it
-    utilization_percent: int | None = None  #: None: not known
-    temperature_celsius: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class QueueStatus:
-    """The queue of one size."""
-
-    size: str
-    waiting: int
-    expected_wait: float | None  #: seconds until all its tasks have begun; None while no live worker serves the size
-
-
-@dataclass(frozen=True, slots=True)
-class Refusals:
-    """Tasks that one limit has refused, or ended, in the last weeks."""
-
-    limit: str  #: as in `farm.toml`; `size`: no live worker served it
-    tasks: int
-
-
-@dataclass(frozen=True, slots=True)
-class SpaceStatus:
-    """A Space that the farm knows or starts."""
-
-    name: str
-    functions: tuple[str, ...]
-    waiting: int
-    running: int
-    expected_wait: float | None  #: seconds until a new task begins; None while no live worker can run it
-    page: Page | None  #: None if another program serves it
-    served: bool = True  #: somebody serves its page; else only programs can use it, until it is forgotten
-    terms: SpaceTerms = field(default_factory=SpaceTerms)  #: how its tasks take part in the queue
-    waiting_by_size: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class TaskStatus:
-    """One task. Times are the broker's, in seconds since the epoch."""
-
-    id: str
-    label: str
-    space: str
-    state: str
-    worker: str
-    position: int | None
-    enqueued_at: float
-    started_at: float | None
-    ended_at: float | None
-    time_limit: float
-    size: str = ""
-
-    @property
-    def changed_at(self) -> float:
-        """When it entered its state."""
-        return self.ended_at or self.started_at or self.enqueued_at
-
-
-@dataclass(frozen=True, slots=True)
-class FarmStatus:
-    """The farm at one moment."""
-
-    now: float  #: the broker's time
-    home: str
-    flower: str
-    workers: tuple[WorkerStatus, ...]
-    queues: tuple[QueueStatus, ...]
-    refusals: tuple[Refusals, ...]  #: of the limits that refused any
-    spaces: tuple[SpaceStatus, ...]
-    tasks: tuple[TaskStatus, ...]  #: running, then waiting in order, then ended, the latest first
-    separation: str = ""  #: the level that separates Spaces
 
 
 class StatusReader:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from spaces.errors import SpacesError
+from spaces.farm.page_addresses import read_pages
 from spaces.farm.queue.control.controls import Controls
 from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.status import StatusReader
 from spaces_workers.up.hosting.origin import checked_name, in_words
 from spaces_workers.up.hosting.page import HostedPage
 from spaces_workers.up.hosting.spaces import HostedSpaces, Say
@@ -24,9 +28,10 @@ class NoSuchAction(SpacesError, ValueError):
 class Actions:
     """Those of one farm. Use it on its event loop."""
 
-    def __init__(self, spaces: HostedSpaces, queue: Queue) -> None:
+    def __init__(self, spaces: HostedSpaces, queue: Queue, pages: Path) -> None:
         self._spaces = spaces
         self._queue = queue
+        self._pages = pages
 
     async def do(self, action: str, by: str, arguments: Json, say: Say) -> Json:
         """Do one action for an operator, and return what it answers. Raises SpacesError."""
@@ -36,6 +41,7 @@ class Actions:
             "restart": self._restart,
             "rollback": self._roll_back,
             "list": self._list,
+            "status": self._status,
         }
         if action not in known:
             raise NoSuchAction(f"zerofarm up does not know {action!r}; it can: {', '.join(known)}")
@@ -63,6 +69,10 @@ class Actions:
 
     async def _list(self, say: Say, by: str) -> Json:
         return {"spaces": [describe(page) for page in self._spaces.pages.values()]}
+
+    async def _status(self, say: Say, by: str) -> Json:
+        reader = StatusReader(self._queue)
+        return asdict(await asyncio.to_thread(lambda: reader.read(read_pages(self._pages))))
 
 
 def describe(page: HostedPage) -> Json:

@@ -23,7 +23,7 @@ from spaces_workers.up.control.actions import Actions, Json, detail_of, target_o
 LONGEST = 64 * 1024
 
 #: Actions that change nothing, and are not recorded.
-HARMLESS = {"list"}
+HARMLESS = {"list", "status"}
 
 
 class ControlServer:

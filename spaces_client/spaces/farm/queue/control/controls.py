@@ -6,10 +6,10 @@ The broker keeps it, so it holds for all hosts, and over restarts. `zerofarm` an
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from spaces.errors import SpacesError
+from spaces.farm.farm_status import SpaceTerms
 from spaces.farm.queue.control.audit import Action, Audit
 
 if TYPE_CHECKING:
@@ -22,15 +22,6 @@ MOST_PRIORITY = 600.0
 
 class ControlFault(SpacesError, ValueError):
     """An operator asked for something that is not there, or not possible. The message says what would be."""
-
-
-@dataclass(frozen=True, slots=True)
-class SpaceTerms:
-    """How a Space takes part in the queue."""
-
-    paused: bool = False
-    max_gpus: int | None = None  #: tasks that may run at once; None: no limit
-    priority: float = 0.0  #: seconds of waiting that its tasks are given ahead
 
 
 class Controls:
