@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, cast
 from spaces.farm import wire
 from spaces.farm.celery.message_form import MessageForm
 from spaces.farm.events import Event, Failed, Succeeded
+from spaces.farm.farm_status import FarmStatus, WorkerStatus
 from spaces.farm.page_addresses import Pages
 from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue.control.audit import Action, Audit
 from spaces.farm.queue.control.controls import ControlFault
 from spaces.farm.queue.counters.history import in_words
 from spaces.farm.queue.registry import Registry, SpaceRecord
-from spaces.farm.queue.status import FarmStatus, StatusReader, WorkerStatus
+from spaces.farm.queue.status import StatusReader
 from spaces.farm.size import Size
 from spaces.farm.task import LOAD, Task, unknown_task
 from spaces.farm.version import VERSION
