@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 import secrets
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 
 from spaces import config
@@ -30,6 +32,11 @@ def farm_key(state_dir: Path, environment: Mapping[str, str] = os.environ) -> by
         return _key(given, f"${config.FARM_KEY}")
     path = state_dir / "farm.key"
     return _key(kept(path, secrets.token_hex(BYTES)), str(path))
+
+
+def fingerprint(key: bytes) -> str:
+    """Eight digits by which people compare keys. They reveal nothing of the key."""
+    return hmac.new(key, b"zerofarm key fingerprint", sha256).hexdigest()[:8]
 
 
 def kept(path: Path, secret: str) -> str:

@@ -23,7 +23,7 @@ class Heartbeat(BrokerThread):
 
     `info` returns the worker's description (plain data). `on_cancel(task_id, reason)` and `on_lease_lost()` are called
     on this thread. The first may be called twice for a task; after the second, other workers run, or will run, all
-    tasks of this worker.
+    tasks of this worker. `after_beat` is called with the thread's own queue, about once a second.
     """
 
     def __init__(
@@ -33,12 +33,14 @@ class Heartbeat(BrokerThread):
         info: Callable[[], Mapping[str, Any]],  # Any: plain data, shown to people
         on_cancel: Callable[[str, str], None],
         on_lease_lost: Callable[[], None],
+        after_beat: Callable[[Queue], None] = lambda _: None,
     ) -> None:
         super().__init__(f"heartbeat of worker {worker}", connect)
         self.worker = worker
         self._info = info
         self._on_cancel = on_cancel
         self._on_lease_lost = on_lease_lost
+        self._after_beat = after_beat
         self._told: set[str] = set()
         self._began = False
         self._words = Subscription(self._queue.redis.connection_pool, ignore_subscribe_messages=True)
@@ -62,6 +64,7 @@ class Heartbeat(BrokerThread):
         for task, reason in beat.cancelled.items():
             self._tell(task, reason)
         queue.expire()
+        self._after_beat(queue)
 
     def _listen(self, queue: Queue) -> None:
         """Wait on the socket for tasks to stop, until the next beat is due."""

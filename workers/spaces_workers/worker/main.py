@@ -18,11 +18,14 @@ from spaces.farm.connection import connect
 from spaces.farm.queue import settings as farm_settings
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.registry import Registry
+from spaces.farm.version import VERSION
 from spaces_workers.gpu import probe as device_probe
 from spaces_workers.gpu.devices import Device, reading
 from spaces_workers.link.messages import StandIn
+from spaces_workers.link.service_manager import ServiceManager
 from spaces_workers.sandbox.description import Level
 from spaces_workers.sandbox.level import chosen
+from spaces_workers.setup.farm_key import fingerprint
 from spaces_workers.worker.anticipation import Anticipation
 from spaces_workers.worker.child_link import ChildLink
 from spaces_workers.worker.gpu_memory.eviction import Demand, Eviction
@@ -34,6 +37,7 @@ from spaces_workers.worker.heartbeat import Heartbeat
 from spaces_workers.worker.pool import TaskPool, pool_of
 from spaces_workers.worker.preload import Preloader
 from spaces_workers.worker.run.runs import Runs
+from spaces_workers.worker.standing import Standing
 from spaces_workers.worker.workplace import Workplace
 from spaces_workers.worker.zygote_links import Zygotes
 
@@ -74,6 +78,7 @@ def run_worker(options: WorkerOptions) -> int:
     sys.setswitchinterval(SWITCH_INTERVAL)
     level = chosen()  # while this process has one thread
     worker = f"{options.node_name}:{secrets.token_hex(4)}"
+    standing = Standing(options.node_name, worker, ServiceManager())
     demand = Demand()
     workplace = _workplace(options, level, demand)
     residency = workplace.residency
@@ -95,6 +100,7 @@ def run_worker(options: WorkerOptions) -> int:
         info=lambda: _info(options, level, residency, runs),
         on_cancel=runs.cancel,
         on_lease_lost=runs.abandon_all,
+        after_beat=standing.look,
     )
     transport.identify(worker, options.device.name)
     transport.set_warmth(residency.warmth)
@@ -104,6 +110,7 @@ def run_worker(options: WorkerOptions) -> int:
         app.worker_main(_arguments(options))
         return DEVICE_LOST if workplace.device_lost else 0
     finally:
+        standing.leave()
         heartbeat.stop()
         for thread in helpers:
             thread.stop(timeout=0.0)  # a zygote that is being made takes its time
@@ -175,6 +182,8 @@ def _info(
         "run_dir": str(config.current().run_dir.resolve()),
         "separated": level is not Level.NONE,
         "pid": os.getpid(),
+        "key": fingerprint(options.farm_key),
+        "version": VERSION,
         "device": options.device.name,
         "uuid": options.device.uuid,
         "sizes": list(options.device.sizes),
