@@ -34,6 +34,7 @@ from spaces.source import Source
 from spaces_workers.broker.broker import Broker
 from spaces_workers.broker.embedded import EmbeddedBroker
 from spaces_workers.broker.find import find_broker
+from spaces_workers.broker.server_settings import Listen
 from spaces_workers.gateway.place import GATES, Gate, address_of, socket_of, to_text
 from spaces_workers.isolation import prepare
 from spaces_workers.nursery.client import socket_path as nursery_socket
@@ -71,8 +72,9 @@ def wait_until(
 class Farm:
     """A broker and the workers that a test starts."""
 
-    def __init__(self, broker: Broker, folder: Path) -> None:
+    def __init__(self, broker: Broker, folder: Path, listen: Listen | None = None) -> None:
         self.broker = broker
+        self._listen = listen
         self.folder = folder
         self.run_dir = folder / "run"
         self.state_dir = folder / "state"
@@ -215,7 +217,7 @@ class Farm:
 
     def revive_broker(self) -> None:
         """Start the broker that was killed."""
-        self.broker = find_broker(self.folder / "broker")
+        self.broker = find_broker(self.folder / "broker", listen=self._listen)
 
     def payloads(self) -> list[str]:
         """Names of the payloads that wait in shared memory of any host, and in the broker if it answers."""
@@ -243,10 +245,13 @@ class Farm:
 
 
 @contextmanager
-def farm(folder: Path) -> Iterator[Farm]:
-    """A farm that leaves nothing behind, no process, payload or key that stays for ever, which is checked."""
+def farm(folder: Path, listen: Listen | None = None) -> Iterator[Farm]:
+    """A farm that leaves nothing behind, no process, payload or key that stays for ever, which is checked.
+
+    With `listen`, other hosts reach its broker.
+    """
     before = {process.pid for process in psutil.process_iter()}
-    made = Farm(find_broker(folder / "broker"), folder)
+    made = Farm(find_broker(folder / "broker", listen=listen), folder, listen)
     _farms.append(made)
     try:
         yield made

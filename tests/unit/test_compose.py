@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 from collections.abc import Mapping
 from ipaddress import ip_address, ip_network
@@ -39,6 +40,8 @@ ENVIRONMENT = {
     "ZEROFARM_BROKER_PUBLISH": "10.0.0.1",
     "REDIS_URL": "redis://:broker-password@10.0.0.1:6379/0",
 }
+
+UNITS = sorted((ROOT / "deploy").glob("*.service"))
 
 Document = dict[str, Any]  # Any: YAML, checked by the schema
 
@@ -109,9 +112,10 @@ def zerofarm_commands() -> list[Any]:  # Any: pytest's parameter sets
         command = re.search(r"^CMD (\[.*\])$", (ROOT / dockerfile).read_text(), re.MULTILINE)
         assert command is not None
         seen.add((dockerfile, *json.loads(command[1])))
-    start = re.search(r"^ExecStart=\S+/zerofarm (.*)$", (ROOT / "deploy/zerofarm.service").read_text(), re.MULTILINE)
-    assert start is not None
-    seen.add(("zerofarm.service", *shlex.split(start[1])))
+    for unit in UNITS:
+        start = re.search(r"^ExecStart=\S+/zerofarm (.*)$", unit.read_text(), re.MULTILINE)
+        assert start is not None
+        seen.add((unit.name, *shlex.split(start[1])))
     return [pytest.param(arguments, id=f"{origin}: {' '.join(arguments)}") for origin, *arguments in sorted(seen)]
 
 
@@ -148,6 +152,17 @@ def test_every_command_is_one_that_the_command_line_knows(arguments: list[str]) 
         command = group.get_command(context, here[0])
         assert command is not None, f"zerofarm has no command {here[0]!r}"
         command.make_context(here[0], here[1:], parent=context).close()
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd")
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_systemd_understands_each_unit(unit: Path, tmp_path: Path) -> None:
+    """It also looks for the program, which is not installed here."""
+    here = tmp_path / unit.name
+    here.write_text(re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", unit.read_text(), flags=re.MULTILINE))
+    command = ["systemd-analyze", "verify", str(here)]
+    checked = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (checked.returncode, [line for line in checked.stderr.splitlines() if unit.name in line]) == (0, [])
 
 
 @pytest.mark.parametrize("space", ["digits", "names", "search"])

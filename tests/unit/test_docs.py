@@ -20,7 +20,8 @@ DOCUMENTS = sorted(
 CONFIGURATIONS = [
     "docker-compose.yml",
     *(f"deploy/{name}" for name in ("docker-compose.cpu.yml", "docker-compose.hosts.yml", "docker-compose.worker.yml")),
-    *("deploy/env.example", "deploy/zerofarm.service", "app/Dockerfile", "workers/Dockerfile", "Makefile"),
+    *(f"deploy/{name}" for name in ("env.example", "zerofarm.service", "zerofarm-worker.service")),
+    *("app/Dockerfile", "workers/Dockerfile", "Makefile"),
 ]
 
 #: A text beside the fault that it has, or has not.

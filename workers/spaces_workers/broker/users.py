@@ -17,7 +17,7 @@ from spaces.farm.queue.keys import Keys
 _TASKS = ("~*", "&*", "+@all", "-@admin", "-@dangerous", "+info")
 
 #: The keys of what workers run, and of who may ask for it.
-_OF_CODE = ("space", "spaces", "candidate", "revision", "archive", "blob", "tokens")
+_OF_CODE = ("space", "spaces", "candidate", "revision", "archive", "blob", "tokens", "invitation")
 
 
 def _writable() -> Iterator[str]:

@@ -17,7 +17,7 @@ COMMANDS = {
     **{name: name for name in ("logs", "new", "operator")},
     **{name: f"spaces.{name}" for name in ("add", "remove", "restart", "rollback", "list", "open", "dev")},
     **{name: f"queue.{name}" for name in ("pause", "resume", "drain", "undrain", "retry", "load", "audit", "ping")},
-    **{name: f"remote.{name}" for name in ("gateway", "token", "secrets")},
+    **{name: f"remote.{name}" for name in ("gateway", "token", "secrets", "join")},
 }
 
 

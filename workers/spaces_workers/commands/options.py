@@ -18,6 +18,7 @@ from spaces.role import URL
 from spaces_workers.broker.files import BrokerFiles
 from spaces_workers.broker.server_settings import SOCKET_PATH_LIMIT
 from spaces_workers.commands import number_options
+from spaces_workers.joining.membership import joined_url
 from spaces_workers.setup.secret_file import secret
 from spaces_workers.setup.state_dir import StateDirFault, default_state_dir, usable
 
@@ -73,9 +74,9 @@ class NoBroker(SpacesError):
 def broker_url(given: str | None, state_dir: Path) -> str:
     """The broker given by the option, `$ZEROFARM_URL` or `$REDIS_URL`; else the one that runs in `state_dir`.
 
-    Raises NoBroker.
+    Else the one that this host has joined. Raises NoBroker.
     """
-    found = given or named_in_environment() or running_broker(state_dir)
+    found = given or named_in_environment() or running_broker(state_dir) or joined_url(state_dir)
     if not found:
         raise NoBroker(f"no farm runs in {state_dir}: start one with `zerofarm up`, or give its broker by --redis-url")
     return found

@@ -13,7 +13,9 @@ import typer
 from spaces.errors import SpacesError
 from spaces.farm.queue import settings
 from spaces.space import source_at
+from spaces_workers.broker.server_settings import Listen
 from spaces_workers.commands import number_options, options
+from spaces_workers.commands.remote import broker_address
 from spaces_workers.gpu.plan import plan_workers
 from spaces_workers.sandbox.description import in_words
 from spaces_workers.sandbox.hidden import note_served
@@ -26,7 +28,7 @@ from spaces_workers.setup.state_dir import only_farm, shared
 from spaces_workers.up.composition import FLOWER_HOST, FarmOptions
 from spaces_workers.up.door.address import Door, find_caddy
 from spaces_workers.up.door.https import Certificates
-from spaces_workers.up.reports import JsonLines, Note, Reporter, Words
+from spaces_workers.up.reports import JsonLines, Note, Notifying, Reporter, Words
 from spaces_workers.up.supervisor import Supervisor
 
 HOME_PORT, FLOWER_PORT = 7860, 5555
@@ -88,6 +90,15 @@ def up(
             help="The port for programs and pages of other hosts with tokens (`zerofarm token`); none if not given.",
         ),
     ] = None,
+    broker_at: Annotated[
+        Listen | None,
+        typer.Option(
+            "--broker-at",
+            metavar="[HOST:]PORT",
+            parser=broker_address.listen,
+            help="Where workers of other hosts reach the farm's own broker (`zerofarm join`); nowhere if not given.",
+        ),
+    ] = None,
     no_isolate: options.NoIsolate = False,
     watch: Annotated[
         bool,
@@ -99,13 +110,14 @@ def up(
     json: options.Json = False,
 ) -> None:
     """Start a farm: broker, workers, Spaces, home page and Flower. Ctrl-C stops it."""
-    reporter: Reporter = JsonLines() if json else Words()
+    reporter = Notifying(JsonLines() if json else Words())
     served = served_spaces(spaces or bundled_demos())
     plan = plan_workers(gpus, workers, workers_per_gpu)
     if plan.note:
         reporter(Note(plan.note))
     state_dir = shared(state_dir)
     settings.share(state_dir)
+    url = broker_address.of_farm(redis_url or options.named_in_environment(), broker_at, state_dir)
     with options.using(run_dir) as run_dir, only_farm(state_dir):
         sandboxes = Sandboxes(state_dir, run_dir)
         door = _door(host, port, reporter, domain, certificates)
@@ -120,7 +132,8 @@ def up(
             next_port=next_port,
             gateway=None if gateway_port is None else (host, Ports(host).exactly(gateway_port, "--gateway-port")),
             flower_port=None if no_flower else _flower_port(flower_port, port),
-            url=redis_url or options.named_in_environment(),
+            url=url,
+            listen=broker_at,
             state_dir=state_dir,
             run_dir=run_dir,
             farm_key=farm_key(state_dir),

@@ -27,7 +27,11 @@ def worker(
     run_dir: options.RunDir = options.RUN_DIR,
     supervised: Annotated[bool, typer.Option("--supervised", hidden=True)] = False,
 ) -> None:
-    """Run one worker on a free GPU of this host."""
+    """Run one worker on a free GPU of this host.
+
+    It says in one line each that it is ready, that it is drained, and that it takes tasks again; to systemd too.
+    """
+    from spaces_workers.worker.admission import await_admission
     from spaces_workers.worker.main import WorkerOptions, run_worker
 
     if supervised:
@@ -50,4 +54,5 @@ def worker(
             memory_fraction=claim.memory_fraction,
             name=name,
         )
+        await_admission(worker_options)
         raise typer.Exit(run_worker(worker_options))

@@ -11,6 +11,7 @@ from spaces_workers.broker.broker import Broker, BrokerError
 from spaces_workers.broker.embedded import EmbeddedBroker
 from spaces_workers.broker.find import find_broker
 from spaces_workers.broker.full_disk import mend_after_full_disk
+from spaces_workers.broker.server_settings import Listen
 from spaces_workers.up.keeper import Pause
 from spaces_workers.up.process import described, end_of
 from spaces_workers.up.reports import Answering, Reporter, Restarting, Starting
@@ -21,9 +22,10 @@ NAME = "broker"
 class BrokerKeeper:
     """The broker of one state directory, or the one at a URL."""
 
-    def __init__(self, state_dir: Path, url: str | None, report: Reporter) -> None:
+    def __init__(self, state_dir: Path, url: str | None, listen: Listen | None, report: Reporter) -> None:
         self._state_dir = state_dir
         self._url = url
+        self._listen = listen
         self._report = report
         self._finding: asyncio.Task[Broker] | None = None
         self._pause = Pause()
@@ -33,7 +35,9 @@ class BrokerKeeper:
         started = time.monotonic()
         self._report(Starting(NAME))
         # A thread cannot be cancelled: `stop` waits for the broker that it finds, and stops that.
-        self._finding = asyncio.create_task(asyncio.to_thread(find_broker, self._state_dir, self._url))
+        self._finding = asyncio.create_task(
+            asyncio.to_thread(find_broker, self._state_dir, self._url, listen=self._listen)
+        )
         broker = await asyncio.shield(self._finding)
         self._report(Answering(NAME, "", time.monotonic() - started))
         return broker

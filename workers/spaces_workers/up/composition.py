@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,16 +15,14 @@ from spaces.farm.queue import settings
 from spaces.farm.queue.leases import Leases
 from spaces.farm.values.signing import derive_space_key
 from spaces.import_progress import FOLLOWED
-from spaces.role import ROLE, URL, Role
 from spaces.space import source_at
-from spaces.withheld_variables import without_secrets
 from spaces_workers import isolation
 from spaces_workers.broker.broker import Broker
+from spaces_workers.broker.server_settings import Listen
 from spaces_workers.forkserver import client as fork_server
 from spaces_workers.gateway.place import GATES, Gate, address_of, orders_of, to_text
 from spaces_workers.gpu.plan import PlannedWorker
-from spaces_workers.isolation import MODULE, SpaceEnvironment
-from spaces_workers.nursery import client as nursery
+from spaces_workers.isolation import SpaceEnvironment
 from spaces_workers.sandbox.plan import Sandboxes
 from spaces_workers.setup import metrics_token, operators, process_environment
 from spaces_workers.setup.flower_login import VARIABLE as FLOWER_LOGIN
@@ -37,13 +34,8 @@ from spaces_workers.up.door import service as front_door
 from spaces_workers.up.door.address import FLOWER, Door, path_of_space
 from spaces_workers.up.keeper import Service
 from spaces_workers.up.page_port import PagePort
-from spaces_workers.up.process import Command, ForkPlan, Process, Steps
-from spaces_workers.up.readiness import Probe
-
-#: After TERM the worker finishes its tasks; after QUIT it requeues them; then it is killed.
-STOP_WORKER: Steps = ((signal.SIGTERM, 2.5), (signal.SIGQUIT, 1.5))
-
-STOP_NURSERY: Steps = ((signal.SIGTERM, 1.0),)
+from spaces_workers.up.process import Command, ForkPlan
+from spaces_workers.up.workers.services import environment_of, log_of, nursery_of, of_module, workers_of
 
 FLOWER_HOST = "127.0.0.1"  # Flower can stop tasks, so it is not served to other hosts, as the pages are
 
@@ -60,6 +52,7 @@ class FarmOptions:
     next_port: Callable[[], int]  #: for a Space's page
     flower_port: int | None  #: None: no Flower
     url: str | None  #: of the operator's broker; None: the farm's own
+    listen: Listen | None  #: where other hosts reach the farm's own broker; None: nowhere
     state_dir: Path
     run_dir: Path
     farm_key: bytes = field(repr=False)
@@ -78,13 +71,9 @@ def fork_server_of(options: FarmOptions) -> Service:
     path = fork_server.socket_path(options.run_dir, options.state_dir / "logs")
     return Service(
         "fork server",
-        Command(fork_server.command(path), process_environment.of_fork_server(), _log(options, "fork-server")),
+        Command(fork_server.command(path), process_environment.of_fork_server(), log_of(options, "fork-server")),
         probe=lambda _: readiness.listener(path),
     )
-
-
-def _log(options: FarmOptions, name: str) -> Path:
-    return options.state_dir / "logs" / f"{name}.log"
 
 
 class Composition:
@@ -109,15 +98,7 @@ class Composition:
 
     def nursery(self) -> Service:
         """The nursery, unless one of this farm runs on this host already."""
-        log_dir = self._options.state_dir / "logs"
-        socket = nursery.socket_path(self._options.run_dir, log_dir)
-        module = _module("spaces_workers.nursery.server", str(self._options.run_dir), str(log_dir), "preload")
-        return Service(
-            "nursery",
-            Command(module, without_secrets(), self._log("nursery"), STOP_NURSERY),
-            probe=lambda _: readiness.listener(socket),
-            is_provided=lambda: readiness.listens(socket),
-        )
+        return nursery_of(self._options)
 
     def _is_isolated(self, space: ServedSpace) -> bool:
         return self._options.isolate and space.asks_for_packages
@@ -126,7 +107,7 @@ class Composition:
         """The gateway, through which pages reach the farm: none of them is told the broker's URL."""
         options = self._options
         listen = ("--listen", "{}:{}".format(*options.gateway)) if options.gateway else ()
-        module = _module("spaces_workers.gateway", "--state-dir", str(options.state_dir), *listen)
+        module = of_module("spaces_workers.gateway", "--state-dir", str(options.state_dir), *listen)
         orders = orders_of(options.run_dir, options.state_dir)
         return Service(
             "gateway",
@@ -136,18 +117,7 @@ class Composition:
 
     def workers(self) -> Iterator[Service]:
         """The workers, each on its own device or share of a device."""
-        key = {config.FARM_KEY: self._options.farm_key.hex()}
-        for planned in self._options.workers:
-            yield Service(
-                f"worker {planned.name}",
-                Command(
-                    self._worker(planned),
-                    self._environment("worker", key),
-                    self._log(f"worker-{planned.name}"),
-                    STOP_WORKER,
-                ),
-                probe=self._lease,
-            )
+        return workers_of(self._options, self._broker.url_of("worker"), self._leases)
 
     def page_of(self, space: ServedSpace, name: str, port: int) -> Service:
         """The web process of a Space. `name` is that of its gate, which must be open: a revision's own."""
@@ -190,7 +160,7 @@ class Composition:
     def home(self) -> Service:
         """The home page."""
         host, port = self._options.host, self._options.home_port
-        module = _module("spaces_app.home", "--host", host, "--port", str(port))
+        module = of_module("spaces_app.home", "--host", host, "--port", str(port))
         module += ["--state-dir", str(self._options.state_dir)]
         if (door := self._options.door) is not None and door.domain:
             module += ["--known-as", door.domain]
@@ -224,35 +194,15 @@ class Composition:
         port = self._options.flower_port
         if port is None:
             return
-        module = _module("spaces_workers.flower", "--address", FLOWER_HOST, "--port", str(port))
+        module = of_module("spaces_workers.flower", "--address", FLOWER_HOST, "--port", str(port))
         prefix = FLOWER if self._options.door is not None else ""
         own = {FLOWER_LOGIN: self._login} | ({"FLOWER_URL_PREFIX": prefix.strip("/")} if prefix else {})
         command = Command(module, self._environment("flower", own), self._log("flower"))
         yield self._shown(self._page("Flower", command, (FLOWER_HOST, port), f"{prefix}/healthcheck"), FLOWER)
 
-    def _worker(self, planned: PlannedWorker) -> list[str]:
-        options = self._options
-        return _module(
-            "spaces_workers.cli",
-            *("worker", "--supervised", "--name", planned.name, "--gpus", planned.gpus),
-            *("--workers-per-gpu", str(options.workers_per_gpu)),
-            *("--state-dir", str(options.state_dir), "--run-dir", str(options.run_dir)),
-        )
-
-    def _lease(self, process: Process) -> Probe:
-        return readiness.lease(self._leases, process.pid)
-
     def _environment(self, user: str, more: Mapping[str, str] | None = None) -> dict[str, str]:
-        """The environment of the farm's own processes: the URL of a user of the broker, and no variable of a Space."""
-        settings = config.current()
-        own = {
-            ROLE: Role.NONE,
-            URL: self._broker.url_of(user),
-            config.RUN_DIR: str(settings.run_dir),
-            config.HOST: settings.host,
-            "PYTHONUNBUFFERED": "1",
-        }
-        return without_secrets() | own | dict(more or {})
+        """The environment of one of the farm's own processes, a user of the broker."""
+        return environment_of(self._broker.url_of(user), more)
 
     def _page(
         self, name: str, command: Command, address: tuple[str, int], *paths: str, space: ServedSpace | None = None
@@ -265,7 +215,7 @@ class Composition:
         return replace(service, space=space.name, root_path=path, source=source_at(space.app_file), title=space.title)
 
     def _log(self, name: str) -> Path:
-        return _log(self._options, name)
+        return log_of(self._options, name)
 
 
 def _page_port(host: str, port: int, key: bytes) -> PagePort | None:
@@ -273,7 +223,3 @@ def _page_port(host: str, port: int, key: bytes) -> PagePort | None:
         return PagePort(host, port, key)
     except OSError:
         return None  # it was taken since it was found free: the page says by whom
-
-
-def _module(name: str, *arguments: str) -> list[str]:
-    return [sys.executable, *MODULE, name, *arguments]

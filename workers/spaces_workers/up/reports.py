@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
 
+from spaces_workers.link.service_manager import ServiceManager
+
 
 @dataclass(frozen=True, slots=True)
 class Queued:
@@ -96,8 +98,15 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
+class Joined:
+    """The workers of a host work for a farm of another."""
+
+    workers: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Stopping:
-    """The operator has asked the farm to stop."""
+    """The operator has asked it to stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +115,7 @@ class Stopped:
 
 
 Report: TypeAlias = (
-    Queued | Starting | Importing | Answering | Failed | Restarting | Idle | Note | Ready | Stopping | Stopped
+    Queued | Starting | Importing | Answering | Failed | Restarting | Idle | Note | Ready | Joined | Stopping | Stopped
 )
 
 
@@ -114,6 +123,24 @@ class Reporter(Protocol):
     """Receives the reports, in order, on one thread."""
 
     def __call__(self, report: Report) -> None: ...
+
+
+class Notifying:
+    """Tells the service manager too when the service is ready, and when it stops."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+        self._manager = ServiceManager()
+
+    def __call__(self, report: Report) -> None:
+        self._reporter(report)
+        match report:
+            case Ready(home):
+                self._manager.ready(f"the farm is ready at {home}")
+            case Joined(workers):
+                self._manager.ready(f"{', '.join(workers)} ready")
+            case Stopping():
+                self._manager.stopping()
 
 
 class JsonLines:
@@ -166,6 +193,9 @@ class Words:
                 self._await([])
                 for line in _summary(report):
                     self._say(line)
+            case Joined(workers):
+                self._await([])
+                self._say(f"[bold]{', '.join(workers)} {'work' if len(workers) > 1 else 'works'} for the farm[/bold]")
             case Stopping():
                 self._say("Stopping. Ctrl-C once more stops at once.")
             case Stopped():

@@ -64,7 +64,7 @@ class Supervisor:
     def __init__(self, options: FarmOptions, reporter: Reporter) -> None:
         self._options = options
         self._reporter = reporter
-        self._broker = BrokerKeeper(options.state_dir, options.url, self._report)
+        self._broker = BrokerKeeper(options.state_dir, options.url, options.listen, self._report)
         self._fork_server: list[Keeper] = []
         self._nursery: list[Keeper] = []
         self._gateway: list[Keeper] = []

@@ -52,6 +52,7 @@
 | `retryable`                  | LIST   | ids of failed tasks with their arguments      | ENDED after the last one     |
 | `audit`                      | STREAM | what operators did, see `control/audit.py`    | AUDIT after the last action  |
 | `tokens`                     | HASH   | id: a token's digest, Space, use and last day | TOKEN_REMEMBERED after it    |
+| `invitation:{id}`            | STRING | what a host needs that joins, sealed          | as long as its token         |
 
 Fields of a task: `task` (packed) and `message` (Celery's), both until the end, or while `retryable` has it; `whole` if
 `task` has all of the arguments; `label`, `space`, `size`, `client`,
@@ -267,6 +268,10 @@ class Keys(ControlKeys):
     def tokens(self) -> str:
         """HASH of the tokens for programs and pages of other hosts; TOKEN_REMEMBERED after the last one's last day."""
         return f"{self.prefix}:tokens"
+
+    def invitation(self, token: str) -> str:
+        """STRING, what a host that joins needs, sealed with its token; as long as the token, or until it was used."""
+        return f"{self.prefix}:invitation:{token}"
 
     def is_permanent(self, key: str) -> bool:
         """Whether a key may have no lifetime."""

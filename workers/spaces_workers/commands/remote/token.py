@@ -1,4 +1,4 @@
-"""`zerofarm token`: make, list and revoke the tokens with which programs and pages of other hosts reach the farm."""
+"""`zerofarm token`: make, list and revoke the tokens with which other hosts reach the farm."""
 
 from __future__ import annotations
 
@@ -24,13 +24,18 @@ from spaces.farm.values.signing import derive_space_key
 from spaces_workers.commands import number_options, options
 from spaces_workers.commands.broker_errors import naming_broker
 from spaces_workers.commands.output import output
+from spaces_workers.commands.remote import worker_token
 from spaces_workers.gateway.tokens import TokenRecord, Tokens, Use, day
+from spaces_workers.joining.invitations import Invitation, Invitations
 from spaces_workers.setup.farm_key import farm_key
 from spaces_workers.setup.secret_file import write_secret
 
 DAY = 24 * 3600
 
-token = typer.Typer(help="Make, list and revoke tokens for programs and pages of other hosts.", no_args_is_help=True)
+token = typer.Typer(
+    help="Make, list and revoke tokens for programs, pages and workers of other hosts.", no_args_is_help=True
+)
+token.command()(worker_token.worker)
 
 
 @token.command()
@@ -108,9 +113,9 @@ class Maker:
 def list_(
     redis_url: options.RedisUrl = None, state_dir: options.StateDir = options.STATE_DIR, json: options.Json = False
 ) -> None:
-    """List all tokens: their Spaces, and until when they are valid."""
+    """List all tokens: what they are for, and until when they are valid. Of those for workers, the unused ones."""
     with _broker(options.broker_url(redis_url, state_dir)) as redis:
-        found = Tokens(redis).all()
+        found = [*Tokens(redis).all(), *map(_record, Invitations(redis).all())]
     if json:
         shown = [{name: value for name, value in asdict(each).items() if name != "digest"} for each in found]
         print(json_format.dumps(shown))
@@ -126,6 +131,10 @@ def revoke(
 ) -> None:
     """End a token. Who is connected with it is disconnected within seconds."""
     with _broker(options.broker_url(redis_url, state_dir)) as redis:
+        if Invitations(redis).revoke(name):
+            Audit(redis).note(Action(this_user(), "revoke token", "a host", name))
+            print(f"Token {name} to join is revoked")
+            return
         revoked = Tokens(redis).revoke(name)
         Audit(redis).note(Action(this_user(), "revoke token", revoked.space, revoked.id))
     print(f"Token {revoked.id} for Space {revoked.space} is revoked")
@@ -137,6 +146,11 @@ def _broker(url: str) -> Iterator[Redis]:
         yield redis
 
 
+def _record(invitation: Invitation) -> TokenRecord:
+    """As the other tokens are listed; it is not told when it was made."""
+    return TokenRecord(invitation.id, "", "join", "", 0.0, time.time() + invitation.seconds_left)
+
+
 def _table(found: list[TokenRecord]) -> Table:
     table = Table(title="Tokens", title_justify="left", box=None, header_style="dim")
     for column in ("id", "Space", "for", "made", "state"):
@@ -144,5 +158,7 @@ def _table(found: list[TokenRecord]) -> Table:
     now = time.time()
     for each in found:
         state = each.fault(now) or f"valid until {each.until}"
-        table.add_row(each.id, escape(each.space), str(each.use), day(each.made_at), state)
+        table.add_row(
+            each.id, escape(each.space) or "-", str(each.use), day(each.made_at) if each.made_at else "-", state
+        )
     return table

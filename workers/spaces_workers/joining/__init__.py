@@ -1,0 +1,1 @@
+"""One more host joins a farm: its token, what the token opens, and what the host keeps."""
