@@ -11,10 +11,8 @@ import psutil
 
 from spaces.farm.connection import connect
 from spaces.farm.queue.queue import Queue
-from tests.end_to_end.test_up import Start, Up, start, without_a_farm, zerofarm
+from tests.end_to_end.test_up import Up, serving, without_a_farm, zerofarm
 from tests.harness import SPACES, START_PATIENCE, free_port, wait_until
-
-__all__ = ["start"]  # a fixture
 
 
 @contextmanager
@@ -37,12 +35,13 @@ def joined(farm: Up, line: list[str], folder: Path) -> Iterator[psutil.Process]:
         assert host.wait(60) == 0
 
 
-def test_a_page_computes_on_a_host_that_has_joined(start: Start, tmp_path: Path) -> None:
-    farm = start(str(SPACES / "echo"), "--gpus", "none", "--broker-at", str(free_port()), "--no-flower")
-    (own,) = (worker["name"] for worker in farm.ready()["workers"])
-    made = farm.run("token", "worker")
-    with joined(farm, made.stdout.split(), tmp_path / "second") as host:
-        assert farm.run("drain", own).stdout == f"{own} is drained\n"
-        text, pid = str(farm.client().predict("hello", api_name="/echo")).split(" from process ")
-        assert text == "hello"
-        assert host in psutil.Process(int(pid)).parents()
+def test_a_page_computes_on_a_host_that_has_joined(tmp_path: Path) -> None:
+    farm = Up(tmp_path, str(SPACES / "echo"), "--gpus", "none", "--broker-at", str(free_port()), "--no-flower")
+    with serving(farm):
+        (own,) = (worker["name"] for worker in farm.ready()["workers"])
+        made = farm.run("token", "worker")
+        with joined(farm, made.stdout.split(), tmp_path / "second") as host:
+            assert farm.run("drain", own).stdout == f"{own} is drained\n"
+            text, pid = str(farm.client().predict("hello", api_name="/echo")).split(" from process ")
+            assert text == "hello"
+            assert host in psutil.Process(int(pid)).parents()

@@ -122,7 +122,7 @@ Report: TypeAlias = (
 class Reporter(Protocol):
     """Receives the reports, in order, on one thread."""
 
-    def __call__(self, report: Report) -> None: ...
+    def __call__(self, report: Report, /) -> None: ...
 
 
 class Notifying:
