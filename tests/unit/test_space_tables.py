@@ -10,8 +10,9 @@ import pytest
 from spaces.farm.queue import settings
 from spaces.farm.queue.rules import SpaceRules
 from spaces.farm.queue.settings import SettingsFault, read
+from spaces.farm.queue.settings_file.private_file import SecretsFault
 from spaces_workers.doctor.settings_file import settings_file
-from spaces_workers.setup.space_variables import SecretsFault, secrets_in, variables_of_space
+from spaces_workers.setup.space_variables import secrets_in, variables_of_space
 
 #: Each is the file, the line that is wrong, and what is said of it.
 MISTAKES = [

@@ -14,6 +14,7 @@ from spaces_workers.isolation import MODULE
 from spaces_workers.setup.metrics_token import given, keep_metrics_token
 from spaces_workers.setup.operators import keep_operators
 from spaces_workers.setup.ports import Ports
+from spaces_workers.setup.provider import check_provider
 from spaces_workers.up.addresses import url_of
 
 
@@ -37,6 +38,7 @@ def home(
 ) -> None:
     """Serve the home page: a gallery of the Spaces, and the farm's status."""
     settings.share(state_dir)
+    check_provider()
     url = options.broker_url(redis_url, state_dir)
     port = Ports(host).exactly(port, "--port")
     links = [argument for each in link or [] for argument in ("--link", _checked(each))]

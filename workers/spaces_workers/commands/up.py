@@ -23,6 +23,7 @@ from spaces_workers.sandbox.level import shortcoming
 from spaces_workers.sandbox.plan import Sandboxes
 from spaces_workers.setup.farm_key import farm_key
 from spaces_workers.setup.ports import INSIDE, PortError, Ports
+from spaces_workers.setup.provider import check_provider
 from spaces_workers.setup.served_space import served_spaces
 from spaces_workers.setup.state_dir import only_farm, shared
 from spaces_workers.up.composition import FLOWER_HOST, FarmOptions
@@ -117,6 +118,7 @@ def up(
         reporter(Note(plan.note))
     state_dir = shared(state_dir)
     settings.share(state_dir)
+    check_provider()
     url = broker_address.of_farm(redis_url or options.named_in_environment(), broker_at, state_dir)
     with options.using(run_dir) as run_dir, only_farm(state_dir):
         sandboxes = Sandboxes(state_dir, run_dir)

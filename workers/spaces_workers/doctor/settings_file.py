@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from spaces.farm.queue import settings
+from spaces.farm.queue.settings_file.login_secret import login_secret
+from spaces.farm.queue.settings_file.login_table import LoginRules
+from spaces.farm.queue.settings_file.private_file import SecretsFault, beside
 from spaces_workers.doctor.finding import Finding
-from spaces_workers.setup.space_variables import SecretsFault, secrets_in
+from spaces_workers.setup.space_variables import secrets_in
 
 
 def settings_file(state_dir: Path) -> Iterator[Finding]:
@@ -24,7 +27,9 @@ def settings_file(state_dir: Path) -> Iterator[Finding]:
     yield Finding("settings", "ok", f"{path} can be used")
     for name, space in rules.spaces.items():
         if space.secrets:
-            yield _secrets(name, path.parent / os.path.expanduser(space.secrets))
+            yield _secrets(name, beside(path, space.secrets))
+    if rules.login.issuer:
+        yield _login(rules.login, path)
 
 
 def _secrets(name: str, path: Path) -> Finding:
@@ -33,3 +38,11 @@ def _secrets(name: str, path: Path) -> Finding:
     except SecretsFault as error:
         return Finding("secrets", "problem", str(error), f"Space {name} does not start before")
     return Finding("secrets", "ok", f"{path} has {len(found)} for Space {name}")
+
+
+def _login(rules: LoginRules, path: Path) -> Finding:
+    try:
+        login_secret(rules, path)
+    except SecretsFault as error:
+        return Finding("login", "problem", str(error), "The farm does not start before")
+    return Finding("login", "ok", f"operators log in by {rules.title}; its answers are seen at the first login only")

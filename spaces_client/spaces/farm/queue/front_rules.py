@@ -2,6 +2,7 @@
 
 [home]
 hosts = ["farm.example.org"]    # names by which browsers reach the home page, beside this host's own
+address = "https://farm.example.org/gpu"  # its address, where a proxy of the operator's shows it by another one
 
 [privacy]
 arguments = false               # Flower shows no arguments of calls
@@ -10,9 +11,12 @@ visitors = "short"              # `zerofarm quota` lists `user:a…` instead of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
+
+from spaces.farm.queue.settings_file.checks import Checks, checked, is_texts
 
 #: The tables of the settings that are read here.
 TABLES = ("home", "privacy")
@@ -26,12 +30,19 @@ class HomeRules:
     """The home page."""
 
     hosts: tuple[str, ...] = ()  #: more names by which it may be asked
+    address: str = ""  #: by which browsers reach it, without a last /; empty: by the one that they ask
 
     @classmethod
     def from_tables(cls, tables: Mapping[str, Any]) -> HomeRules:  # Any, here and below: parsed TOML
         """The rules in the parsed settings. Raises ValueError, which names the setting."""
-        found = _checked(tables, "home", {"hosts": (_is_texts, "a list of names, as in a URL")})
-        return cls(tuple(name.lower() for name in found.get("hosts", ())))
+        allowed: Checks = {
+            "hosts": (is_texts, "a list of names, as in a URL"),
+            "address": (_is_address, 'an address such as "https://farm.example.org/gpu", without a last /'),
+        }
+        found = checked(tables, "home", allowed)
+        address = found.get("address", "")
+        named = [urlsplit(address).hostname] if address else []
+        return cls(tuple(name.lower() for name in (*found.get("hosts", ()), *named) if name), address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +55,11 @@ class PrivacyRules:
     @classmethod
     def from_tables(cls, tables: Mapping[str, Any]) -> PrivacyRules:
         """The rules in the parsed settings. Raises ValueError, which names the setting."""
-        allowed = {
+        allowed: Checks = {
             "arguments": (lambda value: isinstance(value, bool), "true or false"),
             "visitors": (lambda value: value in (FULL, SHORT), f'"{FULL}" or "{SHORT}"'),
         }
-        return cls(**_checked(tables, "privacy", allowed))
+        return cls(**checked(tables, "privacy", allowed))
 
     def shown(self, visitor: str) -> str:
         """The name of a visitor, as lists show it."""
@@ -66,20 +77,8 @@ def _beginning(kind: str, name: str) -> str:
     return name[:6] if kind == "token" else name[:1]
 
 
-def _is_texts(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(each, str) and each for each in value)
-
-
-def _checked(
-    tables: Mapping[str, Any], name: str, allowed: Mapping[str, tuple[Callable[[Any], bool], str]]
-) -> dict[str, Any]:
-    table = tables.get(name, {})
-    if not isinstance(table, dict):
-        raise ValueError(f"{name} must be a table, [{name}], got {table!r}")
-    for key, value in table.items():
-        if key not in allowed:
-            raise ValueError(f"[{name}] has an unknown {key!r}; it may have {', '.join(allowed)}")
-        fits, words = allowed[key]
-        if not fits(value):
-            raise ValueError(f"[{name}] {key} must be {words}, got {value!r}")
-    return table
+def _is_address(value: object) -> bool:
+    if not isinstance(value, str) or value.endswith("/"):
+        return False
+    parts = urlsplit(value)
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and not (parts.query or parts.fragment)

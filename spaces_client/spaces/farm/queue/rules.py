@@ -13,6 +13,7 @@ from typing import Literal
 from spaces.farm.queue.estimates import EstimateRules
 from spaces.farm.queue.front_rules import HomeRules, PrivacyRules
 from spaces.farm.queue.limits import Limits
+from spaces.farm.queue.settings_file.login_table import LoginRules
 from spaces.farm.queue.tiers import QuotaRules
 
 
@@ -81,6 +82,7 @@ class Rules:
     quota: QuotaRules = field(default_factory=QuotaRules)
     home: HomeRules = field(default_factory=HomeRules)
     privacy: PrivacyRules = field(default_factory=PrivacyRules)
+    login: LoginRules = field(default_factory=LoginRules)
     isolation: IsolationRules = field(default_factory=IsolationRules)
     memory: MemoryRules = field(default_factory=MemoryRules)
     idle: IdleRules = field(default_factory=IdleRules)

@@ -16,6 +16,9 @@
     [privacy]
     arguments = false
 
+    [login]               # see `settings_file/login_table.py`
+    issuer = "https://id.example.org"
+
     [isolation]
     level = "users"       # see docs/isolation.md
 
@@ -48,6 +51,7 @@ from spaces.farm.queue import front_rules, tiers
 from spaces.farm.queue.front_rules import HomeRules, PrivacyRules
 from spaces.farm.queue.keys import WAITING
 from spaces.farm.queue.rules import IsolationRules, MemoryRules, Rules, SpaceRules
+from spaces.farm.queue.settings_file.login_table import LoginRules
 from spaces.farm.queue.settings_file.places import line_of
 from spaces.farm.queue.settings_file.space_tables import space_rules
 from spaces.farm.queue.tiers import QuotaRules
@@ -122,7 +126,7 @@ _PATHS = ("readable", "writable")
 
 IDLE = {"after": Number(1.0), "memory": Number(0.0, 1.0)}
 
-_TABLES = ("rank", "limits", "isolation", "memory", "idle", "spaces", *front_rules.TABLES, *tiers.TABLES)
+_TABLES = ("rank", "limits", "isolation", "memory", "idle", "login", "spaces", *front_rules.TABLES, *tiers.TABLES)
 
 
 def read(path: Path) -> Rules:
@@ -213,6 +217,7 @@ def _of_visitors(path: Path, found: Mapping[str, Any]) -> Rules:  # Any: whateve
             quota=QuotaRules.from_tables(found),
             home=HomeRules.from_tables(found),
             privacy=PrivacyRules.from_tables(found),
+            login=LoginRules.from_tables(found),
         )
     except ValueError as error:
         raise SettingsFault(f"{path}: {error}") from None
