@@ -49,7 +49,7 @@ class Farm(NoFarm):
 class Doing:
     """Does whatever is asked."""
 
-    def __init__(self, _queue: object, _url: str, by: str, _state_dir: Path) -> None:
+    def __init__(self, _queue: object, _url: str, by: str, _state_dir: Path, _alias: str | None) -> None:
         self._by = by
 
     def do(self, request: acting.Request) -> str:

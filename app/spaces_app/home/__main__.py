@@ -10,9 +10,12 @@ import uvicorn
 from spaces import config
 from spaces.farm.page_addresses import pages_path
 from spaces.farm.queue import settings
+from spaces.farm.queue.settings_file.login_secret import login_secret
+from spaces.farm.queue.settings_file.login_table import LoginRules
 from spaces.web import descriptors
 from spaces_app.home.app import make_app
 from spaces_app.home.metrics.access import read_token
+from spaces_app.home.operator.openid.provider import Provider
 from spaces_app.home.snapshots import Snapshots
 
 #: Seconds for open requests to finish when the server is told to stop.
@@ -25,14 +28,28 @@ def main() -> None:
     descriptors.prepare()
     links = dict(link.split("=", 1) for link in arguments.link)
     snapshots = Snapshots(config.current().url, pages_path(arguments.state_dir), links)
-    hosts = [*settings.current().home.hosts, *arguments.known_as]
+    rules = settings.current()
+    app = make_app(
+        snapshots,
+        [*rules.home.hosts, *arguments.known_as],
+        read_token(arguments.state_dir),
+        arguments.state_dir,
+        provider=_provider(rules.login, rules.home.address),
+        address=rules.home.address,
+    )
     uvicorn.run(
-        make_app(snapshots, hosts, read_token(arguments.state_dir), arguments.state_dir),
+        app,
         host=arguments.host,
         port=arguments.port,
         log_level="warning",
         timeout_graceful_shutdown=SHUTDOWN_GRACE,
     )
+
+
+def _provider(rules: LoginRules, address: str) -> Provider | None:
+    """The provider by which operators log in, whose secret is read at each login."""
+    file = settings.path()
+    return Provider(rules, lambda: login_secret(rules, file), address) if rules.issuer else None
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -16,6 +16,7 @@ from spaces.errors import FarmUnavailable
 from spaces_app.home.hosts import KnownHosts
 from spaces_app.home.metrics.page import metrics_page
 from spaces_app.home.operator.mounting import add_operator_page
+from spaces_app.home.operator.openid.provider import Provider
 from spaces_app.home.snapshots import Snapshots
 
 STATIC = Path(__file__).parent / "static"
@@ -29,15 +30,23 @@ HEADERS = {
 
 
 def make_app(
-    snapshots: Snapshots, hosts: Collection[str] = (), metrics_token: str = "", state_dir: Path | None = None
+    snapshots: Snapshots,
+    hosts: Collection[str] = (),
+    metrics_token: str = "",
+    state_dir: Path | None = None,
+    *,
+    provider: Provider | None = None,
+    address: str = "",
 ) -> FastAPI:
     """Make the application on a source of snapshots; `hosts` are more names by which its API may be asked.
 
-    With the `state_dir` of a farm that has operators, it has their page too.
+    With the `state_dir` of a farm that has operators, it has their page too: `add_operator_page` has the rest.
     """
     app = FastAPI(title="ZeroFarm", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(KnownHosts, names=hosts)
-    has_operators = state_dir is not None and add_operator_page(app, snapshots, state_dir, STATIC / "farm")
+    has_operators = state_dir is not None and add_operator_page(
+        app, snapshots, state_dir, STATIC / "farm", provider=provider, address=address
+    )
 
     @app.get("/")
     def page() -> FileResponse:

@@ -20,7 +20,8 @@ class Operator:
 
     name: str
     role: str
-    mark: str  #: changes with the password: sessions with another mark are over
+    mark: str  #: changes with the password, or with `[login]`: sessions with another mark are over
+    alias: str | None = None  #: what visitors read instead of the name, of somebody who came by the provider
 
     @property
     def may_act(self) -> bool:

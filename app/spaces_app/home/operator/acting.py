@@ -32,12 +32,13 @@ class Request:
 
 
 class Acting:
-    """Acts for one operator. All methods may raise redis's errors."""
+    """Acts for one operator, whom visitors know as `alias`. All methods may raise redis's errors."""
 
-    def __init__(self, queue: Queue, url: str, by: str, state_dir: Path) -> None:
+    def __init__(self, queue: Queue, url: str, by: str, state_dir: Path, alias: str | None = None) -> None:
         self._queue = queue
         self._url = url  #: of the broker
         self._by = by
+        self._alias = alias or by
         self._state_dir = state_dir
         self._controls = Controls(queue, by)
 
@@ -64,7 +65,7 @@ class Acting:
         return f"{space} {done}"
 
     def _cancel(self, task: str) -> str:
-        outcome = self._queue.cancel(task, f"cancelled by the operator {self._by}")
+        outcome = self._queue.cancel(task, f"cancelled by the operator {self._alias}")
         if outcome is CancelOutcome.UNKNOWN:
             raise NotPossible(f"the farm does not know task {task}: it was forgotten after its end")
         if outcome is CancelOutcome.ENDED:

@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import hmac
 import secrets
+import time
 from dataclasses import dataclass
+from typing import Any
 
 from fastapi import HTTPException, Request
 
+from spaces.farm.queue.settings_file.login_table import LONGEST_SESSION
 from spaces_app.home.operator.accounts import Accounts, Operator
 
 #: For the page itself.
@@ -40,22 +43,36 @@ class Session:
 
 
 class Guard:
-    """Finds the operator of a request, by the signed cookie of a session."""
+    """Finds the operator of a request, by the signed cookie of a session.
 
-    def __init__(self, accounts: Accounts) -> None:
+    `provided` is the mark of those who come by the provider; empty if there is none.
+    """
+
+    def __init__(self, accounts: Accounts, provided: str = "") -> None:
         self._accounts = accounts
+        self._provided = provided
 
-    def log_in(self, request: Request, operator: Operator) -> None:
-        """Begin a session."""
+    def log_in(self, request: Request, operator: Operator, lasting: float = LONGEST_SESSION) -> None:
+        """Begin a session, of so many seconds."""
         request.session.clear()
-        request.session.update(name=operator.name, mark=operator.mark, token=secrets.token_urlsafe(24))
+        request.session.update(
+            name=operator.name, mark=operator.mark, token=secrets.token_urlsafe(24), until=time.time() + lasting
+        )
+        if operator.alias is not None:
+            request.session.update(role=operator.role, alias=operator.alias)
 
     def session(self, request: Request) -> Session | None:
-        """The session; none if its account has gone or has another password by now."""
-        operator = self._accounts.find(str(request.session.get("name", "")))
-        if operator is None or operator.mark != request.session.get("mark"):
+        """The session; none if its time is over, or its account has gone or has another password by now."""
+        found = request.session
+        operator = self._provided_operator(found) if "alias" in found else self._accounts.find(found.get("name", ""))
+        if operator is None or operator.mark != found.get("mark") or time.time() > found.get("until", 0.0):
             return None
-        return Session(operator, str(request.session["token"]))
+        return Session(operator, str(found["token"]))
+
+    def _provided_operator(self, session: dict[str, Any]) -> Operator | None:  # Any: JSON, which the farm has signed
+        if not self._provided:
+            return None
+        return Operator(session["name"], session["role"], self._provided, session["alias"])
 
     def viewer(self, request: Request) -> Session:
         """The session of a request that the page itself makes. Raises HTTPException."""

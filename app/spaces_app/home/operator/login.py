@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from html import escape
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -12,6 +13,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from spaces_app.home.operator.accounts import Accounts
 from spaces_app.home.operator.attempts import Attempts
 from spaces_app.home.operator.guard import HEADERS, Guard, is_navigation, is_own
+from spaces_app.home.operator.openid.provider import Provider
 
 #: Bytes of a form; a longer one is no login.
 LONGEST = 4096
@@ -19,17 +21,22 @@ LONGEST = 4096
 _WRONG = "This name or password is wrong."
 
 
-def login_pages(accounts: Accounts, guard: Guard, folder: Path) -> APIRouter:
-    """`/farm/login` and `/farm/logout`; `folder` has the page."""
+def login_pages(accounts: Accounts, guard: Guard, folder: Path, provider: Provider | None = None) -> APIRouter:
+    """`/farm/login` and `/farm/logout`; `folder` has the page, which offers the provider too if there is one."""
     router, attempts, one_at_a_time = APIRouter(), Attempts(), asyncio.Lock()
-    text = (folder / "login.html").read_text()
+    text = (folder / "login.html").read_text().replace("{provider}", _offer(provider))
 
-    def page(problem: str = "", status: int = 200) -> HTMLResponse:
-        return HTMLResponse(text.replace("{problem}", problem), status, HEADERS)
+    def page(problem: str = "", status: int = 200, notice: str = "") -> HTMLResponse:
+        filled = text.replace("{problem}", escape(problem)).replace("{notice}", notice)
+        return HTMLResponse(filled, status, HEADERS)
 
     @router.get("/farm/login")
-    def form(request: Request) -> Response:
-        return page() if is_navigation(request) else Response(status_code=403)
+    async def form(request: Request) -> Response:
+        if not is_navigation(request):
+            return Response(status_code=403)
+        left = request.session.pop("left", None)
+        notice = await _farewell(provider, request) if left and provider else ""
+        return page(request.session.pop("problem", ""), notice=notice)
 
     @router.post("/farm/login")
     async def log_in(request: Request) -> Response:
@@ -49,11 +56,27 @@ def login_pages(accounts: Accounts, guard: Guard, folder: Path) -> APIRouter:
 
     @router.post("/farm/logout")
     def log_out(request: Request) -> Response:
-        guard.viewer(request)
+        operator = guard.viewer(request).operator
         request.session.clear()
+        if operator.alias is not None:
+            request.session["left"] = True
         return Response(status_code=204)
 
     return router
+
+
+def _offer(provider: Provider | None) -> str:
+    if provider is None:
+        return ""
+    title = escape(provider.rules.title)
+    return f'<a class="main" href="login/provider">Log in with {title}</a><p class="quiet">or with a password:</p>'
+
+
+async def _farewell(provider: Provider, request: Request) -> str:
+    """Who logs out here is known to the provider still, and would be let in again without a password."""
+    title, url = escape(provider.rules.title), await provider.farewell(request)
+    way = f'<a href="{escape(url)}">Log out there too</a>' if url else "Log out there too, if others use this browser"
+    return f"You are logged out here, and still logged in at {title}. {way}."
 
 
 async def _name_and_password(request: Request) -> tuple[str, str]:

@@ -54,9 +54,11 @@ def operator_pages(snapshots: Snapshots, guard: Guard, state_dir: Path, folder: 
 
     @router.post("/farm/act")
     def act(request: Request, verb: str = Body(), target: str = Body()) -> Json:
-        by = f"{guard.operator(request).operator.name} on the operator's page"
+        operator = guard.operator(request).operator
+        by = f"{operator.name} on the operator's page"
         try:
-            done = acting.Acting(snapshots.queue, snapshots.url, by, state_dir).do(acting.Request(verb, target))
+            actor = acting.Acting(snapshots.queue, snapshots.url, by, state_dir, operator.alias)
+            done = actor.do(acting.Request(verb, target))
         except SpacesError as error:
             raise HTTPException(409, str(error)) from error
         return {"done": done}

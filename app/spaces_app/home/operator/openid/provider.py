@@ -1,0 +1,157 @@
+"""Logs operators in by the provider: the code flow of OpenID Connect Core 1.0, section 3.1, with PKCE, by Authlib.
+
+State, nonce and the verifier of PKCE are kept in the signed session cookie of the browser that has begun the login.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from authlib.integrations.starlette_client import OAuth, OAuthError
+from joserfc.errors import JoseError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from spaces.farm.queue.settings_file.login_table import LoginRules
+from spaces.farm.queue.settings_file.private_file import SecretsFault
+from spaces_app.home.operator.accounts import Operator
+from spaces_app.home.operator.openid.refusals import FAILURES, LoginRefused, in_words
+from spaces_app.home.operator.openid.roles import has, operator_of
+
+logger = logging.getLogger(__name__)
+
+#: The provider must know these, below the address of the home page: it sends nobody elsewhere.
+LOGIN, CALLBACK = "/farm/login", "/farm/login/callback"
+
+#: Seconds for each request to the provider, and by which its clock may differ.
+PATIENCE, LEEWAY = 10.0, 60
+
+#: Seconds for which what the provider says of itself is believed.
+FRESH = 3600.0
+
+#: Signatures that only the provider can make: neither none at all, nor those by a shared secret.
+_OWN_SIGNATURE = re.compile(r"(RS|PS|ES)\d{3}K?|EdDSA|Ed25519|Ed448")
+
+_NEEDED = ("authorization_endpoint", "token_endpoint", "jwks_uri")
+
+Json = dict[str, Any]  # Any: JSON
+
+
+class Provider:
+    """The provider of `[login]`. Use it on one event loop.
+
+    `secret` reads the file with the client's secret. `address` is the home page's; empty: the one that is asked.
+    """
+
+    def __init__(self, rules: LoginRules, secret: Callable[[], str], address: str = "") -> None:
+        self.rules = rules
+        self._secret = secret
+        self._address = address
+        scopes = " ".join(dict.fromkeys(("openid", "profile", "email", *rules.scopes)))
+        self._client = OAuth().register(
+            "provider",
+            client_id=rules.client_id,
+            server_metadata_url=rules.metadata_url,
+            client_kwargs={"scope": scopes, "code_challenge_method": "S256", "timeout": PATIENCE},
+        )
+
+    async def begin(self, request: Request) -> Response:
+        """Send the browser to the provider, which sends it back to CALLBACK. Raises LoginRefused."""
+        with self._told():
+            await self._metadata()
+            answer: Response = await self._client.authorize_redirect(request, self._at(request, CALLBACK))
+            return answer
+
+    async def finish(self, request: Request) -> Operator:
+        """Who has come back from the provider. Raises LoginRefused."""
+        await self._check_state(request)
+        with self._told():
+            await self._metadata()
+            self._client.client_secret = self._secret()
+            token = await self._client.authorize_access_token(request, claims_options=self._expected(), leeway=LEEWAY)
+            claims = dict(token["userinfo"])
+            if not has(claims, self.rules.claim):
+                claims = await self._more(token, claims["sub"]) | claims
+        return operator_of(claims, self.rules)
+
+    async def farewell(self, request: Request) -> str:
+        """Where somebody logs out of the provider too; empty if it has not told that."""
+        if not self._client.server_metadata.get("end_session_endpoint"):
+            return ""
+        made = await self._client.create_logout_url(self._at(request, LOGIN), client_id=self.rules.client_id)
+        return str(made["url"])
+
+    def _at(self, request: Request, path: str) -> str:
+        """The URL of a page of the farm: below the path, if any, at which a server above has mounted it."""
+        below = f"{request.scope.get('root_path', '')}{path}"
+        return (
+            f"{self._address}{path}" if self._address else str(request.url.replace(path=below, query="", fragment=""))
+        )
+
+    async def _check_state(self, request: Request) -> None:
+        """Refuse what this browser has not begun, before anything of the request is believed."""
+        state, error = (request.query_params.get(name, "") for name in ("state", "error"))
+        if not await self._client.framework.get_state_data(request.session, state):
+            raise LoginRefused("This login was not begun in this browser, or long ago. Begin it here.")
+        if error:
+            await self._client.framework.clear_state_data(request.session, state)
+            code = error if re.fullmatch(r"[a-z_]{1,40}", error) else "an error"
+            raise LoginRefused(in_words(OAuthError(code), self.rules.title))
+
+    def _expected(self) -> Json:
+        return {
+            "iss": {"essential": True, "value": self.rules.issuer},
+            "aud": {"essential": True, "value": self.rules.client_id},
+        }
+
+    async def _more(self, token: Json, subject: str) -> Json:
+        """What the token does not say of somebody, the provider may say when it is asked."""
+        if "userinfo_endpoint" not in self._client.server_metadata:
+            return {}
+        claims = dict(await self._client.userinfo(token=token))
+        if claims.get("sub") != subject:
+            raise ValueError("the provider speaks of somebody else")
+        return claims
+
+    async def _metadata(self) -> None:
+        """Learn what the provider says of itself, and check it."""
+        known = self._client.server_metadata
+        if time.time() - known.get("_loaded_at", 0) > FRESH:
+            known.clear()
+        metadata = await self._client.load_server_metadata()
+        try:
+            self._check(metadata)
+        except (LoginRefused, TypeError):
+            known.clear()
+            raise
+
+    def _check(self, metadata: Json) -> None:
+        title = self.rules.title
+        if metadata.get("issuer") != self.rules.issuer:
+            logger.warning("[login] issuer must be %r: so the provider names itself", metadata.get("issuer"))
+            raise LoginRefused(f"{title} names itself otherwise than the farm's settings: the farm's log has the name.")
+        if missing := [each for each in _NEEDED if not isinstance(metadata.get(each), str)]:
+            raise LoginRefused(f"{title} does not say its {missing[0]}: it does not speak OpenID Connect.")
+        signed = metadata.get("id_token_signing_alg_values_supported", ["RS256"])
+        metadata["id_token_signing_alg_values_supported"] = [each for each in signed if _OWN_SIGNATURE.fullmatch(each)]
+        if "client_secret_post" in metadata.get("token_endpoint_auth_methods_supported", ()):
+            metadata["token_endpoint_auth_method"] = "client_secret_post"  # by the other, some secrets arrive changed
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Tell failures in words, and the log what has failed."""
+        try:
+            yield
+        except SecretsFault as fault:
+            logger.warning("nobody can log in by %s: %s", self.rules.title, fault)
+            raise LoginRefused("The farm cannot read its secret for the provider: the farm's log says why.") from None
+        except FAILURES as error:
+            logger.warning("a login by %s failed: %s: %s", self.rules.title, type(error).__name__, error)
+            if isinstance(error, JoseError):
+                self._client.server_metadata.clear()  # its keys may be others by now
+            raise LoginRefused(in_words(error, self.rules.title)) from error
