@@ -58,7 +58,7 @@ def test_an_operator_logs_in_pauses_a_space_and_logs_out(farm: Up, page: Page) -
     expect(page.locator("#actions li").first).to_contain_text("ada@example.org (subject ada of 127.0.0.1)")
     assert "ada@example.org (subject ada of 127.0.0.1) on the operator's page" in farm.run("audit", "--json").stdout
     page.get_by_role("button", name="Log out").click()
-    expect(page.get_by_role("status")).to_contain_text("still logged in at Lab account")
+    expect(page.locator(".login [role=status]")).to_contain_text("still logged in at Lab account")
     page.get_by_role("link", name="Log out there too").click()
     page.get_by_role("link", name="Back to zerofarm").click()
     expect(page.get_by_label("Password")).to_be_visible()
