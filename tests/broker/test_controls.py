@@ -109,6 +109,37 @@ def test_a_drained_worker_takes_nothing_finishes_and_leaves_bells_to_others(queu
     assert taken(queue, "gpu0@host:1") == last.id
 
 
+def test_a_worker_that_is_drained_until_it_ends_takes_tasks_when_it_starts_again(
+    queue: Queue, controls: Controls
+) -> None:
+    queue.leases.beat("gpu0@pod:1")
+    assert controls.drain("gpu0@pod:1")
+    assert not controls.drain("gpu0@pod:1")
+    task = pushed(queue)
+    assert taken(queue, "gpu0@pod:1") is None
+    assert drained(queue) == {"gpu0@pod"}
+    queue.leases.leave("gpu0@pod:1")
+    assert drained(queue) == set()
+    assert taken(queue, "gpu0@pod:2") == task.id
+
+
+def test_a_worker_that_was_drained_until_its_end_and_died_leaves_no_mark(queue: Queue, controls: Controls) -> None:
+    queue.leases.beat("gpu0@pod:1")
+    controls.drain("gpu0@pod:1")
+    expire_worker(queue, "gpu0@pod:1")
+    queue.leases.beat("gpu1@pod:1")
+    assert queue.redis.smembers(queue.keys.drained()) == set()
+
+
+def test_an_operator_undrains_a_worker_that_was_drained_until_its_end(queue: Queue, controls: Controls) -> None:
+    queue.leases.beat("gpu0@pod:1")
+    controls.drain("gpu0@pod:1")
+    assert controls.undrain("gpu0@pod")
+    assert not controls.undrain("gpu0@pod")
+    task = pushed(queue)
+    assert taken(queue, "gpu0@pod:1") == task.id
+
+
 def test_no_task_is_left_to_a_drained_worker(queue: Queue, controls: Controls) -> None:
     queue.leases.beat("warm@host:1")
     queue.claim("warm@host:1", SIZES, Warmth({"digits": 0.0}, unseen=30.0), hold=0.2)

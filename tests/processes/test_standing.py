@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from spaces.farm.queue.control.controls import Controls
+from spaces.farm.queue.control.controls import Controls, drained
 from spaces_workers.link.service_manager import VARIABLE
 from tests.harness import FARM_KEY, Farm, wait_until
 
@@ -105,6 +105,33 @@ def test_a_worker_says_that_it_is_drained_when_its_task_has_ended_and_when_it_ta
     assert [line for line in systemd.lines() if line.startswith("STATUS")] == [
         f"STATUS=cpu0@test-host {each}" for each in standings
     ]
+
+
+def test_the_workers_of_a_container_are_drained_before_it_is_stopped_and_take_tasks_in_the_next(
+    own_farm: Farm, worker: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    """What Kubernetes runs before it stops a pod."""
+    environment = os.environ | {
+        "ZEROFARM_URL": own_farm.broker.url_of("worker"),
+        "ZEROFARM_HOST": "test-host",
+        "ZEROFARM_RUN_DIR": str(own_farm.run_dir),
+        "ZEROFARM_STATE_DIR": str(own_farm.state_dir),
+    }
+    with own_farm.client() as client:
+        running = client.submit("faults", "count", 100_000, 0.01)
+        assert next(iter(running)) == 0
+        command = [*COMMAND, "drain", "--here"]
+        drain = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        wait_until(lambda: drained(own_farm.queue))
+        assert drain.poll() is None, "it did not wait for the task"
+        running.cancel("enough")
+        assert drain.communicate(timeout=60)[0] == "cpu0@test-host is drained\n"
+        waiting = client.submit("faults", "add", 1, 2)
+        worker.terminate()
+        assert worker.wait(60) == 0
+        assert drained(own_farm.queue) == set()
+        own_farm.start_worker()
+        assert waiting.result(timeout=60) == 3
 
 
 def worker_name(farm: Farm) -> str:

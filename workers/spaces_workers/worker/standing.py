@@ -59,7 +59,7 @@ class Standing:
 def _is_drained(queue: Queue, node: str, worker: str) -> bool:
     """Whether it may take no task and has none, not even one that it does not know of yet."""
     with queue.redis.pipeline() as pipe:
-        pipe.sismember(queue.keys.drained(), node)
+        pipe.smismember(queue.keys.drained(), [node, worker])
         pipe.scard(queue.keys.held(worker))
         may_not, held = pipe.execute()
-    return bool(may_not) and not held
+    return any(may_not) and not held

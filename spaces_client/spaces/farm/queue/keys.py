@@ -52,7 +52,7 @@
 | `retryable`                  | LIST   | ids of failed tasks with their arguments      | ENDED after the last one     |
 | `audit`                      | STREAM | what operators did, see `control/audit.py`    | AUDIT after the last action  |
 | `tokens`                     | HASH   | id: a token's digest, Space, use and last day | TOKEN_REMEMBERED after it    |
-| `invitation:{id}`            | STRING | what a host needs that joins, sealed          | as long as its token         |
+| `invitation:{token}`         | STRING | what a host needs that joins, sealed          | as long as its token         |
 
 Fields of a task: `task` (packed) and `message` (Celery's), both until the end, or while `retryable` has it; `whole` if
 `task` has all of the arguments; `label`, `space`, `size`, `client`,

@@ -16,7 +16,7 @@ class ControlKeys(CounterKeys):
         return f"{self.prefix}:paused"
 
     def drained(self) -> str:
-        """SET of the workers, by the name of their node, that take no task; permanent."""
+        """SET of the workers that take no task, by the name of their node, or by their id until they end; permanent."""
         return f"{self.prefix}:drained"
 
     def max_gpus(self) -> str:

@@ -43,7 +43,10 @@ class Controls:
         return self._done("resume", space, bool(self._scripts.run("control/resume", self._keys.paused(), space)))
 
     def drain(self, worker: str) -> bool:
-        """Let a worker, named by its node, take no task any more, also after a restart. False if it did not before."""
+        """Let a worker take no task any more. False if it did not before.
+
+        One that is named by its node takes none after a restart either; one that is named by its id, until it ends.
+        """
         return self._done("drain", worker, bool(self._scripts.run("control/drain", self._keys.drained(), worker)))
 
     def undrain(self, worker: str) -> bool:
@@ -108,5 +111,6 @@ def terms(queue: Queue) -> Mapping[str, SpaceTerms]:
 
 
 def drained(queue: Queue) -> set[str]:
-    """The nodes of the workers that take no task."""
-    return {node.decode() for node in cast("set[bytes]", queue.redis.smembers(queue.keys.drained()))}
+    """The nodes of the workers that take no task, for good or until they end."""
+    names = (name.decode() for name in cast("set[bytes]", queue.redis.smembers(queue.keys.drained())))
+    return {name.partition(":")[0] for name in names}

@@ -152,7 +152,8 @@ redis.call('ZADD', KEYS[1], 'GT', now + tonumber(ARGV[2]), worker)
 redis.call('EXPIRE', KEYS[1], WAITING)
 
 local id, queue = unknown_to_its_worker(), keys.held(worker)
-if not id and redis.call('SISMEMBER', keys.drained(), node_of(worker)) == 1 then return 'drained' end
+local drained = redis.call('SMISMEMBER', keys.drained(), worker, node_of(worker))
+if not id and drained[1] + drained[2] > 0 then return 'drained' end
 if not id then id, queue = best() end
 while id and redis.call('EXISTS', keys.task(id)) == 0 do -- its lifetime is over
   redis.call(queue == keys.held(worker) and 'SREM' or 'ZREM', queue, id)

@@ -4,11 +4,12 @@
 -- ARGV  1 the worker's node
 -- Returns 1, or 0 if it was not drained
 
-if redis.call('SREM', KEYS[1], ARGV[1]) == 0 then return 0 end
+local found = redis.call('SREM', KEYS[1], ARGV[1])
 for _, worker in ipairs(redis.call('ZRANGE', keys.workers(), 0, -1)) do
   if node_of(worker) == ARGV[1] then
+    found = found + redis.call('SREM', KEYS[1], worker)
     if redis.call('LPUSH', keys.call(worker), '1') > 1 then redis.call('LTRIM', keys.call(worker), 0, 0) end
     redis.call('EXPIRE', keys.call(worker), IDLE)
   end
 end
-return 1
+return math.min(found, 1)
