@@ -8,6 +8,7 @@
 #   make test-forked            the pages as forks of a fork server, on the farm's Gradio
 #   make test-official          our claims of equality, checked against the official package
 #   make test-libraries         what libraries do in a child, each in an environment of its own; ARGS="-k polars" for some
+#   make test-clients           clients for JavaScript, Python and MCP at Gradio 6, 5 and 4; needs node, and npm's index
 #   make chaos                  a farm whose parts fail under load; HOUR=1 for an hour of seeds
 #   make lock audit sbom        the hashed list of packages; what is known against them; what an installation consists of
 #   make lint bench install clean
@@ -39,7 +40,7 @@ OF_TORCH := torch triton cuda-bindings cuda-pathfinder cuda-toolkit $(addprefix 
 PIP_AUDIT := pip-audit@2.10.1
 CYCLONEDX := cyclonedx-bom@7.5.0
 
-.PHONY: install up test test-gradio-5 test-gradio-4 test-forked test-official test-libraries test-containers chaos lint bench lock audit sbom clean chromium
+.PHONY: install up test test-gradio-5 test-gradio-4 test-forked test-official test-libraries test-containers test-clients chaos lint bench lock audit sbom clean chromium
 
 install: $(STAMPS)/installed
 
@@ -70,6 +71,11 @@ test-libraries: install
 # port 7860. TEST_COMPOSE_FILES names files to add, TEST_COMPOSE_BUILD=0 uses images that exist.
 test-containers: install
 	TEST_CONTAINERS=1 COMPOSE="$(or $(COMPOSE),docker compose)" $(VENV)/bin/python -m pytest tests/containers $(ARGS)
+
+# Clients of other makers, each at pages on Gradio 6, 5 and 4 behind one front door. Needs node, and the indexes of npm
+# and Python once.
+test-clients: install
+	TEST_CLIENTS=1 $(VENV)/bin/python -m pytest tests/clients $(ARGS)
 
 # Each seed is another order of faults. The tests run three short ones; HOUR=1 runs seeds for an hour.
 chaos: install
