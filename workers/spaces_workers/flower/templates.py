@@ -1,4 +1,4 @@
-"""Flower's own templates, with a link to the farm, and filters for waiting and cancelled tasks.
+"""Flower's own templates, with a link to the farm, filters for waiting and cancelled tasks, and a token (`wall.py`).
 
 They are changed as they are read, so they stay those of the installed Flower. A text that it does not have any more is
 left out.
@@ -9,6 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from tornado.template import Loader, Template
+
+from spaces_workers.flower.wall import TOKEN
 
 _FIRST_TAB = '<ul class="app-nav navbar-nav">'
 _LINK = '<li class="nav-item"><a class="nav-link" href="/">Spaces</a></li>'
@@ -23,8 +25,16 @@ def _filter(state: str, name: str) -> str:
 _LAST_FILTER = _filter("RETRY", "Retried")
 _FILTERS = _filter("PENDING", "Waiting") + _filter("REVOKED", "Cancelled")
 
+#: After the scripts, all of which ask by jQuery, and before they begin.
+_END = "</body>"
+_TOKEN = f"""<script>
+  $(document).ajaxSend((_, request) =>
+    request.setRequestHeader("{TOKEN}", "{{{{ handler.application.wall.token(handler.request) }}}}"));
+</script>"""
+
 #: Old and new text, by template.
 CHANGES = {
+    "base.html": (_END, f"{_TOKEN}{_END}"),
     "navbar.html": (_FIRST_TAB, f"{_FIRST_TAB}{_LINK}"),
     "tasks.html": (_LAST_FILTER, _FILTERS),
 }

@@ -31,7 +31,7 @@ from spaces_workers.setup.served_space import ServedSpace
 from spaces_workers.up import readiness, remains
 from spaces_workers.up.addresses import local, url_of
 from spaces_workers.up.door import service as front_door
-from spaces_workers.up.door.address import FLOWER, Door, path_of_space
+from spaces_workers.up.door.address import FLOWER, OPERATOR, Door, path_of_space
 from spaces_workers.up.keeper import Service
 from spaces_workers.up.page_port import PagePort
 from spaces_workers.up.process import Command, ForkPlan
@@ -95,6 +95,13 @@ class Composition:
     def operator_login(self) -> Path:
         """The file with the first login of the operator's page."""
         return operators.login_path(self._options.state_dir)
+
+    @property
+    def operator_url(self) -> str:
+        """The URL of the operator's page."""
+        options = self._options
+        address = options.door.operator_url if options.door else url_of(options.host, options.home_port)
+        return f"{address}{OPERATOR}"
 
     def nursery(self) -> Service:
         """The nursery, unless one of this farm runs on this host already."""
@@ -185,9 +192,11 @@ class Composition:
         return path_of_space(space.name) if self._options.door is not None and not elsewhere else ""
 
     def _shown(self, service: Service, path: str) -> Service:
-        """The service, with the URL by which visitors reach it."""
+        """The service, with the URL by which visitors reach it, or operators."""
         door = self._options.door
-        return service if door is None else replace(service, url=f"{door.url}{path}")
+        if door is None:
+            return service
+        return replace(service, url=f"{door.operator_url if path == FLOWER else door.url}{path}")
 
     def flower(self) -> Iterator[Service]:
         """Flower, if the operator wants it."""

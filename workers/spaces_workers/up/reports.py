@@ -91,6 +91,7 @@ class Ready:
     broker: str  #: its URL without the password, which is in `broker.url` of the state directory
     workers: Sequence[Mapping[str, Any]]  # Any: what workers tell of themselves
     spaces: Mapping[str, str]  #: URL by name
+    operator: str = ""  #: the URL of the operator's page
     operator_login_file: str = ""  #: the file with the first login of the operator's page
     failed: Sequence[str] = field(default_factory=tuple)  #: names of Spaces that do not serve
     gateway: str | None = None  #: where programs and pages of other hosts connect
@@ -230,7 +231,7 @@ class Words:
 def _summary(ready: Ready) -> list[str]:
     rows = [("Home", _link(ready.home))]
     if ready.operator_login_file:
-        rows.append(("Operator", f"{_link(f'{ready.home}/farm')}  {_login(ready.operator_login_file)}"))
+        rows.append(("Operator", f"{_link(ready.operator)}  {_login(ready.operator_login_file)}"))
     rows += [(name, _link(url) + "  warming" * (name in ready.warming)) for name, url in ready.spaces.items()]
     rows += [(name, "[red]did not start[/red]") for name in ready.failed]
     rows += [

@@ -243,6 +243,7 @@ class Supervisor:
             home=pages.home,
             flower=pages.flower or None,
             flower_login_file=str(farm.login_file) if pages.flower and farm.login_file else None,
+            operator=farm.operator_url,
             operator_login_file=str(farm.operator_login),
             broker=redacted(farm.url),
             gateway=farm.gateway_address,

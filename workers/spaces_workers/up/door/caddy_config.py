@@ -13,7 +13,7 @@ from typing import Any
 from spaces.servers.uvicorn_servers import HEADER_BYTES
 from spaces_workers.setup.ports import INSIDE
 from spaces_workers.up.door import https
-from spaces_workers.up.door.address import FLOWER, SPACES, Door
+from spaces_workers.up.door.address import FLOWER, OPERATOR, SPACES, Door
 
 Json = dict[str, Any]  # Any: Caddy's
 
@@ -27,6 +27,10 @@ _TRANSPORT = {"protocol": "http", "keep_alive": {"idle_timeout": "10s"}}
 
 #: With these a Space could read other pages of this address: as their service worker, or through their window.
 _NOT_OF_SPACES = ("Service-Worker-Allowed", "Cross-Origin-Opener-Policy")
+
+#: What is at the other port where operators have one of their own: an origin is a scheme, a host and a port.
+_OPERATORS = (OPERATOR, f"{OPERATOR}/*", FLOWER, f"{FLOWER}/*")
+_VISITORS = ("/", SPACES, f"{SPACES}/*")
 
 _AWAY = """<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="2">
 <meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
@@ -42,9 +46,26 @@ def configuration(
     `proxies` are addresses and networks of proxies in front of the door, whose X-Forwarded headers it believes.
     """
     admin, lookup = sockets
-    routes = [_spaces(lookup), *_flower(flower), _home(home)]
+    if door.operator_port is None:
+        servers = {"door": _server(door, door.port, [_spaces(lookup), *_flower(flower), _home(home)], proxies)}
+    else:
+        outside = [_spaces(lookup), _moved(_OPERATORS, door.operator_port), _home(home)]
+        inside = [_moved(_VISITORS, door.port), *_flower(flower), _home(home)]
+        servers = {
+            "door": _server(door, door.port, outside, proxies),
+            "operators": _server(door, door.operator_port, inside, proxies),
+        }
+    apps = {"http": {"grace_period": "1s", "servers": servers}}
+    return {
+        "admin": {"listen": f"unix/{admin}|0600", "config": {"persist": False}},
+        "logging": {"logs": {"default": {"level": "WARN", "encoder": {"format": "console"}}}},
+        "apps": apps | (https.apps(door.domain, door.certificates) if door.domain else {}),
+    }
+
+
+def _server(door: Door, port: int, routes: Sequence[Json], proxies: Sequence[str]) -> Json:
     server = {
-        "listen": [f"[{door.host}]:{door.port}" if ":" in door.host else f"{door.host}:{door.port}"],
+        "listen": [f"[{door.host}]:{port}" if ":" in door.host else f"{door.host}:{port}"],
         "automatic_https": {"disable": True},
         "max_header_bytes": HEADER_BYTES,
         "routes": routes,
@@ -55,12 +76,14 @@ def configuration(
     if proxies:
         server["trusted_proxies"] = {"source": "static", "ranges": list(proxies)}
         server["trusted_proxies_strict"] = 1
-    apps = {"http": {"grace_period": "1s", "servers": {"door": server}}}
-    return {
-        "admin": {"listen": f"unix/{admin}|0600", "config": {"persist": False}},
-        "logging": {"logs": {"default": {"level": "WARN", "encoder": {"format": "console"}}}},
-        "apps": apps | (https.apps(door.domain, door.certificates) if door.domain else {}),
-    }
+    return server
+
+
+def _moved(paths: Sequence[str], port: int) -> Json:
+    """To the other port of the door: no page of a Space has an address with these."""
+    url = f"{{http.request.scheme}}://{{http.request.host}}:{port}{{http.request.uri}}"
+    there = {"handler": "static_response", "status_code": 302, "headers": {"Location": [url]}}
+    return {"match": [{"path": list(paths)}], "terminal": True, "handle": [there]}
 
 
 def _spaces(lookup: Path) -> Json:
