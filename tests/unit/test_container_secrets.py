@@ -12,12 +12,15 @@ import pytest
 from redis import ResponseError
 
 from spaces.farm.connection import connect
+from spaces.farm.queue.control.controls import Controls
+from spaces.farm.queue.queue import Queue
 from spaces_workers.broker.binary import find_server
 from spaces_workers.broker.users import RULES
 from spaces_workers.commands.options import named_in_environment
 from spaces_workers.gateway.tokens import Tokens
 from spaces_workers.setup.farm_key import farm_key
 from spaces_workers.setup.secret_file import SecretMissing
+from tests.broker.support import claimed, pushed
 from tests.harness import free_port, wait_until
 from tests.unit.command_run import Run
 
@@ -63,6 +66,36 @@ def test_each_process_has_its_url_and_may_do_what_it_needs(broker: Path) -> None
         assert redis.config_get("dir")
 
 
+#: As KEDA's redis scaler counts: https://github.com/kedacore/keda/blob/main/pkg/scalers/redis_scaler.go
+COUNT = """
+local kind = redis.call('TYPE', KEYS[1]).ok
+return redis.call(kind == 'zset' and 'ZCARD' or 'LLEN', KEYS[1])
+"""
+
+
+def test_keda_counts_the_tasks_that_wait_and_can_do_nothing_else(broker: Path) -> None:
+    user, password = ((broker / "scaler" / name).read_text() for name in ("username", "password"))
+    assert f"redis://{user}:{password}@" in url(broker, "scaler")
+    with connect(url(broker, "worker")) as worker, connect(url(broker, "scaler")) as scaler:
+        queue = Queue(worker)
+        assert scaler.eval(COUNT, 1, queue.keys.queue("large")) == 0
+        for _ in range(3):
+            pushed(queue)
+        assert scaler.eval(COUNT, 1, queue.keys.queue("large")) == 3
+        claimed(queue)
+        assert scaler.eval(COUNT, 1, queue.keys.queue("large")) == 2, "a task that runs does not wait"
+        Controls(queue, "a test").pause("digits")
+        assert scaler.eval(COUNT, 1, queue.keys.queue("large")) == 0, "a paused Space needs no worker"
+        for script, key in (
+            ("return redis.call('DEL', KEYS[1])", queue.keys.queue("large")),
+            ("return redis.call('ZADD', KEYS[1], 1, 'a')", queue.keys.queue("large")),
+            (COUNT, queue.keys.tokens()),
+            ("return redis.call('ZRANGE', KEYS[1], 0, -1)", queue.keys.queue("large")),
+        ):
+            with pytest.raises(ResponseError, match="permission"):
+                scaler.eval(script, 1, key)
+
+
 def test_the_health_check_of_the_broker_may_ask_nothing_else(made: tuple[Path, int], broker: Path) -> None:
     with connect(f"redis://health:any@127.0.0.1:{made[1]}") as redis:
         assert redis.ping()
@@ -74,7 +107,7 @@ def test_secrets_are_private_and_the_broker_gets_digests(made: tuple[Path, int])
     folder, _ = made
     users = (folder / "broker" / "users.conf").read_text()
     for path in folder.rglob("*"):
-        if path.is_file() and path.name != "users.conf":
+        if path.is_file() and path.name not in ("users.conf", "username"):
             assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
             assert path.read_text() not in users
             assert path.read_text().partition("@")[0].rpartition(":")[2] not in users

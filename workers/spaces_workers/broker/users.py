@@ -37,11 +37,16 @@ _LOOK = (
 #: Keys and channels of Celery's events and control: workers hear of a revoke there, and answer.
 _CELERY = ("~_kombu*", "~*pidbox*", "~celeryev*", "~celery", "~unacked*", "&*")
 
+#: Counts the tasks that wait, by a script of its own, and does nothing else: KEDA, which starts workers for them. The
+#: broker takes a script for one that writes to its keys; commands that would are refused.
+_COUNT = (f"~{Keys().queue('*')}", "+@connection", "-@admin", "-@dangerous", "+eval", "+evalsha", "+type", "+zcard")
+
 RULES: Mapping[str, tuple[str, ...]] = {
     "worker": _TASKS,
     "gateway": _TASKS,
     "home": _LOOK,
     "flower": (*_LOOK, *_CELERY),
+    "scaler": (*_COUNT, "+llen"),  # which KEDA calls for a key that is not there
 }
 
 

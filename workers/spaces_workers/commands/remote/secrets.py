@@ -36,6 +36,8 @@ def secrets(
     for user in RULES:
         write_secret(folder / user / "broker.url", f"redis://{user}:{password_of(user, password)}@{broker}/0", owner)
     write_secret(folder / "worker" / "farm.key", key, owner)
+    for name, part in (("username", "scaler"), ("password", password_of("scaler", password))):
+        write_secret(folder / "scaler" / name, part, owner)  # KEDA takes no URL
     _write_users(folder / "broker" / "users.conf", password)
 
 
