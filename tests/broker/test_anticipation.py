@@ -9,12 +9,13 @@ from typing import cast
 import pytest
 
 from spaces.farm.connection import connect
+from spaces.farm.queue.control.controls import Controls
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.registry import Registry
 from spaces.farm.size import Size
 from spaces_workers.worker.anticipation import FIRST, Anticipation
 from spaces_workers.worker.child_link import ChildLink
-from spaces_workers.worker.gpu_memory.eviction import Demand
+from spaces_workers.worker.gpu_memory.eviction import Demand, Pins
 from spaces_workers.worker.gpu_memory.prefetch import Prefetch
 from tests.harness import wait_until
 
@@ -42,11 +43,12 @@ class Ear:
     """The thread of a worker, whose tasks the test invents."""
 
     def __init__(self, url: str) -> None:
-        self.demand, self.recorder = Demand(), Recorder()
+        self.demand, self.pins, self.recorder = Demand(), Pins(), Recorder()
         self.running: Sequence[object] = ()
         self.thread = Anticipation(
             lambda: Queue(connect(url)),
             self.demand,
+            self.pins,
             cast(Prefetch, self.recorder),
             [Size.LARGE],
             lambda: cast("Sequence[ChildLink | None]", self.running),
@@ -109,3 +111,11 @@ def test_nothing_wakes_while_a_task_gets_its_child(broker_url: str, queue: Queue
         assert ear.recorder.woken == []
         ear.running = [object()]
         wait_until(lambda: ("digits", ("digits", "names"), 1) in ear.recorder.woken)
+
+
+def test_a_worker_hears_which_spaces_operators_pin(ear: Ear, queue: Queue) -> None:
+    controls = Controls(queue, "ada")
+    controls.pin("digits")
+    wait_until(lambda: "digits" in ear.pins)
+    controls.unpin("digits")
+    wait_until(lambda: "digits" not in ear.pins)

@@ -10,7 +10,7 @@ from spaces.farm.events import Succeeded
 from spaces.farm.farm_status import SpaceTerms
 from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue.control.audit import Action, Audit
-from spaces.farm.queue.control.controls import ControlFault, Controls, drained, terms
+from spaces.farm.queue.control.controls import ControlFault, Controls, drained, pinned, terms
 from spaces.farm.queue.keys import WAITING
 from spaces.farm.queue.outlook import Place
 from spaces.farm.queue.queue import Queue
@@ -251,3 +251,16 @@ def test_the_record_is_bounded_and_ends(queue: Queue) -> None:
     assert queue.redis.xlen(queue.keys.audit()) < 10_400
     assert queue.redis.ttl(queue.keys.audit()) > 0
     assert audit.latest(1)[0].target == "10499"
+
+
+def test_a_space_is_pinned_until_it_is_unpinned_or_forgotten(queue: Queue, controls: Controls) -> None:
+    assert [controls.pin("digits"), controls.pin("digits"), controls.pin("names")] == [True, False, True]
+    assert terms(queue) == {"digits": SpaceTerms(pinned=True), "names": SpaceTerms(pinned=True)}
+    assert [controls.unpin("digits"), controls.unpin("digits")] == [True, False]
+    controls.forget("names")
+    assert pinned(queue) == set()
+    assert [(each.verb, each.target) for each in Audit(queue.redis).latest(3)] == [
+        ("unpin", "digits"),
+        ("pin", "names"),
+        ("pin", "digits"),
+    ]

@@ -50,6 +50,14 @@ def test_a_visitor_of_a_paused_space_reads_so_and_is_served_when_it_is_resumed(w
     assert job.result(60) == "Hello ada"
 
 
+def test_a_space_is_pinned_and_unpinned(web_farm: Farm, studio: str) -> None:
+    assert ran(web_farm, "pin", "studio") == "studio is pinned"
+    assert ran(web_farm, "pin", "studio") == "studio was pinned already"
+    assert "studio (pinned)" in ran(web_farm, "status")
+    assert ran(web_farm, "unpin", "studio") == "studio is not pinned any more"
+    assert ran(web_farm, "unpin", "studio") == "studio was not pinned by an operator; farm.toml may do so"
+
+
 def test_a_drained_worker_finishes_its_task_and_takes_no_other(web_farm: Farm, visitor: Client, tmp_path: Path) -> None:
     running = visitor.submit(2, str(tmp_path / "note"), api_name="/hold")
     wait_until((tmp_path / "note").exists)

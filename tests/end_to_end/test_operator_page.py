@@ -17,7 +17,7 @@ from spaces.errors import TaskCancelled
 from spaces.farm.page_addresses import Page as SpacePage
 from spaces.farm.page_addresses import Pages, pages_path
 from spaces.farm.queue.control.audit import Audit
-from spaces.farm.queue.control.controls import drained, terms
+from spaces.farm.queue.control.controls import drained, pinned, terms
 from spaces.farm.task import State
 from spaces_workers.setup.operators import keep_operators, login_path, set_account
 from tests.harness import SPACES, Farm, configured_farm, free_port, wait_until
@@ -32,6 +32,9 @@ enabled = true
 
 [privacy]
 visitors = "short"
+
+[spaces.streaming]
+pin = true
 """
 
 
@@ -184,6 +187,26 @@ def test_a_space_is_loaded_from_the_page(farm: Farm, page: Page) -> None:
     expect(page.locator("#gpus .facts")).to_contain_text("plain")
     expect(button).to_be_hidden()
     assert [(each.verb, each.target) for each in Audit(farm.redis).latest(1)] == [("load", "plain")]
+
+
+def test_a_space_is_pinned_and_unpinned_from_the_page(farm: Farm, page: Page) -> None:
+    space = row(page, "spaces", "faults")
+    space.get_by_role("button", name="Pin", exact=True).click()
+    expect(space.locator(".facts")).to_contain_text("pinned")
+    assert pinned(farm.queue) == {"faults"}
+    space.get_by_role("button", name="Unpin").click()
+    expect(space.locator(".facts")).not_to_contain_text("pinned")
+    assert [(each.verb, each.target) for each in Audit(farm.redis).latest(2)] == [
+        ("unpin", "faults"),
+        ("pin", "faults"),
+    ]
+
+
+def test_what_the_file_pins_is_not_unpinned_from_the_page(farm: Farm, page: Page) -> None:
+    farm.register("streaming")
+    space = row(page, "spaces", "streaming")
+    expect(space.locator(".facts")).to_contain_text("pinned by farm.toml")
+    expect(space.get_by_role("button", name="Unpin")).to_be_hidden()
 
 
 def test_a_failed_task_is_retried_from_the_page(farm: Farm, page: Page, tmp_path: Path) -> None:

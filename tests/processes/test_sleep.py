@@ -16,6 +16,7 @@ from spaces.farm.celery.celery_app import make_celery
 from spaces.farm.farm_status import ResidentStatus
 from spaces.farm.links.loading import load, outcome
 from spaces.farm.page_addresses import Pages
+from spaces.farm.queue.control.controls import ControlFault, Controls
 from spaces.farm.queue.status import StatusReader
 from spaces_workers.gpu.standin_memory import StandInMemory
 from tests.harness import SPACES, Farm, farm, wait_until
@@ -119,6 +120,24 @@ def test_an_operator_wakes_a_sleeper_before_it_is_called(call: Call, sleepy: Far
     assert outcome(sleepy.queue, task, 60) == "first is loaded on cpu0@test-host"
     wait_until(lambda: levels().get("first") == "on the device")
     assert call("first", "facts") == facts
+
+
+def test_a_pinned_space_makes_no_room_for_one_that_an_operator_loads(call: Call, sleepy: Farm) -> None:
+    controls = Controls(sleepy.queue, "ada on here")
+    controls.pin("first")
+
+    def told() -> str:
+        call("first", "facts")
+        try:
+            with make_celery(sleepy.broker.url) as app:
+                return outcome(sleepy.queue, load(sleepy.queue, app, "second", "ada on here"), 60)
+        except ControlFault as fault:
+            return str(fault)
+
+    reason = "Space 'second' does not fit: it has 40 MiB of weights, and the worker's device 64 MiB, where first keep"
+    wait_until(lambda: reason in told())  # the worker hears of the pin in a second
+    controls.unpin("first")
+    wait_until(lambda: told() == "second is loaded on cpu0@test-host")
 
 
 def test_status_and_flower_show_who_sleeps_and_in_which_memory(call: Call, sleepy: Farm) -> None:

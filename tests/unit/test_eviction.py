@@ -12,7 +12,7 @@ from spaces.farm.queue.rules import SpaceRules
 from spaces_workers.gpu.devices import GIB, Device
 from spaces_workers.worker.child_link import ChildLink
 from spaces_workers.worker.gpu_memory.device_memory import DeviceMemory
-from spaces_workers.worker.gpu_memory.eviction import Demand, Eviction
+from spaces_workers.worker.gpu_memory.eviction import Demand, Eviction, Pins
 from spaces_workers.worker.gpu_memory.residency import Residency
 from spaces_workers.worker.gpu_memory.sleepers import HostMemoryBudget, level_of
 from spaces_workers.worker.gpu_memory.swap_costs import Level
@@ -132,3 +132,12 @@ def test_a_child_that_is_worth_less_than_all_sleepers_takes_no_place_from_them()
     card.admit("new", 80)
     card.keep(Dozing("seldom", 20, rest=0))
     assert card.admit("new", 80) == {"popular": Level.PINNED, "liked": Level.PINNED}
+
+
+def test_a_space_that_an_operator_pins_is_spared_like_one_of_the_settings() -> None:
+    pins = Pins()
+    eviction = Eviction(pins=pins)
+    child = cast(ChildLink, Dozing("digits", 30))
+    assert not eviction.spares(child, "names")
+    pins.hear({"digits"})
+    assert eviction.spares(child, "names")

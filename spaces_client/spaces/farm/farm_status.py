@@ -25,6 +25,7 @@ class SpaceTerms:
     paused: bool = False
     max_gpus: int | None = None  #: tasks that may run at once; None: no limit
     priority: float = 0.0  #: seconds of waiting that its tasks are given ahead
+    pinned: bool = False  #: an operator lets it keep its room on a GPU; `farm.toml` may do so too
 
 
 @dataclass(frozen=True, slots=True)

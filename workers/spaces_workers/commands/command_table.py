@@ -16,7 +16,8 @@ COMMANDS = {
     **{name: name for name in ("up", "worker", "web", "home", "flower", "status", "cancel", "quota", "doctor")},
     **{name: name for name in ("logs", "new", "operator")},
     **{name: f"spaces.{name}" for name in ("add", "remove", "restart", "rollback", "list", "open", "dev")},
-    **{name: f"queue.{name}" for name in ("pause", "resume", "drain", "undrain", "retry", "load", "audit", "ping")},
+    **{name: f"queue.{name}" for name in ("pause", "resume", "drain", "undrain", "pin", "unpin")},
+    **{name: f"queue.{name}" for name in ("load", "retry", "audit", "ping")},
     **{name: f"remote.{name}" for name in ("gateway", "token", "secrets", "join")},
 }
 

@@ -64,7 +64,8 @@ def _spaces(status: FarmStatus) -> Table:
         memory = _host_memory(page.memory_bytes if page else 0)
         waiting = f"{space.waiting}, paused" if space.terms.paused else str(space.waiting)
         most = f" of {space.terms.max_gpus}" if space.terms.max_gpus else ""
-        table.add_row(escape(space.name), escape(place), functions, waiting, f"{space.running}{most}", memory)
+        name = f"{space.name} (pinned)" if space.terms.pinned else space.name
+        table.add_row(escape(name), escape(place), functions, waiting, f"{space.running}{most}", memory)
     return table
 
 

@@ -1,4 +1,4 @@
-"""Hears which Spaces are expected to be called: a worker keeps those on its device, and wakes the next ones early."""
+"""Hears which Spaces are pinned, or expected to be called: a worker keeps those on its device, and wakes some early."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import cast
 
 from spaces.farm.demand import calls_a_second
 from spaces.farm.queue.broker_thread import BrokerThread
+from spaces.farm.queue.control.controls import pinned
 from spaces.farm.queue.queue import Queue
 from spaces.farm.subscription import Subscription
 from spaces_workers.worker.child_link import ChildLink
-from spaces_workers.worker.gpu_memory.eviction import Demand
+from spaces_workers.worker.gpu_memory.eviction import Demand, Pins
 from spaces_workers.worker.gpu_memory.prefetch import Prefetch
 
 #: Seconds between two looks at the queues.
@@ -31,12 +32,14 @@ class Anticipation(BrokerThread):
         self,
         connect: Callable[[], Queue],
         demand: Demand,
+        pins: Pins,
         prefetch: Prefetch,
         sizes: Sequence[str],
         running: Callable[[], Sequence[ChildLink | None]],
     ) -> None:
         super().__init__("anticipation", connect)
         self._demand = demand
+        self._pins = pins
         self._prefetch = prefetch
         self._sizes = sizes
         self._running = running  #: the children of tasks; None for a task that gets its child now
@@ -45,6 +48,7 @@ class Anticipation(BrokerThread):
 
     def _round(self, queue: Queue) -> None:
         self._demand.hear(calls_a_second(queue.redis, queue.keys.demand()))
+        self._pins.hear(pinned(queue))
         self._answered()
         if self._prefetch.has_sleepers:
             self._wake(list(dict.fromkeys([*_first(queue, self._sizes), *self._visited()])))

@@ -28,7 +28,7 @@ from spaces_workers.sandbox.level import chosen
 from spaces_workers.setup.farm_key import fingerprint
 from spaces_workers.worker.anticipation import Anticipation
 from spaces_workers.worker.child_link import ChildLink
-from spaces_workers.worker.gpu_memory.eviction import Demand, Eviction
+from spaces_workers.worker.gpu_memory.eviction import Demand, Eviction, Pins
 from spaces_workers.worker.gpu_memory.residency import Residency
 from spaces_workers.worker.gpu_memory.sleep_choice import budget_of, memory_of, stand_in_of
 from spaces_workers.worker.gpu_memory.sleepers import level_of
@@ -79,8 +79,8 @@ def run_worker(options: WorkerOptions) -> int:
     level = chosen()  # while this process has one thread
     worker = f"{options.node_name}:{secrets.token_hex(4)}"
     standing = Standing(options.node_name, worker, ServiceManager())
-    demand = Demand()
-    workplace = _workplace(options, level, demand)
+    demand, pins = Demand(), Pins()
+    workplace = _workplace(options, level, Eviction(demand, farm_settings.of_space, pins))
     residency = workplace.residency
     runs = Runs()
     app = _application(options, pool_of(workplace, runs))
@@ -91,7 +91,7 @@ def run_worker(options: WorkerOptions) -> int:
     helpers = (
         Preloader(own_queue, workplace),
         Anticipation(
-            own_queue, demand, workplace.prefetch, options.device.sizes, lambda: [run.child for run in runs.all()]
+            own_queue, demand, pins, workplace.prefetch, options.device.sizes, lambda: [run.child for run in runs.all()]
         ),
     )
     heartbeat = Heartbeat(
@@ -116,7 +116,7 @@ def run_worker(options: WorkerOptions) -> int:
             thread.stop(timeout=0.0)  # a zygote that is being made takes its time
 
 
-def _workplace(options: WorkerOptions, level: Level, demand: Demand) -> Workplace:
+def _workplace(options: WorkerOptions, level: Level, eviction: Eviction) -> Workplace:
     settings, log_dir = config.current(), options.state_dir / "logs"
     for folder in (settings.run_dir, log_dir):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -129,17 +129,17 @@ def _workplace(options: WorkerOptions, level: Level, demand: Demand) -> Workplac
         farm_key=options.farm_key,
         state_dir=options.state_dir,
         zygotes=Zygotes(settings.run_dir, log_dir),
-        residency=_residency(options, stand_in, demand),
+        residency=_residency(options, stand_in, eviction),
         memory_fraction=options.memory_fraction,
         level=level,
         stand_in=stand_in,
     )
 
 
-def _residency(options: WorkerOptions, stand_in: StandIn | None, demand: Demand) -> Residency:
+def _residency(options: WorkerOptions, stand_in: StandIn | None, eviction: Eviction) -> Residency:
     memory = memory_of(options.device, options.memory_fraction, stand_in)
     budget = budget_of(farm_settings.current().memory, options.device, options.state_dir)
-    return Residency(options.warm_children, memory, budget, Eviction(demand, farm_settings.of_space))
+    return Residency(options.warm_children, memory, budget, eviction)
 
 
 def _application(options: WorkerOptions, pool: type[TaskPool]) -> Any:  # Any: celery has no types

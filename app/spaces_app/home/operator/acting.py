@@ -50,6 +50,8 @@ class Acting:
             "load": self._load,
             "pause": lambda space: _said(self._controls.pause(space), f"{space} is paused", "was paused before"),
             "resume": lambda space: _said(self._controls.resume(space), f"{space} goes on", "was not paused"),
+            "pin": lambda space: _said(self._controls.pin(space), f"{space} keeps its room on a GPU", "did so before"),
+            "unpin": lambda space: _said(self._controls.unpin(space), f"{space} makes room again", "was not pinned"),
             "drain": lambda worker: _said(self._controls.drain(worker), f"{worker} takes no task", "did not before"),
             "restart": lambda space: self._asked_up("restart", space, "is restarted"),
             "rollback": lambda space: self._asked_up("rollback", space, "is back at its revision before"),

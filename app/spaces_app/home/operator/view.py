@@ -40,6 +40,7 @@ class View:
     status: FarmStatus
     ranks: dict[str, Rank]  #: of tasks that wait or run, by id
     history: list[Facts]  #: the latest, the last first
+    pinned_by_file: list[str]  #: Spaces that `farm.toml` pins; others are pinned by operators
     retryable: list[str]  #: ids of failed tasks whose arguments are still there
     swaps: dict[str, int]  #: cold starts of each worker in the last hour
     quotas: list[Standing]
@@ -55,6 +56,7 @@ def read_view(queue: Queue, status: FarmStatus) -> View:
         status=status,
         ranks={task: replace(rank, visitor=shown(rank.visitor)) for task, rank in ranks.items()},
         history=[_without_traceback(each) for each in history[:LATEST]],
+        pinned_by_file=[name for name, rules in settings.latest().spaces.items() if rules.pin],
         retryable=retryable(queue),
         swaps=dict(Counter(each.worker for each in history if _is_recent_swap(each, status.now))),
         quotas=[replace(each, visitor=shown(each.visitor)) for each in queue.ledger.all()[:VISITORS]],

@@ -45,6 +45,7 @@
 | `spaces`                     | SET    | names of Spaces                               | permanent                    |
 | `paused`                     | SET    | Spaces whose tasks wait until they are resumed| permanent                    |
 | `drained`                    | SET    | workers, by node, that take no task           | permanent                    |
+| `pinned`                     | SET    | Spaces that keep their room on a GPU          | permanent                    |
 | `max_gpus`                   | HASH   | Space: tasks of it that may run at once       | permanent                    |
 | `priority`                   | HASH   | Space: seconds that its tasks are ahead       | permanent                    |
 | `on_gpus:{space}`            | SET    | ids of a Space's tasks that run               | WAITING after the last claim |
@@ -275,5 +276,5 @@ class Keys(ControlKeys):
 
     def is_permanent(self, key: str) -> bool:
         """Whether a key may have no lifetime."""
-        lasting = (self.spaces(), self.paused(), self.drained(), self.max_gpus(), self.priority())
+        lasting = (self.spaces(), self.paused(), self.drained(), self.pinned(), self.max_gpus(), self.priority())
         return key in lasting or key.startswith(_FOREIGN)

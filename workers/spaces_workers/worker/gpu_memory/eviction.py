@@ -6,7 +6,7 @@ second, for each byte. Without any calls known, the child that was used longest 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Container, Mapping
 
 from spaces.farm.queue.rules import SpaceRules
 from spaces_workers.worker.child_link import ChildLink
@@ -27,6 +27,20 @@ class Demand:
         return self._rates.get(space, 0.0)
 
 
+class Pins:
+    """The Spaces that operators have pinned, as this worker heard last. Safe to use from any thread."""
+
+    def __init__(self) -> None:
+        self._spaces: Collection[str] = ()
+
+    def hear(self, spaces: Collection[str]) -> None:
+        """Replace all that is known."""
+        self._spaces = spaces
+
+    def __contains__(self, space: object) -> bool:
+        return space in self._spaces
+
+
 class Eviction:
     """The order in which children make room."""
 
@@ -34,9 +48,11 @@ class Eviction:
         self,
         demand: Callable[[str], float] = lambda _: 0.0,
         rules: Callable[[str], SpaceRules] = lambda _: SpaceRules(),
+        pins: Container[str] = (),
     ) -> None:
         self.demand = demand
         self._rules = rules
+        self._pins = pins
 
     def order(
         self, children: Collection[ChildLink], waits: Callable[[ChildLink], float], room: Callable[[ChildLink], int]
@@ -54,4 +70,4 @@ class Eviction:
     def spares(self, child: ChildLink, space: str) -> bool:
         """Whether a child stays as long as a task of `space` can begin without its room."""
         mine, other = self._rules(child.spec.space), self._rules(space)
-        return mine.pin or (mine.group != "" and mine.group == other.group)
+        return mine.pin or child.spec.space in self._pins or (mine.group != "" and mine.group == other.group)

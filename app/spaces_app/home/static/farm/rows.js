@@ -84,6 +84,7 @@ export function fillSpace(element, space, farm) {
   const page = space.page;
   const revision = farm.hosted[space.name];
   const paused = space.terms.paused;
+  const pinned = farm.pinned_by_file.includes(space.name) ? "file" : space.terms.pinned && "operator";
   const state = paused ? "paused" : page ? page.serving : "no page here";
   element.dataset.state = state;
   write(element, "name", page?.title || space.name);
@@ -95,12 +96,15 @@ export function fillSpace(element, space, farm) {
     space.expected_wait != null && `wait about ${span(space.expected_wait)}`,
     page?.memory_bytes && `${gigabytes(page.memory_bytes)} of this host`,
     revision && `revision ${revision.revision} (${revision.label}), made ${span(farm.status.now - revision.made_at)} ago`,
+    pinned && `pinned${pinned === "file" ? " by farm.toml" : ""}`,
     space.terms.max_gpus != null && `at most ${space.terms.max_gpus} GPUs`,
     space.terms.priority && `priority ${space.terms.priority} s`,
   ));
   write(element, "error .text", page?.problem ?? "");
   element.querySelector(".error").hidden = !page?.problem;
   verb(element.querySelector(".pause"), paused ? "resume" : "pause", paused ? "Resume" : "Pause", space.name);
+  verb(element.querySelector(".pin"), pinned ? "unpin" : "pin", pinned ? "Unpin" : "Pin", space.name);
+  element.querySelector(".pin").hidden = pinned === "file";
   const load = element.querySelector(".load");
   load.hidden = paused || !space.functions.length || farm.status.workers.some((worker) => holds(worker, space.name));
   load.dataset.target = space.name;

@@ -19,6 +19,10 @@ class ControlKeys(CounterKeys):
         """SET of the workers that take no task, by the name of their node, or by their id until they end; permanent."""
         return f"{self.prefix}:drained"
 
+    def pinned(self) -> str:
+        """SET of the Spaces that keep their room on a GPU until an operator unpins them; permanent."""
+        return f"{self.prefix}:pinned"
+
     def max_gpus(self) -> str:
         """HASH of the tasks that may run at once, by Space; permanent."""
         return f"{self.prefix}:max_gpus"

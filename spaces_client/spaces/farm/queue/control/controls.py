@@ -42,6 +42,17 @@ class Controls:
         """Return a Space's waiting tasks to their old places. False if it was not paused."""
         return self._done("resume", space, bool(self._scripts.run("control/resume", self._keys.paused(), space)))
 
+    def pin(self, space: str) -> bool:
+        """Let a Space keep its room on a GPU until `unpin`, as `pin` in `farm.toml` does. False if it did before.
+
+        Workers hear of it within a second or two.
+        """
+        return self._done("pin", space, bool(self._redis.sadd(self._keys.pinned(), space)))
+
+    def unpin(self, space: str) -> bool:
+        """Let a Space make room like others, unless `farm.toml` pins it. False if no operator had pinned it."""
+        return self._done("unpin", space, bool(self._redis.srem(self._keys.pinned(), space)))
+
     def drain(self, worker: str) -> bool:
         """Let a worker take no task any more. False if it did not before.
 
@@ -75,6 +86,7 @@ class Controls:
     def forget(self, space: str) -> None:
         """Drop all that was set for a Space that is removed."""
         self._scripts.run("control/resume", self._keys.paused(), space)
+        self._redis.srem(self._keys.pinned(), space)
         for key in (self._keys.max_gpus(), self._keys.priority()):
             self._redis.hdel(key, space)
 
@@ -99,15 +111,25 @@ def terms(queue: Queue) -> Mapping[str, SpaceTerms]:
     keys = queue.keys
     with queue.redis.pipeline(transaction=False) as pipe:
         pipe.smembers(keys.paused())
+        pipe.smembers(keys.pinned())
         pipe.hgetall(keys.max_gpus())
         pipe.hgetall(keys.priority())
-        paused, most, ahead = cast("tuple[set[bytes], dict[bytes, bytes], dict[bytes, bytes]]", pipe.execute())
+        found = cast("tuple[set[bytes], set[bytes], dict[bytes, bytes], dict[bytes, bytes]]", pipe.execute())
+    paused, pinned, most, ahead = found
     return {
         space.decode(): SpaceTerms(
-            space in paused, int(most[space]) if space in most else None, float(ahead.get(space, b"0"))
+            paused=space in paused,
+            max_gpus=int(most[space]) if space in most else None,
+            priority=float(ahead.get(space, b"0")),
+            pinned=space in pinned,
         )
-        for space in paused | most.keys() | ahead.keys()
+        for space in paused | pinned | most.keys() | ahead.keys()
     }
+
+
+def pinned(queue: Queue) -> set[str]:
+    """The Spaces that operators have pinned."""
+    return {space.decode() for space in cast("set[bytes]", queue.redis.smembers(queue.keys.pinned()))}
 
 
 def drained(queue: Queue) -> set[str]:
