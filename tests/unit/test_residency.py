@@ -454,7 +454,8 @@ def test_nobody_who_is_spared_makes_room_for_a_child_without_a_task() -> None:
     residency.keep(child_of("other", held=8, peak=8))
     complaint = "'large' does not fit: it has 14 GiB of weights, and the worker's device 20 GiB, where pinned keep"
     with pytest.raises(DoesNotFit, match=complaint):
-        residency.make_room_for_weights(spec_of("large"), 14 * GIB)
+        residency.check_room("large", 14 * GIB)
     assert len(residency.children()) == 2
+    residency.check_room("small", 12 * GIB)
     residency.make_room_for_weights(spec_of("small"), 12 * GIB)
     assert [child.spec.space for child in residency.children()] == ["pinned"]

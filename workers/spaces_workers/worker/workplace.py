@@ -97,10 +97,11 @@ class Workplace:
         """
         spec = self.spec_of(self.record_of(task.space, task.revision))
         self._specs[task.space, task.revision] = spec
-        to_load = task.function == LOAD
-        make_room = self.residency.make_room_for_weights if to_load else self.residency.make_room_for_new
         with self.prefetch.halted(task.space):
-            return self._child_for(spec, make_room)
+            if task.function != LOAD:
+                return self._child_for(spec, self.residency.make_room_for_new)
+            self.residency.check_room(spec.space, self.zygotes.weights_bytes(spec))
+            return self._child_for(spec, self.residency.make_room_for_weights)
 
     def _child_for(self, spec: ZygoteSpec, make_room: MakeRoom) -> ChildLink:
         warm = self.residency.take(spec)

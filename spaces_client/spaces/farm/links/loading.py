@@ -6,7 +6,7 @@ So it takes its turn, makes room and outlives a worker like any other task. The 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from spaces.farm import wire
@@ -21,7 +21,7 @@ from spaces.farm.queue.counters.history import in_words
 from spaces.farm.queue.registry import Registry, SpaceRecord
 from spaces.farm.queue.status import StatusReader
 from spaces.farm.size import Size
-from spaces.farm.task import LOAD, Task, unknown_task
+from spaces.farm.task import LOAD, State, Task, unknown_task
 from spaces.farm.version import VERSION
 
 if TYPE_CHECKING:
@@ -85,14 +85,15 @@ def _check(status: FarmStatus, record: SpaceRecord) -> None:
     if any(each.name == space and each.terms.paused for each in status.spaces):
         raise ControlFault(f"{space} is paused: `zerofarm resume {space}` first")
     serving = [worker for worker in status.workers if size in worker.sizes]
-    if not any(not worker.busy and not worker.drained for worker in serving):
-        busy = "; ".join(_occupied(serving)) or "none serves this size"
+    running = {task.worker: task.label for task in status.tasks if task.state == State.RUNNING}
+    if not any(worker.name not in running and not worker.drained for worker in serving):
+        busy = "; ".join(_occupied(serving, running)) or "none serves this size"
         raise ControlFault(f"no worker is idle that could load {space}, of size {str(size)!r}: {busy}. Try again later")
 
 
-def _occupied(workers: Sequence[WorkerStatus]) -> Iterator[str]:
+def _occupied(workers: Sequence[WorkerStatus], running: Mapping[str, str]) -> Iterator[str]:
     for worker in workers:
-        yield f"{worker.name} {'runs ' + ', '.join(worker.busy) if worker.busy else 'is drained'}"
+        yield f"{worker.name} {'runs ' + running[worker.name] if worker.name in running else 'is drained'}"
 
 
 def _size_of(record: SpaceRecord) -> str:

@@ -96,14 +96,14 @@ class Residency:
             )
 
     def make_room_for_weights(self, spec: ZygoteSpec, weights_bytes: int) -> None:
-        """The same for a child that has no task yet: only what its weights need, and no child moves that is spared.
-
-        Raises DoesNotFit.
-        """
-        stay = [child for child in self.children() if self._eviction.spares(child, spec.space)]
-        self._memory.check(spec.space, weights_bytes, {child.spec.space: child.memory.held_bytes for child in stay})
+        """The same for a child that has no task yet: only what its weights need, and no child moves that is spared."""
         self._make_place(spec.space)
         self._make_room(spec, weights_bytes, 0, 0)
+
+    def check_room(self, space: str, weights_bytes: int) -> None:
+        """Raise DoesNotFit if a Space has more weights than fit beside the children that are spared."""
+        stay = [child for child in self.children() if self._eviction.spares(child, space) and child.spec.space != space]
+        self._memory.check(space, weights_bytes, {child.spec.space: child.memory.held_bytes for child in stay})
 
     def make_room_for(self, child: ChildLink) -> None:
         """Free the memory that a taken warm child needs for its next task beyond the memory that it holds."""
