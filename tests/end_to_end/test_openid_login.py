@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -22,7 +24,8 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     folder, port = tmp_path_factory.mktemp("openid"), free_port()
     (folder / "state").mkdir()
     issuer = f"http://127.0.0.1:{port}/realms/lab"
-    (folder / "state" / "farm.toml").write_text(login_table(issuer, folder / "state" / "login.secret"))
+    table = login_table(issuer, folder / "state" / "login.secret")
+    (folder / "state" / "farm.toml").write_text(f'{table}[quota]\ntrusted_proxies = ["127.0.0.1"]\n')
     farm = Up(folder, str(SPACES / "echo"), "--gpus", "none")
     with serving(farm), provider(folder / "provider.log", f"{farm.ready()['home']}/farm/login/callback", port=port):
         yield farm
@@ -75,6 +78,14 @@ def test_a_viewer_looks_only(page: Page) -> None:
     log_in(page, "vera")
     expect(row(page, "spaces", "echo").get_by_role("button", name="Log")).to_be_visible()
     expect(row(page, "spaces", "echo").get_by_role("button", name="Pause")).to_be_hidden()
+
+
+def test_the_way_back_has_the_https_that_a_trusted_proxy_ends(farm: Up) -> None:
+    port = urlsplit(farm.ready()["home"]).port
+    told = {"Host": f"localhost:{port}", "X-Forwarded-Proto": "https", "X-Forwarded-For": "10.1.2.3"}
+    answer = httpx.get(f"{farm.ready()['home']}/farm/login/provider", headers=told)
+    query = parse_qs(urlsplit(answer.headers["location"]).query)
+    assert query["redirect_uri"] == [f"https://localhost:{port}/farm/login/callback"]
 
 
 def test_the_secret_is_in_its_file_alone(farm: Up) -> None:
