@@ -20,7 +20,7 @@ from spaces.errors import SpacesError
 from spaces.farm.links.operator_line import SOCKET, told
 from spaces.farm.queue.counters.samples import Sample
 from spaces.farm.queue.keys import Keys
-from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.queue import CancelOutcome, Queue
 from spaces_app.home.app import make_app
 from spaces_app.home.operator import acting, shared_view
 from spaces_app.home.operator import hosted as hosted_pages
@@ -258,6 +258,22 @@ def test_zerofarm_up_is_asked_to_restart_and_to_roll_back(tmp_path: Path, verb: 
         said = acting_in(tmp_path).do(acting.Request(verb, "digits"))
     assert said.startswith("digits is ")
     assert requests == [{"action": verb, "by": "ada", "with": {"space": "digits"}}]
+
+
+@pytest.mark.parametrize(("alias", "told"), [("ada", "ada"), (None, "ada@example.org on the operator's page")])
+def test_who_cancels_by_a_provider_s_account_is_not_named_in_full_to_visitors(
+    tmp_path: Path, alias: str | None, told: str
+) -> None:
+    reasons: list[str] = []
+
+    def cancel(_task: str, reason: str) -> CancelOutcome:
+        reasons.append(reason)
+        return CancelOutcome.ENDED
+
+    queue = cast(Queue, SimpleNamespace(redis=None, keys=Keys(), scripts=None, cancel=cancel))
+    by = "ada@example.org on the operator's page"
+    acting.Acting(queue, "", by, tmp_path, alias).do(acting.Request("cancel", "3f2a"))
+    assert reasons == [f"cancelled by the operator {told}"]
 
 
 def test_a_fault_of_zerofarm_up_is_told(tmp_path: Path) -> None:
