@@ -11,7 +11,6 @@ from typing import Any, TypeVar, overload
 
 from spaces import role
 from spaces.errors import DefinitionError
-from spaces.farm.size import Size
 from spaces.farm.values.glance import glance, is_a
 from spaces.functions.duration import (
     DEFAULT_DURATION,
@@ -41,7 +40,7 @@ def GPU(
     task: Any = None,  # Any: a function, a duration or a size, as real Spaces pass it
     duration: Duration = DEFAULT_DURATION,
     *,
-    size: str = Size.LARGE,
+    size: str = "",
     gpus: int = 1,
     **options: Any,
 ) -> Any:
@@ -49,7 +48,8 @@ def GPU(
 
     `duration` is the time limit in seconds (a number, a `timedelta`, or a callable given the same arguments as the
     function) and ranks the call while it waits: ask for little, wait little. `size` is "large" (half an H200) or
-    "xlarge" (a whole one); `gpus` can only be 1 so far. Old and unknown options are warned about and ignored.
+    "xlarge" (a whole one), by default as the operator says for the Space, or "large"; `gpus` can only be 1 so far.
+    Old and unknown options are warned about and ignored.
 
         @spaces.GPU
         def draw(prompt): ...

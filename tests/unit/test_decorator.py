@@ -55,6 +55,15 @@ def test_every_form_asks_for(farm: InMemoryFarm, form: str) -> None:
     assert [(task.time_limit, task.size) for task in farm.tasks] == [(time_limit, size)]
 
 
+def test_a_function_that_names_no_size_has_that_of_its_space(
+    farm: InMemoryFarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZEROFARM_SIZE", "xlarge")
+    spaces.GPU(lambda: None)()
+    spaces.GPU(size="large")(lambda: None)()
+    assert [task.size for task in farm.tasks] == ["xlarge", "large"]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

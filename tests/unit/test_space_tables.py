@@ -34,6 +34,9 @@ MISTAKES = [
     ("[spaces.a]\nenv = { 'A-B' = '1' }", 2, "env must be variables of letters, digits and _, without 'A-B'"),
     ("[spaces.a]\nsecrets = { A = 'x' }", 2, "[spaces.a] secrets must be a text"),
     ("[spaces.a]\nidle_after = 0", 2, "[spaces.a] idle_after must be a number of at least 1, got 0"),
+    ("[spaces.a]\nsize = 'huge'", 2, '[spaces.a] size must be "large" or "xlarge", got \'huge\''),
+    ("[spaces.a]\nsize = ['large']", 2, '[spaces.a] size must be "large" or "xlarge"'),
+    ("[spaces.a]\ntier = 'member'", 2, 'Tiers belong to visitors; for calls without one, write "space:NAME"'),
     ("[spaces.a]\npin = 1", 2, "[spaces.a] pin must be true or false, got 1"),
     ("[spaces.a]\ngroup = true", 2, "[spaces.a] group must be a text, got True"),
     ("[spaces.a]\nfork = 'yes'", 2, "[spaces.a] fork must be true or false, got 'yes'"),
@@ -58,11 +61,18 @@ def test_a_mistake_is_told_with_its_line_key_and_remedy(tmp_path: Path, text: st
 def test_all_that_a_space_may_have_is_read(tmp_path: Path) -> None:
     (tmp_path / "farm.toml").write_text(
         "[spaces.a]\nsource = './a'\nenv = { A = '1' }\nsecrets = 'a.secrets'\nmax_gpus = 2\npriority = -30\n"
-        "pin = true\ngroup = 'studio'\n"
+        "pin = true\ngroup = 'studio'\nsize = 'xlarge'\n"
     )
     assert read(tmp_path / "farm.toml").spaces == {
         "a": SpaceRules(
-            source="./a", env={"A": "1"}, secrets="a.secrets", max_gpus=2, priority=-30, pin=True, group="studio"
+            source="./a",
+            env={"A": "1"},
+            secrets="a.secrets",
+            max_gpus=2,
+            priority=-30,
+            pin=True,
+            group="studio",
+            size="xlarge",
         )
     }
 
@@ -135,3 +145,10 @@ def test_the_doctor_looks_into_files_of_secrets(tmp_path: Path, monkeypatch: pyt
     assert [status for status, _ in found] == ["ok", "ok", "problem"]
     assert "may be read by others: chmod 600" in found[2][1]
     assert "secret-value" not in str(found)
+
+
+def test_the_size_of_a_space_is_a_variable_of_its_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "farm.toml").write_text("[spaces.a]\nsize = 'xlarge'\n")
+    monkeypatch.setenv(settings.VARIABLE, str(tmp_path / "farm.toml"))
+    assert variables_of_space("a") == {"ZEROFARM_SIZE": "xlarge"}
+    assert variables_of_space("b") == {}

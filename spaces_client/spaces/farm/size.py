@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+#: The variable with the size for functions of a Space that name none.
+VARIABLE = "ZEROFARM_SIZE"
+
 
 class Size(StrEnum):
     """How much of a GPU a task needs: half an H200 (or a MIG 3g.71gb slice), or a whole one."""

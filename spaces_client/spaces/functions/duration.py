@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from numbers import Real
 
 from spaces.errors import DefinitionError
-from spaces.farm.size import Size
+from spaces.farm.size import VARIABLE, Size
 from spaces.farm.values.glance import glance
 
 #: Seconds for a function without a duration, as on ZeroGPU.
@@ -46,9 +47,9 @@ def check_duration(duration: Duration) -> None:
 
 
 def check_size(size: str) -> Size:
-    """The size by its name. Raises DefinitionError, naming the sizes that exist."""
+    """The size by its name; without one, that of the Space. Raises DefinitionError, naming the sizes that exist."""
     try:
-        return Size(size)
+        return Size(size or os.environ.get(VARIABLE) or Size.LARGE)
     except ValueError:
         raise DefinitionError(f"size must be one of {', '.join(map(repr, map(str, Size)))}, got {size!r}") from None
 

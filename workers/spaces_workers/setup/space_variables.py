@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from spaces.farm import size
 from spaces.farm.queue import settings
 from spaces.farm.queue.rules import SpaceRules
 from spaces.farm.queue.settings_file.private_file import SecretsFault, beside, read_private
@@ -15,9 +16,10 @@ from spaces.farm.queue.settings_file.space_tables import of_variable
 
 
 def variables_of_space(name: str) -> dict[str, str]:
-    """The variables of a Space, as farm.toml has them now. Raises SecretsFault."""
+    """The variables of a Space, as farm.toml has them now, with that of its `size`. Raises SecretsFault."""
     rules = settings.of_space(name)
-    return {**rules.env, **(secrets_in(path) if (path := secrets_path(rules)) else {})}
+    secrets = secrets_in(path) if (path := secrets_path(rules)) else {}
+    return {**rules.env, **secrets, **({size.VARIABLE: rules.size} if rules.size else {})}
 
 
 def secrets_path(rules: SpaceRules) -> Path | None:

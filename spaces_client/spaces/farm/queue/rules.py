@@ -31,6 +31,7 @@ class SpaceRules:
     env: Mapping[str, str] = field(default_factory=dict)  #: variables of its processes
     secrets: str = ""  #: a file with more of them, which only the farm's user can read
     max_gpus: int | None = None  #: tasks of it that may run at once; None: no limit
+    size: str = ""  #: of the GPU for its functions that name none; empty: large
     priority: float = 0.0  #: seconds of waiting that its tasks are given ahead
 
 

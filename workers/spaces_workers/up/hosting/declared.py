@@ -32,7 +32,7 @@ INTERVAL = 1.0
 BY = "farm.toml"
 
 #: What a process of a Space reads only at its start.
-_AT_START = ("env", "secrets", "fork", "preload", "root_path")
+_AT_START = ("env", "secrets", "fork", "preload", "root_path", "size")
 
 
 class Declared:

@@ -5,6 +5,7 @@ source = "https://github.com/ada/painter@v2"   # a path, a git URL, or hf:OWNER/
 env = { GREETING = "hello" }
 secrets = "painter.secrets"  # a file that only the farm's user can read, with lines of NAME=value
 max_gpus = 1                 # tasks that run at once
+size = "xlarge"              # of the GPU for its functions that name none
 priority = 60                # seconds of waiting that its tasks are given ahead
 idle_after = inf             # seconds without a use; inf: never
 pin = true                   # it keeps its place on the GPU: see docs/memory.md
@@ -23,6 +24,7 @@ from typing import Any
 
 from spaces.farm.queue.control.controls import MOST_PRIORITY
 from spaces.farm.queue.rules import SpaceRules
+from spaces.farm.size import Size
 from spaces.withheld_variables import SECRETS
 
 #: Names of Spaces, which are those of folders, hosts and paths.
@@ -57,6 +59,8 @@ def _space(name: str, table: object) -> SpaceRules:
 
 
 def _meant(key: str) -> str:
+    if key == "tier":
+        return '. Tiers belong to visitors; for calls without one, write "space:NAME" = "TIER" under [visitors]'
     close = difflib.get_close_matches(key, _CHECKS, 1)
     return f". Did you mean {close[0]}?" if close else ""
 
@@ -89,6 +93,11 @@ def _priority(value: object) -> str:
     return "" if fits else f"seconds from -{MOST_PRIORITY:g} to {MOST_PRIORITY:g}"
 
 
+def _size(value: object) -> str:
+    fits = isinstance(value, str) and value in set(Size)
+    return "" if fits else " or ".join(f'"{size}"' for size in Size)
+
+
 def _variables(value: object) -> str:
     if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
         return 'a table of texts, such as { GREETING = "hello" }'
@@ -113,6 +122,7 @@ _CHECKS: Mapping[str, Callable[[object], str]] = {
     "secrets": _text,
     "max_gpus": _gpus,
     "priority": _priority,
+    "size": _size,
     "idle_after": _seconds,
     "pin": _switch,
     "group": _text,
