@@ -23,12 +23,14 @@ from redis import ResponseError
 
 from spaces.farm.connection import connect
 from spaces.farm.queue.control.audit import Audit
+from spaces.farm.task import State
 from spaces.farm.version import VERSION
 from spaces_workers.broker.server_settings import Listen
 from spaces_workers.joining.invitations import Invitations
 from spaces_workers.joining.join_token import JoinToken
 from spaces_workers.joining.ticket import Ticket
 from spaces_workers.setup.farm_key import fingerprint
+from spaces_workers.worker.dismissal import LOGIN_REFUSED
 from tests.harness import FARM_KEY, START_PATIENCE, Farm, farm, free_port, wait_until
 
 COMMAND = [sys.executable, "-m", "spaces_workers.cli"]
@@ -385,6 +387,27 @@ def test_a_worker_with_a_wrong_password_says_so_and_leaves(open_farm: Farm, seco
     assert said in refused.stderr
     assert "join again. Make one on the farm's host by `zerofarm token worker`" in refused.stderr
     assert "a-guess" not in refused.stderr
+
+
+def test_a_worker_whose_password_is_changed_while_it_runs_says_so_and_leaves(
+    open_farm: Farm, second: Host, port: int
+) -> None:
+    """It tried again for ever, and only its log knew."""
+    log_path = open_farm.folder / "second.log"
+    environment = second.environment | {"ZEROFARM_URL": open_farm.broker.url_of("worker")}
+    with log_path.open("wb") as log:
+        command = [*COMMAND, "worker", "--gpus", "none"]
+        worker = subprocess.Popen(command, env=environment | {"ZEROFARM_KEY": FARM_KEY.hex()}, stdout=log, stderr=log)
+    open_farm.workers.append(worker)
+    wait_until(second.workers)
+    with open_farm.client() as client:
+        running = client.submit("faults", "count", 100_000, 0.01).detach()
+    wait_until(lambda: (state := open_farm.queue.state(running)) and state.state is State.RUNNING, START_PATIENCE)
+    open_farm.kill_broker()
+    (open_farm.folder / "broker" / "broker.password").write_text("another")
+    open_farm.revive_broker()
+    assert worker.wait(60) == LOGIN_REFUSED
+    assert f"redis://worker:***@127.0.0.1:{port}/0 refuses the login of this host" in log_path.read_text()
 
 
 def test_a_joined_host_is_told_that_the_farms_password_has_changed(open_farm: Farm, second: Host, port: int) -> None:

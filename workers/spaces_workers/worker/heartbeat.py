@@ -11,11 +11,16 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from redis import AuthenticationError
+
 from spaces.farm.queue.broker_thread import BrokerThread
 from spaces.farm.queue.queue import Queue
 from spaces.farm.subscription import Subscription
 
 logger = logging.getLogger(__name__)
+
+#: Rounds, of a second each, after which a login that is refused is wrong: a broker that starts may lack its users.
+REFUSALS = 5
 
 
 class Heartbeat(BrokerThread):
@@ -23,7 +28,8 @@ class Heartbeat(BrokerThread):
 
     `info` returns the worker's description (plain data). `on_cancel(task_id, reason)` and `on_lease_lost()` are called
     on this thread. The first may be called twice for a task; after the second, other workers run, or will run, all
-    tasks of this worker. `after_beat` is called with the thread's own queue, about once a second.
+    tasks of this worker. `after_beat` is called with the thread's own queue, about once a second;
+    `on_refused` once, when the broker has not taken the worker's login for REFUSALS rounds.
     """
 
     def __init__(
@@ -34,6 +40,7 @@ class Heartbeat(BrokerThread):
         on_cancel: Callable[[str, str], None],
         on_lease_lost: Callable[[], None],
         after_beat: Callable[[Queue], None] = lambda _: None,
+        on_refused: Callable[[AuthenticationError], None] = lambda _: None,
     ) -> None:
         super().__init__(f"heartbeat of worker {worker}", connect)
         self.worker = worker
@@ -41,12 +48,21 @@ class Heartbeat(BrokerThread):
         self._on_cancel = on_cancel
         self._on_lease_lost = on_lease_lost
         self._after_beat = after_beat
+        self._on_refused = on_refused
+        self._refusals = 0
         self._told: set[str] = set()
         self._began = False
         self._words = Subscription(self._queue.redis.connection_pool, ignore_subscribe_messages=True)
 
     def _round(self, queue: Queue) -> None:
-        self._beat(queue)
+        try:
+            self._beat(queue)
+        except AuthenticationError as error:
+            self._refusals += 1
+            if self._refusals == REFUSALS:
+                self._on_refused(error)
+            raise
+        self._refusals = 0
         self._answered()
         self._listen(queue)
 

@@ -28,6 +28,7 @@ from spaces_workers.sandbox.level import chosen
 from spaces_workers.setup.farm_key import fingerprint
 from spaces_workers.worker.anticipation import Anticipation
 from spaces_workers.worker.child_link import ChildLink
+from spaces_workers.worker.dismissal import Dismissal
 from spaces_workers.worker.gpu_memory.eviction import Demand, Eviction, Pins
 from spaces_workers.worker.gpu_memory.residency import Residency
 from spaces_workers.worker.gpu_memory.sleep_choice import budget_of, memory_of, stand_in_of
@@ -79,6 +80,7 @@ def run_worker(options: WorkerOptions) -> int:
     level = chosen()  # while this process has one thread
     worker = f"{options.node_name}:{secrets.token_hex(4)}"
     standing = Standing(options.node_name, worker, ServiceManager())
+    dismissal = Dismissal(options.url)
     demand, pins = Demand(), Pins()
     workplace = _workplace(options, level, Eviction(demand, farm_settings.of_space, pins))
     residency = workplace.residency
@@ -101,6 +103,7 @@ def run_worker(options: WorkerOptions) -> int:
         on_cancel=runs.cancel,
         on_lease_lost=runs.abandon_all,
         after_beat=standing.look,
+        on_refused=dismissal.dismiss,
     )
     transport.identify(worker, options.device.name)
     transport.set_warmth(residency.warmth)
@@ -108,7 +111,7 @@ def run_worker(options: WorkerOptions) -> int:
         thread.start()
     try:
         app.worker_main(_arguments(options))
-        return DEVICE_LOST if workplace.device_lost else 0
+        return DEVICE_LOST if workplace.device_lost else dismissal.exit_code
     finally:
         standing.leave()
         heartbeat.stop()
