@@ -88,5 +88,5 @@ def test_a_worker_of_another_size_loads_nothing(queue: Queue, app: FarmCelery) -
 
 def test_a_space_without_a_gpu_function_is_not_loaded(queue: Queue, app: FarmCelery) -> None:
     serve(queue)
-    with pytest.raises(ControlFault, match="digits has no GPU function, so it needs no GPU"):
+    with pytest.raises(ControlFault, match="digits has registered no GPU function, so it needs no GPU"):
         load(queue, app, "digits", "ada")

@@ -13,9 +13,10 @@ from spaces.farm import wire
 from spaces.farm.celery.message_form import MessageForm
 from spaces.farm.events import Event, Failed, Succeeded
 from spaces.farm.farm_status import FarmStatus, WorkerStatus
+from spaces.farm.links.recorded_push import push_recorded
 from spaces.farm.page_addresses import Pages
 from spaces.farm.payloads.payload import Payload
-from spaces.farm.queue.control.audit import Action, Audit
+from spaces.farm.queue.control.audit import Action
 from spaces.farm.queue.control.controls import ControlFault
 from spaces.farm.queue.counters.history import in_words
 from spaces.farm.queue.registry import Registry, SpaceRecord
@@ -54,8 +55,7 @@ def load(queue: Queue, app: Celery, space: str, by: str) -> Task:
         time_limit=ESTIMATE,
         version=VERSION,
     )
-    queue.push(task, MessageForm.of(app, task).message(task))
-    Audit(queue.redis, queue.keys).note(Action(by, "load", space, f"as task {task.id}"))
+    push_recorded(queue, task, MessageForm.of(app, task).message(task), Action(by, "load", space, f"as task {task.id}"))
     return task
 
 
@@ -100,7 +100,7 @@ def _size_of(record: SpaceRecord) -> str:
     """The least that one of its functions needs. Raises ControlFault for a Space without any."""
     sizes = {function.size for function in record.functions}
     if not sizes:
-        raise ControlFault(f"{record.name} has no GPU function, so it needs no GPU")
+        raise ControlFault(f"{record.name} has registered no GPU function, so it needs no GPU")
     return next(size for size in Size if size in sizes)
 
 

@@ -56,8 +56,9 @@
 | `invitation:{token}`         | STRING | what a host needs that joins, sealed          | as long as its token         |
 
 Fields of a task: `task` (packed) and `message` (Celery's), both until the end, or while `retryable` has it; `whole` if
-`task` has all of the arguments; `label`, `space`, `size`, `client`,
-`score`, `estimate`, `time_limit`, `state`, `enqueued_at`, `started_at`, `ended_at`, `worker`, `attempt` (claims so far;
+`task` has all of the arguments; `retried`, the id of the task by which an operator retried it; `detached` if its
+outcome is kept; `label`, `space`, `size`, `client`, `score`, `estimate`, `time_limit`, `state`,
+`enqueued_at`, `started_at`, `ended_at`, `worker`, `attempt` (claims so far;
 with `worker` it fences every write), `lost` (workers that died with it), `batch` (number of the last batch of events,
 so that a batch sent twice is written once), `reader` (the inbox that its events are published to), `unfollowed` once
 nobody reads it, and after a request to cancel it `reason` and `cancelled`, the packed event. With quotas also

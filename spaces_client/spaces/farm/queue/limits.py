@@ -58,6 +58,8 @@ def _reason(task: Task, limit: str, facts: Sequence[str]) -> str:
             return f"{facts[0]} tasks of {task.space} wait, and no more than {facts[1]} may. Try again later"
         case "farm_queue":
             return f"{facts[0]} tasks wait in this farm, and no more than {facts[1]} may. Try again later"
+        case "retried":
+            return f"task {facts[0]} was retried as task {facts[1]}. If that failed too, retry that"
         case _:
             raise ValueError(
                 f"{limit!r} is no limit of this version. Run the same version of zerofarm on client and farm"

@@ -85,12 +85,13 @@ class Queue:
         """The places and expected waits of tasks."""
         return Outlook(self.redis, self.scripts, self.keys)
 
-    def push(self, task: Task, message: bytes) -> bool:
+    def push(self, task: Task, message: bytes, retried: str = "") -> bool:
         """Accept a task, ranked by the estimate learned from earlier runs of its kind, or else by its own.
 
-        False if it had been accepted before: a push may be repeated if its answer was lost. Raises RefusedError.
+        False if it had been accepted before: a push may be repeated if its answer was lost. `retried` has the id of the
+        failed task that it runs again; then its outcome is kept for readers by its id. Raises RefusedError.
         """
-        reply = self.scripts.run("push", self.keys.task(task.id), *self._pushed(task, message))
+        reply = self.scripts.run("push", self.keys.task(task.id), *self._pushed(task, message), retried)
         if isinstance(reply, int):
             return bool(reply)
         limit, *facts = map(_text, reply)

@@ -9,10 +9,12 @@
 --       in runs; the limits `space_queue`, `farm_queue` and `payload_bytes`; `client_lease`, the first lease of a
 --       client that has sent no beat yet
 --       14 the inbox that reads its events; '' for none  15 1 if `task` has all of the arguments; '' if they are elsewhere
+--       16 the failed task that an operator retries by it; '' for none. Its outcome is kept then
 -- Returns 1 if the task is new, else 0; for a refused task 'size' and the sizes that live workers serve, or the
--- exceeded limit, the actual and the allowed value, or 'quota' and the result of `over_quota` in quota.lua
+-- exceeded limit, the actual and the allowed value, 'quota' and the result of `over_quota` in quota.lua, or
+-- 'retried', the failed task and the one by which it was retried before
 
-local id, space, size, client = ARGV[1], ARGV[5], ARGV[6], ARGV[7]
+local id, space, size, client, failed = ARGV[1], ARGV[5], ARGV[6], ARGV[7], ARGV[16]
 if redis.call('EXISTS', KEYS[1], keys.withdrawn(id)) > 0 then return 0 end
 
 local now, workers, rules = server_time(), redis.call('SCARD', keys.serving(size)), cmsgpack.unpack(ARGV[13])
@@ -74,6 +76,16 @@ local function count_arrival()
   redis.call('EXPIRE', keys.demand(), LEARNED)
 end
 
+-- A retry that was cancelled does not count, nor does one that was withdrawn.
+local function earlier_retry()
+  local earlier = failed ~= '' and redis.call('HGET', keys.task(failed), 'retried')
+  local state = earlier and redis.call('HGET', keys.task(earlier), 'state')
+  return state and state ~= 'cancelled' and earlier
+end
+
+local earlier = earlier_retry()
+if earlier then return { 'retried', failed, earlier } end
+
 local refused = limit_passed()
 if refused then
   count_refusal(refused[1])
@@ -94,6 +106,10 @@ redis.call('HSET', KEYS[1], 'task', ARGV[2], 'message', ARGV[3], 'label', ARGV[4
   'estimate', estimate, 'time_limit', ARGV[9], 'score', score, 'state', 'queued', 'enqueued_at', now, 'attempt', 0,
   'client', client, 'reader', ARGV[14])
 if ARGV[15] ~= '' then redis.call('HSET', KEYS[1], 'whole', 1) end
+if failed ~= '' then
+  redis.call('HSET', KEYS[1], 'detached', 1)
+  if redis.call('EXISTS', keys.task(failed)) == 1 then redis.call('HSET', keys.task(failed), 'retried', id) end
+end
 redis.call('EXPIRE', KEYS[1], WAITING)
 if client ~= '' then
   redis.call('SADD', keys.client(client), id)
