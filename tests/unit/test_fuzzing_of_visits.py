@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import h11
+import httpx
 import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
@@ -149,6 +150,8 @@ def lookup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 async def _listen(places: dict[str, Place], path: Path) -> None:
     async def place(name: str, _: Request) -> Place | None:
+        if name == "faulty":
+            raise RuntimeError("not today")
         return places.get(name)
 
     Lookup(place).start(path)
@@ -163,3 +166,10 @@ def test_the_door_hears_of_no_space_that_was_not_asked_for(lookup: str, uri: byt
     status = int(answer.split(b" ", 2)[1]) if answer else 400  # no HTTP: it was disconnected
     assert status in (204, 302, 400, 404, 503)
     assert (b"X-Space-Port: 7861" in answer) == (status == 204)
+
+
+def test_the_door_gets_an_answer_also_if_the_farm_fails_to_find_a_space(lookup: str) -> None:
+    with httpx.Client(transport=httpx.HTTPTransport(uds=lookup), timeout=60) as door:
+        answer = door.get("http://farm/lookup", headers={"X-Forwarded-Uri": "/spaces/faulty/"})
+        assert (answer.status_code, answer.text) == (500, "The farm could not find this page. Its log says why.\n")
+        assert door.get("http://farm/lookup", headers={"X-Forwarded-Uri": "/spaces/digits/"}).status_code == 204
