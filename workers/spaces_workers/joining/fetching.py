@@ -23,17 +23,21 @@ PORT = 6379
 
 def place_of(address: str) -> str:
     """The URL of a broker, without a login, for HOST, HOST:PORT or a URL. Raises RefusedError."""
-    parts = urlsplit(address if "://" in address else f"redis://{address}")
     try:
-        port = parts.port or PORT
+        parts = urlsplit(address if "://" in address else f"redis://{address}")
+        host, port = parts.hostname, parts.port or PORT
     except ValueError:
-        port = 0
-    if parts.scheme not in ("redis", "rediss") or not parts.hostname or not port or parts.username or parts.password:
-        raise RefusedError(
-            "the address of a farm is that of its broker, HOST:PORT or rediss://HOST:PORT without a login, as "
-            f"`zerofarm token worker` prints it. Got one with {len(address)} characters that is not"
-        )
-    return urlunsplit(parts._replace(netloc=joined(parts.hostname, port)))
+        raise _no_address(address) from None
+    if parts.scheme not in ("redis", "rediss") or not host or parts.username or parts.password:
+        raise _no_address(address)
+    return urlunsplit(parts._replace(netloc=joined(host, port)))
+
+
+def _no_address(address: str) -> RefusedError:
+    return RefusedError(
+        "the address of a farm is that of its broker, HOST:PORT or rediss://HOST:PORT without a login, as "
+        f"`zerofarm token worker` prints it. Got one with {len(address)} characters that is not"
+    )
 
 
 def with_login(place: str, login: str) -> str:
