@@ -6,12 +6,13 @@ The user may do nothing else. The ticket is deleted as it is taken, and it expir
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from redis import ResponseError
+from redis import RedisError, ResponseError
+from redis.exceptions import NoPermissionError
 
 from spaces.errors import FarmUnavailable
 from spaces.farm.queue.keys import Keys
@@ -40,22 +41,21 @@ class Invitations:
     def make(self, token: JoinToken, ticket: Ticket, seconds: int) -> None:
         """Let the holder of a token join within so many seconds."""
         key = self._keys.invitation(token.id)
-        digest = sha256(token.password.encode()).hexdigest()
         with _of_operator():
             self._forget_users()
-            self._redis.acl_setuser(
-                token.user,
-                enabled=True,
-                hashed_passwords=[f"+{digest}"],
-                keys=[key],
-                commands=["+getdel", "+select"],
-                reset=True,
-            )
+            # before its user: another process that forgets users would remove one that has no ticket yet
             self._redis.set(key, ticket.sealed(token), ex=seconds)
+            try:
+                self._make_user(token, key)
+            except RedisError:
+                self._redis.delete(key)
+                raise
 
     def all(self) -> list[Invitation]:
-        """The tokens that can still be used."""
-        names = [key.rpartition(b":")[2].decode() for key in self._redis.scan_iter(self._keys.invitation("*"))]
+        """The tokens that can still be used, as far as this login may see the broker's users."""
+        names = {key.rpartition(b":")[2].decode() for key in self._redis.scan_iter(self._keys.invitation("*"))}
+        with suppress(NoPermissionError):
+            names &= self._with_user()
         left = {name: self._redis.ttl(self._keys.invitation(name)) for name in names}
         return [Invitation(name, seconds) for name, seconds in sorted(left.items()) if seconds > 0]
 
@@ -67,12 +67,27 @@ class Invitations:
                 self._forget_users()
         return found
 
+    def _make_user(self, token: JoinToken, key: str) -> None:
+        digest = sha256(token.password.encode()).hexdigest()
+        self._redis.acl_setuser(
+            token.user,
+            enabled=True,
+            hashed_passwords=[f"+{digest}"],
+            keys=[key],
+            commands=["+getdel", "+select"],
+            reset=True,
+        )
+
     def _forget_users(self) -> None:
         """Remove the users of tokens that were used, were revoked or have expired."""
-        users = (user.decode() if isinstance(user, bytes) else user for user in self._redis.acl_users())
-        for name in filter(None, map(token_of, users)):
+        for name in self._with_user():
             if not self._redis.exists(self._keys.invitation(name)):
                 self._redis.acl_deluser(user_of(name))
+
+    def _with_user(self) -> set[str]:
+        """The tokens that have a user. A broker forgets its users when it is started again."""
+        users = (user.decode() if isinstance(user, bytes) else user for user in self._redis.acl_users())
+        return {*filter(None, map(token_of, users))}
 
 
 @contextmanager
