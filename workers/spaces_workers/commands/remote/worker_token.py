@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from typing import Annotated
 from urllib.parse import unquote, urlsplit
 
@@ -22,6 +23,11 @@ from spaces_workers.joining.ticket import Ticket
 from spaces_workers.setup.farm_key import farm_key, fingerprint
 
 HOUR = 3600
+
+_OPERATORS = (
+    "The broker has no user `worker`: the host gets the login of --redis-url, with all rights of that at the broker. "
+    "`zerofarm secrets` makes the farm's users for a broker of your own"
+)
 
 _TUNNEL = (
     "The broker listens at {0}, for this host alone. Start the farm by `zerofarm up --broker-at ADDRESS:6379`, or lead "
@@ -46,13 +52,22 @@ def worker(
     url = options.broker_url(redis_url, state_dir)
     key = farm_key(state_dir)
     with connect(url) as redis, naming_broker(url):
-        reached = Reached(_checked(address), False) if address else address_of(url, redis)
-        token = JoinToken.new(fingerprint(key))
-        Invitations(redis).make(token, Ticket(_login(url), key.hex()), hours * HOUR)
+        reached = Reached(_checked(address), is_local=False) if address else address_of(url, redis)
+        token, login = JoinToken.new(fingerprint(key)), _login(url)
+        Invitations(redis).make(token, Ticket(login, key.hex()), hours * HOUR)
         Audit(redis).note(Action(this_user(), "make token", "a host", f"{token.id} to join, for {hours} h"))
+    for warning in _warnings(url, login, reached):
+        print(warning, file=sys.stderr)
     told = f"Token {token.id} works once, within {hours} h. It is told this once. Type this on the other host:"
-    print(f"{_TUNNEL.format(reached.address)}\n{told}" if reached.is_local else told, file=sys.stderr)
+    print(told, file=sys.stderr)
     print(f"echo {token.text} | zerofarm join {reached.address} --token-file -")
+
+
+def _warnings(url: str, login: str, reached: Reached) -> Iterator[str]:
+    if login == _own_login(url):
+        yield _OPERATORS
+    if reached.is_local:
+        yield _TUNNEL.format(reached.address)
 
 
 def _checked(address: str) -> str:
@@ -69,5 +84,9 @@ def _login(url: str) -> str:
         try:
             redis.ping()
         except AuthenticationError:
-            return parts.netloc.rpartition("@")[0]
+            return _own_login(url)
     return own
+
+
+def _own_login(url: str) -> str:
+    return urlsplit(url).netloc.rpartition("@")[0]
