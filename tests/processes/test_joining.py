@@ -16,11 +16,12 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
-from redis import ResponseError
+from redis import Redis, ResponseError
 
+from spaces.errors import FarmUnavailable
 from spaces.farm.connection import connect
 from spaces.farm.queue.control.audit import Audit
 from spaces.farm.task import State
@@ -113,6 +114,12 @@ def zerofarm(farm: Farm, *words: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
 
 
+def made_token(farm: Farm) -> subprocess.CompletedProcess[str]:
+    """`zerofarm token worker` on the farm's host."""
+    command = [*COMMAND, "token", "worker", "--state-dir", str(farm.folder / "broker")]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+
+
 def line_of(farm: Farm) -> list[str]:
     """The words of the line that an operator types on the other host."""
     return zerofarm(farm, "token", "worker").split()
@@ -194,6 +201,48 @@ def test_a_token_is_listed_and_can_be_revoked(open_farm: Farm, second: Host, por
     refused = second.join(f"127.0.0.1:{port}", token)
     assert refused.returncode == 1
     assert f"does not know token {name}: it is of another farm, was used or revoked" in refused.stderr
+
+
+def test_a_token_whose_user_the_broker_has_forgotten_is_not_listed(open_farm: Farm) -> None:
+    """A broker of the operator's own that saves keys, and no users, forgets those at its next start."""
+    token = JoinToken.of(token_of(open_farm))
+    open_farm.redis.acl_deluser(token.user)
+    assert token.id not in zerofarm(open_farm, "token", "list")
+    assert zerofarm(open_farm, "token", "revoke", token.id) == f"Token {token.id} to join is revoked\n"
+
+
+def test_a_token_is_good_although_another_process_forgets_users_while_it_is_made(open_farm: Farm) -> None:
+    """The other process removed the user of a token whose ticket was not written yet."""
+    token, other = JoinToken.new(fingerprint(FARM_KEY)), JoinToken.new(fingerprint(FARM_KEY))
+    ticket = Ticket("worker:a", FARM_KEY.hex())
+
+    class Interrupted(Redis):
+        def execute_command(self, *words: Any, **options: Any) -> Any:  # Any: as redis declares it
+            Invitations(open_farm.redis).make(other, ticket, 60)
+            return super().execute_command(*words, **options)  # type: ignore[no-untyped-call]  # redis declares none
+
+    with Interrupted(connection_pool=open_farm.redis.connection_pool) as redis:
+        Invitations(redis).make(token, ticket, 60)
+    assert {token.id, other.id} == {each.id for each in Invitations(open_farm.redis).all()}
+    assert {token.user, other.user} <= {*cast("list[str]", open_farm.redis.acl_users())}
+
+
+def test_a_broker_that_makes_no_users_keeps_no_ticket(open_farm: Farm) -> None:
+    token = JoinToken.new(fingerprint(FARM_KEY))
+    with connect(open_farm.broker.url_of("gateway"), retry=None) as redis:
+        open_farm.redis.acl_setuser("gateway", keys=["*"], commands=["+acl|users"], enabled=True)
+        with pytest.raises(FarmUnavailable, match="does not let this login make a user"):
+            Invitations(redis).make(token, Ticket("worker:a", FARM_KEY.hex()), 60)
+    assert not open_farm.redis.exists(open_farm.queue.keys.invitation(token.id))
+
+
+def test_a_token_with_the_login_of_the_operator_is_told_as_such(open_farm: Farm) -> None:
+    """A broker of the operator's own may have no user for workers."""
+    made = made_token(open_farm)
+    assert "rights" not in made.stderr
+    open_farm.redis.acl_deluser("worker")
+    made = made_token(open_farm)
+    assert "The broker has no user `worker`: the host gets the login of --redis-url" in made.stderr
 
 
 def test_the_holder_of_a_token_can_do_nothing_else_at_the_broker(open_farm: Farm, port: int) -> None:
@@ -286,8 +335,7 @@ def test_an_address_where_nothing_answers_is_named_with_what_the_farm_must_do(op
 def test_a_broker_that_listens_for_its_own_host_alone_is_told_on_both_sides(
     open_farm: Farm, second: Host, port: int
 ) -> None:
-    command = [*COMMAND, "token", "worker", "--state-dir", str(open_farm.folder / "broker")]
-    made = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+    made = made_token(open_farm)
     assert (
         f"The broker listens at 127.0.0.1:{port}, for this host alone. Start the farm by `zerofarm up --broker-at"
         in (made.stderr)
@@ -346,6 +394,18 @@ def test_two_hosts_of_one_name_are_told_apart(open_farm: Farm, port: int) -> Non
     assert "Set $ZEROFARM_HOST here to a name that no other host of the farm has" in refused.stderr
 
 
+def test_a_host_of_a_name_that_is_taken_joins_by_its_second_attempt_without_a_token(open_farm: Farm, port: int) -> None:
+    """The first attempt used the token up, and kept nothing for it."""
+    open_farm.start_worker()
+    namesake = Host(open_farm, "test-host")
+    refused = namesake.join(f"127.0.0.1:{port}", token_of(open_farm))
+    assert refused.returncode == 1
+    assert "Then type `zerofarm join`: it needs no token again" in refused.stderr
+    renamed = namesake.run("join", "--no-start", ZEROFARM_HOST="renamed")
+    assert renamed.returncode == 0, renamed.stderr
+    assert stat.S_IMODE((namesake.state_dir / "joined.url").stat().st_mode) == 0o600
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -353,12 +413,13 @@ def test_two_hosts_of_one_name_are_told_apart(open_farm: Farm, port: int) -> Non
         (["join", "farm:6379"], "a token to join a farm begins with zfjoin_, got 0 characters"),
         (["join", "farm:6379", "--token-file", "nowhere"], "--token-file nowhere cannot be read"),
         (["join", "http://farm"], "the address of a farm is that of its broker, HOST:PORT"),
+        (["join", "[10.0.0.1:6379"], "the address of a farm is that of its broker, HOST:PORT"),
         (["up", "--broker-at", "farm:0"], "--broker-at must be HOST:PORT or a port from 1 to 65535, got farm:0"),
         (["up", "--broker-at", "1", "--redis-url", "redis://a"], "--broker-at is for the farm's own broker"),
     ],
 )
 def test_a_mistyped_command_is_refused_in_a_sentence(tmp_path: Path, words: list[str], sentence: str) -> None:
-    token = JoinToken.new("00000000").text if "http://farm" in words else ""
+    token = JoinToken.new("00000000").text if {"http://farm", "[10.0.0.1:6379"} & {*words} else ""
     environment = os.environ | {"ZEROFARM_STATE_DIR": str(tmp_path / "s"), "ZEROFARM_JOIN_TOKEN": token}
     environment |= {"ZEROFARM_RUN_DIR": str(tmp_path / "r")}
     refused = subprocess.run(

@@ -1,4 +1,4 @@
-"""What a host that has joined a farm keeps in its state directory, for its user alone: the broker's URL and a key."""
+"""The state that a host keeps of the farm that it has joined, for its user alone: the broker's URL, a key, its name."""
 
 from __future__ import annotations
 
@@ -23,6 +23,23 @@ def joined_url(state_dir: Path) -> str | None:
         return url_path(state_dir).read_text().strip() or None
     except FileNotFoundError:
         return None
+
+
+def kept_name(state_dir: Path) -> str:
+    """The name under which this host has joined a farm; empty if it has not."""
+    try:
+        return _name_path(state_dir).read_text().strip()
+    except FileNotFoundError:
+        return ""
+
+
+def keep_name(state_dir: Path, name: str) -> None:
+    """Remember the name of this host, which may have been set for one command alone."""
+    write_secret(_name_path(state_dir), name)
+
+
+def _name_path(state_dir: Path) -> Path:
+    return state_dir / "joined.host"
 
 
 def keep(state_dir: Path, url: str, key: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import sys
 from pathlib import Path
@@ -10,13 +11,14 @@ from typing import Annotated
 
 import typer
 
+from spaces import config
 from spaces.errors import SpacesError
 from spaces.farm.queue import settings
 from spaces_workers.commands import number_options, options
 from spaces_workers.gpu.plan import plan_workers
 from spaces_workers.joining.join_token import JoinToken
-from spaces_workers.joining.joining import join_farm
-from spaces_workers.joining.membership import joined_url
+from spaces_workers.joining.joining import join_farm, take_name
+from spaces_workers.joining.membership import joined_url, kept_name
 from spaces_workers.setup.farm_key import farm_key
 from spaces_workers.setup.secret_file import secret
 from spaces_workers.setup.state_dir import only_farm, shared
@@ -60,15 +62,17 @@ def join(
     reporter = Notifying(JsonLines() if json else Words())
     state_dir = shared(state_dir)
     settings.share(state_dir)
+    _use_kept_name(state_dir)
     with options.using(run_dir) as run_dir, only_farm(state_dir):
         if address is not None:
-            reporter(Note(join_farm(address, JoinToken.of(_token(token_file)), state_dir, run_dir)))
+            reporter(Note(join_farm(address, JoinToken.of(_token(token_file)), state_dir)))
         url = joined_url(state_dir)
         if url is None:
             raise SpacesError(
                 f"{socket.gethostname()} has not joined a farm, as {state_dir} has it. Type here the line that "
                 "`zerofarm token worker` prints on the farm's host"
             )
+        take_name(url, state_dir, run_dir)
         if no_start:
             return
         plan = plan_workers(gpus, workers, workers_per_gpu)
@@ -76,6 +80,11 @@ def join(
             reporter(Note(plan.note))
         host = JoinedHost(url, plan.workers, workers_per_gpu, state_dir, run_dir, farm_key(state_dir))
         asyncio.run(WorkerHost(host, reporter).run())
+
+
+def _use_kept_name(state_dir: Path) -> None:
+    """Use the name under which this host has joined, unless the operator names it otherwise."""
+    os.environ[config.HOST] = os.environ.get(config.HOST) or kept_name(state_dir)
 
 
 def _token(file: str | None) -> str:
