@@ -83,9 +83,11 @@ class Host:
         return self.run("join", address, "--token-file", "-", "--no-start", given=f"{token}\n", **variables)
 
     def start(self, *words: str, given: str = "") -> subprocess.Popen[str]:
-        """Start `zerofarm join`, and wait until its worker lives."""
+        """Start `zerofarm join`, and wait until it says that its worker works: it ends if a worker dies before."""
         command = [*COMMAND, "join", *words, "--gpus", "none"]
-        log = (self.farm.folder / "join.log").open("ab")
+        told = self.farm.folder / "join.log"
+        log = told.open("ab")
+        before = told.stat().st_size
         joined = subprocess.Popen(
             command, env=self.environment, stdin=subprocess.PIPE, stdout=log, stderr=log, text=True
         )
@@ -93,8 +95,9 @@ class Host:
         assert joined.stdin is not None
         with joined.stdin:
             joined.stdin.write(given)
-        wait_until(lambda: joined.poll() is not None or self.workers(), START_PATIENCE)
-        assert joined.poll() is None, (self.farm.folder / "join.log").read_text()
+        works = b"works for the farm"
+        wait_until(lambda: joined.poll() is not None or works in told.read_bytes()[before:], START_PATIENCE)
+        assert joined.poll() is None, told.read_text()
         return joined
 
     def workers(self) -> list[str]:
