@@ -13,6 +13,7 @@ import httpx
 import pytest
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
+from spaces_workers.setup.operators import login_path
 from spaces_workers.up.door.address import find_caddy
 from tests.end_to_end.test_up import Up, serving
 from tests.harness import wait_until
@@ -80,6 +81,15 @@ def test_visitors_come_by_https_and_http_2(farm: Up) -> None:
         assert visitor.get(f"{page}/config").json()["root"] == page == f"{home}/spaces/tab0"
         told = visitor.get(f"http://{urlsplit(home).netloc}/spaces/tab0/")
         assert (told.status_code, told.headers["location"]) == (308, f"{page}/")
+
+
+def test_the_session_of_an_operator_is_sent_by_https_alone(farm: Up) -> None:
+    name, _, password = login_path(farm.state_dir).read_text().strip().partition(":")
+    with httpx.Client(verify=ssl.create_default_context(cafile=root_of(farm)), timeout=60) as visitor:
+        form = {"name": name, "password": password}
+        answer = visitor.post(f"{farm.ready()['home']}/farm/login", data=form)
+    assert answer.status_code == 303
+    assert "; secure" in answer.headers["set-cookie"].lower()
 
 
 def root_of(farm: Up) -> Path:

@@ -11,8 +11,10 @@ from types import SimpleNamespace
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
+import httpcore2
 import httpx
 import pytest
+from authlib.integrations.base_client import framework_integration
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
@@ -22,7 +24,7 @@ from spaces.farm.queue.settings_file.login_table import LONGEST_SESSION
 from spaces_app.home.app import make_app
 from spaces_app.home.operator import acting, guard
 from spaces_app.home.operator.attempts import OF_ONE
-from spaces_app.home.operator.openid.provider import Provider
+from spaces_app.home.operator.openid.provider import BEGUN_WITHIN, Provider
 from spaces_app.home.snapshots import Snapshots
 from spaces_workers.setup.operators import keep_operators, set_account
 from tests.harness import free_port
@@ -140,13 +142,24 @@ def test_a_viewer_does_not_act(browser: TestClient) -> None:
 
 def test_who_has_no_role_is_refused(browser: TestClient, caplog: pytest.LogCaptureFixture) -> None:
     said = refused(browser, "eve")
-    assert said == "eve has no role on this farm. Whoever operates it can add one of your groups."
+    assert said == "eve has no role on this farm. Ask its operator to give one of your groups a role."
     assert "gpu-admins" not in said
     assert "eve was refused: groups has ['visitors']" in caplog.text
 
 
 def test_who_lacks_the_claim_is_refused_under_no_unverified_name(browser: TestClient) -> None:
     assert refused(browser, "groupless").startswith("groupless has no role on this farm")
+
+
+def test_an_address_of_which_nothing_is_said_is_no_name(browser: TestClient) -> None:
+    logged_in(browser, "unsaid")
+    assert "unsaid (subject unsaid of 127.0.0.1), viewer" in browser.get("/farm").text
+
+
+def test_the_name_of_an_account_cannot_look_like_the_subject_of_another(browser: TestClient) -> None:
+    logged_in(browser, "mallory")
+    shown = "ada@example.org subject ada of 127.0.0.1 (subject mallory of 127.0.0.1), viewer"
+    assert shown in browser.get("/farm").text
 
 
 def test_a_claim_may_stand_inside_another(tmp_path: Path, table: str) -> None:
@@ -219,6 +232,13 @@ def test_an_answer_is_good_once(browser: TestClient) -> None:
     assert browser.get(back).headers["location"] == "../login"
 
 
+def test_a_login_that_was_begun_long_ago_is_refused(browser: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    back = sent_back(asked(browser), "ada")
+    monkeypatch.setattr(framework_integration, "time", SimpleNamespace(time=lambda: time.time() + BEGUN_WITHIN + 1))
+    assert browser.get(back).headers["location"] == "../login"
+    assert "was not begun in this browser, or long ago" in problem(browser)
+
+
 def test_a_code_of_another_login_is_refused_by_its_verifier(browser: TestClient) -> None:
     first = parse_qs(urlsplit(sent_back(asked(browser), "ada")).query)["code"][0]
     browser.get(re.sub("code=[^&]*", f"code={first}", sent_back(asked(browser), "ada")))
@@ -243,6 +263,23 @@ def test_failed_logins_are_limited_and_passwords_stay_possible(browser: TestClie
     assert browser.get("/farm/login/provider").headers["location"] == "../login"
     assert problem(browser).startswith("Too many logins have failed. Try again in ")
     assert log_in(browser).status_code == 303
+
+
+def test_links_of_other_pages_do_not_count_as_failures(browser: TestClient) -> None:
+    """Else any page could keep the operators of its visitors' address from the farm."""
+    for _ in range(OF_ONE):
+        browser.get("/farm/login/callback?state=another&code=another")
+    logged_in(browser, "ada")
+
+
+def test_tls_is_prepared_once(browser: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes up to 0.1 s, in which the event loop would serve nobody."""
+
+    def prepared_again(**_: bool) -> None:
+        raise AssertionError("a request prepares TLS")
+
+    monkeypatch.setattr(httpcore2, "default_ssl_context", prepared_again)
+    logged_in(browser, "ada")
 
 
 @pytest.mark.parametrize("path", ["/farm/login/provider", "/farm/login/callback"])

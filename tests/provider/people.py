@@ -17,6 +17,8 @@ PEOPLE: Mapping[str, Json] = {
     "eve": {"groups": ["visitors"], "preferred_username": "eve"},
     "groupless": {"email": "ada@example.org", "email_verified": False},
     "nested": {"realm_access": {"roles": ["gpu-admins"]}, "preferred_username": "nested<b>"},
+    "unsaid": {"groups": ["lab"], "email": "ada@example.org"},
+    "mallory": {"groups": ["lab"], "preferred_username": "ada@example.org (subject ada of 127.0.0.1)"},
     "asked-for": {},
     "asked-for-another": {},
 }

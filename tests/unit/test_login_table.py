@@ -141,9 +141,10 @@ def test_a_farm_does_not_start_without_its_secret(file: Path, text: str | None, 
     assert (findings["login"].status, findings["login"].message) == ("problem", str(fault.value))
 
 
-def test_up_refuses_to_start_without_it(file: Path, run: Run) -> None:
+@pytest.mark.parametrize("command", ["up", "home"])
+def test_a_command_refuses_to_start_without_it(file: Path, run: Run, command: str) -> None:
     file.write_text(WHOLE)
-    code, _, errors = run("home", "--state-dir", file.parent)
+    code, _, errors = run(command, "--state-dir", file.parent)
     assert code == 1
     assert errors.startswith("zerofarm: [login] client_secret_file: the secrets file ")
 

@@ -29,13 +29,14 @@ def main() -> None:
     links = dict(link.split("=", 1) for link in arguments.link)
     snapshots = Snapshots(config.current().url, pages_path(arguments.state_dir), links)
     rules = settings.current()
+    address = rules.home.address or arguments.address
     app = make_app(
         snapshots,
         [*rules.home.hosts, *arguments.known_as],
         read_token(arguments.state_dir),
         arguments.state_dir,
-        provider=_provider(rules.login, rules.home.address),
-        address=rules.home.address,
+        provider=_provider(rules.login, address),
+        address=address,
     )
     uvicorn.run(
         app,
@@ -59,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--state-dir", type=Path, required=True, help="where `zerofarm up` lists the pages")
     parser.add_argument("--link", action="append", default=[], metavar="NAME=URL", help="the page of a Space")
     parser.add_argument("--known-as", action="append", default=[], metavar="NAME", help="a name of this host")
+    parser.add_argument("--address", default="", metavar="URL", help="by which operators reach it; [home] address wins")
     return parser
 
 

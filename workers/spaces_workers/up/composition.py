@@ -170,7 +170,7 @@ class Composition:
         module = of_module("spaces_app.home", "--host", host, "--port", str(port))
         module += ["--state-dir", str(self._options.state_dir)]
         if (door := self._options.door) is not None and door.domain:
-            module += ["--known-as", door.domain]
+            module += ["--known-as", door.domain, "--address", door.operator_url]
         metrics_token.keep_metrics_token(self._options.state_dir)
         operators.keep_operators(self._options.state_dir)
         command = Command(module, self._environment("home", metrics_token.given()), self._log("home"))

@@ -1,4 +1,4 @@
-"""Limits how often passwords may be tried: by address, and by all together, because each try takes time and memory."""
+"""Limits how often logins may fail: by address, and by all together, because each try takes time and memory."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ class Attempts:
         return self._failures[0][0] + WITHIN - now if len(self._failures) >= OF_ALL else 0.0
 
     def failed(self, address: str) -> None:
-        """A password was wrong."""
+        """Count a failed login."""
         self._failures.append((self._clock(), address))

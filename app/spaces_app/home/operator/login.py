@@ -73,7 +73,7 @@ def _offer(provider: Provider | None) -> str:
 
 
 async def _farewell(provider: Provider, request: Request) -> str:
-    """Who logs out here is known to the provider still, and would be let in again without a password."""
+    """Offer to log out at the provider, which would let this browser in again without a password."""
     title, url = escape(provider.rules.title), await provider.farewell(request)
     way = f'<a href="{escape(url)}">Log out there too</a>' if url else "Log out there too, if others use this browser"
     return f"You are logged out here, and still logged in at {title}. {way}."

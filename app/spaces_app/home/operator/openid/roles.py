@@ -1,10 +1,11 @@
-"""Who somebody is, and what they may do, by the claims of the provider."""
+"""The name and the role of a person, by the claims of the provider."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
 from typing import Any
+from unicodedata import normalize
 
 from spaces.farm.queue.settings_file.login_table import LoginRules
 from spaces_app.home.operator.accounts import Operator
@@ -27,7 +28,8 @@ def operator_of(claims: Claims, rules: LoginRules) -> Operator:
     role = _role(found, rules)
     if not role:
         logger.warning("%s was refused: %s has %s, and nothing that gives a role", label, rules.claim, sorted(found))
-        raise LoginRefused(f"{label} has no role on this farm. Whoever operates it can add one of your {rules.claim}.")
+        remedy = f"Ask its operator to give one of your {rules.claim} a role."
+        raise LoginRefused(f"{label} has no role on this farm. {remedy}")
     name = f"{label} (subject {_clean(claims['sub'])} of {rules.host})"
     return Operator(name, role, rules.mark, alias=label.partition("@")[0])
 
@@ -59,10 +61,10 @@ def _role(values: set[str], rules: LoginRules) -> str:
 
 
 def _label(claims: Claims) -> str:
-    """The name that people know: the subject is often a number."""
-    if claims.get("email") and claims.get("email_verified", True) in (True, "true"):
-        return _clean(claims["email"])
-    return _clean(claims.get("preferred_username") or claims["sub"])
+    """The name that people know: the subject is often a number. Without parentheses, which mark the subject."""
+    email = claims.get("email") if _is_verified(claims) else None
+    label = email or claims.get("preferred_username") or claims["sub"]
+    return _clean("".join(each for each in normalize("NFKC", str(label)) if each not in "()"))
 
 
 def _is_verified(claims: Claims) -> bool:

@@ -75,6 +75,12 @@ class LoginRules:
         return sha256(repr(self).encode()).hexdigest()[:16]
 
 
+def is_private(url: str) -> bool:
+    """Whether nobody on the way reads what is sent to this URL: by TLS, or to this host. Raises ValueError."""
+    parts = urlsplit(url)
+    return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _HERE))
+
+
 def _refuse_gaps(found: Mapping[str, Any]) -> None:  # Any: parsed TOML
     for key, remedy in _NEEDED.items():
         if key not in found:
@@ -89,8 +95,7 @@ def _is_issuer(value: object) -> bool:
     if not isinstance(value, str) or value.rstrip("/").endswith(_DISCOVERY):
         return False
     parts = urlsplit(value)
-    secure = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _HERE)
-    return bool(secure and parts.hostname) and not (parts.query or parts.fragment or parts.username)
+    return is_private(value) and not (parts.query or parts.fragment or parts.username)
 
 
 def _are_scopes(value: object) -> bool:
