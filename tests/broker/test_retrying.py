@@ -10,6 +10,7 @@ from redis import ConnectionError as BrokerGone
 
 from spaces.errors import QuotaExceeded, RefusedError, SpacesError
 from spaces.farm.events import Cancelled, Crashed, End, Failed, Succeeded, TimedOut
+from spaces.farm.links.detached import keep_outcome, read_detached
 from spaces.farm.links.retrying import retry, retryable
 from spaces.farm.payloads.payload import Blob, Payload
 from spaces.farm.queue.control.audit import Action, Audit
@@ -74,6 +75,18 @@ def test_the_outcome_of_a_retried_task_can_be_read_by_its_id(queue: Queue) -> No
     queue.end(claimed(queue).lease, Succeeded(Payload(b"drawn")))
     assert queue.redis.hexists(queue.keys.task(again.id), "task")
     assert queue.redis.hexists(queue.keys.task(again.id), "detached")
+
+
+def test_a_failed_task_with_arguments_for_a_retry_is_read_by_its_id_only_if_its_program_kept_it(queue: Queue) -> None:
+    """The arguments are kept for an operator; they were taken for those of a program that had called `detach`."""
+    left, kept = ended(queue, FAULT), make_task()
+    queue.push(kept, MESSAGE)
+    keep_outcome(queue, kept)
+    queue.end(claimed(queue).lease, FAULT)
+    assert retryable(queue) == [kept.id, left.id]
+    assert read_detached(queue, kept.id).id == kept.id
+    with pytest.raises(RefusedError, match=r"call handle.detach\(\) there"):
+        read_detached(queue, left.id)
 
 
 def test_a_task_that_was_retried_and_failed_can_be_retried_again(queue: Queue) -> None:

@@ -130,6 +130,16 @@ def test_a_page_cannot_read_stop_or_follow_a_task_of_another_space(own_farm: Far
     assert not own_farm.redis.exists(own_farm.queue.keys.credit(task.id))
 
 
+def test_no_page_gets_the_arguments_of_a_failed_task_that_was_not_detached(gated: Farm, page: spaces.Farm) -> None:
+    with page.submit("faults", "fail") as failing:
+        with pytest.raises(ValueError, match="no such prompt"):
+            failing.result(timeout=30)
+        with bare_page(gated.address_of("faults")) as other:
+            answer = other.ask(says.Join(failing.id))
+    assert isinstance(answer, says.Refusal)
+    assert "call handle.detach() there" in answer.text
+
+
 def test_what_a_page_says_of_itself_is_replaced(gated: Farm) -> None:
     lies = {"client": "the client of another", "reader": "an inbox", "visitor": "space:other", "estimate": -1e9}
     with bare_page(gated.address_of("faults")) as page:

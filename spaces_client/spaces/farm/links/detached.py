@@ -8,19 +8,20 @@ from spaces.errors import RefusedError
 from spaces.farm import wire
 from spaces.farm.queue.claiming import read_task
 from spaces.farm.queue.queue import Queue
-from spaces.farm.task import Task, unknown_task
+from spaces.farm.task import State, Task, unknown_task
 
 if TYPE_CHECKING:
     from redis.client import Pipeline
 
 
 def read_detached(queue: Queue, task_id: str) -> Task:
-    """The task. Raises RefusedError for one that is unknown, or whose outcome was discarded because nobody kept it."""
+    """The task. Raises RefusedError for one that is unknown, or that has ended and was not detached."""
     name = queue.keys.task(task_id)
-    state, packed = cast("list[bytes | None]", queue.redis.hmget(name, "state", "task"))
+    state, packed, kept = cast("list[bytes | None]", queue.redis.hmget(name, "state", "task", "detached"))
     if state is None:
         raise unknown_task(task_id, queue.rules.limits.outcome_lifetime)
-    if packed is None:
+    # A failed task has its arguments for an operator's retry, whoever submitted it.
+    if packed is None or (State(state.decode()).final and kept is None):
         raise RefusedError(
             f"task {task_id} has ended, and its outcome belongs to the program that submitted it: call "
             "handle.detach() there to read it elsewhere"
