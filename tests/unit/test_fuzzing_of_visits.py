@@ -30,6 +30,7 @@ HEADS = [
     b"GET / HTTP/1.1\r\nHost: a\r\nX-Other: 1\nX-Forwarded-For: 1.2.3.4\nX-Last: 2\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: other\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.2.3.4\r\n\r\n",
     b"GET /ws HTTP/1.1\r\nForwarded: a\r\n , 1.2.3.4\r\nHost: a\r\nUpgrade: websocket\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\nGET / HTTP/1.0\r\nX-Real-Ip: 1.2.3.4\r\n\r\n",
 ]
 
 #: The header by which a page is told who visits it, as h11 reads it; uvicorn uses h11.
@@ -42,6 +43,8 @@ heads = damaged(st.sampled_from(HEADS)) | st.binary(max_size=300)
 @fuzzed
 @given(heads)
 @example(HEADS[4])  # a second request on a connection that stays open, because it seems to become another protocol's
+@example(HEADS[6])  # the same, where the page goes on with HTTP because `Connection` does not ask for another protocol
+@example(HEADS[6].replace(b"\r\nUpgrade", b"\r\nConnection: upgrade\r\nConnection: keep-alive\r\nUpgrade"))
 @example(HEADS[5])  # a line that continues one which the porter takes out, and then one of its own
 def test_no_request_makes_a_page_believe_a_forged_address(data: bytes) -> None:
     head, end, rest = data.partition(b"\r\n\r\n")

@@ -49,6 +49,7 @@ _REPLACED = re.compile(rb"(?im)^(?:x-forwarded-[a-z]+|forwarded|x-real-ip):.*\r\
 _OURS = re.compile(rb"(?im)^" + re.escape(introductions.HEADER) + rb":.*\r\n")
 _AMBIGUOUS = re.compile(rb"(?<!\r)\n|\r(?!\n)|\r\n[ \t]")
 _WEBSOCKET = re.compile(rb"(?im)^upgrade:[ \t]*websocket[ \t]*\r$")
+_UPGRADE = re.compile(rb"(?im)^connection:(?:.*,)?[ \t]*upgrade[ \t]*(?:,.*)?\r$")
 _CONNECTION = re.compile(rb"(?im)^(?:connection|keep-alive):.*\r\n")
 
 
@@ -192,8 +193,10 @@ def _forwarded(head: bytes, address: str, key: bytes) -> bytes:
     if not _is_proxy(address):  # pages that do not know our header read this one
         ours += f"X-Forwarded-For: {address}\r\n".encode()
         headers = _REPLACED.sub(b"", headers)
-    if not _WEBSOCKET.search(headers):
-        ours, headers = ours + b"Connection: close\r\n", _CONNECTION.sub(b"", headers)
+    # A page that does not upgrade, for whatever reason, closes the connection too.
+    becomes_websocket = _WEBSOCKET.search(headers) and _UPGRADE.search(headers)
+    ours += b"Connection: close, Upgrade\r\n" if becomes_websocket else b"Connection: close\r\n"
+    headers = _CONNECTION.sub(b"", headers)
     return first + b"\r\n" + ours + headers
 
 
