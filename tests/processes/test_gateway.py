@@ -22,7 +22,7 @@ from spaces.errors import FarmUnavailable, RefusedError, TaskCancelled
 from spaces.farm import wire
 from spaces.farm.links import messages as says
 from spaces.farm.links.frames import HEADER
-from spaces.farm.task import State, Task
+from spaces.farm.task import LOAD, State, Task
 from tests.harness import Farm, wait_until
 from tests.processes.gateway_line import bare_page, task_of
 
@@ -105,6 +105,13 @@ def test_no_page_submits_for_another_space(gated: Farm) -> None:
             "this connection may not use Space 'other'"
         )
         assert page.ask(says.Find("other")).error == "RefusedError"
+
+
+def test_no_page_loads_its_space_on_a_gpu(gated: Farm) -> None:
+    """Only operators may: it is charged to nobody."""
+    with bare_page(gated.address_of("faults")) as page:
+        refused = page.ask(says.Submit(replace(task_of("faults", "add"), function=LOAD)))
+    assert refused.text == "only operators of the farm may load a Space: `zerofarm load faults`"
 
 
 def test_a_page_cannot_read_stop_or_follow_a_task_of_another_space(own_farm: Farm) -> None:

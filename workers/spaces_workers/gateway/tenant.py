@@ -13,7 +13,7 @@ from pathlib import Path
 from spaces.errors import RefusedError
 from spaces.farm.queue.registry import SpaceRecord
 from spaces.farm.size import Size
-from spaces.farm.task import Task
+from spaces.farm.task import LOAD, Task
 from spaces.space import source_at
 
 #: Characters of a visitor's name, and of a summary.
@@ -62,6 +62,8 @@ class Tenant:
             raise RefusedError("a revision is named by 16 hexadecimal digits")
         if task.size not in set(Size) or not (math.isfinite(task.time_limit) and task.time_limit > 0):
             raise RefusedError(f"no GPU of size {task.size!r} can be had for {task.time_limit:g} s")
+        if task.function == LOAD:
+            raise RefusedError(f"only operators of the farm may load a Space: `zerofarm load {task.space}`")
         return replace(
             task,
             client=client,

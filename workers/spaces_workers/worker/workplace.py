@@ -37,7 +37,7 @@ from spaces_workers.worker.child_link import ChildLink, UnfitChild
 from spaces_workers.worker.gpu_memory import swap_costs
 from spaces_workers.worker.gpu_memory.prefetch import Prefetch
 from spaces_workers.worker.gpu_memory.residency import Residency
-from spaces_workers.worker.gpu_memory.sleepers import level_of, wake
+from spaces_workers.worker.gpu_memory.sleepers import level_of, wake, weights_of
 from spaces_workers.worker.run.alarms import Alarms
 from spaces_workers.worker.run.attendants import Attendants
 from spaces_workers.worker.zygote_links import Zygotes
@@ -98,37 +98,59 @@ class Workplace:
         spec = self.spec_of(self.record_of(task.space, task.revision))
         self._specs[task.space, task.revision] = spec
         with self.prefetch.halted(task.space):
-            if task.function != LOAD:
-                return self._child_for(spec, self.residency.make_room_for_new)
-            self.residency.check_room(spec.space, self.zygotes.weights_bytes(spec))
-            return self._child_for(spec, self.residency.make_room_for_weights)
+            return self._loaded(spec) if task.function == LOAD else self._child_for(spec)
 
-    def _child_for(self, spec: ZygoteSpec, make_room: MakeRoom) -> ChildLink:
+    def _child_for(self, spec: ZygoteSpec) -> ChildLink:
         warm = self.residency.take(spec)
-        if warm is not None and self._is_ready(warm):
+        if warm is not None and self._is_ready(warm, self._make_ready):
             return warm
-        level = swap_costs.Level.HOST if self.zygotes.knows(spec) else swap_costs.Level.UNSEEN
-        with self.residency.measured(spec.space, level):
+        with self.residency.measured(spec.space, self._level_of(spec)):
             try:
-                return self._new_child(spec, make_room)
+                return self._new_child(spec, self.residency.make_room_for_new)
             except UnfitChild as unfit:
                 if not unfit.out_of_memory:
                     raise
                 self.residency.learn_shortage(spec)
-                return self._new_child(spec, make_room)
+                return self._new_child(spec, self.residency.make_room_for_new)
+
+    def _loaded(self, spec: ZygoteSpec) -> ChildLink:
+        """A child for no function: others make room for its weights alone, and none that is spared.
+
+        A lack of memory is an error, which says nothing of the memory that the Space's functions need.
+        """
+        self.residency.check_room(spec.space, self.zygotes.weights_bytes(spec))
+        warm = self.residency.take(spec)
+        if warm is not None and self._is_ready(warm, self._load_awake):
+            return warm
+        with self.residency.measured(spec.space, self._level_of(spec)):
+            return self._new_child(spec, self.residency.make_room_for_weights)
+
+    def _level_of(self, spec: ZygoteSpec) -> swap_costs.Level:
+        return swap_costs.Level.HOST if self.zygotes.knows(spec) else swap_costs.Level.UNSEEN
 
     def ready_child_for(self, task: Task) -> ChildLink | None:
         """A warm child that can run this task without making room, if that is known without asking anybody."""
         spec = self._specs.get((task.space, task.revision))
         return None if spec is None else self.residency.take_ready(spec)
 
-    def _is_ready(self, warm: ChildLink) -> bool:
-        """Make room for a warm child's next task, and wake it if it sleeps. One that does not wake is discarded."""
+    def _make_ready(self, warm: ChildLink) -> None:
+        """Make room for a warm child's next task, and wake it if it sleeps."""
+        self.residency.make_room_for(warm)
+        if warm.sleep is not None:
+            with self.residency.measured(warm.spec.space, level_of(warm)):
+                wake(warm, self.residency)
+
+    def _load_awake(self, warm: ChildLink) -> None:
+        """Make room for a warm child's weights, and wake it if it sleeps. None is evicted if the device is full."""
+        self.residency.make_room_for_weights(warm.spec, weights_of(warm), warm.memory.held_bytes)
+        if warm.sleep is not None:
+            with self.residency.measured(warm.spec.space, level_of(warm)):
+                warm.wake(keep=True)
+
+    def _is_ready(self, warm: ChildLink, make_ready: Callable[[ChildLink], None]) -> bool:
+        """Whether a warm child is ready now. One that does not wake is discarded."""
         try:
-            self.residency.make_room_for(warm)
-            if warm.sleep is not None:
-                with self.residency.measured(warm.spec.space, level_of(warm)):
-                    wake(warm, self.residency)
+            make_ready(warm)
         except (UnfitChild, ChannelClosed, TimeoutError) as error:
             logger.warning("the child of Space %s did not wake, a new one replaces it: %s", warm.spec.space, error)
             warm.discard()

@@ -19,7 +19,7 @@ from spaces_workers.worker.child_link import ChildLink, Halted
 from spaces_workers.worker.gpu_memory.device_memory import DeviceMemory, Needs
 from spaces_workers.worker.gpu_memory.eviction import Eviction
 from spaces_workers.worker.gpu_memory.host_room import Evicted, HostRoom
-from spaces_workers.worker.gpu_memory.sleepers import HostMemoryBudget, level_of
+from spaces_workers.worker.gpu_memory.sleepers import HostMemoryBudget, level_of, weights_of
 from spaces_workers.worker.gpu_memory.swap_costs import Level, SwapCosts
 from spaces_workers.worker.oom_kills import words
 
@@ -95,20 +95,20 @@ class Residency:
                 *(spec.space, words(weights_bytes), words(self._free_bytes(0))),
             )
 
-    def make_room_for_weights(self, spec: ZygoteSpec, weights_bytes: int) -> None:
-        """The same for a child that has no task yet: only what its weights need, and no child moves that is spared."""
+    def make_room_for_weights(self, spec: ZygoteSpec, weights_bytes: int, held: int = 0) -> None:
+        """Free what the weights of a child without a task need, which holds so much. No child moves that is spared."""
         self._make_place(spec.space)
-        self._make_room(spec, weights_bytes, 0, 0)
+        self._make_room(spec, weights_bytes, held, 0)
 
     def check_room(self, space: str, weights_bytes: int) -> None:
-        """Raise DoesNotFit if a Space has more weights than fit beside the children that are spared."""
-        stay = [child for child in self.children() if self._eviction.spares(child, space) and child.spec.space != space]
-        self._memory.check(space, weights_bytes, {child.spec.space: child.memory.held_bytes for child in stay})
+        """Raise DoesNotFit if a Space has more weights than fit beside sleepers and the children that are spared."""
+        others = (child for child in self.children() if child.spec.space != space)
+        stay = (each for each in others if each.sleep is not None or self._eviction.spares(each, space))
+        self._memory.check(space, weights_bytes, {each.spec.space: each.memory.held_bytes for each in stay})
 
     def make_room_for(self, child: ChildLink) -> None:
         """Free the memory that a taken warm child needs for its next task beyond the memory that it holds."""
-        held = child.memory.held_bytes
-        weights = held if child.sleep is None else held + child.sleep.left_bytes
+        held, weights = child.memory.held_bytes, weights_of(child)
         self._make_room(child.spec, self._needs.of(child.spec, weights), held, self._needs.least(child.spec, weights))
 
     def evict_next(self) -> None:
@@ -139,9 +139,8 @@ class Residency:
         these children may need; at most 0 if none are.
         """
         held = sleeper.memory.held_bytes
-        weights = held + (sleeper.sleep.left_bytes if sleeper.sleep is not None else 0)
         theirs = sum(self._needs.of(child.spec, child.memory.held_bytes) for child in running)
-        return self._needs.of(sleeper.spec, weights) - held - self._free_bytes(theirs)
+        return self._needs.of(sleeper.spec, weights_of(sleeper)) - held - self._free_bytes(theirs)
 
     def expected_less(self, space: str, than: float) -> Iterator[ChildLink]:
         """Idle children that may make room for a Space, and of which fewer calls a second are expected.

@@ -73,6 +73,11 @@ def wake(child: ChildLink, residents: Residents) -> None:
         child.wake(keep=True)
 
 
+def weights_of(child: ChildLink) -> int:
+    """The bytes of the device that a child holds when it is awake, without a task."""
+    return child.memory.held_bytes + (child.sleep.left_bytes if child.sleep is not None else 0)
+
+
 def _is_available(size: int) -> bool:
     now = psutil.virtual_memory()
     return now.available - size >= RESERVE * now.total
