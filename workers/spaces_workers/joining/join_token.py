@@ -1,7 +1,7 @@
 """The token with which one more host joins a farm, once.
 
-The broker is shown one part of it, derived from the secret. Another part, which is sent nowhere, opens what the broker
-gives for that. So who reads a connection gets neither the token nor the farm's key.
+The broker is shown one part of it, derived from the secret. Another part, which is sent nowhere, opens the broker's
+answer. So a reader of the connection gets neither the token nor the farm's key.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class JoinToken:
 
     @property
     def user(self) -> str:
-        """The user of the broker who may fetch what the token opens."""
+        """The broker's user who may fetch the ticket of the token."""
         return user_of(self.id)
 
     @property
@@ -69,7 +69,7 @@ class JoinToken:
 
     @property
     def seal(self) -> bytes:
-        """The key with which it is sealed, as Fernet takes it."""
+        """The key of its ticket, as Fernet takes it."""
         return urlsafe_b64encode(self._derived("seal"))
 
     def _derived(self, purpose: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Whether the broker takes the login of a worker: an error says who refuses whom, and what to do."""
+"""Whether the broker takes the login of a worker: an error names both sides and the remedy."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from spaces.farm.connection import redacted
 from spaces_workers.joining.join_token import NEW_ONE
 
 
-class LoginRefused(FarmUnavailable):
+class BrokerLoginRefused(FarmUnavailable):
     """The broker does not know the user or the password of its URL."""
 
 
 @contextmanager
 def checked_login(url: str) -> Iterator[None]:
-    """Within this, errors of the broker name it and this host. Raises LoginRefused, FarmUnavailable."""
+    """Within this, errors of the broker name it and this host. Raises BrokerLoginRefused, FarmUnavailable."""
     try:
         yield
     except (AuthenticationError, NoPermissionError) as error:
@@ -31,9 +31,9 @@ def checked_login(url: str) -> Iterator[None]:
         ) from None
 
 
-def refused(url: str, error: ResponseError | AuthenticationError) -> LoginRefused:
+def refused(url: str, error: ResponseError | AuthenticationError) -> BrokerLoginRefused:
     """The error of a login that the broker refuses."""
-    return LoginRefused(
+    return BrokerLoginRefused(
         f"the broker at {redacted(url)} refuses the login of this host, {socket.gethostname()}: {error}. The farm has "
         f"another password: correct the URL, or join again. {NEW_ONE}"
     )

@@ -1,4 +1,4 @@
-"""What a host needs to join: the login of its workers, and the farm's key. It crosses the broker sealed."""
+"""The ticket of a host that joins: the login of its workers, and the farm's key. It crosses the broker sealed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from spaces_workers.joining.join_token import NEW_ONE, JoinToken
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What the farm gives to a host."""
+    """The secrets that a host gets from the farm."""
 
     login: str = field(repr=False)  #: of its workers at the broker, as in a URL: `worker:password`
     key: str = field(repr=False)  #: the farm's, hexadecimal
@@ -28,5 +28,7 @@ def opened(sealed: bytes, token: JoinToken) -> Ticket:
     try:
         found = json.loads(Fernet(token.seal).decrypt(sealed))
     except InvalidToken:
-        raise RefusedError(f"what the farm holds for token {token.id} was not made with it. {NEW_ONE}") from None
+        raise RefusedError(
+            f"the ticket that the farm holds for token {token.id} was not made with it. {NEW_ONE}"
+        ) from None
     return Ticket(found["login"], found["key"])

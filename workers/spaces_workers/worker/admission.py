@@ -1,4 +1,4 @@
-"""What a worker finds out before it begins: whether the broker takes its login, and whether it fits other workers."""
+"""The checks of a worker before it begins: whether the broker takes its login, and whether it fits other workers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Info = Mapping[str, Any]  # Any: plain data, as workers tell it of themselves
 
 
 def await_admission(options: WorkerOptions) -> None:
-    """Return when the broker answers and this worker fits those that live. Raises LoginRefused, RefusedError.
+    """Return when the broker answers and this worker fits those that live. Raises BrokerLoginRefused, RefusedError.
 
     A worker that was killed seems to live for as long as its lease.
     """
