@@ -36,7 +36,7 @@ class TokenRecord:
     space: str
     use: str
     digest: str
-    made_at: float
+    made_at: float | None  #: not known of tokens to join
     expires_at: float
     revoked_at: float | None = None
 
@@ -72,7 +72,7 @@ class Tokens:
     def all(self) -> list[TokenRecord]:
         """Every token that was made, the oldest first."""
         packed = cast("dict[bytes, bytes]", self._redis.hgetall(self._key)).values()
-        return sorted((_unpacked(each) for each in packed), key=lambda record: record.made_at)
+        return sorted((_unpacked(each) for each in packed), key=lambda record: record.made_at or 0.0)
 
     def revoke(self, name: str) -> TokenRecord:
         """End a token at once. Raises RefusedError for one that the farm does not know."""

@@ -148,7 +148,7 @@ def _broker(url: str) -> Iterator[Redis]:
 
 def _record(invitation: Invitation) -> TokenRecord:
     """As the other tokens are listed; it is not told when it was made."""
-    return TokenRecord(invitation.id, "", "join", "", 0.0, time.time() + invitation.seconds_left)
+    return TokenRecord(invitation.id, "", "join", "", None, time.time() + invitation.seconds_left)
 
 
 def _table(found: list[TokenRecord]) -> Table:
@@ -159,6 +159,10 @@ def _table(found: list[TokenRecord]) -> Table:
     for each in found:
         state = each.fault(now) or f"valid until {each.until}"
         table.add_row(
-            each.id, escape(each.space) or "-", str(each.use), day(each.made_at) if each.made_at else "-", state
+            each.id,
+            escape(each.space) or "-",
+            str(each.use),
+            "-" if each.made_at is None else day(each.made_at),
+            state,
         )
     return table
