@@ -5,6 +5,7 @@ The other host is another state directory, run directory and name, on the same m
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -124,12 +126,12 @@ def made_token(farm: Farm) -> subprocess.CompletedProcess[str]:
 
 
 def line_of(farm: Farm) -> list[str]:
-    """The words of the line that an operator types on the other host."""
+    """The words of the line that an operator types on the other host, and the token that it asks for."""
     return zerofarm(farm, "token", "worker").split()
 
 
 def token_of(farm: Farm) -> str:
-    return line_of(farm)[1]
+    return line_of(farm)[-1]
 
 
 # --- what works
@@ -137,8 +139,8 @@ def token_of(farm: Farm) -> str:
 
 def test_a_host_joins_by_the_printed_line_and_needs_no_token_again(open_farm: Farm, second: Host, port: int) -> None:
     line = line_of(open_farm)
-    assert [*line[:1], *line[2:]] == f"echo | zerofarm join 127.0.0.1:{port} --token-file -".split()
-    joined = second.start(*line[line.index("join") + 1 :], given=f"{line[1]}\n")
+    assert line[:-1] == f"zerofarm join 127.0.0.1:{port} --token-file -".split()
+    joined = second.start(*line[2:-1], given=f"{line[-1]}\n")
     try:
         assert second.workers() == ["cpu0@second"]
         with open_farm.client() as client:
@@ -172,6 +174,45 @@ def test_a_worker_of_a_joined_host_that_dies_is_started_again(open_farm: Farm, s
         assert joined.wait(60) == 0
 
 
+def test_a_name_that_was_set_for_the_join_alone_is_kept(open_farm: Farm, second: Host, port: int) -> None:
+    assert second.join(f"127.0.0.1:{port}", token_of(open_farm)).returncode == 0
+    del second.environment["ZEROFARM_HOST"]
+    started = second.start()
+    try:
+        assert [info["node"] for info in open_farm.queue.leases.workers().values()] == ["cpu0@second"]
+        assert second.run("drain", "--here").stdout == "cpu0@second is drained\n"
+    finally:
+        started.terminate()
+        assert started.wait(60) == 0
+
+
+def test_a_token_that_is_typed_at_a_terminal_is_not_shown(open_farm: Farm, second: Host, port: int) -> None:
+    token, told = token_of(open_farm), open_farm.folder / "typed.log"
+    near, far = os.openpty()
+    command = [*COMMAND, "join", f"127.0.0.1:{port}", "--token-file", "-", "--no-start"]
+    with told.open("wb") as log:
+        joined = subprocess.Popen(
+            command, env=second.environment, stdin=far, stdout=log, stderr=log, start_new_session=True
+        )
+    os.close(far)
+    try:
+        wait_until(lambda: joined.poll() is not None or "Token: " in told.read_text(), START_PATIENCE)
+        os.write(near, f"{token}\n".encode())
+        assert joined.wait(60) == 0, told.read_text()
+        assert token not in told.read_text() + "".join(_shown(near))
+    finally:
+        joined.kill()
+        joined.wait()
+        os.close(near)
+
+
+def _shown(terminal: int) -> Iterator[str]:
+    """The text on a terminal that no process has open any more."""
+    with suppress(OSError):
+        while piece := os.read(terminal, 4096):
+            yield piece.decode()
+
+
 # --- a token works once, in its time, and for nothing else
 
 
@@ -199,6 +240,8 @@ def test_a_token_is_listed_and_can_be_revoked(open_farm: Farm, second: Host, por
     token = token_of(open_farm)
     name = JoinToken.of(token).id
     assert name in zerofarm(open_farm, "token", "list")
+    (listed,) = json.loads(zerofarm(open_farm, "token", "list", "--json"))
+    assert (listed["id"], listed["use"], listed["made_at"]) == (name, "join", None)
     assert zerofarm(open_farm, "token", "revoke", name) == f"Token {name} to join is revoked\n"
     assert name not in zerofarm(open_farm, "token", "list")
     refused = second.join(f"127.0.0.1:{port}", token)
@@ -343,7 +386,7 @@ def test_a_broker_that_listens_for_its_own_host_alone_is_told_on_both_sides(
         f"The broker listens at 127.0.0.1:{port}, for this host alone. Start the farm by `zerofarm up --broker-at"
         in (made.stderr)
     )
-    refused = second.join(f"127.0.0.2:{port}", made.stdout.split()[1])  # as another address of the farm's host
+    refused = second.join(f"127.0.0.2:{port}", made.stdout.split()[-1])  # as another address of the farm's host
     assert refused.returncode == 1
     assert f"no broker answers at 127.0.0.2:{port}" in refused.stderr
     assert "perhaps for its own host alone" in refused.stderr
@@ -395,6 +438,23 @@ def test_two_hosts_of_one_name_are_told_apart(open_farm: Farm, port: int) -> Non
     assert refused.returncode == 1
     assert "the farm has the worker cpu0@test-host, which does not run here" in refused.stderr
     assert "Set $ZEROFARM_HOST here to a name that no other host of the farm has" in refused.stderr
+
+
+def test_two_hosts_of_one_name_that_join_before_either_starts_are_told_apart_at_the_start(
+    open_farm: Farm, second: Host, port: int
+) -> None:
+    namesake = Host(open_farm, "namesake")
+    namesake.environment["ZEROFARM_HOST"] = "second"
+    for host in (second, namesake):
+        assert host.join(f"127.0.0.1:{port}", token_of(open_farm)).returncode == 0
+    started = second.start()
+    try:
+        refused = namesake.run("join", "--gpus", "none")
+        assert refused.returncode == 1
+        assert "the farm has the worker cpu0@second, which does not run here" in refused.stderr
+    finally:
+        started.terminate()
+        assert started.wait(60) == 0
 
 
 def test_a_host_of_a_name_that_is_taken_joins_by_its_second_attempt_without_a_token(open_farm: Farm, port: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from spaces import config
@@ -25,12 +26,10 @@ def joined_url(state_dir: Path) -> str | None:
         return None
 
 
-def kept_name(state_dir: Path) -> str:
-    """The name under which this host has joined a farm; empty if it has not."""
-    try:
-        return _name_path(state_dir).read_text().strip()
-    except FileNotFoundError:
-        return ""
+def use_kept_name(state_dir: Path) -> None:
+    """Give this process the name under which this host has joined, unless the operator names it otherwise."""
+    with suppress(FileNotFoundError):
+        os.environ[config.HOST] = os.environ.get(config.HOST) or _name_path(state_dir).read_text().strip()
 
 
 def keep_name(state_dir: Path, name: str) -> None:

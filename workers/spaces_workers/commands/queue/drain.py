@@ -15,6 +15,7 @@ from spaces.farm.queue.queue import Queue
 from spaces_workers.commands import options
 from spaces_workers.commands.queue.known import controls, farm_queue, known_worker
 from spaces_workers.gpu.claim import workers_here
+from spaces_workers.joining.membership import use_kept_name
 
 Worker = Annotated[
     str, typer.Argument(metavar="WORKER", help="The name of a worker, as in `zerofarm status`: gpu0, or gpu0@host.")
@@ -44,7 +45,7 @@ def drain(
     if here == (worker is not None):
         raise ControlFault("name one worker to drain, or give --here for those of this machine or container")
     with farm_queue(redis_url, state_dir) as queue:
-        nodes = _here(run_dir) if worker is None else {known_worker(queue, worker)}
+        nodes = _here(run_dir, state_dir) if worker is None else {known_worker(queue, worker)}
         names = _ids(queue, nodes) if here else nodes
         for name in sorted(names):
             controls(queue).drain(name)
@@ -54,7 +55,8 @@ def drain(
             print(f"{node} {'takes no task any more' if no_wait else 'is drained'}")
 
 
-def _here(run_dir: Path) -> set[str]:
+def _here(run_dir: Path, state_dir: Path) -> set[str]:
+    use_kept_name(state_dir)
     with options.using(run_dir) as run_dir:
         return {f"{name}@{config.current().host}" for name in workers_here(run_dir)}
 

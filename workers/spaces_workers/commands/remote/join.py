@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import sys
+from getpass import getpass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from spaces import config
 from spaces.errors import SpacesError
 from spaces.farm.queue import settings
 from spaces_workers.commands import number_options, options
 from spaces_workers.gpu.plan import plan_workers
 from spaces_workers.joining.join_token import JoinToken
 from spaces_workers.joining.joining import join_farm, take_name
-from spaces_workers.joining.membership import joined_url, kept_name
+from spaces_workers.joining.membership import joined_url, use_kept_name
 from spaces_workers.setup.farm_key import farm_key
 from spaces_workers.setup.secret_file import secret
 from spaces_workers.setup.state_dir import only_farm, shared
@@ -36,7 +35,7 @@ def join(
     ] = None,
     token_file: Annotated[
         str | None,
-        typer.Option("--token-file", metavar="FILE", help=f"The file with the token; - reads it. Or ${TOKEN}."),
+        typer.Option("--token-file", metavar="FILE", help=f"The file with the token; - asks for it. Or ${TOKEN}."),
     ] = None,
     no_start: Annotated[bool, typer.Option("--no-start", help="Join, and start no worker yet.")] = False,
     gpus: options.Gpus = "auto",
@@ -62,7 +61,7 @@ def join(
     reporter = Notifying(JsonLines() if json else Words())
     state_dir = shared(state_dir)
     settings.share(state_dir)
-    _use_kept_name(state_dir)
+    use_kept_name(state_dir)
     with options.using(run_dir) as run_dir, only_farm(state_dir):
         if address is not None:
             reporter(Note(join_farm(address, JoinToken.of(_token(token_file)), state_dir)))
@@ -82,14 +81,9 @@ def join(
         asyncio.run(WorkerHost(host, reporter).run())
 
 
-def _use_kept_name(state_dir: Path) -> None:
-    """Use the name under which this host has joined, unless the operator names it otherwise."""
-    os.environ[config.HOST] = os.environ.get(config.HOST) or kept_name(state_dir)
-
-
 def _token(file: str | None) -> str:
     if file == "-":
-        return sys.stdin.readline()
+        return getpass("Token: ") if sys.stdin.isatty() else sys.stdin.readline()
     if file is None:
         return secret(TOKEN)
     try:

@@ -1,4 +1,4 @@
-"""`zerofarm token worker`: the line with which one more host joins the farm."""
+"""`zerofarm token worker`: the line and the token with which one more host joins the farm."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def worker(
     redis_url: options.RedisUrl = None,
     state_dir: options.StateDir = options.STATE_DIR,
 ) -> None:
-    """Print the line by which one more host joins the farm with its GPUs. Its token works once."""
+    """Print the line and the token by which one more host joins the farm with its GPUs. The token works once."""
     url = options.broker_url(redis_url, state_dir)
     key = farm_key(state_dir)
     with connect(url) as redis, naming_broker(url):
@@ -58,9 +58,12 @@ def worker(
         Audit(redis).note(Action(this_user(), "make token", "a host", f"{token.id} to join, for {hours} h"))
     for warning in _warnings(url, login, reached):
         print(warning, file=sys.stderr)
-    told = f"Token {token.id} works once, within {hours} h. It is told this once. Type this on the other host:"
+    told = (
+        f"Token {token.id} works once, within {hours} h. It is told this once. Type on the other host "
+        "the first line, and the token when it asks:"
+    )
     print(told, file=sys.stderr)
-    print(f"echo {token.text} | zerofarm join {reached.address} --token-file -")
+    print(f"zerofarm join {reached.address} --token-file -\n{token.text}")
 
 
 def _warnings(url: str, login: str, reached: Reached) -> Iterator[str]:
