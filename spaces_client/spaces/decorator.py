@@ -132,7 +132,8 @@ def gradio_auto_wrap(function: Any) -> Any:
 def _wraps_automatically() -> bool:
     if _auto_wrap is not None:
         return _auto_wrap
-    from spaces.config import Config  # only here, for the same reason
+    # Only here, so that `import spaces` without a farm takes no longer than it must.
+    from spaces.config import Config
 
     return Config.gradio_auto_wrap
 

@@ -27,7 +27,8 @@ def _writable() -> Iterator[str]:
             yield "~" + getattr(Keys(), name)(*["*"] * (len(signature(method).parameters) - 1))
 
 
-#: Reads all of the farm, cancels tasks, pauses and drains. It registers no Space: it brings no code onto a worker.
+#: Reads all of the farm, cancels tasks, pushes those of a retry or a load, pauses, pins and drains. It registers no
+#: Space: it brings no code onto a worker.
 _LOOK = (
     *(f"%R~{Keys().prefix}:*", *_writable(), f"&{Keys().prefix}:*"),
     *("+@read", "+@write", "+@connection", "+@transaction", "+@pubsub"),
