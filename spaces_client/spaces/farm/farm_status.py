@@ -129,7 +129,10 @@ class FarmStatus:
 
 
 def from_json(told: Json) -> FarmStatus:
-    """The status that was told as JSON. Fields of a newer version are ignored; others may be missing."""
+    """The status that was told as JSON. Fields of a newer version are ignored; those with a default may be missing.
+
+    Raises KeyError or TypeError for another form.
+    """
     return _made(
         FarmStatus,
         told,
@@ -142,12 +145,12 @@ def from_json(told: Json) -> FarmStatus:
 
 
 def _worker(told: Json) -> WorkerStatus:
-    return _made(WorkerStatus, told, residents=_all(ResidentStatus, told["residents"]))
+    return _made(WorkerStatus, told, residents=_all(ResidentStatus, told.get("residents", ())))
 
 
 def _space(told: Json) -> SpaceStatus:
     page = _made(Page, told["page"]) if told["page"] else None
-    return _made(SpaceStatus, told, page=page, terms=_made(SpaceTerms, told["terms"]))
+    return _made(SpaceStatus, told, page=page, terms=_made(SpaceTerms, told.get("terms", {})))
 
 
 def _all(cls: type[T], told: Iterable[Json]) -> tuple[T, ...]:

@@ -41,6 +41,7 @@ class Pages:
     flower: str = ""
     spaces: Mapping[str, Page] = field(default_factory=dict)
     separation: str = ""  #: the level that separates Spaces: see docs/isolation.md
+    tells_status: bool = False  #: the `zerofarm up` that writes this answers `status` at its control socket
 
     def write(self, path: Path) -> None:
         """Replace the file atomically."""
@@ -64,4 +65,5 @@ def read_pages(path: Path) -> Pages:
     except FileNotFoundError:
         return Pages()
     spaces = {name: Page(**page) for name, page in known["spaces"].items()}
-    return Pages(known["home"], known["flower"], spaces, known.get("separation", ""))
+    told = {name: known[name] for name in ("separation", "tells_status") if name in known}
+    return Pages(known["home"], known["flower"], spaces, **told)

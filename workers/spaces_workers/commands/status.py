@@ -15,6 +15,9 @@ from spaces_workers.commands.spaces.asking import ask
 from spaces_workers.commands.status_tables import tables
 from spaces_workers.sandbox.description import Level, in_words
 
+#: Seconds for `zerofarm up` to answer: one that is stopped still accepts.
+PATIENCE = 5.0
+
 
 def status(
     redis_url: options.RedisUrl = None, state_dir: options.StateDir = options.STATE_DIR, json: options.Json = False
@@ -32,12 +35,14 @@ def status(
 
 
 def _status(named: str | None, state_dir: Path) -> FarmStatus:
-    """The status as the running `zerofarm up` tells it; if a broker is named, or none runs, as the broker has it."""
+    """The status as the running `zerofarm up` tells it; if a broker is named, or none answers, as the broker has it."""
     if not named:
         try:
-            return from_json(ask(state_dir, "status"))
-        except OperatorFault:
-            pass  # it is of another user, or of an older version; or only a broker runs
+            # An older one does not know the action, and would record each request as one that failed.
+            if read_pages(pages_path(state_dir)).tells_status:
+                return from_json(ask(state_dir, "status", PATIENCE))
+        except (OperatorFault, OSError, ValueError, LookupError, TypeError):
+            pass  # it is of another user, has ended, hangs, or answers in another form
     return _of_broker(options.broker_url(named, state_dir), state_dir)
 
 

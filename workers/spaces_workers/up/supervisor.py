@@ -223,7 +223,7 @@ class Supervisor:
             name: page_of(page.revision.space, page.keeper, roster.warmth_of(name, zygotes), self._memory.get(name, 0))
             for name, page in self._spaces.pages.items()
         }
-        return Pages(url_of(self._home), url_of(self._flower), spaces, self._options.sandboxes.level)
+        return Pages(url_of(self._home), url_of(self._flower), spaces, self._options.sandboxes.level, tells_status=True)
 
     async def _place(self, name: str, request: Request) -> Place | None:
         """Where the front door finds a Space."""

@@ -43,8 +43,7 @@ def ask(
 
     Raises OperatorFault, and TimeoutError if nothing comes for `patience` seconds.
     """
-    with _connected(state_dir) as sock:
-        sock.settimeout(patience)
+    with _connected(state_dir, patience) as sock:
         sock.sendall(json.dumps({"action": action, "by": by, "with": arguments}).encode() + b"\n")
         for answer in map(json.loads, sock.makefile("rb")):
             if "note" in answer:
@@ -67,8 +66,9 @@ def in_folder(state_dir: Path) -> Iterator[str]:
 
 
 @contextmanager
-def _connected(state_dir: Path) -> Iterator[socket.socket]:
+def _connected(state_dir: Path, patience: float | None) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(patience)
         try:
             with in_folder(state_dir) as path:
                 sock.connect(path)

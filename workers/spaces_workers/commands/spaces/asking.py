@@ -14,9 +14,12 @@ from spaces.farm.queue.control.audit import this_user
 Space = Annotated[str, typer.Argument(metavar="SPACE", help="The name of a Space, as in `zerofarm list`.")]
 
 
-def ask(state_dir: Path, action: str, **arguments: object) -> Any:  # Any: JSON
-    """Have something done for the user of this process. Raises OperatorFault."""
-    return operator_line.ask(state_dir, action, this_user(), _show, **arguments)
+def ask(state_dir: Path, action: str, patience: float | None = None, /, **arguments: object) -> Any:  # Any: JSON
+    """Have something done for the user of this process.
+
+    Raises OperatorFault, and TimeoutError if nothing comes for `patience` seconds.
+    """
+    return operator_line.ask(state_dir, action, this_user(), _show, patience, **arguments)
 
 
 def served(told: dict[str, Any]) -> str:  # Any: JSON
