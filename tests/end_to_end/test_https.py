@@ -23,6 +23,9 @@ pytestmark = pytest.mark.skipif(find_caddy() is None, reason="Caddy is not insta
 #: What a page may take on a busy machine, in milliseconds.
 PATIENCE_MS = 120_000
 
+#: A name that browsers find by themselves, and that is no name of this host.
+DOMAIN = "farm.localhost"
+
 #: As many as a browser has connections to one host by HTTP/1.1.
 TABS = 6
 
@@ -53,7 +56,7 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         (folder / name).mkdir()
         (folder / name / "app.py").write_text(SPACE)
     served = [str(folder / name) for name in names]
-    farm = Up(folder, *served, "--gpus", "none", "--no-flower", "--domain", "localhost", "--certificates", "internal")
+    farm = Up(folder, *served, "--gpus", "none", "--no-flower", "--domain", DOMAIN, "--certificates", "internal")
     with serving(farm):
         yield farm
 
@@ -72,24 +75,34 @@ def browser() -> Iterator[BrowserContext]:
 
 def test_visitors_come_by_https_and_http_2(farm: Up) -> None:
     home = farm.ready()["home"]
-    assert home.startswith("https://localhost:")
-    root = ssl.create_default_context(cafile=root_of(farm))
-    with httpx.Client(http2=True, verify=root, timeout=60) as visitor:
-        answer = visitor.get(f"{home}/api/status")
+    assert home.startswith(f"https://{DOMAIN}:")
+    with visitor_of(farm) as visitor:
+        answer = asked(visitor, f"{home}/api/status")
         assert (answer.status_code, answer.http_version) == (200, "HTTP/2")
         page = farm.ready()["spaces"]["tab0"]
-        assert visitor.get(f"{page}/config").json()["root"] == page == f"{home}/spaces/tab0"
-        told = visitor.get(f"http://{urlsplit(home).netloc}/spaces/tab0/")
+        assert asked(visitor, f"{page}/config").json()["root"] == page == f"{home}/spaces/tab0"
+        told = asked(visitor, f"{page}/".replace("https:", "http:"))
         assert (told.status_code, told.headers["location"]) == (308, f"{page}/")
 
 
 def test_the_session_of_an_operator_is_sent_by_https_alone(farm: Up) -> None:
     name, _, password = login_path(farm.state_dir).read_text().strip().partition(":")
-    with httpx.Client(verify=ssl.create_default_context(cafile=root_of(farm)), timeout=60) as visitor:
-        form = {"name": name, "password": password}
-        answer = visitor.post(f"{farm.ready()['home']}/farm/login", data=form)
+    with visitor_of(farm) as visitor:
+        answer = asked(visitor, f"{farm.ready()['home']}/farm/login", name=name, password=password)
     assert answer.status_code == 303
     assert "; secure" in answer.headers["set-cookie"].lower()
+
+
+def visitor_of(farm: Up) -> httpx.Client:
+    """Somebody who trusts the farm's own authority."""
+    root = ssl.create_default_context(cafile=root_of(farm))
+    return httpx.Client(http2=True, verify=root, timeout=60, headers={"Host": urlsplit(farm.ready()["home"]).netloc})
+
+
+def asked(visitor: httpx.Client, url: str, **form: str) -> httpx.Response:
+    """The answer to a request, or to a form, for which this host need not find the domain."""
+    address, extensions = url.replace(DOMAIN, "127.0.0.1"), {"sni_hostname": DOMAIN}
+    return visitor.request("POST" if form else "GET", address, data=form or None, extensions=extensions)
 
 
 def root_of(farm: Up) -> Path:
