@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,8 +13,10 @@ from spaces.farm.events import Succeeded
 from spaces.farm.farm_status import FarmStatus, Refusals
 from spaces.farm.page_addresses import Pages
 from spaces.farm.payloads.payload import Payload
+from spaces.farm.queue.control.controls import Controls
 from spaces.farm.queue.limits import Limits
 from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.registry import Registry, SpaceRecord
 from spaces.farm.queue.status import StatusReader
 
 from .support import MESSAGE, PLAIN, claimed, make_task, pushed
@@ -33,6 +37,31 @@ WORKER = {
 
 def status_of(queue: Queue) -> FarmStatus:
     return StatusReader(queue).read(Pages("", "", {}))
+
+
+@pytest.fixture
+def pinned_by_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "farm.toml").write_text("[spaces.names]\npin = true\n")
+    monkeypatch.setenv("ZEROFARM_CONFIG", str(tmp_path / "farm.toml"))
+    return "names"
+
+
+def test_a_pinned_space_counts_as_used(queue: Queue, pinned_by_file: str) -> None:
+    """It was stopped when it fell idle, and its room on the GPU was given up."""
+    Controls(queue, "ada").pin("digits")
+    assert StatusReader(queue).unused_for(["digits", pinned_by_file, "chat"]) == {
+        "digits": 0.0,
+        pinned_by_file: 0.0,
+        "chat": math.inf,
+    }
+
+
+def test_a_status_has_the_pins_of_operators_and_of_the_file(queue: Queue, pinned_by_file: str) -> None:
+    Controls(queue, "ada").pin("digits")
+    for name in ("digits", pinned_by_file, "chat"):
+        Registry(queue.redis).register(SpaceRecord(name, "1", "/app.py", "/", True, "", "/python", False, ()), None)
+    pins = {space.name: space.terms.pinned for space in status_of(queue).spaces}
+    assert pins == {"digits": True, pinned_by_file: True, "chat": False}
 
 
 def test_a_task_keeps_its_readable_name_from_the_push_to_after_its_end(queue: Queue) -> None:

@@ -28,7 +28,7 @@ WORKER = WorkerStatus(
 #: Runs a function of the page without a browser.
 SCRIPT = """
 const source = require("fs").readFileSync(process.argv[1], "utf8");
-const found = source.match(/function (resident|gigabytes)\\([^]*?\\n}/g).join("\\n");
+const found = source.match(/const ON_DEVICE.*|function (resident|gigabytes)\\([^]*?\\n}/g).join("\\n");
 console.log(new Function(`${found}; return resident;`)()(JSON.parse(process.argv[2])));
 """
 

@@ -14,6 +14,9 @@ from spaces.farm.page_addresses import Page
 
 T = TypeVar("T")
 
+#: The level of a resident that is ready for its next task.
+ON_DEVICE = "on the device"
+
 #: A status, or a part of it, as JSON has it.
 Json: TypeAlias = Mapping[str, Any]
 
@@ -25,7 +28,7 @@ class SpaceTerms:
     paused: bool = False
     max_gpus: int | None = None  #: tasks that may run at once; None: no limit
     priority: float = 0.0  #: seconds of waiting that its tasks are given ahead
-    pinned: bool = False  #: an operator lets it keep its room on a GPU; `farm.toml` may do so too
+    pinned: bool = False  #: it keeps its room on a GPU; in a status also if `farm.toml` says so
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class ResidentStatus:
     """A Space with a child on a worker, which runs a task or waits for the next one."""
 
     space: str
-    level: str  #: "on the device", "asleep, pinned" or "asleep"
+    level: str  #: ON_DEVICE, "asleep, pinned" or "asleep"
     held_bytes: int  #: of the device
     host_bytes: int  #: of the host, with the weights of a sleeper
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.markup import escape
 from rich.table import Table
 
-from spaces.farm.farm_status import FarmStatus, QueueStatus, ResidentStatus, TaskStatus
+from spaces.farm.farm_status import ON_DEVICE, FarmStatus, QueueStatus, ResidentStatus, TaskStatus
 from spaces.farm.page_addresses import Page
 from spaces.farm.units import seconds_in_words
 
@@ -42,7 +42,7 @@ def _workers(status: FarmStatus) -> Table:
 
 def _resident(resident: ResidentStatus) -> str:
     host = f" + {resident.host_bytes / GIB:.1f} GiB of the host" if resident.host_bytes else ""
-    level = "" if resident.level == "on the device" else f"{resident.level}, "
+    level = "" if resident.level == ON_DEVICE else f"{resident.level}, "
     return f"{resident.space} ({level}{resident.held_bytes / GIB:.1f} GiB{host})"
 
 

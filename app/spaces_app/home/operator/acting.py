@@ -15,8 +15,8 @@ from spaces.farm.queue.control.audit import Action, Audit
 from spaces.farm.queue.control.controls import Controls
 from spaces.farm.queue.queue import CancelOutcome, Queue
 
-#: Seconds for which the page waits until a Space is loaded.
-LOAD_PATIENCE = 50.0
+#: Seconds for which the page waits until a Space is loaded; its lists show the rest.
+LOAD_PATIENCE = 2.0
 
 
 class NotPossible(SpacesError, ValueError):
@@ -79,7 +79,7 @@ class Acting:
         return f"task {task[:8]} is queued again, as task {retry(self._queue, task, self._by).id[:8]}"
 
     def _load(self, space: str) -> str:
-        """Waits for the end of it, but not so long that a browser gives up."""
+        """Waits for its end, but not long: each wait holds a thread of the home page."""
         with make_celery(self._url) as app:
             task = loading.load(self._queue, app, space, self._by)
             return loading.outcome(self._queue, task, LOAD_PATIENCE)

@@ -45,9 +45,12 @@ export function gigabytes(bytes) {
   return bytes < 2 ** 30 ? `${Math.round(bytes / 2 ** 20)} MiB` : `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 }
 
+// As `ON_DEVICE` of farm_status.py.
+export const ON_DEVICE = "on the device";
+
 export function resident({ space, level, held_bytes, host_bytes }) {
   const sizes = [held_bytes && gigabytes(held_bytes), host_bytes && `${gigabytes(host_bytes)} of the host`];
-  const facts = [level !== "on the device" && level, ...sizes].filter(Boolean).join(", ");
+  const facts = [level !== ON_DEVICE && level, ...sizes].filter(Boolean).join(", ");
   return facts ? `${space} (${facts})` : space;
 }
 

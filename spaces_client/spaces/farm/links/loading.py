@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 from spaces.farm import wire
 from spaces.farm.celery.message_form import MessageForm
 from spaces.farm.events import Event, Failed, Succeeded
-from spaces.farm.farm_status import FarmStatus, WorkerStatus
+from spaces.farm.farm_status import ON_DEVICE, FarmStatus, WorkerStatus
 from spaces.farm.links.recorded_push import push_recorded
 from spaces.farm.page_addresses import Pages
 from spaces.farm.payloads.payload import Payload
@@ -80,7 +80,7 @@ def outcome(queue: Queue, task: Task, patience: float) -> str:
 def _check(status: FarmStatus, record: SpaceRecord) -> None:
     space, size = record.name, _size_of(record)
     for worker in status.workers:
-        if any(each.space == space and each.level == "on the device" for each in worker.residents):
+        if any(each.space == space and each.level == ON_DEVICE for each in worker.residents):
             raise ControlFault(f"{space} is on {worker.name} already")
     if any(each.name == space and each.terms.paused for each in status.spaces):
         raise ControlFault(f"{space} is paused: `zerofarm resume {space}` first")

@@ -21,7 +21,8 @@ from spaces.farm.farm_status import (
     WorkerStatus,
 )
 from spaces.farm.page_addresses import Pages
-from spaces.farm.queue.control.controls import drained, terms
+from spaces.farm.queue import settings
+from spaces.farm.queue.control.controls import drained, pinned, terms
 from spaces.farm.queue.keys import LEARNED
 from spaces.farm.queue.registry import Registry, SpaceRecord
 from spaces.farm.size import Size
@@ -67,9 +68,15 @@ class StatusReader:
         )
 
     def unused_for(self, spaces: Iterable[str]) -> dict[str, float]:
-        """Seconds since a task of each Space last ran: 0 while one waits or runs, infinite if none is known."""
-        running = {task.space for task in self._tasks(self._running_ids())}
-        return {space: 0.0 if space in running else self._since_last_task(space) for space in spaces}
+        """Seconds since a task of each Space last ran: 0 while one waits or runs, infinite if none is known.
+
+        A pinned Space counts as used.
+        """
+        used = {task.space for task in self._tasks(self._running_ids())} | pinned(self._queue)
+        return {
+            space: 0.0 if space in used or settings.of_space(space).pin else self._since_last_task(space)
+            for space in spaces
+        }
 
     def _since_last_task(self, space: str) -> float:
         if self._queue.waiting(space):
@@ -115,7 +122,7 @@ class StatusReader:
                 expected_wait=_longest(waits.get(function.size) for function in functions),
                 page=pages.spaces.get(name),
                 served=name in pages.spaces or records[name].client in alive,
-                terms=of_operator.get(name, SpaceTerms()),
+                terms=_with_pin_of_file(name, of_operator.get(name, SpaceTerms())),
                 waiting_by_size=waiting,
             )
 
@@ -151,6 +158,10 @@ class StatusReader:
         return [
             _task(task, place, values) for place, (task, values) in enumerate(zip(ids, found, strict=True)) if values[0]
         ]
+
+
+def _with_pin_of_file(space: str, of_operator: SpaceTerms) -> SpaceTerms:
+    return replace(of_operator, pinned=of_operator.pinned or settings.of_space(space).pin)
 
 
 def _longest(waits: Iterable[float | None]) -> float | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from statistics import fmean
 
+from spaces.farm.farm_status import ON_DEVICE
+
 
 class Level(Enum):
     """How much of a Space is loaded, the most first."""
@@ -17,7 +19,7 @@ class Level(Enum):
 
 
 #: The levels of a child, for tables.
-LEVELS = {Level.CHILD: "on the device", Level.PINNED: "asleep, pinned", Level.ASLEEP: "asleep"}
+LEVELS = {Level.CHILD: ON_DEVICE, Level.PINNED: "asleep, pinned", Level.ASLEEP: "asleep"}
 
 #: Seconds to a ready child that are assumed until the level has been measured.
 ASSUMED = {Level.PINNED: 0.2, Level.ASLEEP: 0.5, Level.HOST: 1.0, Level.UNSEEN: 10.0}

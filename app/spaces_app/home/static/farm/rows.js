@@ -1,6 +1,6 @@
 // The content of each row of the page.
 
-import { gigabytes, joined, resident, span, withoutProcess, write } from "../lists.js";
+import { ON_DEVICE, gigabytes, joined, resident, span, withoutProcess, write } from "../lists.js";
 
 export function fillGpu(element, worker, farm) {
   const busy = worker.busy.map(withoutProcess);
@@ -116,7 +116,7 @@ export function fillSpace(element, space, farm) {
 }
 
 function holds(worker, space) {
-  return worker.residents.some((each) => each.space === space && each.level === "on the device");
+  return worker.residents.some((each) => each.space === space && each.level === ON_DEVICE);
 }
 
 export function fillQuota(element, { visitor, quota, reserved, tasks }) {
