@@ -9,6 +9,7 @@
 #   make test-official          our claims of equality, checked against the official package
 #   make test-libraries         what libraries do in a child, each in an environment of its own; ARGS="-k polars" for some
 #   make test-clients           clients for JavaScript, Python and MCP at Gradio 6, 5 and 4; needs node, and npm's index
+#   make pictures               the pictures of the operator's page in docs, from a farm with two of the demos
 #   make chaos                  a farm whose parts fail under load; HOUR=1 for an hour of seeds
 #   make lock audit sbom        the hashed list of packages; what is known against them; what an installation consists of
 #   make lint bench install clean
@@ -40,7 +41,7 @@ OF_TORCH := torch triton cuda-bindings cuda-pathfinder cuda-toolkit $(addprefix 
 PIP_AUDIT := pip-audit@2.10.1
 CYCLONEDX := cyclonedx-bom@7.5.0
 
-.PHONY: install up test test-gradio-5 test-gradio-4 test-forked test-official test-libraries test-containers test-clients chaos lint bench lock audit sbom clean chromium
+.PHONY: install up test test-gradio-5 test-gradio-4 test-forked test-official test-libraries test-containers test-clients pictures chaos lint bench lock audit sbom clean chromium
 
 install: $(STAMPS)/installed
 
@@ -76,6 +77,9 @@ test-containers: install
 # and Python once.
 test-clients: install
 	TEST_CLIENTS=1 $(VENV)/bin/python -m pytest tests/clients $(ARGS)
+
+pictures: install chromium
+	CHROMIUM="$$($(find_chromium))" $(VENV)/bin/python docs/pictures.py
 
 # Each seed is another order of faults. The tests run three short ones; HOUR=1 runs seeds for an hour.
 chaos: install

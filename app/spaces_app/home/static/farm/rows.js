@@ -9,7 +9,7 @@ export function fillGpu(element, worker, farm) {
   write(element, "load", joined(load(worker), worker.drained && "drained"));
   write(element, "work", busy.length ? `▶ runs ${busy.join(", ")}` : "○ idle").classList.toggle("busy", busy.length > 0);
   const swaps = farm.swaps[worker.name] ?? 0;
-  write(element, "facts", joined(residents(worker), `${worker.done} done`, `${swaps} swaps in the last hour`));
+  write(element, "facts", joined(residents(worker), `${worker.done} done`, `${swaps} ${swaps === 1 ? "swap" : "swaps"} in the last hour`));
   verb(element.querySelector(".drain"), worker.drained ? "undrain" : "drain", worker.drained ? "Undrain" : "Drain", worker.name);
   strip(element.querySelector(".strip"), worker);
 }
@@ -95,7 +95,7 @@ export function fillSpace(element, space, farm) {
     `${space.waiting} waiting`,
     space.expected_wait != null && `wait about ${span(space.expected_wait)}`,
     page?.memory_bytes && `${gigabytes(page.memory_bytes)} of this host`,
-    revision && `revision ${revision.revision} (${revision.label}), made ${span(farm.status.now - revision.made_at)} ago`,
+    revision?.revision > 0 && `revision ${revision.revision} (${revision.label}), made ${span(farm.status.now - revision.made_at)} ago`,
     pinned && `pinned${pinned === "file" ? " by farm.toml" : ""}`,
     space.terms.max_gpus != null && `at most ${space.terms.max_gpus} GPUs`,
     space.terms.priority && `priority ${space.terms.priority} s`,
@@ -105,13 +105,13 @@ export function fillSpace(element, space, farm) {
   verb(element.querySelector(".pause"), paused ? "resume" : "pause", paused ? "Resume" : "Pause", space.name);
   verb(element.querySelector(".pin"), pinned ? "unpin" : "pin", pinned ? "Unpin" : "Pin", space.name);
   element.querySelector(".pin").hidden = pinned === "file";
-  const load = element.querySelector(".load");
+  const load = element.querySelector(".early");
   load.hidden = paused || !space.functions.length || farm.status.workers.some((worker) => holds(worker, space.name));
   load.dataset.target = space.name;
   element.querySelector(".log").dataset.space = space.name;
   for (const button of element.querySelectorAll(".hosted")) {
     button.dataset.target = space.name;
-    button.hidden = !revision;
+    button.hidden = !revision || (button.dataset.verb === "rollback" && revision.revision < 2);
   }
 }
 
