@@ -291,7 +291,7 @@ def test_status_and_the_home_page_tell_the_same(farm: Up) -> None:
     assert of_command.keys() == of_page.keys() - {"operators"}
     assert of_command["home"] == of_page["home"] == farm.ready()["home"]
     echo = {space["name"]: space for space in of_command["spaces"]}["echo"]
-    assert echo["functions"] == ["echo", "wait", "variables"]
+    assert echo["functions"] == ["echo", "wait", "daemon", "variables"]
     assert echo["page"]["url"] == farm.ready()["spaces"]["echo"]
     assert (echo["page"]["title"], echo["page"]["emoji"]) == ("Echo", "📣")
     assert {task["space"] for task in of_command["tasks"]} == {"echo"}
