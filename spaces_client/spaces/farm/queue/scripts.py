@@ -41,7 +41,9 @@ _FAILURES_IN_LUA = ", ".join(f"['{state}'] = true" for state in FAILURES)
 _BOUNDARY = re.compile(r"\n(?=local |--)")
 
 #: The names that a definition defines: one function, or several constants.
-_DEFINED = re.compile(r"local (?:function )?([\w, ]+)")
+_DEFINED = re.compile(r"local (function )?([\w, ]+)")
+
+_COMMENT = re.compile(r"--.*")
 
 
 @cache
@@ -51,14 +53,18 @@ def source(name: str, keys: Keys, ended: int) -> str:
     shared = [constants_in_lua(ended), *((folder / "shared" / f"{part}.lua").read_text() for part in _SHARED)]
     text = (folder / f"{name}.lua").read_text()
     for definition in reversed(_BOUNDARY.split("\n".join(shared))):
-        if _is_used(definition, text):
+        if _is_used(definition, _COMMENT.sub("", text)):
             text = f"{definition}\n{text}"
     return in_lua(text, keys)
 
 
-def _is_used(definition: str, text: str) -> bool:
+def _is_used(definition: str, code: str) -> bool:
+    """Whether the code calls the function that is defined, or names one of the constants."""
     defined = _DEFINED.match(definition)
-    return defined is not None and any(re.search(rf"\b{name.strip()}\b", text) for name in defined[1].split(","))
+    if defined is None:
+        return False
+    use = r"(?<![\w.]){}\(" if defined[1] else r"\b{}\b"
+    return any(re.search(use.format(name.strip()), code) for name in defined[2].split(","))
 
 
 def in_lua(script: str, keys: Keys) -> str:

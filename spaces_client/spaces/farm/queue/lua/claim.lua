@@ -17,6 +17,8 @@ local LOOKS = 16 -- the most tasks left to others, and the most idle workers, th
 local worker, now, hold = ARGV[1], server_time(), tonumber(ARGV[7])
 local sizes, known, unseen = cmsgpack.unpack(ARGV[3]), cmsgpack.unpack(ARGV[4]), tonumber(ARGV[5])
 local left, called, again = {}, {}, nil
+-- Whether an operator has paused or limited a Space, or drained a worker; and whether a worker is idle, this one perhaps.
+local operated, somebody_idle = redis.call('EXISTS', keys.paused(), keys.max_gpus(), keys.drained()) > 0, true
 
 local function unknown_to_its_worker()
   if ARGV[6] == '' then return nil end
@@ -87,7 +89,8 @@ local function full()
 end
 
 local function best()
-  local found, held_back, without = {}, paused(), full()
+  local found, held_back, without = {}, operated and paused() or {}, operated and full()
+  somebody_idle = false
   local function consider(queue, seconds, idle)
     local id, score = head(queue, idle)
     if id and (not found.id or score + seconds < found.score) then
@@ -97,6 +100,7 @@ local function best()
   end
   for _, size in ipairs(sizes) do
     local idle = hold > 0 and redis.call('ZRANGEBYSCORE', keys.idle(size), now, '+inf', 'LIMIT', 0, LOOKS) or {}
+    somebody_idle = somebody_idle or #idle > 0
     if without then -- the queue of all Spaces may begin with many tasks that must wait
       for _, space in ipairs(redis.call('SMEMBERS', keys.contenders(size))) do
         local waits = not held_back[space] and not without[space]
@@ -134,34 +138,43 @@ local function rise()
   redis.call('DEL', keys.warmth(worker), keys.call(worker))
 end
 
+-- The task for its worker; nothing if its lifetime is over.
 local function take(id)
   local name = keys.task(id)
-  local task = redis.call('HMGET', name, 'size', 'message', 'task', 'space', 'reader')
-  local attempt = redis.call('HINCRBY', name, 'attempt', 1)
+  local task = redis.call('HMGET', name, 'size', 'message', 'task', 'space', 'reader', 'attempt')
+  if not task[1] then return nil end
+  local attempt = tonumber(task[6]) + 1
   dequeue(id, task[1], task[4])
-  redis.call('HSET', name, 'state', 'running', 'worker', worker, 'started_at', now, 'batch', 0)
+  redis.call('HSET', name, 'state', 'running', 'attempt', attempt, 'worker', worker, 'started_at', now, 'batch', 0)
   redis.call('SADD', keys.held(worker), id)
   redis.call('SADD', keys.on_gpus(task[4]), id)
-  redis.call('DEL', keys.credit(id))
+  if attempt > 1 then redis.call('DEL', keys.credit(id)) end -- what was given to the attempt before
   if ARGV[8] ~= '' then write(id, ARGV[8], attempt, task[5]) end
   for _, key in ipairs({ name, keys.events(id), keys.held(worker), keys.on_gpus(task[4]) }) do redis.call('EXPIRE', key, WAITING) end
   return { id, task[1], task[2], task[3], attempt }
 end
 
-redis.call('ZADD', KEYS[1], 'GT', now + tonumber(ARGV[2]), worker)
-redis.call('EXPIRE', KEYS[1], WAITING)
+local function is_drained()
+  local drained = redis.call('SMISMEMBER', keys.drained(), worker, node_of(worker))
+  return drained[1] + drained[2] > 0
+end
+
+if redis.call('ZADD', KEYS[1], 'GT', now + tonumber(ARGV[2]), worker) == 1 then -- else its beats set the lifetime
+  redis.call('EXPIRE', KEYS[1], WAITING)
+end
 
 local id, queue = unknown_to_its_worker(), keys.held(worker)
-local drained = redis.call('SMISMEMBER', keys.drained(), worker, node_of(worker))
-if not id and drained[1] + drained[2] > 0 then return 'drained' end
+if not id and operated and is_drained() then return 'drained' end
 if not id then id, queue = best() end
-while id and redis.call('EXISTS', keys.task(id)) == 0 do -- its lifetime is over
+local task = id and take(id)
+while id and not task do -- its lifetime is over
   redis.call(queue == keys.held(worker) and 'SREM' or 'ZREM', queue, id)
   id, queue = best()
+  task = id and take(id)
 end
-if id then
-  if hold > 0 then rise() end
-  return take(id)
+if task then
+  if hold > 0 and somebody_idle then rise() end
+  return task
 end
 if hold > 0 then rest() end
 if again then return tostring(again) end

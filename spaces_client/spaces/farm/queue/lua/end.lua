@@ -18,15 +18,15 @@ local function learn(space)
   redis.call('EXPIRE', keys.learned(space), LEARNED)
 end
 
-if holds(ARGV[1], ARGV[2], ARGV[3]) then
+local task = redis.call('HMGET', KEYS[1], 'state', 'worker', 'attempt', 'unfollowed', 'space')
+if task[2] ~= ARGV[2] or task[3] ~= ARGV[3] then return 0 end
+if task[1] == 'running' then
   finish(ARGV[1], ARGV[4], ARGV[5], {
     charged = tonumber(ARGV[9]),
     swap = tonumber(ARGV[10]),
     seconds = tonumber(ARGV[11]),
     stopped = ARGV[12] ~= '' and ARGV[12],
   })
-  if ARGV[6] ~= '' then learn(redis.call('HGET', KEYS[1], 'space')) end
+  if ARGV[6] ~= '' then learn(task[5]) end
 end
-local task = redis.call('HMGET', KEYS[1], 'worker', 'attempt', 'unfollowed')
-if task[1] ~= ARGV[2] or task[2] ~= ARGV[3] then return 0 end
-return task[3] and 2 or 1
+return task[4] and 2 or 1

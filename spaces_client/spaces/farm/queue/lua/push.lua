@@ -104,8 +104,7 @@ local ahead = tonumber(redis.call('HGET', keys.priority(), space) or 0)
 local score = now + handicap() + handicap_of_usage - ahead
 redis.call('HSET', KEYS[1], 'task', ARGV[2], 'message', ARGV[3], 'label', ARGV[4], 'space', space, 'size', size,
   'estimate', estimate, 'time_limit', ARGV[9], 'score', score, 'state', 'queued', 'enqueued_at', now, 'attempt', 0,
-  'client', client, 'reader', ARGV[14])
-if ARGV[15] ~= '' then redis.call('HSET', KEYS[1], 'whole', 1) end
+  'client', client, 'reader', ARGV[14], unpack(ARGV[15] ~= '' and { 'whole', 1 } or {}))
 if failed ~= '' then
   redis.call('HSET', KEYS[1], 'detached', 1)
   if redis.call('EXISTS', keys.task(failed)) == 1 then redis.call('HSET', keys.task(failed), 'retried', id) end

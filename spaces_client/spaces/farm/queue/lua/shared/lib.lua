@@ -64,39 +64,40 @@ local function write(id, event, attempt, reader)
   redis.call('PUBLISH', keys.inbox(reader), id .. ' ' .. entry .. ' ' .. attempt .. ' ' .. event)
 end
 
-local function forget_arguments(id)
-  local name = keys.task(id)
-  redis.call('HDEL', name, 'message', redis.call('HEXISTS', name, 'detached') == 0 and 'task' or 'message')
+local function forget_arguments(id, detached)
+  redis.call('HDEL', keys.task(id), 'cancelled', 'message', detached and 'message' or 'task')
 end
 
 -- Keep the arguments of a failed task, so that an operator can retry it. Those of the latest RETRYABLE tasks are kept.
 local function keep_arguments(id)
+  redis.call('HDEL', keys.task(id), 'cancelled')
   redis.call('LPUSH', keys.retryable(), id)
   redis.call('EXPIRE', keys.retryable(), ENDED)
   if redis.call('LLEN', keys.retryable()) <= RETRYABLE then return end
   local oldest = redis.call('RPOP', keys.retryable())
-  forget_arguments(oldest)
+  forget_arguments(oldest, redis.call('HEXISTS', keys.task(oldest), 'detached') == 1)
 end
 
 -- End a task in any state; every end goes through here. `run` is of a worker that had it: seconds `charged` to its
 -- visitor; if its function began, its `seconds` and those of the `swap` before it; and what `stopped` it, if anything.
 local function finish(id, state, event, run)
   local name = keys.task(id)
-  local task = redis.call('HMGET', name, 'state', 'size', 'space', 'client', 'worker', 'attempt', 'reader', 'label',
-    'visitor', 'enqueued_at', 'started_at', 'reason')
-  if task[1] == 'queued' then dequeue(id, task[2], task[3]) end
-  if (task[4] or '') ~= '' then redis.call('SREM', keys.client(task[4]), id) end
-  if task[5] then redis.call('SREM', keys.held(task[5]), id) end
-  if task[3] then redis.call('SREM', keys.on_gpus(task[3]), id) end
-  write(id, event, task[6], task[7])
+  local before, size, space, client, worker, attempt, reader, label, enqueued_at, started_at, reason, visitor, reserved,
+    rate, half_life, detached, whole = unpack(redis.call('HMGET', name, 'state', 'size', 'space', 'client', 'worker',
+    'attempt', 'reader', 'label', 'enqueued_at', 'started_at', 'reason', 'visitor', 'reserved', 'rate', 'half_life',
+    'detached', 'whole'))
+  if before == 'queued' then dequeue(id, size, space) end
+  if (client or '') ~= '' then redis.call('SREM', keys.client(client), id) end
+  if worker then redis.call('SREM', keys.held(worker), id) end
+  if space then redis.call('SREM', keys.on_gpus(space), id) end
+  write(id, event, attempt, reader)
   local now = server_time()
   redis.call('HSET', name, 'state', state, 'ended_at', now)
-  settle(id, run and run.charged or 0, now)
-  local facts = { id, task[8], task[3], task[2], state, task[5] or '', tonumber(task[6] or 0), task[9] or '', task[10],
-    task[11] or '', now, run and run.swap or '', run and run.seconds or '', task[12] or '' }
-  record_end(task[3], state, event, facts, tonumber(task[10]), tonumber(task[11]), now, run)
-  redis.call('HDEL', name, 'cancelled')
-  if FAILURES[state] and redis.call('HEXISTS', name, 'whole') == 1 then keep_arguments(id) else forget_arguments(id) end
+  if reserved then settle(id, visitor, tonumber(rate), tonumber(half_life), run and run.charged or 0, now) end
+  local facts = { id, label, space, size, state, worker or '', tonumber(attempt or 0), visitor or '', enqueued_at,
+    started_at or '', now, run and run.swap or '', run and run.seconds or '', reason or '' }
+  record_end(space, state, event, facts, tonumber(enqueued_at), tonumber(started_at), now, run)
+  if FAILURES[state] and whole then keep_arguments(id) else forget_arguments(id, detached) end
   redis.call('EXPIRE', name, ENDED)
   redis.call('EXPIRE', keys.events(id), ENDED)
 end

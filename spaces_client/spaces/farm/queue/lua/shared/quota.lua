@@ -80,17 +80,14 @@ local function admit(id, packed, expected, now)
   return terms.weight * usage.decayed
 end
 
--- Free the reserved seconds of a task, and charge its visitor once for the seconds that its function held a GPU.
-local function settle(id, seconds, now)
-  local name = keys.task(id)
-  local task = redis.call('HMGET', name, 'visitor', 'rate', 'half_life')
-  if redis.call('HDEL', name, 'reserved') == 0 then return end
-  redis.call('HDEL', keys.reserved(task[1]), id)
-  local held = seconds * tonumber(task[2])
+-- Free the reserved seconds of a task, and charge its visitor for the seconds that its function held a GPU.
+local function settle(id, visitor, rate, half_life, seconds, now)
+  local name, held = keys.task(id), seconds * rate
+  redis.call('HDEL', name, 'reserved')
+  redis.call('HDEL', keys.reserved(visitor), id)
   redis.call('HSET', name, 'charged', held)
   if held == 0 then return end
-  local half_life = tonumber(task[3])
-  local usage = usage_of(task[1], half_life, now)
+  local usage = usage_of(visitor, half_life, now)
   usage.since, usage.used, usage.decayed = usage.since or now, usage.used + held, usage.decayed + held
-  keep(task[1], usage, half_life, now)
+  keep(visitor, usage, half_life, now)
 end
