@@ -48,7 +48,7 @@ end
 
 local function stop_serving(worker)
   for _, size in ipairs(SIZES) do redis.call('SREM', keys.serving(size), worker) end
-  redis.call('SREM', keys.drained(), worker)
+  if worker ~= node_of(worker) then redis.call('SREM', keys.drained(), worker) end -- else all of its node are drained
 end
 
 -- Whether this claim is still valid: nothing is written once a lease is lost. Also the task's reader.
