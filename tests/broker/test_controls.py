@@ -117,10 +117,19 @@ def test_a_worker_that_is_drained_until_it_ends_takes_tasks_when_it_starts_again
     assert not controls.drain("gpu0@pod:1")
     task = pushed(queue)
     assert taken(queue, "gpu0@pod:1") is None
-    assert drained(queue) == {"gpu0@pod"}
+    assert drained(queue) == {"gpu0@pod:1"}
     queue.leases.leave("gpu0@pod:1")
     assert drained(queue) == set()
     assert taken(queue, "gpu0@pod:2") == task.id
+
+
+def test_a_worker_that_has_ended_is_not_drained_by_its_id(queue: Queue, controls: Controls) -> None:
+    """Its mark would stay for ever: it is removed when the worker ends."""
+    queue.leases.beat("gpu0@pod:1")
+    queue.leases.leave("gpu0@pod:1")
+    assert not controls.drain("gpu0@pod:1")
+    assert drained(queue) == set()
+    assert Audit(queue.redis).latest(1) == []
 
 
 def test_a_worker_that_was_drained_until_its_end_and_died_leaves_no_mark(queue: Queue, controls: Controls) -> None:

@@ -81,6 +81,14 @@ def test_the_wait_at_the_end_of_each_queue_is_told(queue: Queue) -> None:
     assert found == [("large", 2, 70.0), ("xlarge", 0, None)]
 
 
+def test_a_worker_is_not_drained_because_the_one_before_it_is(queue: Queue) -> None:
+    """One that was killed seems to live for as long as its lease, beside the one that was started after it."""
+    queue.leases.beat("gpu0@host:1", WORKER)
+    Controls(queue, "ada").drain("gpu0@host:1")
+    queue.leases.beat("gpu0@host:2", WORKER | {"pid": 2})
+    assert {worker.pid: worker.drained for worker in status_of(queue).workers} == {1: True, 2: False}
+
+
 def test_what_was_refused_is_told(queue: Queue) -> None:
     assert status_of(queue).refusals == ()
     strict = Queue(queue.redis, rules=replace(PLAIN, limits=Limits(space_queue=1)))

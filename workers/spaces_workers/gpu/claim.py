@@ -74,11 +74,11 @@ def claim(devices: Sequence[Device], run_dir: Path, shares: int = 1) -> Claim:
     raise GpuError(_all_taken(devices, directory, shares))
 
 
-def workers_here(run_dir: Path) -> list[str]:
-    """The names of the workers on this machine, or in this container, that hold a claim."""
+def workers_here(run_dir: Path) -> dict[str, int]:
+    """The workers on this machine, or in this container, that hold a claim: the name of each, and its process."""
     pattern = re.compile(rf"(.+), process (\d+) on {re.escape(socket.gethostname())}")
     claims = {path: pattern.fullmatch(path.read_text()) for path in sorted((run_dir / "gpus").glob("*.lock"))}
-    return [found[1] for path, found in claims.items() if found and _has_open(int(found[2]), path)]
+    return {found[1]: int(found[2]) for path, found in claims.items() if found and _has_open(int(found[2]), path)}
 
 
 def _has_open(pid: int, path: Path) -> bool:

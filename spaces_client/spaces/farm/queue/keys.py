@@ -44,7 +44,7 @@
 | `visits`                     | PUBSUB | the name of a Space whose page was opened     |                              |
 | `spaces`                     | SET    | names of Spaces                               | permanent                    |
 | `paused`                     | SET    | Spaces whose tasks wait until they are resumed| permanent                    |
-| `drained`                    | SET    | workers, by node, that take no task           | permanent                    |
+| `drained`                    | SET    | workers that take no task, by node or by id   | permanent; an id: its lease  |
 | `pinned`                     | SET    | Spaces that keep their room on a GPU          | permanent                    |
 | `max_gpus`                   | HASH   | Space: tasks of it that may run at once       | permanent                    |
 | `priority`                   | HASH   | Space: seconds that its tasks are ahead       | permanent                    |

@@ -128,9 +128,9 @@ class StatusReader:
 
     def _workers(self) -> Iterator[WorkerStatus]:
         without_tasks = drained(self._queue)
-        for info in self._queue.leases.workers().values():
+        for worker, info in self._queue.leases.workers().items():
             if info:
-                yield replace(_worker(info), drained=info["node"] in without_tasks)
+                yield replace(_worker(info), drained=not without_tasks.isdisjoint((worker, info["node"])))
 
     def _running_ids(self) -> list[str]:
         workers = cast(list[bytes], self._redis.zrange(self._keys.workers(), 0, -1))

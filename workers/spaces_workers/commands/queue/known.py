@@ -46,7 +46,8 @@ def known_space(queue: Queue, name: str) -> str:
 
 def known_worker(queue: Queue, name: str) -> str:
     """The node of the only worker with this name, such as `gpu0` or `gpu0@host`. Raises ControlFault."""
-    nodes = {str(info["node"]) for info in queue.leases.workers().values() if "node" in info} | drained(queue)
+    nodes = {str(info["node"]) for info in queue.leases.workers().values() if "node" in info}
+    nodes |= {name.partition(":")[0] for name in drained(queue)}
     found = _called(name, nodes)
     if len(found) == 1:
         return found[0]

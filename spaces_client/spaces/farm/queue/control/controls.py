@@ -54,7 +54,7 @@ class Controls:
         return self._done("unpin", space, bool(self._redis.srem(self._keys.pinned(), space)))
 
     def drain(self, worker: str) -> bool:
-        """Let a worker take no task any more. False if it did not before.
+        """Let a worker take no task any more. False if it did not before, or is named by its id and has ended.
 
         One that is named by its node takes none after a restart either; one that is named by its id, until it ends.
         """
@@ -133,6 +133,5 @@ def pinned(queue: Queue) -> set[str]:
 
 
 def drained(queue: Queue) -> set[str]:
-    """The nodes of the workers that take no task, for good or until they end."""
-    names = (name.decode() for name in cast("set[bytes]", queue.redis.smembers(queue.keys.drained())))
-    return {name.partition(":")[0] for name in names}
+    """The workers that take no task: by their node for good, or by their id until they end."""
+    return {name.decode() for name in cast("set[bytes]", queue.redis.smembers(queue.keys.drained()))}
