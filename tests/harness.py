@@ -38,6 +38,7 @@ from spaces_workers.broker.server_settings import Listen
 from spaces_workers.gateway.place import GATES, Gate, address_of, socket_of, to_text
 from spaces_workers.isolation import prepare
 from spaces_workers.nursery.client import socket_path as nursery_socket
+from spaces_workers.setup.ports import Ports
 from spaces_workers.setup.process_environment import of_web
 from tests.broker.support import leaked_keys
 from tests.forks import FORKED, ForkedPage, fork_page, start_nursery
@@ -320,9 +321,7 @@ def _python_of_spaces() -> tuple[Path, dict[str, str]]:
 
 def free_port() -> int:
     """A port of this host that nothing listens at."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    return Ports("127.0.0.1").exactly(0, "--port")
 
 
 def _answers(url: str) -> bool:

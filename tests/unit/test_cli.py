@@ -244,6 +244,12 @@ def test_ports_are_free_and_given_once() -> None:
     assert len(set(given)) == 50
 
 
+def test_no_outgoing_connection_takes_a_port_before_its_server_listens() -> None:
+    """The home page, or the door, found its port taken, and the farm did not start."""
+    outgoing = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    assert Ports("127.0.0.1").exactly(0, "--port") < outgoing
+
+
 def test_spaces_take_the_next_ports_that_are_free() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import random
 import socket
+from collections.abc import Iterator
+from pathlib import Path
 
 from spaces.errors import SpacesError
 
 HIGHEST = 65535
+
+#: The lowest port that is chosen for 0, and the number of ports that are tried before the system chooses.
+LOWEST, TRIES = 20_000, 100
 
 #: Where the pages of a farm with a front door listen, and from where the door comes: only this host reaches it.
 INSIDE = "127.0.0.1"
@@ -43,11 +49,8 @@ class Ports:
         return self.exactly(0, "--port")
 
     def _free(self, port: int) -> int | None:
-        if port in self._given:
-            return None
-        number = self._bound(port)
-        while number in self._given:  # the system may return a port again right after it was closed
-            number = self._bound(port)
+        candidates = [port] if port else _quiet_ports()
+        number = next((found for each in candidates if (found := self._bound(each)) not in (None, *self._given)), None)
         if number is not None:
             self._given.add(number)
         return number
@@ -70,3 +73,11 @@ class Ports:
                     raise PortError(f"--host {self._host} is no address of this machine: {error}") from None
                 return None
             return int(probe.getsockname()[1])
+
+
+def _quiet_ports() -> Iterator[int]:
+    """Ports, in any order, that no outgoing connection is given before a server listens there; then any."""
+    first_given = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    quiet = range(LOWEST, max(LOWEST, first_given))
+    yield from random.sample(quiet, min(len(quiet), TRIES))
+    yield 0
