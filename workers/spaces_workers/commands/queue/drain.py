@@ -16,6 +16,7 @@ from spaces.farm.queue.queue import Queue
 from spaces_workers.commands import options
 from spaces_workers.commands.queue.known import controls, farm_queue, known_worker
 from spaces_workers.gpu.claim import workers_here
+from spaces_workers.joining.membership import use_kept_name
 
 Worker = Annotated[
     str, typer.Argument(metavar="WORKER", help="The name of a worker, as in `zerofarm status`: gpu0, or gpu0@host.")
@@ -49,6 +50,7 @@ def drain(
         raise ControlFault("name one worker to drain, or give --here for those of this machine or container")
     with farm_queue(redis_url, state_dir) as queue:
         if worker is None:
+            use_kept_name(state_dir)
             with options.using(run_dir) as run_dir:
                 drained = _drain_here(queue, run_dir)
         else:
