@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
+
 #: The networks of such links: 198.18.0.0/15 is kept for tests of networks. Source: RFC 2544.
 _NETWORK = "198.18.{}.{}"
 
@@ -23,7 +25,7 @@ class Namespace:
     """A namespace, joined to this host by a pair of virtual interfaces. `is_there` tells whether it could be made."""
 
     def __init__(self) -> None:
-        number = os.getpid() % 250
+        number = _unused(os.getpid() % 250)
         self.name = f"chaos{os.getpid()}"
         self.address = _NETWORK.format(number, 2)  #: its own, as this host reaches it
         self._near, self._far = f"{self.name}n", f"{self.name}f"
@@ -81,6 +83,12 @@ class Namespace:
     @property
     def _unslowed(self) -> Sequence[str]:
         return ("tc", "qdisc", "del", "dev", self._near, "root")
+
+
+def _unused(first: int) -> int:
+    """The number of a network that no interface of this host is in: one may be left of a process that was killed."""
+    taken = {address.address for addresses in psutil.net_if_addrs().values() for address in addresses}
+    return next(each % 250 for each in range(first, first + 250) if _NETWORK.format(each % 250, 1) not in taken)
 
 
 def _done(command: Sequence[str]) -> bool:

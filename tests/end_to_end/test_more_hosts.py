@@ -16,8 +16,9 @@ from tests.harness import SPACES, START_PATIENCE, free_port, wait_until
 
 
 @contextmanager
-def joined(farm: Up, line: list[str], folder: Path) -> Iterator[psutil.Process]:
-    """Another host, on which an operator has typed the line, while its worker lives."""
+def joined(farm: Up, words: list[str], folder: Path) -> Iterator[psutil.Process]:
+    """Another host, on which an operator has typed the line and then the token, while its worker lives."""
+    *line, token = words
     command = [*zerofarm(), *line[line.index("join") :], "--gpus", "none"]
     command += ["--state-dir", str(folder / "state"), "--run-dir", str(folder / "run")]
     environment = without_a_farm() | {"ZEROFARM_HOST": "second"}
@@ -25,7 +26,7 @@ def joined(farm: Up, line: list[str], folder: Path) -> Iterator[psutil.Process]:
     try:
         assert host.stdin is not None
         with host.stdin:
-            host.stdin.write(f"{line[1]}\n")
+            host.stdin.write(f"{token}\n")
         with connect((farm.state_dir / "broker.url").read_text()) as redis:
             leases = Queue(redis).leases
             wait_until(lambda: "second" in {info["host"] for info in leases.workers().values()}, START_PATIENCE)

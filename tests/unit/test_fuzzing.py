@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 import numpy
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -174,6 +174,7 @@ def test_a_damaged_readme_has_some_front_matter_or_none(data: bytes) -> None:
 
 @fuzzed
 @given(texts)
+@example(b"-r\0more.txt\n-c\0")
 def test_damaged_requirements_are_some_requirements(data: bytes) -> None:
     def read(folder: Path) -> None:
         found = requirements_of(Source(folder / "app.py"))

@@ -98,6 +98,8 @@ class _Reading:
                 self.ignored.append(option)
 
     def _lines(self, path: Path) -> list[str]:
+        if "\0" in str(path):
+            return []  # no file has such a name
         path = path.resolve()
         if path in self._seen or not path.is_file():
             return []
