@@ -15,6 +15,8 @@ from spaces.errors import ScriptFailed
 from spaces.farm import wire
 from spaces_workers.link.messages import Close, ZygoteSpec
 from spaces_workers.nursery import client as nursery
+from spaces_workers.nursery import roster
+from tests.harness import wait_until
 
 
 @pytest.fixture
@@ -72,3 +74,14 @@ import time; time.sleep(600)
 """
     with pytest.raises(ScriptFailed, match="its process was ended"):
         nursery.connect(listening, spec_of(tmp_path, script))
+
+
+def test_a_space_that_is_let_go_while_its_process_starts_has_none(listening: Path, tmp_path: Path) -> None:
+    """It had one for good: a Space that became idle soon after its start was not seen again."""
+    began = tmp_path / "began"
+    nursery.prepare(listening, spec_of(tmp_path, f"import time\nopen({str(began)!r}, 'w').close()\ntime.sleep(600)\n"))
+    wait_until(began.exists)
+    path = roster.roster_path(tmp_path, tmp_path / "logs")
+    assert roster.read(path)
+    nursery.retire(listening, "digits")
+    wait_until(lambda: not roster.read(path))

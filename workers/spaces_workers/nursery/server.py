@@ -113,7 +113,8 @@ class Nursery:
                 case Prepare(spec):
                     self._prepare(spec)
                 case Retire(space, but):
-                    self._retire(space, but)
+                    self._retire(space, but, unready=not but)
+                    self._make_next()
                 case _:
                     raise ChannelClosed("it asked for something that a nursery does not do")
         except ChannelClosed:
@@ -202,10 +203,12 @@ class Nursery:
         latest = max(others, key=lambda each: each.used_at, default=None)
         return latest.spec.revision if latest and latest.spec.app_file != spec.app_file else ""
 
-    def _retire(self, space: str, but: str) -> None:
-        """End the zygotes of a Space, which are of an earlier revision or not used; children finish their tasks."""
-        for zygote in [each for each in self._zygotes.values() if each.spec.space == space and each.ready]:
-            if zygote.spec.revision != but:
+    def _retire(self, space: str, but: str, *, unready: bool = False) -> None:
+        """End the zygotes of a Space but for one revision's; `unready`: also those that are made for nobody."""
+        if unready:
+            self._prepared = deque(spec for spec in self._prepared if spec.space != space)
+        for zygote in [each for each in self._zygotes.values() if each.spec.space == space]:
+            if zygote.spec.revision != but and (zygote.ready or (unready and not zygote.waiting)):
                 self._bury(zygote)
 
     def _hear_zygote(self, zygote: MadeZygote) -> None:
