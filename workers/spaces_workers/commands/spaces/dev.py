@@ -40,10 +40,10 @@ def dev(
         os.execv(sys.executable, [sys.executable, "-P", "-m", "spaces_workers.cli", *arguments])
     source = source_at(app_file)
     folder = app_file if source.alone else source.root
-    asyncio.run(_serve(folder, name or name_from(Local(folder)), state_dir))
+    _serve(folder, name or name_from(Local(folder)), state_dir)
 
 
-async def _serve(folder: Path, name: str, state_dir: Path) -> None:
+def _serve(folder: Path, name: str, state_dir: Path) -> None:
     source = source_at(served_space(folder).app_file)
     while True:
         seen, began = mending.stamp(source), time.monotonic()
@@ -52,4 +52,4 @@ async def _serve(folder: Path, name: str, state_dir: Path) -> None:
             print(f"{served(told)}, {time.monotonic() - began:.1f} s after it was saved", flush=True)
         except OperatorFault as fault:
             print(fault, file=sys.stderr, flush=True)
-        await changed_since(seen, lambda: mending.stamp(source))
+        asyncio.run(changed_since(seen, lambda: mending.stamp(source)))
