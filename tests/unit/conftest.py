@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -17,7 +19,10 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> R
 
     def command(*arguments: str | Path) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["zerofarm", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
+        with (
+            patch.dict(os.environ),
+            pytest.raises(SystemExit) as left,
+        ):  # a command sets some for others
             main()
         told = capfd.readouterr()
         message, code = (f"{left.value.code}\n", 1) if isinstance(left.value.code, str) else ("", left.value.code)

@@ -114,7 +114,14 @@ def using(run_dir: Path) -> Iterator[Path]:
             f"{absolute} is too long for the sockets in it: {len(path)} bytes, of at most {LONGEST_RUN_DIR}. "
             "Give a shorter --run-dir"
         )
+    before = os.environ.get(config.RUN_DIR)
     os.environ[config.RUN_DIR] = str(absolute)
     host = os.environ.get(config.HOST) or config.default_host(absolute)
-    with config.stand_in(replace(config.current(), run_dir=absolute, host=host)):
-        yield absolute
+    try:
+        with config.stand_in(replace(config.current(), run_dir=absolute, host=host)):
+            yield absolute
+    finally:
+        if before is None:
+            del os.environ[config.RUN_DIR]
+        else:
+            os.environ[config.RUN_DIR] = before
