@@ -9,7 +9,7 @@
 #   make test-official          our claims of equality, checked against the official package
 #   make test-libraries         what libraries do in a child, each in an environment of its own; ARGS="-k polars" for some
 #   make test-clients           clients for JavaScript, Python and MCP at Gradio 6, 5 and 4; needs node, and npm's index
-#   make pictures               the pictures of the operator's page in docs, from a farm with two of the demos
+#   make pictures               the pictures in docs, from a farm with the demos
 #   make chaos                  a farm whose parts fail under load; HOUR=1 for an hour of seeds
 #   make lock audit sbom        the hashed list of packages; what is known against them; what an installation consists of
 #   make lint bench install clean

@@ -1,7 +1,7 @@
-"""Takes the pictures of the operator's page in this folder: `python docs/pictures.py`.
+"""Takes the pictures in this folder, of the home page, a demo and the operator's page: `python docs/pictures.py`.
 
-It starts a farm with two of the demos on CPU stand-ins, has them do and fail something, and opens the page in Chromium,
-which `$CHROMIUM` names if it is not on the path.
+It starts a farm with the demos on CPU stand-ins, has them do and fail something, and opens the pages in Chromium, which
+`$CHROMIUM` names if it is not on the path.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ import spaces
 HERE = Path(__file__).parent
 DEMOS = HERE.parent / "app" / "spaces_app" / "demos"
 
+SERVED = ("digits", "names", "search")
+
 #: Width and height of a window. The pictures of a desk show the whole page.
-DESK, PHONE = (1200, 900), (390, 844)
+DESK, PHONE, WINDOW = (1200, 900), (390, 844), (1200, 620)
 
 #: Name, size and colours of the pictures behind the login.
 PICTURES = (
@@ -46,12 +48,16 @@ def main() -> None:
 
 def take(chromium: Browser, address: str, state: Path) -> None:
     """The pictures of a farm while it has something to do."""
-    save(opened(chromium, address, DESK), "operator-login")
+    save(opened(chromium, f"{address}/farm", DESK), "operator-login")
     login = (state / "operator.login").read_text().strip()
     with spaces.Farm((state / "broker.url").read_text().strip()) as caller:
         past(caller)
+        save(drawn(opened(chromium, f"{address}/spaces/digits/", WINDOW)), "demo")
+        home = opened(chromium, f"{address}/", WINDOW)
+        home.locator("li[data-key]").nth(len(SERVED) - 1).wait_for()
+        save(home, "home")
         for picture, size, colours in PICTURES:
-            page = opened(chromium, address, size, colours)
+            page = opened(chromium, f"{address}/farm", size, colours)
             enter(page, *login.split(":", 1))
             tasks = [draw(caller, digit, 16, 200) for digit in range(6)]
             page.locator("#queue .entry").nth(2).wait_for()
@@ -63,10 +69,10 @@ def take(chromium: Browser, address: str, state: Path) -> None:
 @contextmanager
 def farm(folder: Path) -> Iterator[str]:
     """The address of a farm that is ready."""
-    command = [sys.executable, "-m", "spaces_workers.cli", "up", str(DEMOS / "digits"), str(DEMOS / "names")]
+    command = [sys.executable, "-m", "spaces_workers.cli", "up", *(str(DEMOS / name) for name in SERVED)]
     options = ["--json", "--port", "0", "--gpus", "none", "--state-dir", str(folder), "--run-dir", str(folder / "run")]
     with (folder / "up.log").open("w") as log:
-        up = subprocess.Popen([*command, *options], stdout=log, stderr=log)
+        up = subprocess.Popen([*command, *options], env=os.environ | {"ZEROFARM_HOST": "host"}, stdout=log, stderr=log)
     try:
         yield address_of(folder / "up.log", up)
     finally:
@@ -109,15 +115,23 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-def opened(chromium: Browser, address: str, size: tuple[int, int], colours: str = "light") -> Page:
-    """The page of the login."""
+def opened(chromium: Browser, url: str, size: tuple[int, int], colours: str = "light") -> Page:
+    """A page in a window of its own."""
     width, height = size
     context = chromium.new_context(
         viewport={"width": width, "height": height}, color_scheme="dark" if colours == "dark" else "light"
     )
     page = context.new_page()
     page.set_default_timeout(PATIENCE_MS)
-    page.goto(f"{address}/farm")
+    page.goto(url)
+    return page
+
+
+def drawn(page: Page) -> Page:
+    """The demo of digits, with digits."""
+    page.get_by_label("5", exact=True).check()
+    page.get_by_role("button", name="Draw").click()
+    page.locator("img[src*='/file=']").first.wait_for()
     return page
 
 
@@ -132,7 +146,7 @@ def enter(page: Page, name: str, password: str) -> None:
 def save(page: Page, name: str) -> None:
     """In a palette, which is a quarter of the size."""
     path = HERE / f"{name}.png"
-    page.screenshot(path=path, full_page=page.viewport_size != {"width": PHONE[0], "height": PHONE[1]})
+    page.screenshot(path=path, full_page=page.viewport_size == {"width": DESK[0], "height": DESK[1]})
     Image.open(path).convert("RGB").quantize(256).save(path, optimize=True)
 
 
