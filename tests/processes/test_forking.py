@@ -72,6 +72,37 @@ def test_an_operator_decides_whether_children_are_forks(own_farm: Farm, monkeypa
     assert call(own_farm, "faults", "pid") != pid
 
 
+KILLED_ONCE = """
+import os, pathlib, signal
+import spaces
+
+once = pathlib.Path(__file__).with_name("once")
+if os.environ["ZEROFARM_ROLE"] == "worker" and not once.exists():
+    once.touch()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@spaces.GPU
+def double(number):
+    return 2 * number
+"""
+
+
+def test_a_child_that_is_killed_while_its_script_runs_blames_no_author(
+    own_farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its task failed as if the script had, and was not tried again."""
+    rules, app = own_farm.folder / "farm.toml", own_farm.folder / "unlucky" / "app.py"
+    rules.write_text("[spaces.unlucky]\nfork = false\n")
+    monkeypatch.setenv("ZEROFARM_CONFIG", str(rules))
+    app.parent.mkdir()
+    app.write_text(KILLED_ONCE)
+    own_farm.register("unlucky", app)
+    own_farm.start_worker()
+    assert call(own_farm, "unlucky", "double", 21) == 42
+    assert app.with_name("once").exists()
+
+
 def test_a_task_that_hangs_is_not_told_to_ask_for_more_time_and_its_log_says_where(forking_farm: Farm) -> None:
     with pytest.raises(TimeLimitExceeded, match=r"hung: for the last 2 s or more .* until its 4 s were over\. The log"):
         call(forking_farm, "threads", "wait_for_nothing")

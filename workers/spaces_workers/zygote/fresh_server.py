@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import signal
 import sys
 from collections import deque
 from contextlib import suppress
@@ -126,7 +127,8 @@ class FreshServer(ChildServer):
         try:
             message = process.channel.receive()
         except ChannelClosed:
-            message = ZygoteFailed("a process that ran the script died without a message; see the log of the Space")
+            self._lose_process(process)
+            return
         match message:
             case ZygoteReady():
                 self._failures = 0
@@ -140,15 +142,17 @@ class FreshServer(ChildServer):
             case _:
                 raise TypeError(f"a fresh child does not send {type(message).__name__}")
 
-    def _lose_process(self, process: _Process, failure: ZygoteFailed) -> None:
+    def _lose_process(self, process: _Process, failure: ZygoteFailed | None = None) -> None:
+        """End one whose script has failed, or that has died without a message."""
         self._let_go(process)
         process.channel.close()
         kill_group(process.pid)
-        os.waitpid(process.pid, 0)
+        _, status = os.waitpid(process.pid, 0)
         self._failures += 1
         if not self._announced:
-            self._nursery.send(failure)
-            os._exit(1)
+            if failure is not None:
+                self._nursery.send(failure)
+            _end_like(os.waitstatus_to_exitcode(status))
         if self._failures == ATTEMPTS:
             os._exit(1)
         self._start_what_is_wanted()
@@ -156,6 +160,15 @@ class FreshServer(ChildServer):
     def _let_go(self, process: _Process) -> None:
         self._processes.remove(process)
         self._selector.unregister(process.channel)
+
+
+def _end_like(code: int) -> NoReturn:
+    """End as another process has, so that the nursery tells one that was killed from one whose script failed."""
+    if code < 0:
+        with suppress(OSError):  # SIGKILL has no handler
+            signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    os._exit(code)
 
 
 def main() -> NoReturn:
