@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from redis import ConnectionError as BrokerGone
 from redis import Redis
@@ -33,6 +33,20 @@ MESSAGE = b'{"a": "message"}'
 #: A second of estimate is a second of rank, so that a test can say where its tasks stand.
 PLAIN = Rules(EstimateRules(weight=1.0, floor=0.0, cap=math.inf))
 SIZES = (Size.LARGE, Size.XLARGE)
+
+#: A worker as it describes itself.
+WORKER: dict[str, Any] = {
+    "node": "gpu0@host",
+    "host": "host",
+    "pid": 1,
+    "device": "a GPU",
+    "sizes": ["large"],
+    "done": 0,
+    "memory_bytes": 0,
+    "held_bytes": 0,
+    "busy": [],
+    "warm": [],
+}
 
 
 def make_task(

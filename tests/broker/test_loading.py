@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -19,20 +18,7 @@ from spaces.farm.queue.registry import FunctionRecord, Registry, SpaceRecord
 from spaces.farm.size import Size
 from spaces.farm.task import LOAD, FunctionName
 
-from .support import claimed
-
-WORKER: dict[str, Any] = {  # Any: as a worker describes itself
-    "node": "gpu0@host",
-    "host": "host",
-    "pid": 1,
-    "device": "a GPU",
-    "sizes": ["large"],
-    "done": 0,
-    "memory_bytes": 0,
-    "held_bytes": 0,
-    "busy": [],
-    "warm": [],
-}
+from .support import WORKER, claimed
 
 
 @pytest.fixture

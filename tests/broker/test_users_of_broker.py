@@ -28,7 +28,7 @@ from spaces_workers.broker.broker import Broker
 from spaces_workers.broker.find import find_broker
 from spaces_workers.broker.users import RULES, password_of
 
-from .support import MESSAGE, PLAIN, claimed, make_task, pushed, said, state_of
+from .support import MESSAGE, PLAIN, WORKER, claimed, make_task, pushed, said, state_of
 
 #: What no process of a farm needs, and what would give it the broker or its host.
 OF_OPERATORS = [
@@ -47,18 +47,6 @@ OF_OPERATORS = [
 
 RECORD = SpaceRecord("digits", "0" * 16, "/app.py", "/", True, "host", "/python", False, ())
 FUNCTION = FunctionRecord(FunctionName("__main__", "generate"), 60.0, "large", yields=False)
-WORKER = {
-    "node": "gpu0@host",
-    "host": "host",
-    "pid": 1,
-    "device": "a GPU",
-    "sizes": ["large"],
-    "done": 0,
-    "memory_bytes": 0,
-    "held_bytes": 0,
-    "busy": [],
-    "warm": [],
-}
 
 
 @pytest.fixture(scope="module")

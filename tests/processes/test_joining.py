@@ -1,137 +1,39 @@
-"""One more host joins a farm by a token: what it gets, what the token does not give, and what each refusal says.
-
-The other host is another state directory, run directory and name, on the same machine.
-"""
+"""One more host joins a farm by a token: what it gets, and what each refusal says."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
 import socket
 import stat
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
-from redis import Redis, ResponseError
 
-from spaces.errors import FarmUnavailable
-from spaces.farm.connection import connect
 from spaces.farm.queue.control.audit import Audit
-from spaces.farm.task import State
 from spaces.farm.version import VERSION
-from spaces_workers.broker.server_settings import Listen
-from spaces_workers.joining.invitations import Invitations
 from spaces_workers.joining.join_token import JoinToken
-from spaces_workers.joining.ticket import Ticket
 from spaces_workers.setup.farm_key import fingerprint
-from spaces_workers.worker.dismissal import LOGIN_REFUSED
-from tests.harness import FARM_KEY, START_PATIENCE, Farm, farm, free_port, wait_until
+from tests.harness import FARM_KEY, START_PATIENCE, Farm, free_port, wait_until
+from tests.processes.second_host import (
+    COMMAND,
+    OTHER_KEY,
+    Host,
+    line_of,
+    made_token,
+    open_farm,
+    port,
+    second,
+    token_of,
+)
 
-COMMAND = [sys.executable, "-m", "spaces_workers.cli"]
-OTHER_KEY = bytes(range(32, 64))
-
-
-@pytest.fixture
-def port() -> int:
-    return free_port()
-
-
-@pytest.fixture
-def open_farm(tmp_path: Path, port: int) -> Iterator[Farm]:
-    """A farm whose broker listens at a port, with the Space of faults and no worker."""
-    with farm(tmp_path, Listen("127.0.0.1", port)) as made:
-        (tmp_path / "broker" / "farm.key").write_text(FARM_KEY.hex())
-        made.register()
-        yield made
-
-
-class Host:
-    """Another host."""
-
-    def __init__(self, farm: Farm, name: str = "second") -> None:
-        self.farm = farm
-        self.state_dir = farm.folder / f"state-{name}"
-        self.run_dir = farm.folder / f"run-{name}"
-        self.environment = {each: value for each, value in os.environ.items() if not each.startswith("ZEROFARM_")} | {
-            "ZEROFARM_HOST": name,
-            "ZEROFARM_ISOLATION": "none",
-            "ZEROFARM_STATE_DIR": str(self.state_dir),
-            "ZEROFARM_RUN_DIR": str(self.run_dir),
-        }
-
-    def run(self, *words: str, given: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end."""
-        return subprocess.run(
-            [*COMMAND, *words],
-            input=given,
-            env=self.environment | variables,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-
-    def join(self, address: str, token: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Join without starting workers."""
-        return self.run("join", address, "--token-file", "-", "--no-start", given=f"{token}\n", **variables)
-
-    def start(self, *words: str, given: str = "") -> subprocess.Popen[str]:
-        """Start `zerofarm join`, and wait until it says that its worker works: it ends if a worker dies before."""
-        command = [*COMMAND, "join", *words, "--gpus", "none"]
-        told = self.farm.folder / "join.log"
-        log = told.open("ab")
-        before = told.stat().st_size
-        joined = subprocess.Popen(
-            command, env=self.environment, stdin=subprocess.PIPE, stdout=log, stderr=log, text=True
-        )
-        log.close()
-        assert joined.stdin is not None
-        with joined.stdin:
-            joined.stdin.write(given)
-        works = b"works for the farm"
-        wait_until(lambda: joined.poll() is not None or works in told.read_bytes()[before:], START_PATIENCE)
-        assert joined.poll() is None, told.read_text()
-        return joined
-
-    def workers(self) -> list[str]:
-        """The workers of this host that live."""
-        infos = self.farm.queue.leases.workers().values()
-        return [info["node"] for info in infos if info["host"] == self.environment["ZEROFARM_HOST"]]
-
-
-@pytest.fixture
-def second(open_farm: Farm) -> Host:
-    return Host(open_farm)
-
-
-def zerofarm(farm: Farm, *words: str) -> str:
-    """What a command of the operator prints, on the farm's host."""
-    command = [*COMMAND, *words, "--state-dir", str(farm.folder / "broker")]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
-
-
-def made_token(farm: Farm) -> subprocess.CompletedProcess[str]:
-    """`zerofarm token worker` on the farm's host."""
-    command = [*COMMAND, "token", "worker", "--state-dir", str(farm.folder / "broker")]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
-
-
-def line_of(farm: Farm) -> list[str]:
-    """The words of the line that an operator types on the other host, and the token that it asks for."""
-    return zerofarm(farm, "token", "worker").split()
-
-
-def token_of(farm: Farm) -> str:
-    return line_of(farm)[-1]
+__all__ = ["open_farm", "port", "second"]  # fixtures
 
 
 # --- what works
@@ -211,141 +113,6 @@ def _shown(terminal: int) -> Iterator[str]:
     with suppress(OSError):
         while piece := os.read(terminal, 4096):
             yield piece.decode()
-
-
-# --- a token works once, in its time, and for nothing else
-
-
-def test_a_token_works_once(open_farm: Farm, second: Host, port: int) -> None:
-    token = token_of(open_farm)
-    assert second.join(f"127.0.0.1:{port}", token).returncode == 0
-    third = Host(open_farm, "third")
-    refused = third.join(f"127.0.0.1:{port}", token)
-    assert refused.returncode == 1
-    assert f"token {JoinToken.of(token).id} was used, was revoked, or has expired" in refused.stderr
-    assert "`zerofarm token worker`" in refused.stderr
-    assert not (third.state_dir / "joined.url").exists()
-
-
-def test_a_token_expires(open_farm: Farm, second: Host, port: int) -> None:
-    token = JoinToken.new(fingerprint(FARM_KEY))
-    Invitations(open_farm.redis).make(token, Ticket("worker:a", FARM_KEY.hex()), 1)
-    wait_until(lambda: not open_farm.redis.exists(open_farm.queue.keys.invitation(token.id)))
-    refused = second.join(f"127.0.0.1:{port}", token.text)
-    assert refused.returncode == 1
-    assert f"token {token.id} was used, was revoked, or has expired" in refused.stderr
-
-
-def test_a_token_is_listed_and_can_be_revoked(open_farm: Farm, second: Host, port: int) -> None:
-    token = token_of(open_farm)
-    name = JoinToken.of(token).id
-    assert name in zerofarm(open_farm, "token", "list")
-    (listed,) = json.loads(zerofarm(open_farm, "token", "list", "--json"))
-    assert (listed["id"], listed["use"], listed["made_at"]) == (name, "join", None)
-    assert zerofarm(open_farm, "token", "revoke", name) == f"Token {name} to join is revoked\n"
-    assert name not in zerofarm(open_farm, "token", "list")
-    refused = second.join(f"127.0.0.1:{port}", token)
-    assert refused.returncode == 1
-    assert f"does not know token {name}: it is of another farm, was used or revoked" in refused.stderr
-
-
-def test_a_token_whose_user_the_broker_has_forgotten_is_not_listed(open_farm: Farm) -> None:
-    """A broker of the operator's own that saves keys, and no users, forgets those at its next start."""
-    token = JoinToken.of(token_of(open_farm))
-    open_farm.redis.acl_deluser(token.user)
-    assert token.id not in zerofarm(open_farm, "token", "list")
-    assert zerofarm(open_farm, "token", "revoke", token.id) == f"Token {token.id} to join is revoked\n"
-
-
-def test_a_token_is_good_although_another_process_forgets_users_while_it_is_made(open_farm: Farm) -> None:
-    """The other process removed the user of a token whose ticket was not written yet."""
-    token, other = JoinToken.new(fingerprint(FARM_KEY)), JoinToken.new(fingerprint(FARM_KEY))
-    ticket = Ticket("worker:a", FARM_KEY.hex())
-
-    class Interrupted(Redis):
-        def execute_command(self, *words: Any, **options: Any) -> Any:  # Any: as redis declares it
-            Invitations(open_farm.redis).make(other, ticket, 60)
-            return super().execute_command(*words, **options)  # type: ignore[no-untyped-call]  # redis declares none
-
-    with Interrupted(connection_pool=open_farm.redis.connection_pool) as redis:
-        Invitations(redis).make(token, ticket, 60)
-    assert {token.id, other.id} == {each.id for each in Invitations(open_farm.redis).all()}
-    assert {token.user, other.user} <= {*cast("list[str]", open_farm.redis.acl_users())}
-
-
-def test_a_broker_that_makes_no_users_keeps_no_ticket(open_farm: Farm) -> None:
-    token = JoinToken.new(fingerprint(FARM_KEY))
-    with connect(open_farm.broker.url_of("gateway"), retry=None) as redis:
-        open_farm.redis.acl_setuser("gateway", keys=["*"], commands=["+acl|users"], enabled=True)
-        with pytest.raises(FarmUnavailable, match="does not let this login make a user"):
-            Invitations(redis).make(token, Ticket("worker:a", FARM_KEY.hex()), 60)
-    assert not open_farm.redis.exists(open_farm.queue.keys.invitation(token.id))
-
-
-def test_a_token_with_the_login_of_the_operator_is_told_as_such(open_farm: Farm) -> None:
-    """A broker of the operator's own may have no user for workers."""
-    made = made_token(open_farm)
-    assert "rights" not in made.stderr
-    open_farm.redis.acl_deluser("worker")
-    made = made_token(open_farm)
-    assert "The broker has no user `worker`: the host gets the login of --redis-url" in made.stderr
-
-
-def test_the_holder_of_a_token_can_do_nothing_else_at_the_broker(open_farm: Farm, port: int) -> None:
-    token = JoinToken.of(token_of(open_farm))
-    with connect(f"redis://{token.user}:{token.password}@127.0.0.1:{port}/0", retry=None) as redis:
-        for command in (["KEYS", "*"], ["GET", "zf:tokens"], ["ACL", "LIST"], ["EVAL", "return 1", "0"], ["PING"]):
-            with pytest.raises(ResponseError, match="permission"):
-                redis.execute_command(*command)
-        with pytest.raises(ResponseError, match="permission"):
-            redis.getdel(open_farm.queue.keys.invitation("00000000"))
-
-
-def test_who_reads_the_connection_or_the_broker_gets_neither_token_nor_key(
-    open_farm: Farm, second: Host, port: int
-) -> None:
-    token = token_of(open_farm)
-    kept = cast("bytes", open_farm.redis.get(open_farm.queue.keys.invitation(JoinToken.of(token).id)))
-    with Tap(port) as tap:
-        joined = second.join(f"127.0.0.1:{tap.port}", token)
-        assert joined.returncode == 0, joined.stderr
-    read = bytes(tap.read) + kept
-    assert JoinToken.of(token).user.encode() in read
-    for secret in (JoinToken.of(token).secret.encode(), FARM_KEY, FARM_KEY.hex().encode()):
-        assert secret not in read
-
-
-class Tap:
-    """Passes a connection on to a port of this machine, and reads along."""
-
-    def __init__(self, port: int) -> None:
-        self._target = port
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
-        self.read = bytearray()
-
-    def __enter__(self) -> Tap:
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                near, _ = self._listener.accept()
-            except OSError:
-                return
-            far = socket.create_connection(("127.0.0.1", self._target))
-            for source, target in ((near, far), (far, near)):
-                threading.Thread(target=self._pass_on, args=(source, target), daemon=True).start()
-
-    def _pass_on(self, source: socket.socket, target: socket.socket) -> None:
-        with source, target:
-            while piece := source.recv(65536):
-                self.read += piece
-                target.sendall(piece)
 
 
 # --- refusals: each names both sides and the remedy
@@ -498,67 +265,3 @@ def test_a_farm_of_its_own_does_not_start_where_a_host_has_joined(open_farm: Far
     assert refused.returncode == 1
     assert f"this host has joined the farm of redis://worker:***@127.0.0.1:{port}" in refused.stderr
     assert "`zerofarm join`" in refused.stderr
-
-
-# --- workers that do not fit
-
-
-def test_a_worker_with_a_wrong_password_says_so_and_leaves(open_farm: Farm, second: Host, port: int) -> None:
-    url = f"redis://worker:a-guess@127.0.0.1:{port}/0"
-    refused = second.run("worker", "--gpus", "none", ZEROFARM_URL=url, ZEROFARM_KEY=FARM_KEY.hex())
-    assert refused.returncode == 1
-    said = f"the broker at redis://worker:***@127.0.0.1:{port}/0 refuses the login of this host, {socket.gethostname()}"
-    assert said in refused.stderr
-    assert "join again. Make one on the farm's host by `zerofarm token worker`" in refused.stderr
-    assert "a-guess" not in refused.stderr
-
-
-def test_a_worker_whose_password_is_changed_while_it_runs_says_so_and_leaves(
-    open_farm: Farm, second: Host, port: int
-) -> None:
-    """It tried again for ever, and only its log knew."""
-    log_path = open_farm.folder / "second.log"
-    environment = second.environment | {"ZEROFARM_URL": open_farm.broker.url_of("worker")}
-    with log_path.open("wb") as log:
-        command = [*COMMAND, "worker", "--gpus", "none"]
-        worker = subprocess.Popen(command, env=environment | {"ZEROFARM_KEY": FARM_KEY.hex()}, stdout=log, stderr=log)
-    open_farm.workers.append(worker)
-    wait_until(second.workers)
-    with open_farm.client() as client:
-        running = client.submit("faults", "count", 100_000, 0.01).detach()
-    wait_until(lambda: (state := open_farm.queue.state(running)) and state.state is State.RUNNING, START_PATIENCE)
-    open_farm.kill_broker()
-    (open_farm.folder / "broker" / "broker.password").write_text("another")
-    open_farm.revive_broker()
-    assert worker.wait(60) == LOGIN_REFUSED
-    assert f"redis://worker:***@127.0.0.1:{port}/0 refuses the login of this host" in log_path.read_text()
-
-
-def test_a_joined_host_is_told_that_the_farms_password_has_changed(open_farm: Farm, second: Host, port: int) -> None:
-    assert second.join(f"127.0.0.1:{port}", token_of(open_farm)).returncode == 0
-    open_farm.kill_broker()
-    (open_farm.folder / "broker" / "broker.password").write_text("another")
-    open_farm.revive_broker()
-    refused = second.run("join", "--gpus", "none")
-    assert refused.returncode == 1
-    assert "no worker could be started" in refused.stderr
-    assert "refuses the login of this host" in refused.stdout + refused.stderr
-
-
-def test_a_worker_with_another_key_than_the_others_is_told_both_and_leaves(
-    open_farm: Farm, second: Host, port: int
-) -> None:
-    with (open_farm.folder / "first.log").open("wb") as log:
-        first = Host(open_farm, "first")
-        environment = first.environment | {"ZEROFARM_URL": open_farm.broker.url_of("worker")}
-        environment["ZEROFARM_KEY"] = FARM_KEY.hex()
-        worker = subprocess.Popen([*COMMAND, "worker", "--gpus", "none"], env=environment, stdout=log, stderr=log)
-    open_farm.workers.append(worker)
-    wait_until(first.workers)
-    url = open_farm.broker.url_of("worker")
-    refused = second.run("worker", "--gpus", "none", ZEROFARM_URL=url, ZEROFARM_KEY=OTHER_KEY.hex())
-    assert refused.returncode == 1
-    theirs, mine = fingerprint(FARM_KEY), fingerprint(OTHER_KEY)
-    assert f"worker cpu0@first has the key {theirs}, worker cpu0@second has the key {mine}" in refused.stderr
-    assert "Give this one the key in farm.key of the farm's state directory" in refused.stderr
-    assert second.workers() == []

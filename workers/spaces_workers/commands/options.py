@@ -41,6 +41,15 @@ Gpus: TypeAlias = Annotated[
         "--gpus", metavar="auto|none|LIST", help="GPUs by number or UUID, such as `0,1`; `none` computes on the CPU."
     ),
 ]
+Workers: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        metavar="N",
+        parser=number_options.whole_number("--workers", 1),
+        help="Number of workers in all; 1 on the CPU if not given.",
+    ),
+]
 WorkersPerGpu: TypeAlias = Annotated[
     int,
     typer.Option(

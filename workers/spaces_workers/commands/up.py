@@ -52,15 +52,7 @@ def up(
     ] = None,
     gpus: options.Gpus = "auto",
     workers_per_gpu: options.WorkersPerGpu = 1,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            "--workers",
-            metavar="N",
-            parser=number_options.whole_number("--workers", 1),
-            help="Number of workers in all; 1 on the CPU if not given.",
-        ),
-    ] = None,
+    workers: options.Workers = None,
     host: options.Host = "127.0.0.1",
     port: Annotated[
         int,

@@ -13,7 +13,7 @@ import typer
 
 from spaces.errors import SpacesError
 from spaces.farm.queue import settings
-from spaces_workers.commands import number_options, options
+from spaces_workers.commands import options
 from spaces_workers.gpu.plan import plan_workers
 from spaces_workers.joining.join_token import JoinToken
 from spaces_workers.joining.joining import join_farm, take_name
@@ -40,15 +40,7 @@ def join(
     no_start: Annotated[bool, typer.Option("--no-start", help="Join, and start no worker yet.")] = False,
     gpus: options.Gpus = "auto",
     workers_per_gpu: options.WorkersPerGpu = 1,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            "--workers",
-            metavar="N",
-            parser=number_options.whole_number("--workers", 1),
-            help="Number of workers in all; 1 on the CPU if not given.",
-        ),
-    ] = None,
+    workers: options.Workers = None,
     state_dir: options.StateDir = options.STATE_DIR,
     run_dir: options.RunDir = options.RUN_DIR,
     json: options.Json = False,

@@ -1,6 +1,6 @@
 """The record of what operators did: who, what, to which Space or worker. The broker keeps the latest.
 
-`zerofarm audit` shows it. Every change by `controls.py` and every request to `zerofarm up` writes to it.
+`zerofarm audit` shows it. Every change by `controls.py`, and every one that `zerofarm up` is asked for, is in it.
 """
 
 from __future__ import annotations
