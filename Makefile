@@ -10,6 +10,7 @@
 #   make test-libraries         what libraries do in a child, each in an environment of its own; ARGS="-k polars" for some
 #   make test-clients           clients for JavaScript, Python and MCP at Gradio 6, 5 and 4; needs node, and npm's index
 #   make pictures               the pictures in docs, from a farm with the demos
+#   make reference              the references in docs, from the code
 #   make chaos                  a farm whose parts fail under load; HOUR=1 for an hour of seeds
 #   make lock audit sbom        the hashed list of packages; what is known against them; what an installation consists of
 #   make lint bench install clean
@@ -41,7 +42,7 @@ OF_TORCH := torch triton cuda-bindings cuda-pathfinder cuda-toolkit $(addprefix 
 PIP_AUDIT := pip-audit@2.10.1
 CYCLONEDX := cyclonedx-bom@7.5.0
 
-.PHONY: install up test test-gradio-5 test-gradio-4 test-forked test-official test-libraries test-containers test-clients pictures chaos lint bench lock audit sbom clean chromium
+.PHONY: install up test test-gradio-5 test-gradio-4 test-forked test-official test-libraries test-containers test-clients pictures reference chaos lint bench lock audit sbom clean chromium
 
 install: $(STAMPS)/installed
 
@@ -80,6 +81,9 @@ test-clients: install
 
 pictures: install chromium
 	CHROMIUM="$$($(find_chromium))" $(VENV)/bin/python docs/pictures.py
+
+reference: install
+	$(VENV)/bin/python -m docs.reference
 
 # Each seed is another order of faults. The tests run three short ones; HOUR=1 runs seeds for an hour.
 chaos: install

@@ -16,14 +16,20 @@ from typing import ClassVar
 from spaces import role
 from spaces.role import ROLE, URL, Role
 
-#: Variables with the farm's secrets.
-FARM_KEY, SPACE_KEY = "ZEROFARM_KEY", "ZEROFARM_SPACE_KEY"
+#: The farm's key, in hexadecimal digits, instead of the one in `farm.key` in the state directory.
+FARM_KEY = "ZEROFARM_KEY"
+#: The key of the process's Space, which signs its pickles: derived from the farm's.
+SPACE_KEY = "ZEROFARM_SPACE_KEY"
 #: The token of a program, or of a page that is not on the farm's host.
 TOKEN = "ZEROFARM_TOKEN"
-#: The farm's own folder, which a Space's processes need not know.
+#: The state directory where no `--state-dir` is given. A Space's processes need not know it.
 STATE_DIR = "ZEROFARM_STATE_DIR"
-SPACE, RUN_DIR, HOST = "ZEROFARM_SPACE", "ZEROFARM_RUN_DIR", "ZEROFARM_HOST"
-
+#: The name of the process's Space.
+SPACE = "ZEROFARM_SPACE"
+#: The run directory where no `--run-dir` is given, also for programs that call functions.
+RUN_DIR = "ZEROFARM_RUN_DIR"
+#: The name of this host in the farm, where the machine's own is not the only one of it.
+HOST = "ZEROFARM_HOST"
 
 #: The address of the farm's front door, whose X-Forwarded headers a page believes.
 DOOR = "ZEROFARM_DOOR"

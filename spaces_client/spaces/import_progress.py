@@ -14,7 +14,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-#: Is set for a process whose log is followed while it starts.
+#: Set for a process whose log is followed while it starts.
 FOLLOWED = "ZEROFARM_FOLLOWS_LOG"
 
 #: How a line begins that tells what is imported now; the name follows. Its end is told by the other one.

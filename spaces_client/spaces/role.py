@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from enum import StrEnum
 from functools import cache
 
-#: The variables that decide it. The first is a secret: of a Space's processes, only the web process may get it.
-URL, ROLE = "ZEROFARM_URL", "ZEROFARM_ROLE"
+#: The farm of this process: its broker, or `gateway://HOST:PORT`. Of a Space's processes, only the page gets it.
+URL = "ZEROFARM_URL"
+#: The role of the process: `web`, `worker` or `none`. Without it, a process with a URL is a page.
+ROLE = "ZEROFARM_ROLE"
 
 
 class Role(StrEnum):

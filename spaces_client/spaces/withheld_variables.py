@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from spaces.config import FARM_KEY, TOKEN
 from spaces.role import URL
 
-#: The broker's address, with its password, and the farm's keys.
-_SECRET = (URL, FARM_KEY, TOKEN, "REDIS_URL")
+#: The broker's address, with its password, and the farm's keys; $NAME_FILE may name a file instead.
+AS_FILES = (URL, FARM_KEY, TOKEN, "REDIS_URL")
 
-#: The same as files: $NAME_FILE.
-SECRETS = (*_SECRET, *(f"{name}_FILE" for name in _SECRET), "FLOWER_BASIC_AUTH", "ZEROFARM_METRICS_TOKEN")
+SECRETS = (*AS_FILES, *(f"{name}_FILE" for name in AS_FILES), "FLOWER_BASIC_AUTH", "ZEROFARM_METRICS_TOKEN")
 
 #: Of the farm's own variables a Space inherits these: the folder of `spaces.aoti`, and the mark of `up/remains.py`. It
 #: gets more from those that start it, each for a reason.

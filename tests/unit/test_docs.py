@@ -12,7 +12,7 @@ from .documents import ROOT, faults
 
 DOCUMENTS = sorted(
     str(path.relative_to(ROOT))
-    for folder in (".", "docs", "deploy", "benchmarks")
+    for folder in (".", "docs", "docs/reference", "deploy", "benchmarks")
     for path in (ROOT / folder).glob("*.md")
     if path.name != "CHANGELOG.md"  # its entries keep the names of their time
 )

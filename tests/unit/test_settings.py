@@ -60,6 +60,10 @@ def test_what_the_file_says_is_used_and_the_rest_is_as_ever(file: Path) -> None:
             "[limits]\noutcome_lifetime = 0",
             "must be a whole number of at least 1 and at most 86400, got 0",
         ),
+        (
+            "[isolation]\nfirst_uid = 1",
+            "first_uid must be a whole number of at least 1000 and at most 2147483648, got 1",
+        ),
         ("[limits]\noutcome_lifetime = 1e9", "at most 86400, got 1000000000.0"),
         ("[limits]\noutcome_lifetime = 86401", "at most 86400, got 86401"),
         ("[limits]\nspace_que = 1", r"\[limits\] has an unknown 'space_que'; it may have space_queue, farm_queue"),
@@ -118,5 +122,5 @@ def test_sleep_is_one_of_three_words(tmp_path: Path) -> None:
     with pytest.raises(SettingsFault, match=r"\[memory\] sleep must be one of auto, on, off, got True"):
         read(file)
     file.write_text('[memory]\nsleep = "on"\nbeds = 3\n')
-    with pytest.raises(SettingsFault, match="unknown 'beds'; it may have host_gb, pinned_gb, stand_in_gb"):
+    with pytest.raises(SettingsFault, match="unknown 'beds'; it may have sleep, host_gb, pinned_gb, stand_in_gb"):
         read(file)

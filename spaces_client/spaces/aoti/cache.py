@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+#: The folder of compiled models, instead of `compiled` in the state directory.
 FOLDER = "ZEROFARM_COMPILED_DIR"
 
 _NAME = re.compile(r"[a-z]+-[0-9a-f]{64}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-#: The variable with the size for functions of a Space that name none.
+#: The size of GPU for functions of a Space that name none.
 VARIABLE = "ZEROFARM_SIZE"
 
 

@@ -10,7 +10,7 @@ import socket
 from typing import Any
 from weakref import WeakSet
 
-#: Names the descriptor for a process that was not forked from one of ours.
+#: The descriptor of the page's socket, for a process that was not forked from one of ours.
 VARIABLE = "ZEROFARM_PAGE_SOCKET"
 
 _given: socket.socket | None = None

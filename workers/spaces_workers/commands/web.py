@@ -22,6 +22,9 @@ from spaces_workers.setup.secret_file import secret
 from spaces_workers.setup.served_space import served_space
 from spaces_workers.setup.state_dir import shared
 
+#: The address of the proxy whose X-Forwarded headers a page of `zerofarm web` believes.
+PROXY = "ZEROFARM_PROXY"
+
 
 def web(
     space: Annotated[Path, typer.Argument(metavar="SPACE", help="A folder with app.py, or a .py file.")],
@@ -36,7 +39,7 @@ def web(
         str,
         typer.Option(
             "--proxy",
-            envvar="ZEROFARM_PROXY",
+            envvar=PROXY,
             help="The proxy's address, whose X-Forwarded headers are believed.",
         ),
     ] = INSIDE,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from typing import Annotated
 
 import typer
@@ -13,6 +12,7 @@ from spaces_workers.commands import options
 from spaces_workers.gpu import plan as worker_plan
 from spaces_workers.link.leave_with_supervisor import leave_with_parent
 from spaces_workers.setup.farm_key import farm_key
+from spaces_workers.setup.log_level import log_level
 from spaces_workers.setup.state_dir import shared
 
 
@@ -36,9 +36,7 @@ def worker(
 
     if supervised:
         leave_with_parent()
-    logging.basicConfig(
-        level=os.environ.get("ZEROFARM_LOG_LEVEL", "INFO"), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    logging.basicConfig(level=log_level(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     state_dir = shared(state_dir)
     settings.share(state_dir)
     url = options.broker_url(redis_url, state_dir)

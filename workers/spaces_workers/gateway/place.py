@@ -10,8 +10,7 @@ from pathlib import Path
 
 from spaces.farm.links.gateway_address import SCHEME
 
-#: The variable that names the gates of a gateway at its start, as JSON. A command line would show them to every
-#: process of the host.
+#: The gates of a gateway at its start, as JSON. A command line would show them to every process of the host.
 GATES = "ZEROFARM_GATES"
 
 

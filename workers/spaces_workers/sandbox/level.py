@@ -15,7 +15,7 @@ from spaces_workers.sandbox.description import Kind, Level, Place, Sandbox
 from spaces_workers.sandbox.enter import enter
 from spaces_workers.sandbox.owners import Owners
 
-#: Names the level for this process and those that it starts, where `farm.toml` does not.
+#: The level of separation that must be had, where `farm.toml` names none: `users`, `namespaces` or `none`.
 VARIABLE = "ZEROFARM_ISOLATION"
 
 #: Where Ubuntu, since 23.10, forbids user namespaces to programs without a profile.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from spaces_workers.setup.farm_key import kept
 
-#: The operator's choice, instead of the file; only the home page gets it.
+#: The operator's choice of a token, instead of the file; only the home page gets it.
 VARIABLE = "ZEROFARM_METRICS_TOKEN"
 
 

@@ -18,7 +18,7 @@ from spaces_workers.setup.space_variables import variables_of_space
 from spaces_workers.setup.state_dir import default_state_dir
 
 #: Defaults for every process that runs a Space's script; the operator's own values win.
-_DEFAULTS = {
+DEFAULTS = {
     "SPACES_ZERO_GPU": "true",  # Spaces check it to detect ZeroGPU
     "GRADIO_ANALYTICS_ENABLED": "False",
     "TOKENIZERS_PARALLELISM": "false",
@@ -31,7 +31,7 @@ _DEFAULTS = {
 
 #: One server for each page: others would take ports that the farm gives to its other pages, and Node hides the
 #: addresses of visitors. `spaces.servers` overrules a script that asks for them.
-_ONE_SERVER = {"GRADIO_SSR_MODE": "false", "GRADIO_NODE_PATH": "", "GRADIO_NUM_WORKERS": "0"}
+ONE_SERVER = {"GRADIO_SSR_MODE": "false", "GRADIO_NODE_PATH": "", "GRADIO_NUM_WORKERS": "0"}
 
 #: The author's name in a Space's id. It is no account on the Hub, so no Space takes itself for its author's public
 #: instance, in which many Spaces restrict features.
@@ -44,12 +44,12 @@ _HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 
 
 #: Visitors wait in the farm's queue, not in the page's.
-_PAGES = {"GRADIO_DEFAULT_CONCURRENCY_LIMIT": "none"}
+PAGES = {"GRADIO_DEFAULT_CONCURRENCY_LIMIT": "none"}
 
 
 def of_fork_server() -> dict[str, str]:
     """For the fork server of a host: the variables that all processes of Spaces have alike, and no secret."""
-    return _DEFAULTS | _HUGE_PAGES | of_compilers(default_state_dir()) | _PAGES | for_spaces()
+    return DEFAULTS | _HUGE_PAGES | of_compilers(default_state_dir()) | PAGES | for_spaces()
 
 
 def of_zygote(spec: ZygoteSpec, state_dir: Path | None = None) -> dict[str, str]:
@@ -58,11 +58,11 @@ def of_zygote(spec: ZygoteSpec, state_dir: Path | None = None) -> dict[str, str]
     `state_dir` is the part of the state directory that it has for itself, if it may not see the rest.
     """
     return (
-        _DEFAULTS
+        DEFAULTS
         | _HUGE_PAGES
         | _address(spec.space)
         | of_compilers(default_state_dir())
-        | _PAGES
+        | PAGES
         | for_spaces()
         | variables_of_space(spec.space)
         | {
@@ -93,13 +93,13 @@ def of_web(
     """
     host, port = address
     return (
-        _DEFAULTS
+        DEFAULTS
         | _address(space)
         | of_compilers(default_state_dir())
-        | _PAGES
+        | PAGES
         | for_spaces()
         | variables_of_space(space)
-        | _ONE_SERVER
+        | ONE_SERVER
         | {
             ROLE: Role.WEB,
             URL: url,

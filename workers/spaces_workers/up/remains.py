@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-#: Names the state directory of the `zerofarm up` that started a process, and for a page its Space.
+#: The state directory of the `zerofarm up` that started a process, and for a page its Space.
 VARIABLE = "ZEROFARM_STARTED_BY"
 
 

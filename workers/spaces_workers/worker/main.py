@@ -26,6 +26,7 @@ from spaces_workers.link.service_manager import ServiceManager
 from spaces_workers.sandbox.description import Level
 from spaces_workers.sandbox.level import chosen
 from spaces_workers.setup.farm_key import fingerprint
+from spaces_workers.setup.log_level import log_level
 from spaces_workers.worker.anticipation import Anticipation
 from spaces_workers.worker.child_link import ChildLink
 from spaces_workers.worker.dismissal import Dismissal
@@ -163,7 +164,7 @@ def _arguments(options: WorkerOptions) -> list[str]:
         f"--hostname={options.node_name}",
         f"--queues={queues}",
         "--concurrency=1",
-        f"--loglevel={os.environ.get('ZEROFARM_LOG_LEVEL', 'INFO')}",
+        f"--loglevel={log_level()}",
         "--without-gossip",
         "--without-mingle",
     ]

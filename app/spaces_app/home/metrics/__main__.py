@@ -8,9 +8,9 @@ from spaces_app.home.metrics.catalogue import METRICS, Metric
 INTRODUCTION = """\
 # Metrics
 
-The home page serves them at `/metrics`, in the form of Prometheus. This page is made from the code:
-`python -m spaces_app.home.metrics > docs/metrics.md`. [deploy/README.md](../deploy/README.md#metrics) says how to
-scrape them, and has a dashboard and alert rules.
+The home page serves them at `/metrics`, in the form of Prometheus. This page is made from the code, by
+`make reference`. [deploy/README.md](../deploy/README.md#metrics) says how to scrape them, and has a dashboard and alert
+rules.
 
 Counters are kept in the broker, by the scripts that make the change: a killed process takes none of them along, and
 each event is counted once. What a worker alone knows (evictions, busy seconds) it reports with its beat, each second.

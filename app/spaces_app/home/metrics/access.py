@@ -16,7 +16,7 @@ from starlette.requests import Request
 FORWARDED = ("x-forwarded-for", "forwarded", "x-real-ip")
 
 
-#: The token; it replaces the one in the file.
+#: The token of `/metrics`, instead of the one in `metrics.token` in the state directory.
 VARIABLE = "ZEROFARM_METRICS_TOKEN"
 
 

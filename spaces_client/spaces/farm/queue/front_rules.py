@@ -29,8 +29,8 @@ FULL, SHORT = "full", "short"
 class HomeRules:
     """The home page."""
 
-    hosts: tuple[str, ...] = ()  #: more names by which it may be asked
-    address: str = ""  #: by which browsers reach it, without a last /; empty: by the one that they ask
+    hosts: tuple[str, ...] = ()  #: names by which browsers may ask it, beside this host's own
+    address: str = ""  #: its address in browsers, without a last /; empty: the one that they ask
 
     @classmethod
     def from_tables(cls, tables: Mapping[str, Any]) -> HomeRules:  # Any, here and below: parsed TOML
@@ -50,7 +50,7 @@ class PrivacyRules:
     """What operators see of visitors."""
 
     arguments: bool = True  #: whether Flower shows the arguments of calls in a few words
-    visitors: str = FULL
+    visitors: str = FULL  #: how lists name visitors: `full`, or only their beginning
 
     @classmethod
     def from_tables(cls, tables: Mapping[str, Any]) -> PrivacyRules:

@@ -14,12 +14,12 @@ from spaces.farm.units import bytes_in_words, seconds_in_words
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits of queue lengths, waits, sizes, and of how long outcomes are kept. `math.inf` is no limit."""
+    """Limits of queue lengths, waits, sizes, and of how long outcomes are kept. `inf` is no limit."""
 
-    space_queue: float = 100_000  #: tasks of one Space that wait
-    farm_queue: float = 1_000_000  #: tasks of all Spaces that wait
-    longest_wait: float = 12 * 3600.0  #: seconds that a task waits before it is ended
-    payload_bytes: float = 1024**3  #: of the arguments of one call, including the files that they name
+    space_queue: float = 100_000  #: most tasks of one Space that wait
+    farm_queue: float = 1_000_000  #: most tasks of all Spaces that wait
+    longest_wait: float = 12 * 3600.0  #: seconds after which a task that waits is ended
+    payload_bytes: float = 1024**3  #: most bytes of the arguments of one call, including the files that they name
     outcome_lifetime: int = 3600  #: seconds after its end for which the outcome of a task can be read
 
     @property

@@ -22,16 +22,16 @@ class SpaceRules:
     """The operator's settings for one Space."""
 
     fork: bool | None = None  #: whether its children are forks; None: its zygote decides
-    idle_after: float | None = None  #: seconds without a use, as in IdleRules; None: as for other Spaces
+    idle_after: float | None = None  #: as `after` of [idle], for this Space; None: as for others
     preload: bool = True  #: whether it may start as a fork of a process that has imported its libraries
     pin: bool = False  #: whether its child leaves a GPU only for a task that could not begin otherwise
     group: str = ""  #: Spaces of one group do not evict each other, with the same exception; empty: of none
-    root_path: str = ""  #: the path at which a reverse proxy shows its page; empty: none does
+    root_path: str = ""  #: the path at which a proxy of the operator's shows its page; empty: none does
     source: str = ""  #: where its files come from; empty: the operator adds it otherwise
     env: Mapping[str, str] = field(default_factory=dict)  #: variables of its processes
     secrets: str = ""  #: a file with more of them, which only the farm's user can read
-    max_gpus: int | None = None  #: tasks of it that may run at once; None: no limit
-    size: str = ""  #: of the GPU for its functions that name none; empty: large
+    max_gpus: int | None = None  #: most tasks of it that run at once; None: no limit
+    size: str = ""  #: the size of GPU for its functions that name none; empty: large
     priority: float = 0.0  #: seconds of waiting that its tasks are given ahead
 
 
@@ -39,11 +39,11 @@ class SpaceRules:
 class IsolationRules:
     """What separates Spaces from each other and from the farm: see docs/isolation.md."""
 
-    level: str = ""  #: that must be had; empty: the best that the host can give
-    first_uid: int = 60600  #: of the users that Spaces get; systemd and distributions give none of these to others
-    uids: int = 500  #: number of those users
+    level: str = ""  #: the level of separation that must be had; empty: the best that the host can give
+    first_uid: int = 60600  #: the first of the users for Spaces; systemd and distributions use none of them
+    uids: int = 500  #: the number of those users
     memory: float = 0.75  #: share of the host's memory that the processes of one Space may hold together
-    processes: int = 4096  #: of one Space, threads counted
+    processes: int = 4096  #: most processes of one Space, threads counted
     cpus: float = 0.0  #: cores that one Space may use; 0: all, shared evenly
     hub_cache: str = "own"  #: `own`: each Space has a cache of the Hub; `shared`: all read the operator's
     readable: tuple[str, ...] = ()  #: more paths of the host that every Space sees
@@ -59,11 +59,11 @@ class IsolationRules:
 class MemoryRules:
     """How the Spaces of a worker share the memory of its device. Sizes are in GB of 10**9 bytes."""
 
-    sleep: Literal["auto", "on", "off"] = "auto"  #: whether a child that makes room sleeps, instead of being killed
-    host_gb: float = math.inf  #: of each worker's sleepers; at most half of the host's memory
-    pinned_gb: float = math.inf  #: the part of it that may be pinned
+    sleep: Literal["auto", "on", "off"] = "auto"  #: whether a child that makes room sleeps; `auto`: on a tried GPU
+    host_gb: float = math.inf  #: memory of the host for each worker's sleepers; at most half of the host's
+    pinned_gb: float = math.inf  #: the part of that memory that may be pinned
     stand_in_gb: float = 8.0  #: the memory of a CPU stand-in whose children sleep
-    stand_in_gb_per_second: float = 1.0  #: its bus
+    stand_in_gb_per_second: float = 1.0  #: the speed of that stand-in's bus
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,11 +36,10 @@ Every setting has a default. Every process of a farm, on every host, must be giv
 
 from __future__ import annotations
 
-import math
 import os
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -52,11 +51,12 @@ from spaces.farm.queue.front_rules import HomeRules, PrivacyRules
 from spaces.farm.queue.keys import WAITING
 from spaces.farm.queue.rules import IsolationRules, MemoryRules, Rules, SpaceRules
 from spaces.farm.queue.settings_file.login_table import LoginRules
+from spaces.farm.queue.settings_file.number import Number
 from spaces.farm.queue.settings_file.places import line_of
 from spaces.farm.queue.settings_file.space_tables import space_rules
 from spaces.farm.queue.tiers import QuotaRules
 
-#: The variable that names the file for this process and those that it starts.
+#: The settings file, instead of `farm.toml` in the state directory.
 VARIABLE = "ZEROFARM_CONFIG"
 
 #: The file's name in a state directory.
@@ -67,25 +67,6 @@ T = TypeVar("T")
 
 class SettingsFault(SpacesError, ValueError):
     """The file cannot be used. The message names it, the key, the value, and what is allowed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """The allowed values of a key."""
-
-    least: float
-    most: float = math.inf
-    whole: bool = False
-
-    def __str__(self) -> str:
-        most = "" if math.isinf(self.most) else f" and at most {self.most:g}"
-        return f"{'a whole number' if self.whole else 'a number'} of at least {self.least:g}{most}"
-
-    def allows(self, value: object) -> bool:
-        """Whether the value is allowed; TOML's `inf` is a number too."""
-        if isinstance(value, bool) or not isinstance(value, int if self.whole else int | float):
-            return False
-        return self.least <= value <= self.most
 
 
 RANK = {
@@ -169,12 +150,22 @@ def _rules(path: Path, found: Mapping[str, Any]) -> Rules:  # Any: parsed TOML
     )
 
 
-def filled(path: Path, name: str, found: Mapping[str, Any], defaults: T, allowed: Mapping[str, Number]) -> T:
-    """`defaults` with the values of a table of the file. Any: parsed TOML. Raises SettingsFault."""
+def filled(
+    path: Path,
+    name: str,
+    found: Mapping[str, Any],
+    defaults: T,
+    allowed: Mapping[str, Number],
+    others: Sequence[str] = (),
+) -> T:
+    """`defaults` with the values of a table of the file. Any: parsed TOML. Raises SettingsFault.
+
+    `others` are keys of the table that are no numbers, and are read elsewhere.
+    """
     table = found.get(name, {})
     if not isinstance(table, dict):
         raise SettingsFault(f"{path}: {name} must be a table, [{name}], got {table!r}")
-    _refuse_others(f"{path}: [{name}]", table, allowed)
+    _refuse_others(f"{path}: [{name}]", table, (*others, *allowed))
     for key, value in table.items():
         if not allowed[key].allows(value):
             raise SettingsFault(f"{path}: [{name}] {key} must be {allowed[key]}, got {value!r}")
@@ -204,11 +195,11 @@ def _paths(where: str, key: str, value: object) -> tuple[str, ...]:
 def _memory(path: Path, found: Mapping[str, Any]) -> MemoryRules:  # Any: whatever TOML has
     table = found.get("memory", {})
     if not isinstance(table, dict) or "sleep" not in table:
-        return filled(path, "memory", found, MemoryRules(), MEMORY)
+        return filled(path, "memory", found, MemoryRules(), MEMORY, ("sleep",))
     numbers = {key: value for key, value in table.items() if key != "sleep"}
     if table["sleep"] not in SLEEP:
         raise SettingsFault(f"{path}: [memory] sleep must be one of {', '.join(SLEEP)}, got {table['sleep']!r}")
-    return filled(path, "memory", {"memory": numbers}, MemoryRules(sleep=table["sleep"]), MEMORY)
+    return filled(path, "memory", {"memory": numbers}, MemoryRules(sleep=table["sleep"]), MEMORY, ("sleep",))
 
 
 def _of_visitors(path: Path, found: Mapping[str, Any]) -> Rules:  # Any: whatever TOML has

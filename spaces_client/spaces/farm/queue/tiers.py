@@ -38,19 +38,19 @@ TABLES = ("quota", "tiers", "visitors")
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """The quota of one kind of visitor; None is no limit."""
+    """The quota of one kind of visitor; a key that is missing is no limit."""
 
     name: str
     daily: float | None = None  #: GPU seconds in a day, which begins with the first task after the previous day
-    longest: float | None = None  #: seconds that one task may request
-    parallel: int | None = None  #: tasks that wait or run at once
+    longest: float | None = None  #: most seconds that one task may request
+    parallel: int | None = None  #: most tasks that wait or run at once
 
 
 @dataclass(frozen=True, slots=True)
 class QuotaRules:
     """How visitors share the farm."""
 
-    enabled: bool = False
+    enabled: bool = False  #: whether visitors have quotas, and their use counts in the rank
     half_life: float = 3600.0  #: seconds after which a used second counts half in the rank
     usage_weight: float = 1.0  #: seconds for which others may overtake, for each used second
     trusted_proxies: tuple[str, ...] = ()  #: addresses and networks of proxies whose X-Forwarded-For is trusted
@@ -96,9 +96,7 @@ def _tier(name: str, given: object) -> Tier:
         name,
         daily=_number(f"{where} daily", table["daily"]) if "daily" in table else None,
         longest=_number(f"{where} longest", table["longest"]) if "longest" in table else None,
-        parallel=int(_number(f"{where} parallel", _value(f"{where} parallel", table["parallel"], int), least=1.0))
-        if "parallel" in table
-        else None,
+        parallel=_count(f"{where} parallel", table["parallel"]) if "parallel" in table else None,
     )
 
 
@@ -138,8 +136,14 @@ def _number(name: str, value: object, least: float = 0.0) -> float:
     return float(value)
 
 
+def _count(name: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+    return value
+
+
 def _value(name: str, value: object, kind: type[T]) -> T:
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        words = {bool: "true or false", int: "a whole number", list: "a list", dict: "a table"}
+        words = {bool: "true or false", list: "a list of addresses and networks", dict: "a table"}
         raise ValueError(f"{name} must be {words[kind]}, got {value!r}")
     return value

@@ -24,7 +24,7 @@ from spaces_workers.setup.state_dir import only_farm, shared
 from spaces_workers.up.reports import JsonLines, Note, Notifying, Words
 from spaces_workers.up.workers.host import JoinedHost, WorkerHost
 
-#: Holds the token, or names by `$..._FILE` a file that does.
+#: The token for `zerofarm join` without `--token-file`. Or as a file.
 TOKEN = "ZEROFARM_JOIN_TOKEN"
 
 

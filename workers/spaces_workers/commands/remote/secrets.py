@@ -13,6 +13,9 @@ from spaces_workers.broker.users import RULES, directives, operator, password_of
 from spaces_workers.setup.farm_key import farm_key, kept
 from spaces_workers.setup.secret_file import write_secret
 
+#: The password of the broker's first user, for `zerofarm secrets`; a random one if it is not given.
+PASSWORD = "ZEROFARM_BROKER_PASSWORD"
+
 #: May ask whether the broker answers, and nothing else, without a password.
 _HEALTH = "user health on nopass -@all +ping"
 
@@ -30,7 +33,7 @@ def secrets(
     """
     key = farm_key(folder / "operator").hex()
     write_secret(folder / "operator" / "farm.key", key)
-    password = os.environ.get("ZEROFARM_BROKER_PASSWORD") or random.token_urlsafe(32)
+    password = os.environ.get(PASSWORD) or random.token_urlsafe(32)
     password = kept(folder / "operator" / "broker.password", password)
     write_secret(folder / "operator" / "broker.url", f"redis://:{password}@{broker}/0", owner)
     for user in RULES:

@@ -35,15 +35,15 @@ _DISCOVERY = "/.well-known/openid-configuration"
 class LoginRules:
     """The provider by which operators log in, and who gets which role."""
 
-    issuer: str = ""  #: empty: there is none
-    client_id: str = ""
-    client_secret_file: str = ""  #: relative to farm.toml
-    claim: str = "groups"
-    operators: tuple[str, ...] = ()
-    viewers: tuple[str, ...] = ()
-    name: str = ""
-    scopes: tuple[str, ...] = ()
-    session: float = LONGEST_SESSION
+    issuer: str = ""  #: the provider, as it names itself; empty: operators have passwords alone
+    client_id: str = ""  #: the name that the provider gave to this farm
+    client_secret_file: str = ""  #: a file beside farm.toml with the secret, which only the farm's user can read
+    claim: str = "groups"  #: of what the provider says of somebody, the part that gives the role
+    operators: tuple[str, ...] = ()  #: values of the claim whose people may act
+    viewers: tuple[str, ...] = ()  #: values of the claim whose people may look
+    name: str = ""  #: the provider, as the button of the login has it; empty: its host
+    scopes: tuple[str, ...] = ()  #: asked for beside openid, profile and email
+    session: float = LONGEST_SESSION  #: seconds until the provider is asked again
 
     @classmethod
     def from_tables(cls, tables: Mapping[str, Any]) -> LoginRules:  # Any: parsed TOML
