@@ -102,7 +102,7 @@ bench: install
 
 # Whatever a farm runs, each file by its hash, for every platform. To be repeated after each change of constraints.txt.
 lock: install
-	$(VENV)/bin/uv pip compile -q pyproject.toml --extra worker --extra app -c constraints.txt --universal \
+	$(VENV)/bin/uv pip compile -q pyproject.toml --extra worker --extra app --extra tracing -c constraints.txt --universal \
 	  --python-version 3.11 --generate-hashes $(addprefix --no-emit-package ,$(OF_TORCH)) \
 	  --custom-compile-command "make lock" -o requirements.lock
 
@@ -131,7 +131,7 @@ $(STAMPS)/installed: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt requireme
 	@echo "Installing into $(VENV); the first time takes some minutes."
 	$(VENV)/bin/pip install -q -c constraints.txt $$($(reachable_torch_index)) torch
 	[ -z "$(LOCKED)" ] || $(VENV)/bin/pip install -q --no-deps --require-hashes -r requirements.lock
-	$(VENV)/bin/pip install -q -c constraints.txt -e ".[worker,app,dev]"
+	$(VENV)/bin/pip install -q -c constraints.txt -e ".[worker,app,tracing,dev]"
 	mkdir -p $(STAMPS)
 	touch $@
 

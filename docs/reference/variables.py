@@ -19,6 +19,12 @@ INNER = (
 OTHERS = {
     "REDIS_URL": "The broker of the farm, instead of one that `zerofarm up` starts. Or as a file.",
     "FLOWER_BASIC_AUTH": "Flower's login, `user:password`, instead of that in `flower.login` in the state directory.",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "The collector that traces are written to: [tracing.md](../tracing.md).",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "The same for traces alone.",
+    "OTEL_EXPORTER_OTLP_HEADERS": "Headers for that place, such as a token. Only the home page gets them.",
+    "OTEL_EXPORTER_OTLP_TRACES_HEADERS": "The same for traces alone.",
+    "OTEL_TRACES_EXPORTER": "`otlp` turns traces on, `none` off.",
+    "OTEL_SDK_DISABLED": "`true` turns traces off.",
     "HF_TOKEN": "Opens private repositories of the Hub, for `zerofarm add hf:OWNER/NAME` and for Spaces.",
     "CUDA_VISIBLE_DEVICES": "The GPUs that `--gpus auto` takes.",
     "HF_HOME": "The operator's cache of the Hugging Face Hub, for `hub_cache` under `[isolation]`.",

@@ -11,7 +11,13 @@ from spaces.role import URL
 #: The broker's address, with its password, and the farm's keys; $NAME_FILE may name a file instead.
 AS_FILES = (URL, FARM_KEY, TOKEN, "REDIS_URL")
 
-SECRETS = (*AS_FILES, *(f"{name}_FILE" for name in AS_FILES), "FLOWER_BASIC_AUTH", "ZEROFARM_METRICS_TOKEN")
+#: What the home page alone needs: by which programs read its metrics, and by which it writes to a collector of traces.
+_OF_HOME = ("ZEROFARM_METRICS_TOKEN", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
+
+SECRETS = (*AS_FILES, *(f"{name}_FILE" for name in AS_FILES), "FLOWER_BASIC_AUTH", *_OF_HOME)
+
+#: What begins so is the farm's own: a Space whose author writes traces says itself whereto.
+_OWN = ("ZEROFARM_", "OTEL_")
 
 #: Of the farm's own variables a Space inherits these: the folder of `spaces.aoti`, and the mark of `up/remains.py`. It
 #: gets more from those that start it, each for a reason.
@@ -23,10 +29,15 @@ def without_secrets(environment: Mapping[str, str] = os.environ) -> dict[str, st
     return {name: value for name, value in environment.items() if name not in SECRETS}
 
 
+def for_home(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The secrets that only the home page gets, beside `without_secrets`."""
+    return {name: environment[name] for name in _OF_HOME if environment.get(name)}
+
+
 def for_spaces(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The operator's environment as a Space may have it."""
     return {name: value for name, value in without_secrets(environment).items() if _may_have(name)}
 
 
 def _may_have(name: str) -> bool:
-    return not name.startswith("ZEROFARM_") or name in INHERITED
+    return not name.startswith(_OWN) or name in INHERITED

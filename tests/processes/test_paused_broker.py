@@ -27,7 +27,7 @@ def task_of(client: spaces.Farm, function: str, *args: object) -> Task:
     farm = client._farm
     record = farm.link.find("faults")
     arguments = farm.packer.pack_call(function, None, args, {})
-    return farm.task(record, record.function(function), arguments, time_limit=5.0, summary="", visitor="")
+    return farm.task(record, record.function(function), arguments, time_limit=5.0, summary="", visitor="", began=0.0)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "gradio", "celery", "kombu", "redis", "numpy", "PIL")
+HEAVY = ("torch", "gradio", "celery", "kombu", "redis", "numpy", "PIL", "opentelemetry")
 
 
 def run(code: str, **environment: str) -> str:

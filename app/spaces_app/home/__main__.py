@@ -17,6 +17,7 @@ from spaces_app.home.app import make_app
 from spaces_app.home.metrics.access import read_token
 from spaces_app.home.operator.openid.provider import Provider
 from spaces_app.home.snapshots import Snapshots
+from spaces_app.home.traces.starting import write_traces
 
 #: Seconds for open requests to finish when the server is told to stop.
 SHUTDOWN_GRACE = 1
@@ -38,6 +39,7 @@ def main() -> None:
         provider=_provider(rules.login, address),
         address=address,
     )
+    write_traces(snapshots.queue)
     uvicorn.run(
         app,
         host=arguments.host,

@@ -74,6 +74,8 @@ class Task:
     visitor: str = ""  #: whose quota it uses, see `spaces.web.identity`; empty: no quota
     reader: str = ""  #: the inbox that its events are delivered to; empty: none
     version: int = 0  #: of the formats of its caller
+    traceparent: str = ""  #: the span of its caller, as W3C Trace Context writes it; empty: none
+    prepared: float = 0.0  #: seconds from its call until it was sent
 
     @property
     def label(self) -> str:

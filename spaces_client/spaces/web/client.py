@@ -6,6 +6,7 @@ Each process has one client, made at its first call. Its lease shows the farm th
 from __future__ import annotations
 
 import atexit
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, cached_property
@@ -127,6 +128,7 @@ class FarmClient:
         return RecordedHandle(task, farm, current_visitor(), space_codec(), self._calls.append)
 
     def _task(self, function: GPUFunction, args: Sequence[Any], kwargs: Mapping[str, Any], time_limit: float) -> Task:
+        began = time.monotonic()
         more: list[object] = [self._globals.packed()] if self._globals else []
         if function.carried:
             more.append(Carried.of(function.function))
@@ -139,6 +141,7 @@ class FarmClient:
             time_limit=time_limit,
             summary=summary(args, kwargs),
             visitor=visitor,
+            began=began,
             client=self._farm.link.client,
         )
 

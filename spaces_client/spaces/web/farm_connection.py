@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from spaces.config import Config
 from spaces.errors import RefusedError
+from spaces.farm import traces
 from spaces.farm.events import End
 from spaces.farm.links.link import link_to
 from spaces.farm.task import State, Task, unknown_task
@@ -61,9 +63,13 @@ class FarmConnection:
         time_limit: float,
         summary: str,
         visitor: str,
+        began: float,
         client: str = "",
     ) -> Task:
-        """Make the task of a call. It is cancelled if its `client`, a process, dies."""
+        """Make the task of a call. It is cancelled if its `client`, a process, dies.
+
+        `began` is when the function was called, on the monotonic clock.
+        """
         return Task(
             space=record.name,
             function=function.name,
@@ -78,6 +84,8 @@ class FarmConnection:
             host=self._host,
             visitor=visitor,
             version=VERSION,
+            traceparent=traces.callers_span(),
+            prepared=time.monotonic() - began,
         )
 
     def submit(self, task: Task) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -97,6 +98,7 @@ class Farm:
         kwargs: Mapping[str, Any],
         duration: Seconds | None,
     ) -> Task:
+        began = time.monotonic()
         wanted = record.function(function)
         time_limit = seconds(duration if duration is not None else wanted.duration or DEFAULT_DURATION)
         return self._farm.task(
@@ -106,6 +108,7 @@ class Farm:
             time_limit=time_limit,
             summary=summary(args, kwargs),
             visitor=current_identity(self._farm.link.rules.quota),
+            began=began,
         )
 
     def close(self) -> None:

@@ -27,7 +27,7 @@ from spaces.functions.sent_functions import Carried
 from spaces.space import space_codec, space_files
 from spaces.state.incoming import Incoming
 from spaces.state.of_space import space_globals
-from spaces_workers.child import log_lines
+from spaces_workers.child import log_lines, trace_context
 from spaces_workers.child.results_with_destructors import KeptResults
 from spaces_workers.link.messages import RunTask
 
@@ -52,6 +52,7 @@ class Execution:
         _kept.release()
         started = time.monotonic()
         log_lines.of_task(self._run.task_id)
+        trace_context.enter(self._run.traceparent)
         self.thread_id, self.native_thread_id = threading.get_ident(), threading.get_native_id()
         try:
             value = self._drive()

@@ -8,10 +8,11 @@ import typer
 
 from spaces.errors import SpacesError
 from spaces.farm.queue import settings
+from spaces.withheld_variables import for_home
 from spaces_workers.commands import options
 from spaces_workers.commands.become import become, own_environment
 from spaces_workers.isolation import MODULE
-from spaces_workers.setup.metrics_token import given, keep_metrics_token
+from spaces_workers.setup.metrics_token import keep_metrics_token
 from spaces_workers.setup.operators import keep_operators
 from spaces_workers.setup.ports import Ports
 from spaces_workers.setup.provider import check_provider
@@ -47,7 +48,7 @@ def home(
     keep_operators(state_dir)
     print(f"The home page answers at {url_of(host, port)}", flush=True)
     arguments = ["--host", host, "--port", str(port), "--state-dir", str(state_dir), *links]
-    become([*MODULE, "spaces_app.home", *arguments], own_environment(url) | given())
+    become([*MODULE, "spaces_app.home", *arguments], own_environment(url) | for_home())
 
 
 def _checked(link: str) -> str:

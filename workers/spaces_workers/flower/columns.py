@@ -27,9 +27,6 @@ COLUMNS = {"held": "Held", "start": "Start", "rank": "Rank", "visitor": "Visitor
 #: Seconds for which what was read of ended tasks is used again.
 FRESH = 1.0
 
-#: Seconds of a swap above which a task's child was not warm.
-COLD = 0.05
-
 Row = dict[str, str]
 
 
@@ -87,7 +84,7 @@ def _of_ended(facts: Facts) -> Row:
     row = {"visitor": _shown(facts.visitor), "by": facts.reason}
     if facts.swap is not None and facts.run is not None:
         row["held"] = f"{facts.swap + facts.run + facts.overhead:.2f} s"
-        row["start"] = f"cold, {facts.swap:.1f} s" if facts.swap > COLD else "warm"
+        row["start"] = f"cold, {facts.swap:.1f} s" if facts.is_cold else "warm"
     return row
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spaces.errors import RefusedError
+from spaces.farm import traces
 from spaces.farm.queue.registry import SpaceRecord
 from spaces.farm.size import Size
 from spaces.farm.task import LOAD, Task
@@ -71,6 +72,7 @@ class Tenant:
             visitor=self.visitor(task, counts),
             summary=task.summary[:LONGEST_SUMMARY],
             reader=reader,
+            traceparent=traces.checked(task.traceparent),
         )
 
     def record(self, record: SpaceRecord, client: str, host: str) -> SpaceRecord:

@@ -218,6 +218,7 @@ class RunTask:
     function: FunctionName
     arguments: Payload
     far: bool  #: the caller is on another host: files travel as bytes
+    traceparent: str = ""  #: the span that the function's own spans belong to; empty: none
 
 
 @message

@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-from collections.abc import Mapping
 from pathlib import Path
 
 from spaces_workers.setup.farm_key import kept
-
-#: The operator's choice of a token, instead of the file; only the home page gets it.
-VARIABLE = "ZEROFARM_METRICS_TOKEN"
-
-
-def given(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The part of the operator's environment that has the token."""
-    return {VARIABLE: environment[VARIABLE]} if environment.get(VARIABLE) else {}
 
 
 def keep_metrics_token(state_dir: Path) -> str:

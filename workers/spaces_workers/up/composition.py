@@ -16,6 +16,7 @@ from spaces.farm.queue.leases import Leases
 from spaces.farm.values.signing import derive_space_key
 from spaces.import_progress import FOLLOWED
 from spaces.space import source_at
+from spaces.withheld_variables import for_home
 from spaces_workers import isolation
 from spaces_workers.broker.broker import Broker
 from spaces_workers.broker.server_settings import Listen
@@ -173,7 +174,7 @@ class Composition:
             module += ["--known-as", door.domain, "--address", door.operator_url]
         metrics_token.keep_metrics_token(self._options.state_dir)
         operators.keep_operators(self._options.state_dir)
-        command = Command(module, self._environment("home", metrics_token.given()), self._log("home"))
+        command = Command(module, self._environment("home", for_home()), self._log("home"))
         return self._shown(self._page("home", command, (host, port), "/healthz"), "")
 
     def door(self) -> Iterator[Service]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 import msgpack
 
 from spaces.errors import RefusedError, SpacesError
-from spaces.farm import wire
+from spaces.farm import traces, wire
 from spaces.farm.events import Cancelled, End, Event, Expired, Succeeded, TimedOut, state_after
 from spaces.farm.payloads.payload import blobs_of
 from spaces.farm.queue import claiming, estimates, quota, settings
@@ -91,7 +91,7 @@ class Queue:
         False if it had been accepted before: a push may be repeated if its answer was lost. `retried` has the id of the
         failed task that it runs again; then its outcome is kept for readers by its id. Raises RefusedError.
         """
-        reply = self.scripts.run("push", self.keys.task(task.id), *self._pushed(task, message), retried)
+        reply = self.scripts.run("push", self.keys.task(task.id), *self._pushed(task, message, retried))
         if isinstance(reply, int):
             return bool(reply)
         limit, *facts = map(_text, reply)
@@ -238,7 +238,7 @@ class Queue:
         spans = ("", "", "") if swap is None else (swap, seconds_of(end, held), stopped_by(end))
         return Ended(self.scripts.run("end", self.keys.task(task), task, worker, attempt, *how, *spans))
 
-    def _pushed(self, task: Task, message: bytes) -> list[str | bytes | float]:
+    def _pushed(self, task: Task, message: bytes, retried: str) -> list[str | bytes | float]:
         return [
             task.id,
             wire.pack(task),
@@ -255,6 +255,8 @@ class Queue:
             self._rules_packed,
             task.reader,
             "" if any(blobs_of(task.arguments)) else 1,
+            retried,
+            traces.note(task),
         ]
 
     @cached_property

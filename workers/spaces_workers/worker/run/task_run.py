@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
+from spaces.farm import traces
 from spaces.farm.events import Cancelled, Crashed, Succeeded, TimedOut, is_end
 from spaces.farm.payloads.payload import Payload, blobs_of
 from spaces.farm.task import LOAD, Lease
@@ -166,9 +167,14 @@ class TaskRun:
             return
         self._arguments = arguments = carrier.fetched(task.arguments, task.space)
         self._started = time.monotonic()
-        if self._state.begin(child, RunTask(task.id, task.label, task.function, arguments, carrier.is_far(task))):
+        if self._state.begin(child, self._order(arguments)):
             self._deadline.start()
             self._report.began(self)
+
+    def _order(self, arguments: Payload) -> RunTask:
+        task = self.lease.task
+        span = traces.span_of_function(task, self.lease.attempt)
+        return RunTask(task.id, task.label, task.function, arguments, self._workplace.carrier.is_far(task), span)
 
     def _converse(self) -> None:
         """Give the task to a child, unless it has it or was stopped, and pass on events until that reports an end."""

@@ -5,6 +5,7 @@ The broker keeps about HISTORY of them, over restarts of all parts of the farm. 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -17,6 +18,10 @@ from spaces.farm.queue.keys import Keys
 
 if TYPE_CHECKING:
     from redis import Redis
+
+
+#: Seconds of a swap above which a task's child was not warm.
+COLD = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +44,17 @@ class Facts:
     reason: str  #: who cancelled it
     error: str = ""  #: in a line
     traceback: str = ""
+    trace: str = ""  #: of `traces.note`
 
     @property
     def wait(self) -> float:
         """Seconds until a worker took it, or until its end if none did."""
         return (self.started_at or self.ended_at) - self.enqueued_at
+
+    @property
+    def is_cold(self) -> bool:
+        """Whether a child had to be made, or woken, for it."""
+        return self.swap is not None and self.swap > COLD
 
     @property
     def overhead(self) -> float:
@@ -56,15 +67,16 @@ class Facts:
 def read_history(redis: Redis, keys: Keys, most: int) -> list[Facts]:
     """The latest ended tasks, the last first. Raises redis's errors."""
     found = cast(list[tuple[bytes, dict[bytes, bytes]]], redis.xrevrange(keys.history(), count=most))
-    return [_facts(fields[b"t"], fields[b"e"]) for _, fields in found]
+    return [facts_of(fields) for _, fields in found]
 
 
-def _facts(packed: bytes, event: bytes) -> Facts:
-    fields: list[Any] = msgpack.unpackb(packed, raw=True)  # Any: texts and numbers, as lib.lua has them
+def facts_of(entry: Mapping[bytes, bytes]) -> Facts:
+    """The facts of a task, from its entry in the history."""
+    fields: list[Any] = msgpack.unpackb(entry[b"t"], raw=True)  # Any: texts and numbers, as lib.lua has them
     task_id, label, space, size, state, worker, attempt, visitor, queued, started, ended, swap, run, reason = (
         field.decode(errors="replace") if isinstance(field, bytes) else field for field in fields
     )
-    error, traceback = _said(event)
+    error, traceback = _said(entry[b"e"])
     return Facts(
         id=task_id,
         label=label,
@@ -82,6 +94,7 @@ def _facts(packed: bytes, event: bytes) -> Facts:
         reason=reason,
         error=error,
         traceback=traceback,
+        trace=entry.get(b"x", b"").decode(errors="replace"),
     )
 
 

@@ -10,6 +10,7 @@
 --       client that has sent no beat yet
 --       14 the inbox that reads its events; '' for none  15 1 if `task` has all of the arguments; '' if they are elsewhere
 --       16 the failed task that an operator retries by it; '' for none. Its outcome is kept then
+--       17 what `traces.note` has for its trace; '' for nothing
 -- Returns 1 if the task is new, else 0; for a refused task 'size' and the sizes that live workers serve, or the
 -- exceeded limit, the actual and the allowed value, 'quota' and the result of `over_quota` in quota.lua, or
 -- 'retried', the failed task and the one by which it was retried before
@@ -109,6 +110,7 @@ if failed ~= '' then
   redis.call('HSET', KEYS[1], 'detached', 1)
   if redis.call('EXISTS', keys.task(failed)) == 1 then redis.call('HSET', keys.task(failed), 'retried', id) end
 end
+if ARGV[17] ~= '' then redis.call('HSET', KEYS[1], 'trace', ARGV[17]) end
 redis.call('EXPIRE', KEYS[1], WAITING)
 if client ~= '' then
   redis.call('SADD', keys.client(client), id)

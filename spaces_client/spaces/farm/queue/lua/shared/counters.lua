@@ -4,7 +4,7 @@
 -- Fields of `counts:{space}`: `ended {state}`, `stopped {cause}`, `retried {cause}`; and for each span of time, `wait`,
 -- `swap`, `run` and `overhead`, its histogram: `{span} {n}`, the tasks in bucket n of BOUNDS, and `{span} us`, the sum in
 -- microseconds. An entry of `history` has `t`, the facts of the task as a msgpack list (`counters/history.py` names them),
--- and `e`, its last event unless it succeeded.
+-- `e`, its last event unless it succeeded, and `x`, what `traces.note` has for its trace, if anything.
 
 local function count_task(space, field)
   redis.call('HINCRBY', keys.counts(space), field, 1)
@@ -38,11 +38,12 @@ local function observe_spans(space, queued, started, now, run)
 end
 
 -- Count a task that ends, and remember it: `facts` has the fields of `counters/history.py::Facts`.
-local function record_end(space, state, event, facts, queued, started, now, run)
+local function record_end(space, state, event, facts, queued, started, now, run, trace)
   if run and started then observe_spans(space, queued, started, now, run) end
   if run and run.stopped then count_task(space, 'stopped ' .. run.stopped) end
   count_task(space, 'ended ' .. state)
   local said = (state == 'succeeded' or #event > HISTORY_BYTES) and '' or event
-  redis.call('XADD', keys.history(), 'MAXLEN', '~', HISTORY, '*', 't', cmsgpack.pack(facts), 'e', said)
+  redis.call('XADD', keys.history(), 'MAXLEN', '~', HISTORY, '*', 't', cmsgpack.pack(facts), 'e', said,
+    unpack(trace and { 'x', trace } or {}))
   redis.call('EXPIRE', keys.history(), COUNTED)
 end

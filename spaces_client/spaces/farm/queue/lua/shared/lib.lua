@@ -83,9 +83,9 @@ end
 local function finish(id, state, event, run)
   local name = keys.task(id)
   local before, size, space, client, worker, attempt, reader, label, enqueued_at, started_at, reason, visitor, reserved,
-    rate, half_life, detached, whole = unpack(redis.call('HMGET', name, 'state', 'size', 'space', 'client', 'worker',
+    rate, half_life, detached, whole, trace = unpack(redis.call('HMGET', name, 'state', 'size', 'space', 'client', 'worker',
     'attempt', 'reader', 'label', 'enqueued_at', 'started_at', 'reason', 'visitor', 'reserved', 'rate', 'half_life',
-    'detached', 'whole'))
+    'detached', 'whole', 'trace'))
   if before == 'queued' then dequeue(id, size, space) end
   if (client or '') ~= '' then redis.call('SREM', keys.client(client), id) end
   if worker then redis.call('SREM', keys.held(worker), id) end
@@ -96,7 +96,7 @@ local function finish(id, state, event, run)
   if reserved then settle(id, visitor, tonumber(rate), tonumber(half_life), run and run.charged or 0, now) end
   local facts = { id, label, space, size, state, worker or '', tonumber(attempt or 0), visitor or '', enqueued_at,
     started_at or '', now, run and run.swap or '', run and run.seconds or '', reason or '' }
-  record_end(space, state, event, facts, tonumber(enqueued_at), tonumber(started_at), now, run)
+  record_end(space, state, event, facts, tonumber(enqueued_at), tonumber(started_at), now, run, trace)
   if FAILURES[state] and whole then keep_arguments(id) else forget_arguments(id, detached) end
   redis.call('EXPIRE', name, ENDED)
   redis.call('EXPIRE', keys.events(id), ENDED)
