@@ -23,6 +23,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
@@ -31,6 +32,10 @@ from tests.harness import Farm, expect_nothing_left, farm
 ROOT = Path(__file__).parents[1]
 
 _OWN_FOLDER = pytest.StashKey[str]()
+
+# How long an example takes says more of what else the machine does than of our code.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.hookimpl(tryfirst=True)

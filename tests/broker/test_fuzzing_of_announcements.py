@@ -10,7 +10,7 @@ from spaces.farm.queue.registry import BecameIdle, Registered, Registry
 from tests.unit.test_fuzzing import bounded_memory
 
 
-@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.booleans(), st.binary(max_size=100)), min_size=1, max_size=5))
 def test_each_announcement_names_a_space_whatever_its_bytes(queue: Queue, told: list[tuple[bool, bytes]]) -> None:
     keys = queue.keys

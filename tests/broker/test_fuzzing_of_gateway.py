@@ -82,7 +82,7 @@ packed = ASKED.map(wire.pack)
 frames = st.builds(frame, st.sampled_from([ONE_WAY, FIRST_CALL, FIRST_CALL + 1]), packed | damaged(packed))
 streams = st.lists(frames, max_size=6).map(b"".join) | damaged(st.lists(frames, max_size=6).map(b"".join))
 
-fuzzed = settings(deadline=None, max_examples=300, suppress_health_check=[*HealthCheck])
+fuzzed = settings(max_examples=300, suppress_health_check=[*HealthCheck])
 
 
 @pytest.fixture(scope="module")

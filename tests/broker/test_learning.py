@@ -99,7 +99,7 @@ def test_what_a_space_has_taught_is_forgotten_after_a_month(queue: Queue) -> Non
     assert LEARNED - 5 <= queue.redis.ttl(queue.keys.learned("digits")) <= LEARNED
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, suppress_health_check=list(HealthCheck))
 @given(runs=st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=8), memory=st.integers(1, 5))
 def test_the_broker_learns_exactly_as_the_rule_says(queue: Queue, runs: list[float], memory: int) -> None:
     queue.redis.flushall()

@@ -16,7 +16,7 @@ from spaces.farm.task import Task
 
 from . import test_queue_machine
 from .support import make_task
-from .test_queue_machine import QueueMachine
+from .test_queue_machine import PATIENT, QueueMachine
 
 VISITORS = ("user:ada", "user:grace")
 
@@ -49,11 +49,9 @@ def test_random_interleavings_agree_with_the_ledger(queue: Queue, monkeypatch: p
         return replace(task, visitor=VISITORS[int(task.estimate) % 2])
 
     monkeypatch.setattr(test_queue_machine, "make_task", task_of_a_visitor)
-    rules = replace(queue.rules, quota=QuotaRules(enabled=True, usage_weight=0.0))
+    rules = replace(PATIENT, quota=QuotaRules(enabled=True, usage_weight=0.0))
     monkeypatch.setattr(QuotaMachine, "queue", Queue(queue.redis, rules=rules), raising=False)
     run_state_machine_as_test(
         QuotaMachine,
-        settings=settings(
-            max_examples=25, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
-        ),
+        settings=settings(max_examples=25, stateful_step_count=40, suppress_health_check=list(HealthCheck)),
     )

@@ -42,7 +42,7 @@ def sleeper(device: Device) -> Sleeper:
 
 @pytest.mark.usefixtures("device")
 def test_models_are_what_they_were_after_waking() -> None:
-    run_state_machine_as_test(OnGpu, settings=settings(max_examples=30, stateful_step_count=20, deadline=None))
+    run_state_machine_as_test(OnGpu, settings=settings(max_examples=30, stateful_step_count=20))
 
 
 def test_the_trial_passes(device: Device, tmp_path: Path) -> None:

@@ -107,10 +107,12 @@ def test_a_broker_that_is_killed_and_comes_back_finds_tasks_and_workers_as_they_
 def test_a_warm_shutdown_lets_the_running_task_end(own_farm: Farm) -> None:
     worker = own_farm.start_worker()
     with own_farm.client() as client:
-        handle = client.submit("faults", "nap", 1.5)
-        wait_until(lambda: running(own_farm, handle.id))
+        handle = client.submit("faults", "count", 2, 1.5)
+        values = iter(handle)
+        assert next(values) == 0  # a worker whose claim is on its way would give the task back
         worker.terminate()
-        handle.result(timeout=30)
+        assert [*values] == [1]
+        assert handle.result(timeout=30) == "counted"
         assert worker.wait(30) == 0
 
 

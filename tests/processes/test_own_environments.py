@@ -16,8 +16,7 @@ from spaces_workers.link.die_with_starter import tied
 from spaces_workers.link.kill_on_close import Bond
 from spaces_workers.link.messages import Spawn
 from spaces_workers.setup import process_environment
-from spaces_workers.up.readiness import listens
-from tests.harness import wait_until
+from tests.harness import START_PATIENCE, wait_until
 from tests.processes.test_isolation import Make, make, wheel, wheels
 
 __all__ = ["make", "wheels"]  # fixtures
@@ -44,12 +43,13 @@ print("all as in an interpreter of its own")
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """With all libraries: before, it forks Spaces that have other versions of what it has not imported yet."""
     folder = tmp_path_factory.mktemp("server")
     environment = {name: v for name, v in process_environment.of_fork_server().items() if not name.startswith("KMP_")}
     with (folder / "log").open("ab") as log:
         command = tied(client.command(folder / "socket"))
         process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-    wait_until(lambda: listens(folder / "socket"), 60)
+    wait_until(lambda: "modules are imported" in (folder / "log").read_text(), START_PATIENCE)
     yield folder / "socket"
     process.terminate()
     process.wait(10.0)

@@ -368,7 +368,7 @@ TREES = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(args=st.lists(TREES, max_size=3), kwargs=st.dictionaries(st.text(), TREES, max_size=3))
 def test_any_call_sees_and_returns_as_the_plain_call(
     farm: InMemoryFarm, args: list[object], kwargs: dict[str, object]

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgpack
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from spaces.errors import EncodingError
@@ -96,7 +96,6 @@ def test_any_bytes_are_read_or_refused(body: bytes) -> None:
         return
 
 
-@settings(deadline=None)  # the first tensor imports torch
 @given(st.sampled_from(list(Kind)), st.lists(VALUES, max_size=5))
 def test_any_fields_of_any_kind_are_read_or_refused(kind: Kind, fields: list[object]) -> None:
     encoded = Codec().encode(fields)

@@ -116,7 +116,7 @@ def bounded_memory() -> Iterator[None]:
         tracemalloc.stop()
 
 
-fuzzed = settings(deadline=None, max_examples=300)
+fuzzed = settings(max_examples=300)
 
 messages = damaged(st.sampled_from(MESSAGES).map(wire.pack)) | st.binary(max_size=200)
 texts = damaged(st.sampled_from([SETTINGS, README, REQUIREMENTS]).map(str.encode)) | st.binary(max_size=300)

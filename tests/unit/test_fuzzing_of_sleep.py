@@ -35,7 +35,7 @@ ANSWERS = st.one_of(
     st.builds(partial(_message, Saved.__name__), numbers, numbers),
 )
 packed = ANSWERS.map(msgpack.packb)
-fuzzed = settings(deadline=None, max_examples=300)
+fuzzed = settings(max_examples=300)
 
 
 @fuzzed

@@ -27,7 +27,7 @@ def bed(tmp_path: Path) -> Iterator[Bed]:
 
 
 TestSleep = Machine.TestCase
-TestSleep.settings = settings(max_examples=12, stateful_step_count=15, deadline=None)
+TestSleep.settings = settings(max_examples=12, stateful_step_count=15)
 
 
 def test_what_has_not_changed_is_not_copied_back(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
