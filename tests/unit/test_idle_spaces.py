@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from spaces_workers.up.page_port import PagePort
 from spaces_workers.up.process import Command
 from spaces_workers.up.readiness import page
 from spaces_workers.up.reports import Answering, Idle, Note, Report
+from spaces_workers.up.visits import last_visits
 
 #: A page that listens as those of Spaces do, and nothing else of them.
 PAGE = """
@@ -45,6 +46,7 @@ class House:
         self.now, self.available = 1000.0, 0.5
         self.told: list[str] = []
         self.opened: list[str] = []
+        self.visits = visits_of_now
         self.meanwhile: Callable[[], object] = lambda: None  #: whenever the broker is told of a Space
         (folder / "page.py").write_text(PAGE)
         self.keepers = {name: self._keeper(folder, name) for name in names.split()}
@@ -56,6 +58,7 @@ class House:
             IdleRules(memory=0.1),
             self.hear,
             clock=lambda: self.now,
+            visits=lambda ports: self.visits(ports),
             available=lambda: self.available,
         )
 
@@ -83,6 +86,11 @@ class House:
 
     def idle(self) -> list[str]:
         return [name for name, keeper in self.keepers.items() if keeper.serving == "idle"]
+
+
+def visits_of_now(ports: Collection[int]) -> dict[int, float]:
+    """Visits as the house sees them, whose clock is not that of the system."""
+    return {port: seconds for port, seconds in last_visits(ports).items() if seconds == 0}
 
 
 async def until(holds: Callable[[], object]) -> None:
@@ -154,6 +162,33 @@ def test_a_visitor_and_a_task_keep_a_space_running(live: Live) -> None:
         writer.close()
 
     live("visited called alone", MINUTE, story)
+
+
+def test_a_visitor_who_comes_and_goes_between_two_looks_keeps_a_space_running(live: Live) -> None:
+    """A call by HTTP takes two connections; the page was stopped between them, with the answer."""
+
+    async def story(house: House) -> None:
+        _, writer = await asyncio.open_connection("127.0.0.1", house.keepers["visited"].port_number)
+        writer.close()
+        await writer.wait_closed()
+        house.visits = last_visits
+        await house.after(2 * MINUTE)
+        assert not house.idle()
+
+    live("visited", MINUTE, story)
+
+
+def test_a_task_that_comes_after_the_look_keeps_a_space_running(live: Live) -> None:
+    """It may be that of a page, which would take it along."""
+
+    async def story(house: House) -> None:
+        house.now += 2 * MINUTE
+        seen, house.unused = house.unused, {"called": 0.0}
+        await house.idleness.look(seen)
+        assert not house.idle()
+        assert house.told == []
+
+    live("called", MINUTE, story)
 
 
 def test_workers_are_told_of_each_page_that_somebody_opens(live: Live) -> None:

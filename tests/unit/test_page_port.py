@@ -17,7 +17,7 @@ import pytest
 from spaces.servers import fixed_ports, page_address, page_socket
 from spaces_workers.up.page_port import PagePort
 from spaces_workers.up.porter import Porter
-from spaces_workers.up.visits import visited
+from spaces_workers.up.visits import last_visits, visited
 
 
 @pytest.fixture
@@ -78,6 +78,16 @@ def test_two_servers_of_a_page_do_not_share_a_port(port: PagePort) -> None:
 def test_a_server_that_cannot_inherit_gets_the_port_all_the_same(port: PagePort) -> None:
     with HTTPServer(("127.0.0.1", port.number), Tells):
         assert not port.is_taken
+
+
+@pytest.mark.parametrize("first", ["the page", "its visitor"])
+def test_a_visit_is_remembered_whoever_has_ended_it(port: PagePort, first: str) -> None:
+    port.listen()
+    with socket.create_connection(("127.0.0.1", port.number), timeout=5) as visitor, port.accept()[0] as page:
+        assert last_visits([port.number, 1]) == {port.number: 0.0}
+        (page if first == "the page" else visitor).close()
+    assert visited([port.number]) == {}
+    assert 0 <= last_visits([port.number])[port.number] < 60
 
 
 def test_a_shut_port_refuses_nobody(port: PagePort) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ from redis import RedisError
 from spaces.farm.queue.rules import IdleRules
 from spaces_workers.up.keeper import Keeper
 from spaces_workers.up.reports import Note, Reporter
-from spaces_workers.up.visits import visited
+from spaces_workers.up.visits import last_visits, visited
 
 #: Seconds between two looks at all Spaces, and between two renewals of what the broker knows of them.
 INTERVAL, RENEWAL = 1.0, 3600.0
@@ -48,6 +48,7 @@ class Idleness:
         rules: IdleRules,
         report: Reporter,
         clock: Callable[[], float] = time.monotonic,
+        visits: Callable[[Collection[int]], Mapping[int, float]] = last_visits,
         available: Callable[[], float] = lambda: psutil.virtual_memory().available / psutil.virtual_memory().total,
     ) -> None:
         self._all = keepers
@@ -56,6 +57,7 @@ class Idleness:
         self._rules = rules
         self._report = report
         self._clock = clock
+        self._visits = visits
         self._available = available
         self._used_at: dict[str, float] = {}
         self._idle_since: dict[str, float] = {}
@@ -79,15 +81,15 @@ class Idleness:
         """
         now, keepers = self._clock(), self._keepers
         self._used_at = {space: self._used_at.get(space, now) for space in keepers}
-        visitors = visited([port for keeper in keepers.values() if (port := keeper.port_number)])
+        ports = [port for keeper in keepers.values() if (port := keeper.port_number)]
+        visits = self._visits(ports)
         for space, keeper in keepers.items():
-            if not keeper.can_stop or keeper.port_number in visitors:
-                self._used_at[space] = now
             task_at = now - unused.get(space, math.inf)
-            self._used_at[space] = max(self._used_at[space], task_at)
+            visit_at = now - visits.get(keeper.port_number, math.inf) if keeper.can_stop else now
+            self._used_at[space] = max(self._used_at[space], task_at, visit_at)
             if keeper.serving == "idle" and task_at > self._idle_since.get(space, now):
                 keeper.call()
-        await self._tell_of(keepers, visitors)
+        await self._tell_of(keepers, visited(ports))
         for space in self._due(keepers, now):
             await self._stop(space, keepers[space])
 
@@ -115,7 +117,7 @@ class Idleness:
     async def _stop(self, space: str, keeper: Keeper) -> None:
         if self._keepers.get(space) is not keeper:
             return  # another page serves it now, or none
-        if await keeper.stop_if_unvisited():
+        if await keeper.stop_unless(lambda: self._is_used(space, keeper.port_number)):
             self._idle_since[space] = self._clock()
             try:
                 await asyncio.to_thread(self._broker.tell_of_idleness, space)
@@ -123,6 +125,15 @@ class Idleness:
                 pass  # its zygotes stay, until they are needed or their worker ends
         else:
             self._used_at[space] = self._clock()
+
+    async def _is_used(self, space: str, port: int) -> bool:
+        """Whether somebody came, or sent a task, after the look that found the Space unused."""
+        visit = self._visits([port]).get(port, math.inf)
+        try:
+            task = (await asyncio.to_thread(self._broker.unused_for, [space])).get(space, math.inf)
+        except RedisError:
+            return True
+        return min(visit, task) < min(self._after(space), SHORT_OF_MEMORY)
 
     @property
     def _keepers(self) -> dict[str, Keeper]:

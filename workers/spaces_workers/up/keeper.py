@@ -7,7 +7,7 @@ when its files have changed. The page of an idle Space is ended, and started aga
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -22,7 +22,6 @@ from spaces_workers.up.progress import followed
 from spaces_workers.up.readiness import Probe, until
 from spaces_workers.up.reports import Answering, Failed, Idle, Importing, Note, Queued, Reporter, Restarting, Starting
 from spaces_workers.up.turns import Turns
-from spaces_workers.up.visits import visited
 
 #: Seconds before a dead process is restarted: the first time, and at most.
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
@@ -117,17 +116,17 @@ class Keeper:
 
     @property
     def can_stop(self) -> bool:
-        """Whether `stop_if_unvisited` may have an effect now."""
+        """Whether `stop_unless` may have an effect now."""
         return self.answers and self._shares_port
 
-    async def stop_if_unvisited(self) -> bool:
-        """End the page unless somebody is there, until somebody comes or `call`. Returns whether it was ended."""
+    async def stop_unless(self, is_used: Callable[[], Awaitable[bool]]) -> bool:
+        """End an unused page until somebody comes, or `call`; returns whether it did. Nobody gets in meanwhile."""
         port, process = self._port, self._process
         if not self.can_stop or port is None or process is None:
             return False
         port.shut()
         try:
-            if visited([port.number]):
+            if await is_used() or self._process is not process or not self.can_stop or self._is_asked_for:
                 return False
             self._becomes_idle = True
             await process.stop()

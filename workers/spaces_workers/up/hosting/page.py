@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Literal, TypeAlias
 
 from spaces_workers.gateway.place import Gate
 from spaces_workers.up.hosting.revision import Revision
 from spaces_workers.up.keeper import Keeper
-from spaces_workers.up.visits import visited
+from spaces_workers.up.visits import last_visits
 
 #: Seconds without a visitor after which an earlier revision's page ends, and after which it ends in any case.
 UNVISITED, LONGEST = 15.0, 3600.0
@@ -63,7 +64,6 @@ class HostedPage:
         unvisited = 0.0
         while unvisited < UNVISITED and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(INTERVAL)
-            is_used = self.keeper is not None and self.keeper.answers and self.port in visited([self.port])
-            unvisited = 0.0 if is_used else unvisited + INTERVAL
+            unvisited = min(unvisited + INTERVAL, last_visits([self.port]).get(self.port, math.inf))
             if self.keeper is None or not self.keeper.answers:
                 return
