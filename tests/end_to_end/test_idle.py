@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -135,36 +133,3 @@ def test_a_visitor_who_is_there_keeps_the_space_running(farm: Up) -> None:
     assert visitor.predict(api_name="/count") == 2
     visitor.close()
     wait_until(lambda: len(farm.told("idle", name="Space counting")) == before + 1, 60)
-
-
-def test_no_call_is_lost_while_a_space_is_stopped_and_started(farm: Up) -> None:
-    """Callers come at the moments when it is about to be stopped; another Space's visitor stays all the time."""
-    pages = farm.ready()["spaces"]
-    other = Client(pages["counting"], verbose=False)
-    assert other.predict(api_name="/count") == 1
-    answers: list[str] = []
-    failures: list[BaseException] = []
-
-    def call(seed: int) -> None:
-        random.seed(seed)
-        for number in range(6):
-            time.sleep(IDLE_AFTER * random.uniform(0.8, 2.2))
-            try:
-                caller = Client(pages["echo"], verbose=False)
-                answers.append(caller.predict(f"{seed}.{number}", api_name="/echo"))
-                caller.close()
-            except BaseException as error:
-                failures.append(error)
-
-    callers = [threading.Thread(target=call, args=(seed,)) for seed in range(2)]
-    for caller in callers:
-        caller.start()
-    for caller in callers:
-        caller.join(180)
-    assert not failures, failures
-    assert sorted(answer.partition(" ")[0] for answer in answers) == sorted(
-        f"{seed}.{number}" for seed in range(2) for number in range(6)
-    )
-    assert is_idle(farm), "it was never stopped, so nothing was tested"
-    assert other.predict(api_name="/count") == 2
-    assert not farm.told("restarting")
