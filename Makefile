@@ -6,6 +6,7 @@
 #   make test                   all tests; ARGS="tests/unit -k codec" for some, JOBS=1 for one file at a time
 #   make test-gradio-5          the pages on Gradio 5.49; test-gradio-4: on 4.44; FORKED=1: as forks of a fork server
 #   make test-forked            the pages as forks of a fork server, on the farm's Gradio
+#   make test-majors            the patterns of docs/zerogpu.md on Gradio 6, 5 and 4, both ways; ARGS="5-plain 5-forked" for some
 #   make test-official          our claims of equality, checked against the official package
 #   make test-libraries         what libraries do in a child, each in an environment of its own; ARGS="-k polars" for some
 #   make test-clients           clients for JavaScript, Python and MCP at Gradio 6, 5 and 4; needs node, and npm's index
@@ -42,7 +43,7 @@ OF_TORCH := torch triton cuda-bindings cuda-pathfinder cuda-toolkit $(addprefix 
 PIP_AUDIT := pip-audit@2.10.1
 CYCLONEDX := cyclonedx-bom@7.5.0
 
-.PHONY: install up test test-gradio-5 test-gradio-4 test-forked test-official test-libraries test-containers test-clients pictures reference chaos lint bench lock audit sbom clean chromium
+.PHONY: install up test test-gradio-5 test-gradio-4 test-forked test-majors test-official test-libraries test-containers test-clients pictures reference chaos lint bench lock audit sbom clean chromium
 
 install: $(STAMPS)/installed
 
@@ -59,6 +60,10 @@ test-gradio-5 test-gradio-4: install chromium
 # Pages and zygotes as `zerofarm up` has them where it serves several Spaces; in the other tests each is a program.
 test-forked: install chromium
 	CHROMIUM="$$($(find_chromium))" TEST_FORKED=1 $(VENV)/bin/python -m pytest $(GRADIO_TESTS) $(ARGS)
+
+# Whatever real Spaces do, on each major version of Gradio, forked and plain, in one table. Needs the package index once.
+test-majors: install chromium
+	CHROMIUM="$$($(find_chromium))" $(VENV)/bin/python -m tests.majors $(ARGS)
 
 # Our claims of equality with the official package, checked against that package. Needs the package index, and for its
 # emulation of CUDA a torch built with CUDA, but no GPU.
