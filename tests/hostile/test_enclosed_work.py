@@ -84,6 +84,50 @@ def test_a_file_that_cannot_be_given_to_a_space_is_refused_in_words(enclosed: Up
         farm.submit("workshop", "read", str(path)).result(timeout=60)
 
 
+KEEPER = """
+import os
+from pathlib import Path
+
+import gradio as gr
+import spaces
+
+KEPT = Path(os.environ["HF_HOME"], "hub", "model")
+
+
+@spaces.GPU
+def keep(text):
+    KEPT.parent.mkdir(parents=True, exist_ok=True)
+    KEPT.write_text(text)
+
+
+def kept(text):
+    keep(text)
+    return KEPT.read_text()
+
+
+gr.Interface(kept, "text", "text", api_name="kept").launch()
+"""
+
+
+def test_a_space_keeps_models_of_its_own_where_the_operator_has_named_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder was not there, and a Space without the right to make it could keep no model."""
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "models"))
+    (tmp_path / "keeper").mkdir()
+    (tmp_path / "keeper" / "app.py").write_text(KEEPER)
+    up = Up(tmp_path, str(tmp_path / "keeper"), "--no-flower")
+    try:
+        client = up.client("keeper")
+        assert client.predict("weights", api_name="/kept") == "weights"
+        client.close()
+    finally:
+        up.stop()
+    own = tmp_path / "state" / "spaces" / "keeper" / "caches" / "HF_HOME"
+    assert (own / "hub" / "model").read_text() == "weights"
+    assert not (tmp_path / "models").exists()
+
+
 def test_a_space_with_requirements_runs_in_an_environment_of_its_own_user(tmp_path: Path) -> None:
     (tmp_path / "needy").mkdir()
     shutil.copy(SPACES / "echo" / "app.py", tmp_path / "needy" / "app.py")

@@ -14,7 +14,7 @@ from pathlib import Path
 from spaces.farm.queue.rules import IsolationRules
 from spaces.source import Source
 from spaces_workers.sandbox.description import Kind, Place
-from spaces_workers.sandbox.space_folders import SpaceFolders
+from spaces_workers.sandbox.space_folders import CACHES, SpaceFolders
 
 #: Programs and libraries of the host. Secrets among them are readable by root alone, as everywhere.
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/nix", "/sys")
@@ -85,6 +85,10 @@ def _devices(gpus: bool) -> Iterator[Place]:
 def _writable(folders: SpaceFolders) -> Iterator[Place]:
     home = os.environ.get("HOME") or str(Path.home())
     yield Place(home, Kind.HOST, str(folders.home), writable=True)
+    for name in CACHES:
+        path = os.environ.get(name, "").rstrip("/")
+        if os.path.isabs(path) and not _is_within(path, (home,)):
+            yield Place(path, Kind.HOST, str(folders.caches / name), writable=True)
     for path in {"/tmp", "/var/tmp", os.environ.get("TMPDIR", "/tmp").rstrip("/")}:
         yield Place(path, Kind.HOST, str(folders.temporary), writable=True)
     yield Place(str(folders.state), Kind.HOST, str(folders.state), writable=True)

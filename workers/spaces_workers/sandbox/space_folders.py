@@ -13,6 +13,9 @@ from pathlib import Path
 
 from spaces.errors import SpacesError
 
+#: Variables by which operators keep caches elsewhere than in their home.
+CACHES = ("HF_HOME", "HF_HUB_CACHE", "TORCH_HOME", "XDG_CACHE_HOME")
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
@@ -28,6 +31,7 @@ class SpaceFolders:
     temporary: Path  #: seen at /tmp; emptied when the farm starts
     state: Path  #: environments and compiled code, as the state directory of a farm for this Space alone
     beside: Path  #: seen at the folder of a script that is a Space by itself
+    caches: Path  #: has a folder for each of `CACHES`, seen where that leads
 
 
 def state_of(state_dir: Path, space: str) -> Path:
@@ -38,9 +42,13 @@ def state_of(state_dir: Path, space: str) -> Path:
 def made(state_dir: Path, space: str, uid: int) -> SpaceFolders:
     """The folders, which exist after that."""
     root = _root(state_dir, space)
-    for folder in (root.parent, root):
+    caches = root / "caches"
+    for folder in (root.parent, root, caches):
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-    return SpaceFolders(*(_owned(root / name, uid) for name in ("home", "temporary", "state", "beside")))
+    for variable in CACHES:
+        _owned(caches / variable, uid)
+    home, temporary, state, beside = (_owned(root / name, uid) for name in ("home", "temporary", "state", "beside"))
+    return SpaceFolders(home, temporary, state, beside, caches)
 
 
 def clear_temporary(state_dir: Path) -> None:
