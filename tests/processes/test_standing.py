@@ -85,6 +85,11 @@ def test_a_worker_says_once_that_it_is_ready_and_then_computes(
     assert said(tmp_path) == ["cpu0@test-host is ready"]
 
 
+def test_a_worker_says_how_far_it_separates_spaces(worker: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    """`zerofarm up` said it, and who starts workers alone, in containers or on further hosts, learned nothing."""
+    assert "Spaces are not separated: each can read and change what this user can" in (tmp_path / "errors").read_text()
+
+
 def test_a_worker_says_that_it_is_drained_when_its_task_has_ended_and_when_it_takes_tasks_again(
     own_farm: Farm, systemd: Systemd, worker: subprocess.Popen[bytes], tmp_path: Path
 ) -> None:

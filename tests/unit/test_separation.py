@@ -11,7 +11,7 @@ from spaces.farm.queue.rules import IsolationRules
 from spaces_workers.doctor.separation import separation
 from spaces_workers.sandbox import level as levels
 from spaces_workers.sandbox.description import Kind, Level, Place, Sandbox
-from spaces_workers.sandbox.level import LevelFault, chosen
+from spaces_workers.sandbox.level import LevelFault, chosen, shortcoming
 from spaces_workers.sandbox.users import NoUserLeft, uid_of
 
 
@@ -28,6 +28,16 @@ def not_root(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("not_root")
 def test_a_host_that_can_give_no_level_has_none() -> None:
     assert chosen() is Level.NONE
+
+
+def test_each_better_level_is_told_with_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container it said only that it was not root, whatever kept it from the level below."""
+    lacks = {Level.USERS: "no root", Level.NAMESPACES: "no user namespaces"}
+    monkeypatch.setattr(levels, "problem_of", lambda level: lacks.get(level, ""))
+    both = "Level users cannot be had: no root. Level namespaces cannot be had: no user namespaces"
+    assert shortcoming(Level.NONE) == both
+    assert shortcoming(Level.NAMESPACES) == "Level users cannot be had: no root"
+    assert shortcoming(Level.USERS) == ""
 
 
 @pytest.mark.usefixtures("not_root")

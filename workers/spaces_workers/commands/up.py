@@ -17,9 +17,8 @@ from spaces_workers.broker.server_settings import Listen
 from spaces_workers.commands import number_options, options
 from spaces_workers.commands.remote import broker_address
 from spaces_workers.gpu.plan import plan_workers
-from spaces_workers.sandbox.description import in_words
 from spaces_workers.sandbox.hidden import note_served
-from spaces_workers.sandbox.level import shortcoming
+from spaces_workers.sandbox.level import in_full
 from spaces_workers.sandbox.plan import Sandboxes
 from spaces_workers.setup.farm_key import farm_key
 from spaces_workers.setup.ports import INSIDE, PortError, Ports
@@ -154,7 +153,7 @@ def up(
             isolate=bool(spaces) and not no_isolate,  # the farm's environment has the demos' packages
         )
         note_served(state_dir, (source_at(space.app_file) for space in served))
-        reporter(Note(". ".join(filter(None, (in_words(sandboxes.level), shortcoming(sandboxes.level))))))
+        reporter(Note(in_full(sandboxes.level)))
         asyncio.run(Supervisor(farm, reporter).run())
 
 

@@ -6,12 +6,13 @@ import os
 import sys
 import tempfile
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 
 from spaces.errors import SpacesError
 from spaces.farm.queue import settings
 from spaces.farm.queue.rules import IsolationRules
-from spaces_workers.sandbox.description import Kind, Level, Place, Sandbox
+from spaces_workers.sandbox.description import Kind, Level, Place, Sandbox, in_words
 from spaces_workers.sandbox.enter import enter
 from spaces_workers.sandbox.owners import Owners
 
@@ -53,13 +54,20 @@ def best() -> Level:
 UNSEPARATED = "its page is separated from nothing: it can read and change what this user can. `zerofarm up` separates"
 
 
+def in_full(level: Level) -> str:
+    """What a level means, and why it is not the best one, for operators."""
+    return ". ".join(filter(None, (in_words(level), shortcoming(level))))
+
+
 def shortcoming(level: Level) -> str:
-    """Why the level is not the best one, as a sentence without its full stop; empty if it is."""
-    best_of_all = next(iter(Level))
-    if level is best_of_all:
-        return ""
-    problem = problem_of(best_of_all)
-    return f"Level {best_of_all} cannot be had: {problem}" if problem else f"Level {best_of_all} could be had"
+    """Why the level is no better one, as sentences without the last full stop; empty if there is no better one."""
+    better = takewhile(lambda each: each is not level, Level)
+    return ". ".join(map(_chance_of, better))
+
+
+def _chance_of(level: Level) -> str:
+    problem = problem_of(level)
+    return f"Level {level} cannot be had: {problem}" if problem else f"Level {level} could be had"
 
 
 @cache

@@ -24,7 +24,7 @@ from spaces_workers.gpu.devices import Device, reading
 from spaces_workers.link.messages import StandIn
 from spaces_workers.link.service_manager import ServiceManager
 from spaces_workers.sandbox.description import Level
-from spaces_workers.sandbox.level import chosen
+from spaces_workers.sandbox.level import chosen, in_full
 from spaces_workers.setup.farm_key import fingerprint
 from spaces_workers.setup.log_level import log_level
 from spaces_workers.worker.anticipation import Anticipation
@@ -79,6 +79,7 @@ def run_worker(options: WorkerOptions) -> int:
         return DEVICE_LOST
     sys.setswitchinterval(SWITCH_INTERVAL)
     level = chosen()  # while this process has one thread
+    logger.info("%s", in_full(level))
     worker = f"{options.node_name}:{secrets.token_hex(4)}"
     standing = Standing(options.node_name, worker, ServiceManager())
     dismissal = Dismissal(options.url)
