@@ -22,13 +22,17 @@ import typer.main
 import yaml
 from jsonschema import Draft202012Validator
 
+from spaces.farm.queue.rules import Rules
+from spaces.farm.queue.settings import read
 from spaces_workers.broker.users import RULES
 from spaces_workers.up.door.address import find_caddy
 
 ROOT = Path(__file__).parents[2]
 BASE = "docker-compose.yml"
-CPU, HOSTS, WORKER, DOMAIN = (f"deploy/docker-compose.{name}.yml" for name in ("cpu", "hosts", "worker", "domain"))
-COMBINATIONS = [(BASE,), (BASE, CPU), (BASE, HOSTS), (BASE, WORKER), (BASE, DOMAIN)]
+CPU, HOSTS, WORKER, DOMAIN, SEPARATED = (
+    f"deploy/docker-compose.{name}.yml" for name in ("cpu", "hosts", "worker", "domain", "separated")
+)
+COMBINATIONS = [(BASE,), (BASE, CPU), (BASE, HOSTS), (BASE, WORKER), (BASE, DOMAIN), (BASE, SEPARATED)]
 
 #: What an operator has in .env; `ZEROFARM_HOST` and what follows only where a farm has several hosts.
 ENVIRONMENT = {
@@ -133,9 +137,11 @@ def test_the_files_keep_to_the_compose_format(names: tuple[str, ...]) -> None:
 def test_every_name_that_a_service_refers_to_is_declared(names: tuple[str, ...]) -> None:
     document = compose(*names)
     for settings in document["services"].values():
-        assert {volume.split(":")[0] for volume in settings.get("volumes", [])} <= document["volumes"].keys()
+        sources = {volume.split(":")[0] for volume in settings.get("volumes", [])}
+        files = {source for source in sources if source.startswith("./")}
+        assert sources - files <= document["volumes"].keys()
+        assert all((ROOT / file).is_file() for file in files)
         assert settings.get("depends_on", {}).keys() <= document["services"].keys()
-        assert {config["source"] for config in settings.get("configs", [])} <= document["configs"].keys()
         if "build" in settings:
             assert (ROOT / settings["build"]["context"] / settings["build"]["dockerfile"]).is_file()
 
@@ -299,6 +305,43 @@ def test_spaces_believe_the_proxy_whose_address_no_other_container_can_get() -> 
     (addresses,) = document["networks"]["default"]["ipam"]["config"]
     assert ip_address(address) in ip_network(addresses["subnet"])
     assert ip_address(address) not in ip_network(addresses["ip_range"])
+
+
+@pytest.mark.parametrize("names", COMBINATIONS, ids=lambda names: names[-1])
+def test_each_image_of_ours_is_built_by_one_service_and_never_pulled(names: tuple[str, ...]) -> None:
+    """Eight services built one image, and each first asked a registry for it."""
+    services = compose(*names)["services"].values()
+    ours = [each for each in services if each["image"].startswith("zerofarm-")]
+    built = [each["image"] for each in ours if "build" in each]
+    assert sorted(built) == sorted({each["image"] for each in ours})
+    assert {each["pull_policy"] for each in ours} == {"never"}
+
+
+@pytest.mark.parametrize("service", ["worker", "gateway", "home", "flower"])
+def test_each_process_of_the_farm_reads_the_same_rules(service: str) -> None:
+    """There was no way to turn quotas on."""
+    settings = compose(BASE)["services"][service]
+    assert f"./deploy/farm.toml:{settings['environment']['ZEROFARM_CONFIG']}:ro" in settings["volumes"]
+
+
+def test_the_rules_can_be_a_file_of_the_operators_own() -> None:
+    named = {**ENVIRONMENT, "ZEROFARM_CONFIG": "./mine.toml"}
+    assert "./mine.toml:/etc/zerofarm/farm.toml:ro" in compose(BASE, environment=named)["services"]["home"]["volumes"]
+
+
+def test_the_rules_as_they_are_shipped_change_nothing(tmp_path: Path) -> None:
+    shipped = ROOT / "deploy" / "farm.toml"
+    assert read(shipped) == Rules()
+    example = tmp_path / "farm.toml"
+    example.write_text(re.sub(r"^# (?=[\[a-z]+)", "", shipped.read_text().partition("#\n")[2], flags=re.MULTILINE))
+    assert read(example).quota.enabled
+
+
+def test_workers_that_separate_spaces_refuse_to_start_where_they_cannot_and_get_no_capability() -> None:
+    worker = compose(BASE, SEPARATED)["services"]["worker"]
+    assert worker["environment"]["ZEROFARM_ISOLATION"] == "namespaces"
+    assert worker["security_opt"] == ["no-new-privileges:true", "seccomp=unconfined", "apparmor=unconfined"]
+    assert worker["cap_drop"] == ["ALL"]
 
 
 def test_a_worker_is_asked_for_its_own_health() -> None:

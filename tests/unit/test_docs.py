@@ -19,8 +19,9 @@ DOCUMENTS = sorted(
 
 CONFIGURATIONS = [
     "docker-compose.yml",
-    *(f"deploy/{name}" for name in ("docker-compose.cpu.yml", "docker-compose.hosts.yml", "docker-compose.worker.yml")),
-    *(f"deploy/{name}" for name in ("env.example", "zerofarm.service", "zerofarm-worker.service")),
+    *(f"deploy/docker-compose.{name}.yml" for name in ("cpu", "domain", "hosts", "separated", "worker")),
+    *(f"deploy/{name}" for name in ("broker.conf", "env.example", "farm.toml")),
+    *(f"deploy/{name}.service" for name in ("zerofarm", "zerofarm-worker")),
     *("app/Dockerfile", "workers/Dockerfile", "Makefile"),
 ]
 
