@@ -9,7 +9,7 @@ import subprocess
 import urllib.error
 import urllib.request
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,26 +32,19 @@ class ComposeFarm:
 
     tree: Path
 
-    def compose(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a command of Compose; its output is in the error if it fails."""
-        files = [
-            "docker-compose.yml",
-            "deploy/docker-compose.cpu.yml",
-            *os.environ.get("TEST_COMPOSE_FILES", "").split(),
-        ]
-        command = [
-            *shlex.split(os.environ.get("COMPOSE", "docker compose")),
-            *(f"--file={file}" for file in files),
-            *words,
-        ]
+    def compose(self, *words: str, files: Sequence[str] = (), check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command of Compose, with more files; its output is in the error if it fails."""
+        program = shlex.split(os.environ.get("COMPOSE", "docker compose"))
+        read = (*FILES, *files, *os.environ.get("TEST_COMPOSE_FILES", "").split())
+        command = [*program, *(f"--file={file}" for file in read), *words]
         done = subprocess.run(command, cwd=self.tree, capture_output=True, text=True, timeout=PATIENCE, check=False)
         assert not check or done.returncode == 0, f"{shlex.join(command)}:\n{done.stdout}\n{done.stderr}"
         return done
 
-    def up(self, *words: str) -> None:
+    def up(self, *words: str, files: Sequence[str] = ()) -> None:
         """Start what does not run yet, and build the images unless $TEST_COMPOSE_BUILD is 0."""
         exist = os.environ.get("TEST_COMPOSE_BUILD", "1") == "0"
-        self.compose("up", "-d", "--no-build" if exist else "--build", *words)
+        self.compose("up", "-d", "--no-build" if exist else "--build", *words, files=files)
 
     def within(self, service: str, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command in the container of a service."""

@@ -275,6 +275,16 @@ def test_a_worker_on_a_further_host_needs_no_service_of_this_one() -> None:
     assert worker["environment"]["REDIS_URL"] == ENVIRONMENT["REDIS_URL"]
 
 
+def test_the_first_host_prints_the_lines_that_a_further_one_needs(tmp_path: Path) -> None:
+    """Key and URL came as one word: the files that hold them end without a line break."""
+    (tmp_path / "farm.key").write_text("00ff")
+    (tmp_path / "broker.url").write_text("redis://worker:secret@broker:6379/0")
+    (script,) = re.findall(r"sh -c '(.+)'", (ROOT / WORKER).read_text())
+    command = ["sh", "-c", script.replace("/secrets", str(tmp_path))]
+    printed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert printed.splitlines() == ["ZEROFARM_KEY=00ff", "REDIS_URL=redis://worker:secret@broker:6379/0"]
+
+
 def test_the_farms_key_is_given_to_workers_alone() -> None:
     services = compose(BASE)["services"]
     named = {name: set(settings.get("environment", {})) for name, settings in services.items()}

@@ -21,6 +21,8 @@ import yaml
 from cloudcoil.models.keda.v1alpha1 import ScaledObject, TriggerAuthentication
 
 from spaces.farm.queue.keys import Keys
+from spaces.farm.queue.rules import Rules
+from spaces.farm.queue.settings import read
 from spaces.farm.size import Size
 from spaces_app.home.metrics import catalogue
 from spaces_workers.broker.users import RULES
@@ -120,7 +122,7 @@ def test_every_kustomization_is_built_into_a_namespace_of_its_own(folder: str) -
 def test_configuration_that_changes_starts_its_pods_again() -> None:
     made = {each["metadata"]["name"] for each in built("base") if each["kind"] == "ConfigMap"}
     text = json.dumps(built("base"))
-    assert {name.rpartition("-")[0] for name in made} == {"broker", "door", "farm"}
+    assert {name.rpartition("-")[0] for name in made} == {"broker", "door", "farm", "rules"}
     assert all(text.count(f'"{name}"') > 1 for name in made)
 
 
@@ -247,6 +249,18 @@ def test_a_worker_has_one_gpu_a_name_of_its_own_and_is_drained_before_its_pod_en
     places = {each["mountPath"] for each in worker["volumeMounts"]}
     assert str(Path(named["ZEROFARM_RUN_DIR"]["value"]).parent) in places
     assert named["ZEROFARM_STATE_DIR"]["value"] in places
+
+
+@pytest.mark.parametrize("name", ["worker", "gateway", "home", "flower"])
+def test_each_process_of_the_farm_reads_the_same_rules(name: str) -> None:
+    """There was no way to turn quotas on."""
+    container = container_of(name)
+    (path,) = [each["value"] for each in container["env"] if each["name"] == "ZEROFARM_CONFIG"]
+    (mount,) = [each["mountPath"] for each in container["volumeMounts"] if each["name"] == "rules"]
+    (made,) = [each for each in kustomization("base")["configMapGenerator"] if each["name"] == "rules"]
+    assert made["files"] == [Path(path).relative_to(mount).as_posix()]
+    assert {*named_in(pod_of(name)["volumes"], "name")} >= {"rules"}
+    assert read(FOLDER / "base" / made["files"][0]) == Rules()
 
 
 @needs_kubectl
