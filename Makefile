@@ -75,7 +75,7 @@ test-libraries: install
 	TEST_LIBRARIES=1 $(VENV)/bin/python -m pytest tests/libraries $(ARGS)
 
 # Builds the images and runs the farm of docker-compose.yml on stand-ins. Needs Docker, or COMPOSE=podman-compose, and
-# port 7860. TEST_COMPOSE_FILES names files to add, TEST_COMPOSE_BUILD=0 uses images that exist.
+# port 7860 of 127.0.0.1. TEST_COMPOSE_FILES names files to add, TEST_COMPOSE_BUILD=0 uses images that exist.
 test-containers: install
 	TEST_CONTAINERS=1 COMPOSE="$(or $(COMPOSE),docker compose)" $(VENV)/bin/python -m pytest tests/containers $(ARGS)
 

@@ -359,10 +359,14 @@ def test_a_worker_is_asked_for_its_own_health() -> None:
 
 
 @pytest.mark.skipif(find_caddy() is None, reason="needs Caddy")
-@pytest.mark.parametrize("site", ["", ":7860", "farm.example.org"])
-def test_caddy_understands_the_configuration_of_the_proxy(site: str) -> None:
+@pytest.mark.parametrize(
+    ("site", "certificates"),
+    [("", ""), (":7860", ""), ("farm.example.org", "public"), ("farm.example.org", "internal")],
+)
+def test_caddy_understands_the_configuration_of_the_proxy(site: str, certificates: str) -> None:
     command = [str(find_caddy()), "validate", "--adapter", "caddyfile", "--config", str(ROOT / "deploy" / "Caddyfile")]
-    environment = os.environ | ({"ZEROFARM_SITE": site} if site else {})
+    given = {"ZEROFARM_SITE": site, "ZEROFARM_CERTIFICATES": certificates}
+    environment = os.environ | {name: value for name, value in given.items() if value}
     checked = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert checked.returncode == 0, checked.stderr
 
