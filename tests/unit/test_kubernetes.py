@@ -65,7 +65,7 @@ def built(folder: str) -> tuple[Document, ...]:
     return tuple(yaml.safe_load_all(made.stdout))
 
 
-FOLDERS = ("base", "overlays/cpu", "overlays/keda", "overlays/keda-wait")
+FOLDERS = ("base", *(f"overlays/{name}" for name in ("cpu", "keda", "keda-wait", "separated")))
 BASE = written("base")
 WORKLOADS = {each["metadata"]["name"]: each for each in BASE if each["kind"] in ("Deployment", "StatefulSet")}
 
@@ -271,6 +271,18 @@ def test_without_gpus_nothing_asks_for_one() -> None:
     (container,) = worker["spec"]["template"]["spec"]["containers"]
     assert container["args"] == ["worker", "--gpus", "none"]
     assert container["image"] == "zerofarm-worker-cpu:latest"
+
+
+@needs_kubectl
+def test_workers_that_separate_spaces_refuse_to_start_where_they_cannot_and_get_no_capability() -> None:
+    (worker,) = [each for each in built("overlays/separated") if each["metadata"]["name"] == "worker"]
+    pod = worker["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert {"name": "ZEROFARM_ISOLATION", "value": "namespaces"} in container["env"]
+    assert (
+        pod["securityContext"]["seccompProfile"] == pod["securityContext"]["appArmorProfile"] == {"type": "Unconfined"}
+    )
+    assert container["securityContext"] == container_of("worker")["securityContext"]
 
 
 @needs_kubectl
