@@ -379,7 +379,8 @@ def test_a_missing_secret_stops_the_start_and_the_example_names_it(secret: str) 
 
 
 def test_the_broker_keeps_tasks_and_evicts_none() -> None:
-    lines = compose(BASE)["configs"]["broker"]["content"].splitlines()
+    assert "./deploy/broker.conf:/etc/zerofarm/broker.conf:ro" in compose(BASE)["services"]["broker"]["volumes"]
+    lines = (ROOT / "deploy" / "broker.conf").read_text().splitlines()
     assert {
         "include /etc/zerofarm/secrets/users.conf",
         "appendonly yes",
