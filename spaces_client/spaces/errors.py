@@ -58,6 +58,10 @@ class IllegalDuration(QuotaExceeded):
     title = "ZeroGPU illegal duration"
 
 
+class BlobGone(SpacesError, LookupError):
+    """A payload's bytes are gone: they were read already, or their lifetime is over."""
+
+
 class FarmUnavailable(SpacesError, ConnectionError):
     """The broker did not answer."""
 

@@ -63,7 +63,7 @@ def installed(packages: Path, version: str) -> Path:
 
 
 def tell(space: str, client: str, *, passes: bool) -> None:
-    """Add a row to the table that is printed at the end, in the form of `docs/operating.md`."""
+    """Add a row to the table that is printed at the end, in the form of `docs/calling.md`."""
     _rows.append(f"| {space} | {client} | {'passes' if passes else 'fails'} |")
 
 

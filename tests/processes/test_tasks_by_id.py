@@ -33,6 +33,24 @@ def test_a_task_that_ended_meanwhile_is_found_again(shared_farm: Farm, client: s
         assert handle.result(60) == bytes(2**20)
 
 
+@pytest.mark.parametrize("ended", [True, False])
+def test_who_only_looks_at_a_task_leaves_its_outcome_to_others(
+    shared_farm: Farm, client: spaces.Farm, ended: bool
+) -> None:
+    """The first handle that was found by the id, and dropped, had the outcome discarded."""
+    with client.submit("faults", "count", 10_000, pause=0.1) as before:
+        task_id = client.submit("faults", "echo", bytes(2**20)).detach()
+        if ended:
+            before.cancel()
+            wait_until(lambda: shared_farm.queue.state(task_id).state is State.SUCCEEDED)  # type: ignore[union-attr]
+        with shared_farm.client() as looks:
+            assert looks.task(task_id).done is ended
+        with shared_farm.client() as looks, looks.task(task_id) as handle:
+            assert handle.done is ended
+    with shared_farm.client() as reads:
+        assert reads.task(task_id).result(60) == bytes(2**20)
+
+
 def test_an_error_is_found_again(shared_farm: Farm, client: spaces.Farm) -> None:
     with client.submit("faults", "fail") as handle:
         task_id = handle.detach()

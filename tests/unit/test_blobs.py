@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from redis import Redis
 
-from spaces.errors import RefusedError
+from spaces.errors import BlobGone, RefusedError
 from spaces.farm import wire
 from spaces.farm.connection import connect
 from spaces.farm.payloads import broker_store
@@ -23,7 +23,7 @@ from spaces.farm.payloads.nearest import NearestStore
 from spaces.farm.payloads.packer import to_encoded, to_payload
 from spaces.farm.payloads.payload import INLINE_BYTES, Blob, Payload
 from spaces.farm.payloads.shared_memory import SharedMemoryStore
-from spaces.farm.payloads.store import BlobGone, discard
+from spaces.farm.payloads.store import discard
 from spaces.farm.values.codec import Codec, Encoded
 from spaces_workers.broker.find import find_broker
 

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from spaces.errors import SpacesError
+from spaces.errors import BlobGone, SpacesError
 from spaces.farm.connection import connect
 from spaces.farm.events import Yielded
 from spaces.farm.payloads.broker_store import BrokerStore
 from spaces.farm.payloads.packer import to_encoded, to_payload
 from spaces.farm.payloads.payload import FileCopy, Payload, blobs_of
 from spaces.farm.payloads.shared_memory import SharedMemoryStore
-from spaces.farm.payloads.store import BlobGone
 from spaces.farm.task import Task
 from spaces.farm.values.codec import Encoded
 from spaces_workers.broker.find import find_broker

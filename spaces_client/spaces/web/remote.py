@@ -68,12 +68,14 @@ class Farm:
             task_id = farm.submit("digits", "generate", 7).detach()     # stored, before the program ends
             images = farm.task(task_id).result()                        # in the next one
 
-        The values of a generator come again from the first, if none was read yet; an outcome is read once. Only one
-        handle gets the events of a task: the last. Raises RefusedError for a task that is unknown, or was not detached.
+        The values of a generator come again from the first, if none was read yet; an outcome is read once, then it is
+        a BlobGone. Only one handle gets the events of a task: the last. One that reads nothing leaves all to the next.
+        Raises RefusedError for a task that is unknown, or was not detached.
         """
         with self._farm.submitting(task_id):
-            task = self._farm.join(task_id)
-        return TaskHandle(task, self._farm, current_visitor())
+            handle = TaskHandle(self._farm.join(task_id), self._farm, current_visitor())
+            handle.detach()
+        return handle
 
     def function(self, space: str, function: str, duration: Seconds | None = None) -> FarmFunction:
         """A Space's GPU function, all of whose parameters may be given by keyword.

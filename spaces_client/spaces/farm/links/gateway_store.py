@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import uuid
 
+from spaces.errors import BlobGone
 from spaces.farm.links.line import Line
 from spaces.farm.links.messages import Done, DropBlob, ReadBlob, ThePiece, WriteBlob
 from spaces.farm.payloads import blob_layout
 from spaces.farm.payloads.broker_store import check_size
 from spaces.farm.payloads.payload import Blob, is_blob_name
-from spaces.farm.payloads.store import BlobGone
 from spaces.farm.values.codec import Encoded
 
 #: Bytes of one piece.

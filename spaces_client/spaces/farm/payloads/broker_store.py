@@ -6,10 +6,9 @@ import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
-from spaces.errors import RefusedError
+from spaces.errors import BlobGone, RefusedError
 from spaces.farm.payloads import blob_layout
 from spaces.farm.payloads.payload import Blob, is_blob_name
-from spaces.farm.payloads.store import BlobGone
 from spaces.farm.values.codec import Encoded
 
 if TYPE_CHECKING:

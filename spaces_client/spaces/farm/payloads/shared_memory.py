@@ -11,10 +11,9 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from spaces.errors import RefusedError
+from spaces.errors import BlobGone, RefusedError
 from spaces.farm.payloads import blob_layout, own_file
 from spaces.farm.payloads.payload import Blob, is_blob_name
-from spaces.farm.payloads.store import BlobGone
 from spaces.farm.values.codec import Encoded
 
 

@@ -8,13 +8,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from spaces.errors import SpacesError
 from spaces.farm.payloads.payload import Blob, Payload, blobs_of
 from spaces.farm.values.codec import Encoded
-
-
-class BlobGone(SpacesError, LookupError):
-    """A payload's bytes are gone: they were read already, or their lifetime is over."""
 
 
 class BlobStore(Protocol):

@@ -1,0 +1,1 @@
+"""The guides in `docs`, followed by the letter."""
