@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from spaces_workers.link.messages import MemoryUse, ZygoteSpec
 from spaces_workers.link.sleep_messages import Asleep
+from spaces_workers.worker.child_copies import Copies
 from spaces_workers.worker.child_link import Halted
 
 GB = 10**9
@@ -65,6 +66,7 @@ class Child:
         self._size = size
         self._speeds = speeds
         self._clock = clock
+        self.copies = Copies()
         clock.spend(speeds.fork + size / speeds.upload)
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -226,6 +226,52 @@ def test_without_host_memory_one_sleeper_is_killed_for_another(tmp_path: Path) -
         wait_until(lambda: len(list(filter(psutil.pid_exists, pids.values()))) == 1)
         [kept] = [space for space, pid in pids.items() if psutil.pid_exists(pid)]
         assert call(kept, "facts")[0] == pids[kept]
+
+
+def common(pids: Collection[int]) -> dict[int, set[str]]:
+    """Inodes of the sealed copies that processes have mapped, and may not write to."""
+    found: dict[int, set[str]] = {}
+    for pid in pids:
+        lines = [line.split() for line in Path(f"/proc/{pid}/maps").read_text().splitlines()]
+        found[pid] = {fields[4] for fields in lines if "/memfd:copies" in fields and fields[1] == "r--s"}
+    return found
+
+
+def test_two_spaces_with_the_same_weights_keep_one_copy(tmp_path: Path) -> None:
+    with two_spaces(tmp_path, SETTINGS) as small, caller(small) as call:
+        first, second = call("first", "facts"), call("second", "facts")
+        pids = (first[0], second[0])
+        wait_until(lambda: all(common(pids).values()))
+        assert common(pids)[pids[0]] == common(pids)[pids[1]]
+        for name, facts in (("first", first), ("second", second), ("first", first)):
+            assert call(name, "facts") == facts
+        call("first", "change", 7, -1)
+        changed = call("first", "facts")
+        assert changed[2] != first[2]
+        assert call("second", "facts") == second
+        assert call("first", "facts") == changed
+        os.kill(pids[0], signal.SIGKILL)
+        assert call("second", "facts") == second
+
+
+def test_two_workers_of_a_host_keep_one_copy_which_outlives_the_one_that_made_it(tmp_path: Path) -> None:
+    settings = SETTINGS.replace(f"stand_in_gb = {CARD_BYTES / 1e9}", "stand_in_gb = 1")
+    with two_spaces(tmp_path, settings) as pair, pair.client("first") as client:
+        first = client.submit("first", "facts").result(timeout=60)
+        other, controls = pair.start_worker("cpu1"), Controls(pair.queue, "ada on here")
+        controls.drain("cpu0@test-host")
+        second = client.submit("second", "facts").result(timeout=60)
+        controls.undrain("cpu0@test-host")
+        wait_until(lambda: all(common([first[0], second[0]]).values()))
+        assert common([first[0]])[first[0]] == common([second[0]])[second[0]]
+        other.kill()
+        other.wait()
+        wait_until(lambda: not psutil.pid_exists(second[0]))
+        assert client.submit("first", "facts").result(timeout=60) == first
+        again = client.submit("second", "facts").result(timeout=60)
+        assert again[1:] == second[1:]
+        wait_until(lambda: all(common([first[0], again[0]]).values()))
+        assert common([first[0]])[first[0]] == common([again[0]])[again[0]]
 
 
 def open_page(farm: Farm, space: str) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterator
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
 from spaces_workers.child.sleep import gpu_card
 from spaces_workers.child.sleep.gpu_card import CudaDriver, GpuCard
-from spaces_workers.child.sleep.host_memory import PinningRefused
+from spaces_workers.child.sleep.region import PinningRefused
 
 
 @pytest.fixture
@@ -60,9 +62,11 @@ def test_what_is_not_on_the_gpu_does_not_leave_it(card: GpuCard) -> None:
 
 def test_the_driver_says_why_it_does_not_pin(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[str, int]] = []
+    read_only = 0x08  # cudaHostRegisterReadOnly
 
-    def register(_address: int, size: int, _flags: int) -> int:
-        calls.append(("register", size))
+    def register(_address: int, size: int, flags: int) -> int:
+        assert flags in (0, read_only)
+        calls.append(("register read-only" if flags else "register", size))
         return 0 if size < 100 else 2
 
     runtime = SimpleNamespace(
@@ -70,8 +74,27 @@ def test_the_driver_says_why_it_does_not_pin(monkeypatch: pytest.MonkeyPatch) ->
         cudaHostUnregister=lambda address: calls.append(("unregister", address)),
     )
     monkeypatch.setattr(torch.cuda, "cudart", lambda: runtime)
-    CudaDriver().register(4096, 10)
+    CudaDriver().register(4096, 10, read_only=False)
+    CudaDriver().register(4096, 20, read_only=True)
     with pytest.raises(PinningRefused, match="cudaHostRegister of 100 bytes says 2"):
-        CudaDriver().register(4096, 100)
+        CudaDriver().register(4096, 100, read_only=False)
     CudaDriver().unregister(4096)
-    assert calls == [("register", 10), ("register", 100), ("unregister", 4096)]
+    assert calls == [("register", 10), ("register read-only", 20), ("register", 100), ("unregister", 4096)]
+
+
+def test_a_machine_without_the_driver_pins_nothing_read_only() -> None:
+    assert not CudaDriver().pins_read_only
+
+
+@pytest.mark.parametrize(("status", "value", "supported"), [(0, 1, True), (0, 0, False), (1, 1, False)])
+def test_the_driver_is_asked_whether_it_pins_read_only_memory(
+    monkeypatch: pytest.MonkeyPatch, status: int, value: int, supported: bool
+) -> None:
+    def ask(answer: Any, attribute: int, device: int) -> int:
+        assert (attribute, device) == (113, 2)
+        answer._obj.value = value
+        return status
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: SimpleNamespace(cuDeviceGetAttribute=ask))
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 2)
+    assert CudaDriver().pins_read_only == supported

@@ -13,6 +13,7 @@ from spaces.farm.queue.warmth import MOST_KNOWN, Warmth
 from spaces_workers.gpu.devices import GIB, Device, DeviceReading, standin
 from spaces_workers.link.messages import MemoryUse, Unfit, ZygoteSpec
 from spaces_workers.link.sleep_messages import Asleep
+from spaces_workers.worker.child_copies import Copies
 from spaces_workers.worker.child_link import ChildLink, StaysAwake, UnfitChild
 from spaces_workers.worker.gpu_memory import residency as residency_module
 from spaces_workers.worker.gpu_memory.device_memory import DeviceMemory, DoesNotFit
@@ -278,6 +279,7 @@ class Dozing(StubChild):
         super().__init__(space, held, held)
         self._rest = int(rest * GIB)
         self._wakes = list(wakes)
+        self.copies = Copies()
         self.host_bytes = self.pinned_bytes = 0
 
     def put_to_sleep(self, *, pinned: bool) -> None:
@@ -392,7 +394,7 @@ def test_copies_of_a_child_on_the_device_go_before_a_sleeper_does(clock: Clock, 
     awake.wake(keep=True)
     seen(residency, clock, children[1], children[2], children[0])
     late.tasks_done = 1
-    residency._host.put(children[2])
+    residency.host.put(children[2])
     assert levels(residency) == {"awake": Level.CHILD, "sleeper": Level.PINNED, "late": Level.PINNED}
     assert awake.host_bytes == 0
 
@@ -432,8 +434,8 @@ def test_a_child_that_cannot_save_its_tensors_is_not_asked_again_nor_counted_as_
 
     residency, (child,) = with_budget(80, much_host_memory, Unable("mapped", 20))
     seen(residency, clock, child)
-    residency.save(child)
-    residency.save(child)
+    residency.host.save(child)
+    residency.host.save(child)
     assert orders == [True]
     assert not child.is_saved
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -53,21 +54,25 @@ def test_memory_that_is_not_given_back_is_found(tmp_path: Path, monkeypatch: pyt
     assert problem_on(card).endswith("bytes left the GPU, and its used memory fell by 0")
 
 
+def no_others() -> float:
+    return math.inf
+
+
 def test_a_gpu_on_which_nothing_was_tried_lets_no_space_sleep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     driver = "580.1"
     monkeypatch.setattr(devices, "driver_version", lambda: driver)
-    assert budget_of(MemoryRules(), GPU, tmp_path) is None
+    assert budget_of(MemoryRules(), GPU, tmp_path, no_others) is None
     note_passed(GPU, tmp_path)
-    assert budget_of(MemoryRules(), GPU, tmp_path) is not None
-    assert budget_of(MemoryRules(sleep="off"), GPU, tmp_path) is None
+    assert budget_of(MemoryRules(), GPU, tmp_path, no_others) is not None
+    assert budget_of(MemoryRules(sleep="off"), GPU, tmp_path, no_others) is None
     driver = "590.2"
     assert not has_passed(GPU, tmp_path)
-    assert budget_of(MemoryRules(sleep="on"), GPU, tmp_path) is not None
+    assert budget_of(MemoryRules(sleep="on"), GPU, tmp_path, no_others) is not None
 
 
 def test_a_stand_in_lets_spaces_sleep_only_when_told(tmp_path: Path) -> None:
-    assert budget_of(MemoryRules(), standin(0), tmp_path) is None
-    assert budget_of(MemoryRules(sleep="on", host_gb=3, pinned_gb=1), standin(0), tmp_path) is not None
+    assert budget_of(MemoryRules(), standin(0), tmp_path, no_others) is None
+    assert budget_of(MemoryRules(sleep="on", host_gb=3, pinned_gb=1), standin(0), tmp_path, no_others) is not None
 
 
 def test_a_trial_without_a_gpu_records_nothing_and_says_why(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ from spaces_workers.link.channel import Bell, Channel, ChannelClosed
 from spaces_workers.link.kill_on_close import die_with
 from spaces_workers.link.messages import ChildReady, Close, Fork, Idle, RunTask, TimeUp, Trim, Trimmed, Unfit
 from spaces_workers.link.orphans import adopt_orphans
-from spaces_workers.link.sleep_messages import Halt, Save, Sleep, Wake
+from spaces_workers.link.sleep_messages import Halt, Save, ShareCopy, ShowCopy, Sleep, Wake
 
 #: Seconds that a task's threads may outlive it before the child is given up.
 STRAGGLER_GRACE = 5.0
@@ -79,7 +79,8 @@ class Child:
         die_with(end)
         self._channel.send(ChildReady(os.getpid(), self._meter.read()))
         while True:
-            match self._channel.receive():
+            message, fd = self._channel.receive_with_fd()
+            match message:
                 case RunTask() as run:
                     self._run(run)
                 case Close() | TimeUp() | Halt():
@@ -88,8 +89,18 @@ class Child:
                     self._channel.send(Trimmed(self._meter.trim()))
                 case Save() | Sleep() | Wake() as order:
                     self._channel.send(self._orders.obey(order))
+                case ShowCopy(name):
+                    self._show(name)
+                case ShareCopy(name) if fd is not None:
+                    self._channel.send(self._orders.share(name, fd))
                 case other:
                     raise TypeError(f"a child cannot {type(other).__name__}")
+
+    def _show(self, name: bytes) -> None:
+        answer, fd = self._orders.show(name)
+        self._channel.send(answer, fd)
+        if fd is not None:
+            os.close(fd)
 
     def _run(self, run: RunTask) -> None:
         before = set(threading.enumerate())

@@ -2,6 +2,9 @@
 
 worker -> child   Save, Sleep, Wake; Halt while it does one of them
 child -> worker   Saved, Asleep, Awake, or Unable
+
+worker -> child   ShowCopy, ShareCopy
+child -> worker   CopyShown, CopyShared, or Unable
 """
 
 from __future__ import annotations
@@ -11,6 +14,16 @@ from dataclasses import dataclass
 from spaces.farm.wire import message
 from spaces_workers.link.messages import MemoryUse
 from spaces_workers.link.sizes import Sizes
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class HostCopy(Sizes):
+    """A part of a child's host memory that it could share with other children."""
+
+    name: bytes  #: the same for the same bytes, or so the child says
+    size: int
+    is_shared: bool  #: it lies in memory that the worker gave it
 
 
 @message
@@ -28,6 +41,7 @@ class Saved(Sizes):
 
     host_bytes: int
     pinned_bytes: int
+    copies: tuple[HostCopy, ...] = ()
 
 
 @message
@@ -47,6 +61,7 @@ class Asleep(Sizes):
     left_bytes: int  #: bytes of tensors that have left the device
     host_bytes: int  #: host memory that holds copies of them
     pinned_bytes: int  #: the part of it that is pinned
+    copies: tuple[HostCopy, ...] = ()
 
 
 @message
@@ -75,8 +90,36 @@ class Halt:
 @message
 @dataclass(frozen=True, slots=True)
 class Unable:
-    """The other answer to Save, Sleep and Wake: the child is still as it was. The text is the error."""
+    """The other answer to each of these: the child is still as it was. The text is the error."""
 
     reason: str
     out_of_memory: bool
     halted: bool = False
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class ShowCopy:
+    """Show the bytes of a part of the host memory: the answer brings a sealed copy."""
+
+    name: bytes
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class CopyShown:
+    """The answer to ShowCopy; a descriptor comes with it."""
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class ShareCopy:
+    """Use the sealed memory that comes with this message for a part of the host memory, instead of its own."""
+
+    name: bytes
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class CopyShared:
+    """The answer to ShareCopy."""

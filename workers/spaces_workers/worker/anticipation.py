@@ -54,6 +54,8 @@ class Anticipation(BrokerThread):
             self._wake(list(dict.fromkeys([*_first(queue, self._sizes), *self._visited()])))
         if not self._running():
             self._prefetch.save()
+            self._prefetch.share()
+        self._prefetch.count()
         self._listen(queue)
 
     def _wake(self, expected: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ import select
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Protocol
 
@@ -30,8 +31,20 @@ from spaces_workers.link.messages import (
     ZygoteSpec,
 )
 from spaces_workers.link.orphans import descendants
-from spaces_workers.link.sleep_messages import Asleep, Awake, Halt, Save, Saved, Sleep, Unable, Wake
+from spaces_workers.link.sleep_messages import (
+    Asleep,
+    Awake,
+    Halt,
+    Save,
+    Saved,
+    ShareCopy,
+    ShowCopy,
+    Sleep,
+    Unable,
+    Wake,
+)
 from spaces_workers.worker import oom_kills
+from spaces_workers.worker.child_copies import Copies
 from spaces_workers.worker.child_death import Death, death_of
 from spaces_workers.worker.run.stillness import Activity, activity_of
 
@@ -93,6 +106,7 @@ class ChildLink:
         self.is_unable = False  #: to save its tensors, until its next task
         self.host_bytes = 0  #: host memory that holds copies of its tensors
         self.pinned_bytes = 0  #: the part of it that is pinned
+        self.copies = Copies()
         self._ordering = threading.Lock()
         self._obeys = self._is_halted = False  #: an order to save, to sleep or to wake
         self.used_at = time.monotonic()
@@ -134,8 +148,9 @@ class ChildLink:
         TimeoutError; Halted.
         """
         match self._answer_to(Save(pinned)):
-            case Saved(host_bytes, pinned_bytes):
+            case Saved(host_bytes, pinned_bytes, copies):
                 self.host_bytes, self.pinned_bytes, self.is_saved = host_bytes, pinned_bytes, True
+                self.copies.hear(copies, host_bytes)
             case Unable(halted=True) if self._is_halted:
                 raise Halted(f"the child of Space {self.spec.space} did not save its tensors")
             case Unable(reason):
@@ -153,6 +168,7 @@ class ChildLink:
             case Asleep(memory, left_bytes, host_bytes) as sleep:
                 self.memory, self.sleep, self.host_bytes, self.is_trimmed = memory, sleep, host_bytes, True
                 self.pinned_bytes = sleep.pinned_bytes
+                self.copies.hear(sleep.copies, host_bytes)
                 gave = before - memory.held_bytes
                 if not left_bytes or gave < GIVEN_BACK * left_bytes:
                     raise StaysAwake(f"{left_bytes} bytes of tensors left the device, and it holds {gave} bytes less")
@@ -173,12 +189,27 @@ class ChildLink:
             case Awake(memory, host_bytes):
                 self.memory, self.sleep, self.host_bytes, self.is_trimmed = memory, None, host_bytes, False
                 self.pinned_bytes, self.is_saved = min(self.pinned_bytes, host_bytes), host_bytes > 0
+                if not host_bytes:
+                    self.copies.hear(())
             case Unable(halted=True) if self._is_halted:
                 raise Halted(f"the child of Space {self.spec.space} did not wake")
             case Unable(reason, out_of_memory):
                 raise UnfitChild(self.spec.space, Unfit(reason, out_of_memory))
             case other:
                 raise ChannelClosed(f"a sleeping child sent {type(other).__name__}")
+
+    def ask(self, order: ShowCopy | ShareCopy, fd: int | None = None) -> tuple[object, int | None]:
+        """Its answer to an order, and the descriptor that came with it, to be closed by the caller.
+
+        Raises ChannelClosed, TimeoutError; Halted.
+        """
+        with self._obeying(order, fd):
+            return self.channel.receive_with_fd(SLEEP_PATIENCE)
+
+    @property
+    def is_halted(self) -> bool:
+        """Whether it refuses orders now."""
+        return self._is_halted
 
     def halt(self) -> None:
         """Have it stop saving, going to sleep, or waking, and refuse such orders until `go_on`; for any thread."""
@@ -193,13 +224,18 @@ class ChildLink:
             self._is_halted = False
 
     def _answer_to(self, order: Save | Sleep | Wake) -> object:
+        with self._obeying(order):
+            return self.channel.receive(SLEEP_PATIENCE)
+
+    @contextlib.contextmanager
+    def _obeying(self, order: Save | Sleep | Wake | ShowCopy | ShareCopy, fd: int | None = None) -> Iterator[None]:
         with self._ordering:  # a child that was told to halt before its order would not
             if self._is_halted:
                 raise Halted(f"the child of Space {self.spec.space} was not told to {type(order).__name__.lower()}")
-            self.channel.send(order)
+            self.channel.send(order, fd)
             self._obeys = True
         try:
-            return self.channel.receive(SLEEP_PATIENCE)
+            yield
         finally:
             with self._ordering:
                 self._obeys = False

@@ -31,8 +31,11 @@ from spaces_workers.worker.anticipation import Anticipation
 from spaces_workers.worker.child_link import ChildLink
 from spaces_workers.worker.dismissal import Dismissal
 from spaces_workers.worker.gpu_memory.eviction import Demand, Eviction, Pins
+from spaces_workers.worker.gpu_memory.host_listing import HostListing
+from spaces_workers.worker.gpu_memory.host_share import HostShare, zygote_bytes
 from spaces_workers.worker.gpu_memory.residency import Residency
-from spaces_workers.worker.gpu_memory.sleep_choice import budget_of, memory_of, stand_in_of
+from spaces_workers.worker.gpu_memory.shared_copies import SharedCopies
+from spaces_workers.worker.gpu_memory.sleep_choice import budget_of, memory_of, scope_of, stand_in_of
 from spaces_workers.worker.gpu_memory.sleepers import level_of
 from spaces_workers.worker.gpu_memory.swap_costs import LEVELS
 from spaces_workers.worker.heartbeat import Heartbeat
@@ -143,8 +146,11 @@ def _workplace(options: WorkerOptions, level: Level, eviction: Eviction) -> Work
 
 def _residency(options: WorkerOptions, stand_in: StandIn | None, eviction: Eviction) -> Residency:
     memory = memory_of(options.device, options.memory_fraction, stand_in)
-    budget = budget_of(farm_settings.current().memory, options.device, options.state_dir)
-    return Residency(options.warm_children, memory, budget, eviction)
+    run_dir, log_dir = config.current().run_dir, options.state_dir / "logs"
+    copies = SharedCopies(HostListing(run_dir, log_dir), scope_of)
+    share = HostShare(lambda: zygote_bytes(run_dir, log_dir), lambda: copies.elsewhere_bytes)
+    budget = budget_of(farm_settings.current().memory, options.device, options.state_dir, share)
+    return Residency(options.warm_children, memory, budget, eviction, copies=copies if budget else None)
 
 
 def _application(options: WorkerOptions, pool: type[TaskPool]) -> Any:  # Any: celery has no types
@@ -198,7 +204,7 @@ def _info(
         "warm": sorted(child.spec.space for child in residency.children()),
         "done": runs.done,
         **_load_of(options.device),
-        "totals": {f"evicted {how}": number for how, number in residency.evictions.items()}
+        "totals": {f"evicted {how}": number for how, number in residency.host.evictions.items()}
         | {"busy us": round(runs.busy_seconds * 1e6)},
         "residents": [
             [child.spec.space, LEVELS[level_of(child)], child.memory.held_bytes, child.host_bytes]

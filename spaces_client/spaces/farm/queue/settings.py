@@ -89,7 +89,8 @@ MEMORY = {
     "stand_in_gb": Number(0.001),
     "stand_in_gb_per_second": Number(0.001),
 }
-SLEEP = ("auto", "on", "off")
+#: The keys of [memory] that have one of some words.
+MEMORY_WORDS = {"sleep": ("auto", "on", "off"), "share": ("farm", "group", "space")}
 
 ISOLATION = {
     "first_uid": Number(1000, 2**31, whole=True),
@@ -194,12 +195,15 @@ def _paths(where: str, key: str, value: object) -> tuple[str, ...]:
 
 def _memory(path: Path, found: Mapping[str, Any]) -> MemoryRules:  # Any: whatever TOML has
     table = found.get("memory", {})
-    if not isinstance(table, dict) or "sleep" not in table:
-        return filled(path, "memory", found, MemoryRules(), MEMORY, ("sleep",))
-    numbers = {key: value for key, value in table.items() if key != "sleep"}
-    if table["sleep"] not in SLEEP:
-        raise SettingsFault(f"{path}: [memory] sleep must be one of {', '.join(SLEEP)}, got {table['sleep']!r}")
-    return filled(path, "memory", {"memory": numbers}, MemoryRules(sleep=table["sleep"]), MEMORY, ("sleep",))
+    if not isinstance(table, dict):
+        return filled(path, "memory", found, MemoryRules(), MEMORY, (*MEMORY_WORDS,))
+    words = {key: table[key] for key in MEMORY_WORDS if key in table}
+    for key, value in words.items():
+        if value not in MEMORY_WORDS[key]:
+            allowed = ", ".join(MEMORY_WORDS[key])
+            raise SettingsFault(f"{path}: [memory] {key} must be one of {allowed}, got {value!r}")
+    numbers = {key: value for key, value in table.items() if key not in MEMORY_WORDS}
+    return replace(filled(path, "memory", {"memory": numbers}, MemoryRules(), MEMORY, (*MEMORY_WORDS,)), **words)
 
 
 def _of_visitors(path: Path, found: Mapping[str, Any]) -> Rules:  # Any: whatever TOML has

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from functools import wraps
+import ctypes
+from functools import cached_property, wraps
 from pathlib import Path
 from typing import Any  # torch is not typed here
 
 from spaces_workers.child.sleep.card import HostBytes, Storage
-from spaces_workers.child.sleep.host_memory import PinningRefused
+from spaces_workers.child.sleep.region import PinningRefused
 
 #: A part of the path of a library that ahead-of-time compilation has made.
 _COMPILED = "/aotinductor/"
+
+#: `cudaHostRegisterReadOnly` of <driver_types.h>, and the attribute of a device that takes it, of <cuda.h>:
+#: CU_DEVICE_ATTRIBUTE_READ_ONLY_HOST_REGISTER_SUPPORTED.
+_READ_ONLY, _READ_ONLY_SUPPORTED = 0x08, 113
 
 
 class GpuCard:
@@ -90,8 +95,19 @@ class GpuCard:
 class CudaDriver:
     """Pins memory through CUDA's runtime."""
 
-    def register(self, address: int, size: int) -> None:
-        status = int(_torch().cuda.cudart().cudaHostRegister(address, size, 0))
+    @cached_property
+    def pins_read_only(self) -> bool:
+        """Whether the GPU can read memory that this process has mapped read-only."""
+        try:
+            ask = ctypes.CDLL("libcuda.so.1").cuDeviceGetAttribute
+        except (OSError, AttributeError):
+            return False
+        answer = ctypes.c_int(0)
+        status = ask(ctypes.byref(answer), _READ_ONLY_SUPPORTED, _torch().cuda.current_device())
+        return status == 0 and bool(answer.value)
+
+    def register(self, address: int, size: int, *, read_only: bool) -> None:
+        status = int(_torch().cuda.cudart().cudaHostRegister(address, size, _READ_ONLY if read_only else 0))
         if status:
             raise PinningRefused(f"cudaHostRegister of {size} bytes says {status}")
 

@@ -1,37 +1,22 @@
 """The host memory that a sleeping child keeps its weights in: copies of storages by their content.
 
 Bytes that are the same are kept once, and found again at the next sleep. The memory is pinned where the driver agrees:
-then the GPU reads it itself, at the full speed of the bus. All of it goes with the process.
+then the GPU reads it itself, at the full speed of the bus. All of it goes with the process, except what it shares with
+others.
 """
 
 from __future__ import annotations
 
-import mmap
+from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
 
 from spaces_workers.child.sleep.card import HostBytes
+from spaces_workers.child.sleep.region import Driver, Key, Region
+from spaces_workers.child.sleep.sealed_memory import sealed_copy
 
-#: Copies begin at multiples of this, as torch's own.
-ALIGNMENT = 64
-
-#: Digest and number of bytes of a content.
-Key: TypeAlias = tuple[bytes, int]
-
-
-class PinningRefused(Exception):
-    """The driver does not pin this memory; it is used as it is."""
-
-
-class Driver(Protocol):
-    """The driver's calls that pin memory."""
-
-    def register(self, address: int, size: int) -> None:
-        """Pin memory. Raises PinningRefused."""
-
-    def unregister(self, address: int) -> None:
-        """Let go of memory that was pinned."""
+#: Contents with fewer bytes are not shared, and lie in one region.
+SMALL = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +28,16 @@ class Copy:
 
 
 class HostMemory:
-    """Copies by content. `driver` pins them; None: the device has none, and takes it that they are."""
+    """Copies by content. `driver` pins them; None: the device has none, and takes it that they are.
+
+    Larger contents lie in regions by the first byte of their digest: another child that has most of them has most of
+    the regions too.
+    """
 
     def __init__(self, driver: Driver | None) -> None:
         self._driver = driver
-        self._copies: dict[Key, Copy] = {}
-        self._regions: list[_Region] = []
+        self._copies: dict[Key, Region] = {}
+        self._regions: list[Region] = []
 
     @property
     def size_bytes(self) -> int:
@@ -59,64 +48,55 @@ class HostMemory:
     def pinned_bytes(self) -> int:
         return sum(region.size for region in self._regions if region.pinned)
 
+    @property
+    def sharable(self) -> list[Region]:
+        """The regions that can be shared."""
+        if self._driver is not None and not self._driver.pins_read_only:
+            return []
+        return [region for region in self._regions if _is_large(next(iter(region.places)))]
+
     def __getitem__(self, key: Key) -> Copy:
-        return self._copies[key]
+        region = self._copies[key]
+        return Copy(region.of(key), region.pinned)
 
     def add(self, wanted: Iterable[Key], *, pinned: bool) -> list[Key]:
         """Make room for contents; returns those that are new and have no bytes yet. Raises OSError, MemoryError."""
         new = list(dict.fromkeys(key for key in wanted if key not in self._copies))
-        if not new:
-            return []
-        region = _Region(sum(_rounded(size) for _, size in new))
-        if pinned:
-            region.pin(self._driver)
-        self._regions.append(region)
-        at = 0
-        for digest, size in new:
-            self._copies[digest, size] = Copy(region.bytes[at : at + size], region.pinned)
-            region.keys.add((digest, size))
-            at += _rounded(size)
+        regions = [Region(keys) for keys in _grouped(new)]
+        for region in regions:
+            if pinned:
+                region.pin(self._driver)
+            self._copies.update(dict.fromkeys(region.places, region))
+        self._regions += regions
         return new
 
     def keep_only(self, keys: Collection[Key]) -> None:
         """Drop all other contents; memory is freed once none of the contents that came with it is kept."""
-        self._copies = {key: copy for key, copy in self._copies.items() if key in keys}
+        self._copies = {key: region for key, region in self._copies.items() if key in keys}
         for region in self._regions:
-            region.keys.intersection_update(keys)
-            if not region.keys:
+            region.kept.intersection_update(keys)
+            if not region.kept:
                 region.unpin(self._driver)
-        self._regions = [region for region in self._regions if region.keys]
+        self._regions = [region for region in self._regions if region.kept]
+
+    def show(self, name: bytes) -> int:
+        """A descriptor of a sealed copy of a region; the caller must close it. Raises KeyError, OSError."""
+        return sealed_copy(self._named(name).bytes)
+
+    def share(self, name: bytes, fd: int) -> None:
+        """Use sealed memory with the bytes of a region instead. Raises KeyError, OSError, PinningRefused."""
+        self._named(name).share(fd, self._driver)
+
+    def _named(self, name: bytes) -> Region:
+        return {region.name: region for region in self._regions}[name]
 
 
-class _Region:
-    """Memory that is mapped, and pinned, as one."""
-
-    def __init__(self, size: int) -> None:
-        import torch
-
-        self.size = size
-        self.pinned = False
-        self.keys: set[Key] = set()
-        self._registered = False
-        memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        memory.madvise(mmap.MADV_HUGEPAGE)
-        self.bytes = torch.frombuffer(memory, dtype=torch.uint8)  # which keeps the mapping
-
-    def pin(self, driver: Driver | None) -> None:
-        if driver is None:
-            self.pinned = True
-            return
-        try:
-            driver.register(self.bytes.data_ptr(), self.size)
-        except PinningRefused:
-            return
-        self.pinned = self._registered = True
-
-    def unpin(self, driver: Driver | None) -> None:
-        if self._registered and driver is not None:
-            driver.unregister(self.bytes.data_ptr())
-        self._registered = False
+def _grouped(keys: Iterable[Key]) -> Iterable[list[Key]]:
+    groups: defaultdict[int | None, list[Key]] = defaultdict(list)
+    for key in keys:
+        groups[key[0][0] if _is_large(key) else None].append(key)
+    return groups.values()
 
 
-def _rounded(size: int) -> int:
-    return -(-size // ALIGNMENT) * ALIGNMENT
+def _is_large(key: Key) -> bool:
+    return key[1] >= SMALL

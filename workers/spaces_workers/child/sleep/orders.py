@@ -1,15 +1,32 @@
-"""Carries out the worker's orders to save, to sleep and to wake, for `child/main.py`."""
+"""Carries out the worker's orders to save, to sleep, to wake, and to share copies, for `child/main.py`."""
 
 from __future__ import annotations
 
+import os
 import select
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
 
 from spaces.farm.memory_errors import lacks_gpu_memory
 from spaces_workers.child.memory_meter import Meter
 from spaces_workers.child.sleep.sleeper import Halted, Sleeper
 from spaces_workers.link.channel import Channel
-from spaces_workers.link.sleep_messages import Asleep, Awake, Save, Saved, Sleep, Unable, Wake
+from spaces_workers.link.sleep_messages import (
+    Asleep,
+    Awake,
+    CopyShared,
+    CopyShown,
+    HostCopy,
+    Save,
+    Saved,
+    Sleep,
+    Unable,
+    Wake,
+)
+
+T = TypeVar("T")
 
 
 class Orders:
@@ -30,28 +47,49 @@ class Orders:
 
     def obey(self, order: Save | Sleep | Wake) -> Saved | Asleep | Awake | Unable:
         """The answer to an order. A child that is unable is as it was before."""
+        return self._answer(partial(self._carry_out, order))
+
+    def show(self, name: bytes) -> tuple[CopyShown | Unable, int | None]:
+        """The answer, and the descriptor to send with it and to close."""
+        shown = self._answer(lambda sleeper: sleeper.show(name))
+        return (CopyShown(), shown) if isinstance(shown, int) else (shown, None)
+
+    def share(self, name: bytes, fd: int) -> CopyShared | Unable:
+        """The answer; closes the descriptor."""
+        try:
+            shared = self._answer(lambda sleeper: sleeper.share(name, fd))
+        finally:
+            os.close(fd)
+        return CopyShared() if shared is None else shared
+
+    def _answer(self, carry_out: Callable[[Sleeper], T]) -> T | Unable:
         if self._sleeper is None:
             return Unable("it had not imported torch when it began", out_of_memory=False)
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="sleep") as own_thread:
             try:
-                return own_thread.submit(self._carry_out, self._sleeper, order).result()
+                return own_thread.submit(carry_out, self._sleeper).result()
             except Halted as error:
                 return Unable(str(error), out_of_memory=False, halted=True)
             except Exception as error:
                 name, text = type(error).__name__, str(error)
                 return Unable(f"{name}: {text}", lacks_gpu_memory(name, text))
 
-    def _carry_out(self, sleeper: Sleeper, order: Save | Sleep | Wake) -> Saved | Asleep | Awake:
+    def _carry_out(self, order: Save | Sleep | Wake, sleeper: Sleeper) -> Saved | Asleep | Awake:
         match order:
             case Save(pinned=pinned):
                 sleeper.save(pinned=pinned, unchanged=True, halted=self._is_halted)
-                return Saved(sleeper.host_bytes, sleeper.pinned_bytes)
+                return Saved(sleeper.host_bytes, sleeper.pinned_bytes, _copies_of(sleeper))
             case Sleep(pinned=pinned):
                 sleeper.sleep(pinned=pinned, unchanged=True, halted=self._is_halted)
-                return Asleep(self._meter.trim(), sleeper.left_bytes, sleeper.host_bytes, sleeper.pinned_bytes)
+                left, host, pinned_bytes = sleeper.left_bytes, sleeper.host_bytes, sleeper.pinned_bytes
+                return Asleep(self._meter.trim(), left, host, pinned_bytes, _copies_of(sleeper))
             case Wake(keep=keep):
                 sleeper.wake(keep=keep, halted=self._is_halted)
                 return Awake(self._meter.read(), sleeper.host_bytes)
 
     def _is_halted(self) -> bool:
         return bool(select.select([self._channel], [], [], 0)[0])
+
+
+def _copies_of(sleeper: Sleeper) -> tuple[HostCopy, ...]:
+    return tuple(HostCopy(part.name, part.size, part.is_shared) for part in sleeper.sharable)

@@ -12,7 +12,8 @@ from spaces import emulation
 from spaces.errors import SpacesError
 from spaces_workers.child.sleep.card import Card, Storage
 from spaces_workers.child.sleep.digest import digest
-from spaces_workers.child.sleep.host_memory import Driver, HostMemory, Key
+from spaces_workers.child.sleep.host_memory import HostMemory
+from spaces_workers.child.sleep.region import Driver, Key, Region
 from spaces_workers.child.sleep.storages import storages
 
 #: Bytes that are copied between two looks whether the child is to halt: 20 ms of a GPU's bus.
@@ -56,6 +57,23 @@ class Sleeper:
     def left_bytes(self) -> int:
         """Bytes that have left the device."""
         return sum(size for _, (_, size) in self._left)
+
+    @property
+    def sharable(self) -> list[Region]:
+        """The parts of host memory that it could share with others."""
+        return self._host.sharable
+
+    def show(self, name: bytes) -> int:
+        """A descriptor of a sealed copy of such a part, to be closed by the caller. Raises KeyError, OSError."""
+        with emulation.bypassed():
+            return self._host.show(name)
+
+    def share(self, name: bytes, fd: int) -> None:
+        """Use sealed memory with the same bytes for such a part. Raises KeyError, OSError, PinningRefused; then it
+        keeps its own.
+        """
+        with emulation.bypassed():
+            self._host.share(name, fd)
 
     def forget(self) -> None:
         """A task begins: it may change anything, and what it drops must be freed."""

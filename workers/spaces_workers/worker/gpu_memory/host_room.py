@@ -10,6 +10,7 @@ from typing import Protocol
 from spaces_workers.link.channel import ChannelClosed
 from spaces_workers.worker.child_link import ChildLink, StaysAwake, UnfitChild
 from spaces_workers.worker.gpu_memory.eviction import Eviction
+from spaces_workers.worker.gpu_memory.shared_copies import SharedCopies
 from spaces_workers.worker.gpu_memory.sleepers import HostMemoryBudget, level_of
 from spaces_workers.worker.gpu_memory.swap_costs import Level, SwapCosts
 
@@ -46,12 +47,14 @@ class HostRoom:
         costs: SwapCosts,
         owner: Owner,
         clock: Callable[[], float],
+        copies: SharedCopies | None = None,
     ) -> None:
         self.budget = budget  #: None: no child sleeps
         self._eviction = eviction
         self._costs = costs
         self._owner = owner
         self._clock = clock
+        self._copies = copies  #: None: no child shares any
         self.evictions = dict.fromkeys(Evicted, 0)
         self.seconds_spent = 0.0  #: in `put`
 
@@ -82,6 +85,20 @@ class HostRoom:
             child.is_unable = True
         except (ChannelClosed, TimeoutError):
             self._owner.discard(child)
+
+    def share(self, child: ChildLink) -> None:
+        """Have an idle child use the copies that others of the host have too. Raises Halted."""
+        is_known = self.budget is not None and child.host_bytes <= self.budget.host_bytes
+        if self._copies is not None and is_known:
+            try:
+                self._copies.share(child)
+            except (ChannelClosed, TimeoutError):
+                self._owner.discard(child)
+
+    def exchange(self) -> None:
+        """Tell other workers of the host what children of this one hold of its memory, and hear of theirs."""
+        if self._copies is not None:
+            self._copies.exchange(self._owner.on_host())
 
     def kill(self, child: ChildLink) -> None:
         """End a child to make room for another."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 from spaces_workers.link.channel import ChannelClosed
@@ -80,17 +80,29 @@ class Prefetch:
         finally:
             self._moves.release()
 
+    def count(self) -> None:
+        """Tell other workers of the host what these children hold of its memory, and hear of theirs."""
+        self._residency.host.exchange()
+
     def save(self) -> None:
         """Let children on the device copy their tensors to the host, so that they can make room at once."""
+        host = self._residency.host
+        self._with_each(lambda child: None if child.sleep is not None or child.is_saved else host.save(child))
+
+    def share(self) -> None:
+        """Let children use the copies in host memory that others have too."""
+        self._with_each(self._residency.host.share)
+
+    def _with_each(self, act: Callable[[ChildLink], None]) -> None:
+        """Do something with each idle child, until a task needs the device."""
         if not self._moves.acquire(blocking=False):
             return
         try:
             for child in self._residency.children():
-                if child.sleep is None and not child.is_saved:
-                    with self._moving(child, "", 0):
-                        self._residency.save(child)
+                with self._moving(child, "", 0):
+                    act(child)
         except Halted:
-            pass  # a task needs the device
+            pass
         finally:
             self._moves.release()
 
@@ -99,7 +111,7 @@ class Prefetch:
         for other in () if running else residency.expected_less(space, EXPECTED * SELDOM):
             if residency.lacks(sleeper, running) > 0 and other.spec.space not in spared:
                 with self._moving(other, space, 0):
-                    residency.put_to_sleep(other)
+                    residency.host.put(other)
         if residency.lacks(sleeper, running) > 0 or sleeper.sleep is None:
             return False
         with self._moving(sleeper, space, sleeper.sleep.left_bytes):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 from spaces.farm.queue.warmth import MOST_KNOWN, Warmth
@@ -18,7 +18,8 @@ from spaces_workers.link.messages import ZygoteSpec
 from spaces_workers.worker.child_link import ChildLink, Halted
 from spaces_workers.worker.gpu_memory.device_memory import DeviceMemory, Needs
 from spaces_workers.worker.gpu_memory.eviction import Eviction
-from spaces_workers.worker.gpu_memory.host_room import Evicted, HostRoom
+from spaces_workers.worker.gpu_memory.host_room import HostRoom
+from spaces_workers.worker.gpu_memory.shared_copies import SharedCopies
 from spaces_workers.worker.gpu_memory.sleepers import HostMemoryBudget, level_of, weights_of
 from spaces_workers.worker.gpu_memory.swap_costs import Level, SwapCosts
 from spaces_workers.worker.oom_kills import words
@@ -40,6 +41,7 @@ class Residency:
         budget: HostMemoryBudget | None = None,
         eviction: Eviction | None = None,
         clock: Callable[[], float] = lambda: time.monotonic(),
+        copies: SharedCopies | None = None,
     ) -> None:
         self._limit = limit
         self._memory = memory
@@ -51,7 +53,7 @@ class Residency:
         self._moving: ChildLink | None = None  #: an idle child that goes to sleep or wakes
         self._coming_bytes = 0  #: of the device, that it will hold
         self._costs = SwapCosts()
-        self._host = HostRoom(budget, self._eviction, self._costs, self, clock)
+        self.host = HostRoom(budget, self._eviction, self._costs, self, clock, copies)
         self._seen: dict[str, None] = {}  #: Spaces that had a child here, the latest last; their zygotes are ready
         self._lock = threading.Lock()
 
@@ -114,9 +116,9 @@ class Residency:
     def evict_next(self) -> None:
         """Evict one more child than the account asked for, if there is any: the device was full all the same."""
         if awake := [child for child in self.children() if child.sleep is None]:
-            self._host.put(self._by_worth(awake)[0])
+            self.host.put(self._by_worth(awake)[0])
         elif sleepers := self.children():
-            self._host.kill(self._host.by_worth(sleepers)[0])
+            self.host.kill(self.host.by_worth(sleepers)[0])
 
     @contextmanager
     def moving(self, child: ChildLink, coming_bytes: int = 0) -> Iterator[None]:
@@ -151,18 +153,10 @@ class Residency:
             child
             for child in self._in_order(space)
             if child.sleep is None
-            and self._host.has_room_for(child)
+            and self.host.has_room_for(child)
             and self._eviction.demand(child.spec.space) < than
             and not self._eviction.spares(child, space)
         )
-
-    def save(self, child: ChildLink) -> None:
-        """Have an idle child copy its tensors to the host, so that it can make room at once. Raises Halted."""
-        self._host.save(child)
-
-    def put_to_sleep(self, child: ChildLink) -> None:
-        """Have an idle child make room. Raises Halted; then it is on the device still."""
-        self._host.put(child)
 
     def keep(self, child: ChildLink) -> None:
         """Take back a child whose task has ended."""
@@ -183,9 +177,9 @@ class Residency:
 
         The seconds in which others went to sleep do not count.
         """
-        started = self._clock() - self._host.seconds_spent
+        started = self._clock() - self.host.seconds_spent
         yield
-        seconds = self._clock() - self._host.seconds_spent - started
+        seconds = self._clock() - self.host.seconds_spent - started
         with self._lock:
             self._costs.learn(space, level, seconds)
             self._seen.pop(space, None)
@@ -205,11 +199,6 @@ class Residency:
             self._seen.pop(space, None)
         if child is not None:
             child.discard()
-
-    @property
-    def evictions(self) -> Mapping[Evicted, int]:
-        """How many children have made room so far, by what became of them."""
-        return self._host.evictions
 
     @property
     def budget_bytes(self) -> int:
@@ -246,7 +235,7 @@ class Residency:
 
     def _make_place(self, space: str) -> None:
         while (crowded := self._first_beyond(self._limit - 1, space)) is not None:
-            self._host.put(crowded)
+            self.host.put(crowded)
 
     def _make_room(self, spec: ZygoteSpec, needed: int, held: int, least: int) -> None:
         """Have children free cached memory first, then evict them, those that are worth least first.
@@ -259,8 +248,8 @@ class Residency:
                 self.discard(child)
         spared = needed < self._memory.budget_bytes  # trimming does not help a Space that needs the whole device
         steps = [(self._trim, needed)] if spared else []
-        steps += [(self._host.put, needed)] if self._host.budget is not None else []
-        for shrink, goal in (*steps, (self._host.kill, needed if self._host.budget is None else least)):
+        steps += [(self.host.put, needed)] if self.host.budget is not None else []
+        for shrink, goal in (*steps, (self.host.kill, needed if self.host.budget is None else least)):
             for child in self._in_order(spec.space):
                 enough = least if self._eviction.spares(child, spec.space) else goal
                 if self._free_bytes(held) >= enough - held:
@@ -294,6 +283,6 @@ class Residency:
         """Children by the worth of their room on the device."""
 
         def wait(child: ChildLink) -> float:
-            return self._costs.seconds(child.spec.space, self._host.level_after(child))
+            return self._costs.seconds(child.spec.space, self.host.level_after(child))
 
         return self._eviction.order(children, wait, lambda child: child.memory.held_bytes)

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import psutil
 
+from spaces.farm.queue import settings
 from spaces.farm.queue.rules import MemoryRules
 from spaces_workers.gpu.devices import Device, DeviceReading
 from spaces_workers.gpu.sleep_record import has_passed
@@ -21,13 +23,28 @@ from spaces_workers.worker.gpu_memory.sleepers import HostMemoryBudget
 GB = 10**9
 
 
-def budget_of(rules: MemoryRules, device: Device, state_dir: Path) -> HostMemoryBudget | None:
+def budget_of(
+    rules: MemoryRules, device: Device, state_dir: Path, left_by_others: Callable[[], float]
+) -> HostMemoryBudget | None:
     """The host memory for sleepers; None if no child of this worker sleeps."""
     if rules.sleep == "off" or (rules.sleep == "auto" and not has_passed(device, state_dir)):
         return None
     half = psutil.virtual_memory().total // 2
     host_bytes = int(min(half, rules.host_gb * GB))
-    return HostMemoryBudget(host_bytes, int(min(host_bytes, rules.pinned_gb * GB)))
+    pinned_bytes = int(min(host_bytes, rules.pinned_gb * GB))
+    return HostMemoryBudget(host_bytes, pinned_bytes, left_by_others=left_by_others)
+
+
+def scope_of(space: str) -> str:
+    """A name for those with whom a Space has one copy of the same bytes: the same name for all of them."""
+    group = settings.of_space(space).group
+    match settings.current().memory.share:
+        case "farm":
+            return ""
+        case "group" if group:
+            return f"group {group}"
+        case _:
+            return f"space {space}"
 
 
 def stand_in_of(rules: MemoryRules, device: Device, run_dir: Path) -> StandIn | None:

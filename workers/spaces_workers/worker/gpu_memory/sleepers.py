@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+import math
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
 import psutil
 
 from spaces_workers.link.channel import ChannelClosed
+from spaces_workers.worker.child_copies import common_bytes
 from spaces_workers.worker.child_link import ChildLink, StaysAwake, UnfitChild
 from spaces_workers.worker.gpu_memory.swap_costs import Level
 
@@ -32,17 +34,23 @@ class HostMemoryBudget:
     host_bytes: int
     pinned_bytes: int  #: the part of it that may be pinned
     watched: bool = True  #: whether some of the host's real memory must stay available
+    left_by_others: Callable[[], float] = lambda: math.inf  #: bytes, as zygotes and other workers' sleepers leave now
 
     def has_room_for(self, child: ChildLink, others: Collection[ChildLink]) -> bool:
         """Whether a child may take as much host memory as it holds of the device."""
         wanted = max(0, child.memory.held_bytes - child.host_bytes)
-        fits = wanted + sum(each.host_bytes for each in others) <= self.host_bytes
+        own = sum(each.host_bytes - each.copies.shared_bytes for each in others)
+        fits = wanted + own + common_bytes([each.copies for each in others]) <= min(
+            self.host_bytes, self.left_by_others()
+        )
         return fits and (not self.watched or _is_available(wanted))
 
     def would_pin(self, child: ChildLink, others: Collection[ChildLink]) -> bool:
         """Whether the copies of a child would be pinned."""
-        pinned = sum(each.pinned_bytes for each in others if each is not child)
-        return pinned + child.memory.held_bytes <= self.pinned_bytes
+        pinned = [each for each in others if each is not child and each.pinned_bytes]
+        own = sum(max(0, each.pinned_bytes - each.copies.shared_bytes) for each in pinned)
+        common = common_bytes([each.copies for each in pinned])
+        return own + common + child.memory.held_bytes <= min(self.pinned_bytes, self.left_by_others())
 
     def put(self, child: ChildLink, others: Collection[ChildLink]) -> bool:
         """Put a child to sleep. False: there was no room for it, or it did not sleep, and is of no use any more."""

@@ -1,0 +1,241 @@
+"""Children with the same bytes keep one copy, and none is given bytes that it does not have."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import torch
+
+from spaces_workers.child.memory_meter import StandInMeter
+from spaces_workers.child.sleep.host_memory import SMALL, HostMemory
+from spaces_workers.child.sleep.orders import Orders, _copies_of
+from spaces_workers.child.sleep.sleeper import Sleeper
+from spaces_workers.link.channel import Channel, ChannelClosed
+from spaces_workers.link.messages import ZygoteSpec
+from spaces_workers.link.sleep_messages import CopyShown, HostCopy, ShareCopy, ShowCopy
+from spaces_workers.worker.child_copies import common_bytes
+from spaces_workers.worker.child_link import ChildLink, Halted
+from spaces_workers.worker.gpu_memory.host_listing import HostListing, Listing
+from spaces_workers.worker.gpu_memory.shared_copies import SharedCopies
+from tests.unit.sleeping import card_in
+from tests.unit.test_child_ends import Zygote
+
+KEYS = [(bytes([n]) * 8, SMALL + n) for n in range(4)]
+
+
+class Child:
+    """Serves the orders of its worker on a thread, as `child/main.py` does; shows `instead` if that is given."""
+
+    def __init__(self, folder: Path, space: str, fill: int = 1, instead: Callable[[], int] | None = None) -> None:
+        self.memory = HostMemory(None)
+        self.memory.add(KEYS, pinned=True)
+        for key in KEYS:
+            self.memory[key].bytes.fill_(fill)
+        self._instead = instead
+        ours, self._channel = Channel.pair()
+        sleeper = Sleeper(card_in(folder), driver=None)
+        sleeper._host = self.memory
+        self._orders = Orders(sleeper, StandInMeter(0), self._channel)
+        self.link = ChildLink(ZygoteSpec(space, "", "", "", b""), 0, ours, Zygote(None))
+        self.link._bond.given()
+        self.link._bond.cut()  # nobody is at its other end
+        self.tell()
+        self.heard: list[object] = []
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def tell(self) -> None:
+        """Let its worker know what it could share."""
+        sleeper = self._orders._sleeper
+        assert sleeper is not None
+        self.link.host_bytes, self.link.pinned_bytes = self.memory.size_bytes, self.memory.pinned_bytes
+        self.link.copies.hear(_copies_of(sleeper), self.memory.size_bytes)
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                order, fd = self._channel.receive_with_fd()
+            except ChannelClosed:
+                return
+            self.heard.append(type(order))
+            match order:
+                case ShowCopy(name):
+                    answer, shown = self._orders.show(name) if self._instead is None else (CopyShown(), self._instead())
+                    self._channel.send(answer, shown)
+                    if shown is not None:
+                        os.close(shown)
+                case ShareCopy(name):
+                    assert fd is not None
+                    self._channel.send(self._orders.share(name, fd))
+
+    @property
+    def shares(self) -> int:
+        """How many of its parts are in common memory."""
+        return sum(part.is_shared for part in self.memory.sharable)
+
+    def has(self, fill: int) -> bool:
+        """Whether all its bytes are these."""
+        return all(torch.equal(each, torch.full_like(each, fill)) for each in (self.memory[key].bytes for key in KEYS))
+
+    def close(self) -> None:
+        self.link.channel.close()
+        self._thread.join()
+        self._channel.close()
+
+
+class Scene:
+    """A worker with children."""
+
+    def __init__(self, folder: Path, scope: Callable[[str], str]) -> None:
+        self.folder = folder
+        self.copies = SharedCopies(HostListing(folder, folder), scope)
+        self.children: list[Child] = []
+
+    def add(self, space: str, fill: int = 1, instead: Callable[[], int] | None = None) -> Child:
+        self.children.append(Child(self.folder, space, fill, instead))
+        return self.children[-1]
+
+    def rounds(self, count: int = 2) -> None:
+        """What an idle worker does time and again."""
+        for _ in range(count):
+            for child in self.children:
+                self.copies.share(child.link)
+            self.copies.exchange([child.link for child in self.children])
+
+    def close(self) -> None:
+        for child in self.children:
+            child.close()
+        self.copies.exchange([])
+
+    @property
+    def sealed(self) -> int:
+        """Descriptors of sealed memory in this process."""
+        links = [os.readlink(each) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
+        return sum("memfd:copies" in each for each in links)
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Callable[..., Scene]]:
+    with ExitStack() as ends:
+
+        def made(scope: Callable[[str], str] = lambda _: "") -> Scene:
+            scene = Scene(tmp_path, scope)
+            ends.callback(scene.close)
+            return scene
+
+        yield made
+
+
+def test_two_children_with_the_same_bytes_keep_one_copy(make: Callable[..., Scene]) -> None:
+    scene = make()
+    one, other = scene.add("first"), scene.add("second")
+    size = one.memory.size_bytes
+    scene.rounds()
+    assert (one.shares, other.shares, scene.sealed) == (4, 4, 4)
+    assert one.has(1)
+    assert other.has(1)
+    addresses = {child.memory[KEYS[0]].bytes.data_ptr() for child in scene.children}
+    assert len(addresses) == 2  # of one memory: each process has its own mapping
+    assert common_bytes([child.link.copies for child in scene.children]) == size
+    assert [child.link.copies.shared_bytes for child in scene.children] == [size, size]
+
+
+def test_a_child_alone_is_not_asked_for_anything(make: Callable[..., Scene]) -> None:
+    scene = make()
+    alone = scene.add("first")
+    scene.rounds()
+    assert not alone.heard
+    assert not scene.sealed
+
+
+def test_bytes_are_compared_not_their_names(make: Callable[..., Scene]) -> None:
+    """A child that knows the digest of another's weights would have been given them."""
+    scene = make()
+    honest, liar = scene.add("first", fill=1), scene.add("second", fill=2)
+    scene.rounds(3)
+    assert (honest.shares, liar.shares) == (4, 0)
+    assert ShareCopy not in liar.heard
+    assert honest.has(1)
+    assert liar.has(2)
+    heard = len(liar.heard)
+    scene.rounds()
+    assert len(liar.heard) == heard  # it is not asked again
+
+
+def unsealed() -> int:
+    fd = os.memfd_create("copies")
+    os.ftruncate(fd, SMALL)
+    return fd
+
+
+@pytest.mark.parametrize("instead", [lambda: os.open("/dev/zero", os.O_RDONLY), unsealed, lambda: os.pipe()[0]])
+def test_only_sealed_memory_of_its_size_is_taken_from_a_child(
+    make: Callable[..., Scene], instead: Callable[[], int]
+) -> None:
+    """What it could change later would change under others, and what it could shorten would kill them."""
+    scene = make()
+    odd, other = scene.add("first", instead=instead), scene.add("second")
+    scene.rounds(3)
+    assert ShareCopy not in odd.heard
+    assert other.has(1)
+
+
+def test_sealed_memory_is_let_go_when_no_child_uses_it(make: Callable[..., Scene]) -> None:
+    scene = make()
+    one, other = scene.add("first"), scene.add("second")
+    scene.rounds()
+    one.memory.keep_only([])
+    one.tell()
+    scene.rounds(1)
+    assert scene.sealed == 4
+    assert other.has(1)
+    other.memory.keep_only([])
+    other.tell()
+    scene.rounds(1)
+    assert scene.sealed == 0
+
+
+@pytest.mark.parametrize(("scopes", "shares"), [({"first": "a", "second": "a"}, 4), ({"first": "a", "second": "b"}, 0)])
+def test_spaces_share_within_their_scope_only(make: Callable[..., Scene], scopes: dict[str, str], shares: int) -> None:
+    scene = make(scopes.__getitem__)
+    one, other = scene.add("first"), scene.add("second")
+    scene.rounds()
+    assert (one.shares, other.shares) == (shares, shares)
+
+
+def test_a_task_halts_the_comparison(make: Callable[..., Scene]) -> None:
+    scene = make()
+    one, other = scene.add("first"), scene.add("second")
+    scene.rounds(1)
+    scene.copies.share(one.link)
+    other.link.halt()
+    with pytest.raises(Halted):
+        scene.copies.share(other.link)
+    assert other.shares == 0
+    other.link.go_on()
+    scene.rounds()
+    assert other.shares == 4
+
+
+def test_a_child_that_tells_of_more_than_it_has_is_not_heard(make: Callable[..., Scene]) -> None:
+    child = make().add("first")
+    child.link.copies.hear([HostCopy(b"n" * 16, 1 << 60, False)], child.memory.size_bytes)
+    assert not child.link.copies.sizes
+
+
+def test_the_file_of_a_worker_that_is_gone_counts_for_nothing(tmp_path: Path) -> None:
+    pid = os.fork()
+    if pid == 0:
+        HostListing(tmp_path, tmp_path).write(Listing(own_bytes=7))
+        os._exit(0)
+    os.waitpid(pid, 0)
+    listing = HostListing(tmp_path, tmp_path)
+    assert len(list(tmp_path.glob("copies-*/*"))) == 1
+    listing.read()
+    assert listing.bytes_of_others == 0
+    assert not list(tmp_path.glob("copies-*/*"))

@@ -1,0 +1,42 @@
+"""What a worker knows of the host memory of one child: the parts that it could share with other children, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from spaces_workers.link.sleep_messages import HostCopy
+
+#: The most parts that are heard of, and the bytes of a name; a child has one part for each byte of a digest.
+MOST, NAME_BYTES = 1024, 16
+
+
+class Copies:
+    """The parts of one child."""
+
+    def __init__(self) -> None:
+        self.sizes: dict[bytes, int] = {}  #: of all that could be shared
+        self.shared: dict[bytes, bytes] = {}  #: the keys of those that are, by name
+        self.unlike: set[bytes] = set()  #: those that cannot be shared after all
+
+    def hear(self, told: Sequence[HostCopy], at_most: int = 0) -> None:
+        """Replace all that is known by what the child has told, which is nothing if it has more bytes than it may."""
+        known = {each.name: each for each in told[:MOST] if len(each.name) == NAME_BYTES}
+        if sum(each.size for each in known.values()) > at_most:
+            known = {}
+        self.shared = {name: key for name, key in self.shared.items() if name in known and known[name].is_shared}
+        self.unlike &= known.keys()
+        self.sizes = {name: each.size for name, each in known.items()}
+
+    @property
+    def shared_bytes(self) -> int:
+        """Bytes that the child shares."""
+        return sum(self.sizes.get(name, 0) for name in self.shared)
+
+    def by_key(self) -> dict[bytes, int]:
+        """The bytes of each shared part."""
+        return {key: self.sizes.get(name, 0) for name, key in self.shared.items()}
+
+
+def common_bytes(all_copies: Collection[Copies]) -> int:
+    """Bytes that these children share, each part once."""
+    return sum({key: size for each in all_copies for key, size in each.by_key().items()}.values())

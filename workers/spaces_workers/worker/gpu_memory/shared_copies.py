@@ -1,0 +1,136 @@
+"""One copy in host memory for all children that have the same bytes, also those of other Spaces and workers of a host.
+
+What children say of their bytes is a hint. This worker compares sealed copies itself before a child is given one that
+another has made: so no child gets bytes that it does not have, and none gets other bytes than its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from hashlib import blake2b
+
+from spaces_workers.link.channel import ChannelClosed
+from spaces_workers.link.sleep_messages import CopyShared, CopyShown, ShareCopy, ShowCopy, Unable
+from spaces_workers.worker.child_link import ChildLink, StaysAwake
+from spaces_workers.worker.gpu_memory import sealed_files
+from spaces_workers.worker.gpu_memory.host_listing import HostListing, Listing, Segment
+
+logger = logging.getLogger(__name__)
+
+
+class SharedCopies:
+    """The sealed memory of this worker's children. One thread at a time may use it.
+
+    `scope` names those with which a Space shares.
+    """
+
+    def __init__(self, listing: HostListing, scope: Callable[[str], str]) -> None:
+        self._listing = listing
+        self._scope = scope
+        self._segments: dict[bytes, Segment] = {}
+        self._wanted: Collection[bytes] = ()  #: keys of what several children have, as heard last
+
+    @property
+    def elsewhere_bytes(self) -> int:
+        """Host memory that the sleepers of other workers hold, without that which ours share with them."""
+        ours = sum(each.size for each in self._segments.values() if each.key in self._theirs())
+        return max(0, self._listing.bytes_of_others - ours)
+
+    def exchange(self, children: Collection[ChildLink]) -> None:
+        """Let go of what no child uses any more, tell other workers what these hold, and hear of theirs."""
+        used = {key for child in children for key in child.copies.shared.values()}
+        for key in self._segments.keys() - used:
+            os.close(self._segments.pop(key).fd)
+        offers = Counter(key for child in children for key in self._offers(child))
+        own = sum(child.host_bytes - child.copies.shared_bytes for child in children)
+        self._listing.write(Listing(max(0, own), tuple(self._segments.values()), tuple(sorted(offers))))
+        self._listing.read()
+        offers.update(key for theirs in self._listing.others.values() for key in theirs.offers)
+        self._wanted = {key for key, count in offers.items() if count > 1}
+
+    def share(self, child: ChildLink) -> None:
+        """Have an idle child use the copies that others have too. Raises Halted, ChannelClosed, TimeoutError."""
+        for key, name in self._offers(child).items() if self._wanted else ():
+            if name not in child.copies.shared and key in self._wanted:
+                self._share(child, name, key)
+
+    def _share(self, child: ChildLink, name: bytes, key: bytes) -> None:
+        size = child.copies.sizes[name]
+        segment = self._segments.get(key) or self._of_another(key, size)
+        if segment is None and self._leaves_it_to_another(key):
+            return
+        try:
+            with self._shown(child, name, size) as shown:
+                segment = segment or Segment(key, os.dup(shown), size)
+                self._segments[key] = segment  # `exchange` closes it if no child takes it
+                if not sealed_files.have_same_bytes(shown, segment.fd, size, lambda: child.is_halted):
+                    raise StaysAwake("others have other bytes by the same name")
+                _told(child.ask(ShareCopy(name), segment.fd), CopyShared)
+        except (ChannelClosed, TimeoutError):
+            raise
+        except (StaysAwake, OSError) as error:
+            child.copies.unlike.add(name)
+            logger.info("a copy of Space %s is not shared: %s", child.spec.space, error)
+        else:
+            child.copies.shared[name] = key
+
+    @contextmanager
+    def _shown(self, child: ChildLink, name: bytes, size: int) -> Iterator[int]:
+        theirs = _told(child.ask(ShowCopy(name)), CopyShown)
+        if theirs is None:
+            raise ChannelClosed("a child showed a copy without a descriptor")
+        try:
+            shown = sealed_files.opened(os.getpid(), theirs, size)
+        finally:
+            os.close(theirs)
+        try:
+            yield shown
+        finally:
+            os.close(shown)
+
+    def _of_another(self, key: bytes, size: int) -> Segment | None:
+        for (pid, _), listing in self._listing.others.items():
+            for each in listing.segments:
+                if (each.key, each.size) == (key, size):
+                    with suppress(OSError):  # it has just let go of it
+                        self._segments[key] = Segment(key, sealed_files.opened(pid, each.fd, size), size)
+                        return self._segments[key]
+        return None
+
+    def _leaves_it_to_another(self, key: bytes) -> bool:
+        """Of the workers that have a copy, the first makes it common, so that no two do."""
+        return any(key in listing.offers for worker, listing in self._listing.others.items() if worker < self._process)
+
+    def _theirs(self) -> Collection[bytes]:
+        return {each.key for listing in self._listing.others.values() for each in listing.segments}
+
+    def _offers(self, child: ChildLink) -> Mapping[bytes, bytes]:
+        """Names by key of what a child could share, also if it does so already."""
+        scope, copies = self._scope(child.spec.space), child.copies
+        return {_key(scope, name): name for name in copies.sizes if name not in copies.unlike}
+
+    @property
+    def _process(self) -> tuple[int, int]:
+        return self._listing.process
+
+
+@lru_cache(maxsize=1 << 16)
+def _key(scope: str, name: bytes) -> bytes:
+    return blake2b(scope.encode() + b"\0" + name, digest_size=16).digest()
+
+
+def _told(answer: tuple[object, int | None], expected: type) -> int | None:
+    """The descriptor that came with an answer. Raises StaysAwake for a child that is unable, ChannelClosed."""
+    message, fd = answer
+    if isinstance(message, expected):
+        return fd
+    if fd is not None:
+        os.close(fd)
+    if isinstance(message, Unable):
+        raise StaysAwake(message.reason)
+    raise ChannelClosed(f"an idle child sent {type(message).__name__}")
