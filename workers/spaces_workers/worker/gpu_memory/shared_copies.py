@@ -32,7 +32,7 @@ class SharedCopies:
     def __init__(self, listing: HostListing, scope: Callable[[str], str]) -> None:
         self._listing = listing
         self._scope = scope
-        self._segments: dict[bytes, Segment] = {}
+        self._segments: dict[bytes, Segment] = {}  #: also one that no child has taken, until `exchange`
         self._wanted: Collection[bytes] = ()  #: keys of what several children have, as heard last
 
     @property
@@ -66,9 +66,9 @@ class SharedCopies:
             return
         try:
             with self._shown(child, name, size) as shown:
-                segment = segment or Segment(key, os.dup(shown), size)
-                self._segments[key] = segment  # `exchange` closes it if no child takes it
-                if not sealed_files.have_same_bytes(shown, segment.fd, size, lambda: child.is_halted):
+                if segment is None:
+                    segment = self._segments[key] = Segment(key, os.dup(shown), size)
+                elif not sealed_files.have_same_bytes(shown, segment.fd, size, lambda: child.is_halted):
                     raise StaysAwake("others have other bytes by the same name")
                 _told(child.ask(ShareCopy(name), segment.fd), CopyShared)
         except (ChannelClosed, TimeoutError):
