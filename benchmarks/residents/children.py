@@ -40,10 +40,12 @@ class Speeds:
     pinned: float  #: copies from and to pinned memory
     ordinary: float  #: copies from and to ordinary memory
     digest: float  #: reading the weights to see whether they have changed
+    context: int = 0  #: bytes of the device that a child holds also while it sleeps
 
 
-#: An H200, from `benchmarks/README.md`; without a measurement, copies of ordinary memory are as fast as the upload.
-H200 = Speeds(fork=0.36, upload=16 * GB, pinned=55 * GB, ordinary=16 * GB, digest=1500 * GB)
+#: An H200, from `benchmarks/README.md`; without a measurement, copies of ordinary memory are as fast as the upload, and
+#: a context has half a GB.
+H200 = Speeds(fork=0.36, upload=16 * GB, pinned=55 * GB, ordinary=16 * GB, digest=1500 * GB, context=GB // 2)
 
 #: A stand-in with a bus of 1 GB/s, as `child/sleep/standin_card.py` has it, and a processor that digests 1.5 GB/s.
 STAND_IN = Speeds(fork=0.04, upload=0.3 * GB, pinned=1.0 * GB, ordinary=0.3 * GB, digest=1.5 * GB)
@@ -59,7 +61,7 @@ class Child:
         self.spec = spec
         self.tasks_done = 0
         self.is_saved = False
-        self.memory = MemoryUse(size, size)
+        self.memory = MemoryUse(size + speeds.context, size + speeds.context)
         self.sleep: Asleep | None = None
         self.host_bytes = self._pinned = 0
         self.used_at = 0.0
@@ -77,7 +79,7 @@ class Child:
     def put_to_sleep(self, *, pinned: bool) -> None:
         """It takes no time after `save`."""
         self.save(pinned=pinned)
-        self.memory = MemoryUse(0, None)
+        self.memory = MemoryUse(self._speeds.context, None)
         self.sleep = Asleep(self.memory, self._size, self.host_bytes, self._pinned)
 
     def save(self, *, pinned: bool) -> None:
@@ -97,7 +99,7 @@ class Child:
         if not keep:
             self.host_bytes = self._pinned = 0
         self.is_saved = keep
-        self.memory, self.sleep = MemoryUse(self._size, None), None
+        self.memory, self.sleep = MemoryUse(self._size + self._speeds.context, None), None
 
     def halt(self) -> None:
         """The clock halts it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -12,6 +13,7 @@ import hypothesis.strategies as st
 import torch
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from spaces_workers.child.sleep import host_memory
 from spaces_workers.child.sleep.sleeper import Sleeper
 from tests.unit.sleeping import Bed, bytes_of, card_in, write
 
@@ -92,16 +94,27 @@ class Machine(RuleBasedStateMachine):
         self.generator = torch.Generator(self.device).manual_seed(seed)
         self.packed: list[Packed] = []
         self.compiled: list[Any] = []
+        self.fused: list[Any] = []
+        self.least_shared, host_memory.SMALL = host_memory.SMALL, 1
 
     def teardown(self) -> None:
         torch.set_default_device(None)
+        host_memory.SMALL = self.least_shared
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def tensors(self) -> list[Any]:
         states = [each for state in self.optimizer.state.values() for each in state.values()]
         gradients = [each.grad for each in self.model.parameters() if each.grad is not None]
         packed = [each for one in self.packed for each in (one, one.state.scales, *one.state.nested["code"])]
-        return [*self.model.parameters(), *self.model.buffers(), *self.others, *packed, *states, *gradients]
+        return [
+            *self.model.parameters(),
+            *self.model.buffers(),
+            *self.others,
+            *packed,
+            *states,
+            *gradients,
+            *self.fused,
+        ]
 
     def results(self) -> list[bytes]:
         """What compiled modules compute, and what packed weights stand for."""
@@ -170,8 +183,15 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def fuse(self) -> None:
+        self.fused.append(torch.randn(5, 2) @ torch.randn(2, 7))
         with torch.no_grad():
-            self.model[0].weight += torch.randn(5, 2) @ torch.randn(2, 7)
+            self.model[0].weight += self.fused[-1]
+
+    @precondition(lambda self: self.fused)
+    @rule()
+    def unfuse(self) -> None:
+        with torch.no_grad():
+            self.model[0].weight -= self.fused.pop()
 
     @rule()
     def write_without_being_counted(self) -> None:
@@ -196,8 +216,15 @@ class Machine(RuleBasedStateMachine):
         self.others.clear()
         gc.collect()
 
-    @rule(pinned=st.booleans(), keep=st.booleans(), saved=st.booleans(), changed=st.booleans())
-    def sleep_and_wake(self, pinned: bool, keep: bool, saved: bool, changed: bool) -> None:
+    def share(self) -> None:
+        """Let the copies lie in memory that others could have too."""
+        for region in self.sleeper.sharable:
+            fd = self.sleeper.show(region.name)
+            self.sleeper.share(region.name, fd)
+            os.close(fd)
+
+    @rule(pinned=st.booleans(), keep=st.booleans(), saved=st.booleans(), changed=st.booleans(), shared=st.booleans())
+    def sleep_and_wake(self, pinned: bool, keep: bool, saved: bool, changed: bool, shared: bool) -> None:
         tensors, plain = self.tensors(), self.plain()
         self.put(plain)
         addresses = [each.untyped_storage()._cdata for each in plain]
@@ -207,6 +234,7 @@ class Machine(RuleBasedStateMachine):
         held = sum(map(len, dict(zip(addresses, before, strict=True)).values()))
         if saved:
             self.sleeper.save(pinned=pinned)
+            self.share()
         if saved and changed:
             self.write_as_a_kernel_does()
             before, results = [bytes_of(each) for each in plain], self.results()
@@ -214,6 +242,8 @@ class Machine(RuleBasedStateMachine):
         assert not any(each.untyped_storage().nbytes() for each in plain)
         assert self.sleeper.left_bytes >= held
         self.check_account(0)
+        if shared:
+            self.share()
         self.sleeper.wake(keep=keep)
         assert all(mine is yours for mine, yours in zip(tensors, self.tensors(), strict=True))
         assert [each.untyped_storage()._cdata for each in plain] == addresses

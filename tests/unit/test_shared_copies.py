@@ -46,6 +46,7 @@ class Child:
         self.link._bond.cut()  # nobody is at its other end
         self.tell()
         self.heard: list[object] = []
+        self.dies_at = 0  #: the number of the order at which it dies
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
 
@@ -63,6 +64,11 @@ class Child:
             except ChannelClosed:
                 return
             self.heard.append(type(order))
+            if len(self.heard) == self.dies_at:
+                self._channel.abandon()
+                if fd is not None:
+                    os.close(fd)
+                return
             match order:
                 case ShowCopy(name):
                     answer, shown = self._orders.show(name) if self._instead is None else (CopyShown(), self._instead())
@@ -220,6 +226,22 @@ def test_a_task_halts_the_comparison(make: Callable[..., Scene]) -> None:
     other.link.go_on()
     scene.rounds()
     assert other.shares == 4
+
+
+@pytest.mark.parametrize("orders", [1, 2])
+def test_nothing_is_left_of_a_child_that_dies_while_it_shares(make: Callable[..., Scene], orders: int) -> None:
+    scene = make()
+    one, other = scene.add("first"), scene.add("second")
+    scene.rounds(1)
+    other.dies_at = orders
+    scene.copies.share(one.link)
+    with pytest.raises(ChannelClosed):
+        scene.copies.share(other.link)
+    scene.copies.exchange([one.link])
+    assert scene.sealed == len(KEYS)
+    assert one.has(1)
+    scene.copies.exchange([])
+    assert scene.sealed == 0
 
 
 def test_a_child_that_tells_of_more_than_it_has_is_not_heard(make: Callable[..., Scene]) -> None:

@@ -55,8 +55,8 @@ class Anticipation(BrokerThread):
         if not self._running():
             self._prefetch.save()
             self._prefetch.share()
-        self._prefetch.count()
         self._listen(queue)
+        self._prefetch.count()
 
     def _wake(self, expected: Sequence[str]) -> None:
         for space in expected:
