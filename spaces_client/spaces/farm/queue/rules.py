@@ -60,7 +60,7 @@ class MemoryRules:
     """How the Spaces of a worker share the memory of its device. Sizes are in GB of 10**9 bytes."""
 
     sleep: Literal["auto", "on", "off"] = "auto"  #: whether a child that makes room sleeps; `auto`: on a tried GPU
-    host_gb: float = math.inf  #: memory of the host for each worker's sleepers; all have half of what zygotes leave
+    host_gb: float = math.inf  #: memory of the host for each worker's sleepers; see docs/memory.md
     pinned_gb: float = math.inf  #: the part of that memory that may be pinned
     share: Literal["farm", "group", "space"] = "farm"  #: which Spaces' sleepers keep the same bytes once
     stand_in_gb: float = 8.0  #: the memory of a CPU stand-in whose children sleep
