@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from spaces_workers.nursery import roster
 from spaces_workers.up.door.address import find_caddy
 from tests.end_to_end.hosted import said, write_space
 from tests.end_to_end.pages import called
@@ -78,6 +79,21 @@ def test_a_space_is_added_changed_rolled_back_and_removed(farm: Up, tmp_path: Pa
     assert httpx.get(f"{page}/").status_code == 404
     assert not (farm.state_dir / "sources" / "painter").exists()
     assert "painter" not in [each["name"] for each in json.loads(done(farm, "status", "--json"))["spaces"]]
+
+
+def ready_zygotes(farm: Up, space: str) -> set[int]:
+    listed = roster.read(roster.roster_path(farm.folder / "run", farm.state_dir / "logs"))
+    return {each.pid for each in listed if each.space == space and each.is_ready}
+
+
+def test_the_first_visitor_of_a_revision_does_not_wait_for_its_start(farm: Up, tmp_path: Path) -> None:
+    source = write_space(tmp_path / "prepared", "one")
+    done(farm, "add", str(source))
+    before = ready_zygotes(farm, "prepared")
+    assert before
+    write_space(source, "two")
+    done(farm, "add", str(source))
+    assert ready_zygotes(farm, "prepared") - before
 
 
 def test_the_same_files_make_no_new_revision(farm: Up, tmp_path: Path) -> None:

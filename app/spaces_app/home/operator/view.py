@@ -26,9 +26,6 @@ LATEST = 40
 #: Actions and visitors that are shown.
 ACTIONS, VISITORS = 20, 50
 
-#: Seconds of a swap above which a task's child was not warm.
-COLD = 0.05
-
 #: A name of a visitor is cut after so many characters.
 LONGEST_NAME = 18
 
@@ -96,4 +93,4 @@ def _without_traceback(facts: Facts) -> Facts:
 
 
 def _is_recent_swap(facts: Facts, now: float) -> bool:
-    return facts.swap is not None and facts.swap > COLD and facts.ended_at > now - 3600
+    return facts.is_cold and facts.ended_at > now - 3600

@@ -1,0 +1,65 @@
+"""Which revisions of an added Space are kept."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from spaces_workers.up.hosting.kept_sources import KEPT, KeptSources
+from spaces_workers.up.hosting.revision import Revision
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "painter"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> KeptSources:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "sources").mkdir()
+    return KeptSources(tmp_path / "state")
+
+
+def served(kept: KeptSources, source: Path, text: str) -> Revision:
+    (source / "app.py").write_text(text)
+    revision = asyncio.run(kept.fetch("painter", str(source)))
+    kept.note(revision, str(source))
+    return revision
+
+
+def numbers(kept: KeptSources) -> list[int]:
+    found = kept.find("painter")
+    assert found is not None
+    return [each.number for each in found.revisions]
+
+
+def test_the_last_three_revisions_that_served_are_kept(kept: KeptSources, source: Path, tmp_path: Path) -> None:
+    revisions = [served(kept, source, f"# {text}") for text in ("one", "two", "three", "four")]
+    assert numbers(kept) == [2, 3, 4]
+    assert len(numbers(kept)) == KEPT
+    assert not revisions[0].space.app_file.exists()
+    assert revisions[1].space.app_file.read_text() == "# two"
+
+
+def test_a_revision_that_was_rolled_back_to_stays(kept: KeptSources, source: Path) -> None:
+    revisions = [served(kept, source, f"# {text}") for text in ("one", "two", "three")]
+    kept.note(revisions[0], str(source))
+    found = kept.find("painter")
+    assert found is not None
+    assert found.current.number == 1
+    assert served(kept, source, "# four").number == 4
+    assert numbers(kept) == [2, 3, 4]
+
+
+def test_a_revision_that_never_served_is_removed_at_the_start(kept: KeptSources, source: Path) -> None:
+    served(kept, source, "# one")
+    (source / "app.py").write_text("# two")
+    tried = asyncio.run(kept.fetch("painter", str(source)))
+    kept.all()
+    assert not tried.space.app_file.exists()
+    assert numbers(kept) == [1]
