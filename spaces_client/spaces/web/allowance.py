@@ -16,7 +16,7 @@ def quota() -> Quota | None:
 
         def left():
             quota = spaces.quota()
-            return "no limit" if quota is None or quota.left is None else f"{quota.left:.0f} s of GPU left"
+            return "no limit" if quota is None or quota.left is None else f"{int(quota.left)} s of GPU left"
 
         demo.load(left, outputs=label)
 

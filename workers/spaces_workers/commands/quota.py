@@ -15,7 +15,7 @@ from spaces.farm.connection import connect
 from spaces.farm.queue import settings
 from spaces.farm.queue.control.audit import Action, Audit, this_user
 from spaces.farm.queue.queue import Queue
-from spaces.farm.queue.quota import Ledger, Standing, clock
+from spaces.farm.queue.quota import Ledger, Standing, clock, left, taken
 from spaces.farm.queue.tiers import visitor_name
 from spaces_workers.commands import options
 from spaces_workers.commands.broker_errors import naming_broker
@@ -77,9 +77,9 @@ def _table(standings: list[Standing]) -> Table:
         table.add_row(
             escape(settings.current().privacy.shown(each.visitor)),
             escape(quota.tier),
-            f"{quota.used:.1f}" + ("" if quota.limit is None else f" of {quota.limit:g}"),
-            "no limit" if quota.left is None else f"{quota.left:.1f}",
-            f"{each.reserved:.1f}",
+            f"{taken(quota.used)}" + ("" if quota.limit is None else f" of {left(quota.limit)}"),
+            "no limit" if quota.left is None else f"{left(quota.left)}",
+            f"{taken(each.reserved)}",
             str(each.tasks),
             clock(quota.resets_in) if quota.resets_in else "-",
         )

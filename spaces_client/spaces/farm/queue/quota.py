@@ -56,13 +56,13 @@ def exceeded(rules: QuotaRules, task: Task, kind: str, facts: Sequence[str]) -> 
     """The error for a task that was not admitted, in ZeroGPU's words, from the result of `over_quota` in quota.lua."""
     tier = rules.tier(task.visitor).name
     requested, allowed, wait = map(float, facts)
-    vs = f"({math.ceil(requested)}s requested vs. {math.floor(allowed)}s left)"
-    too_long = f"The requested GPU duration ({math.ceil(requested)}s) is larger than the maximum allowed"
+    vs = f"({taken(requested)}s requested vs. {left(allowed)}s left)"
+    too_long = f"The requested GPU duration ({taken(requested)}s) is larger than the maximum allowed"
     match kind:
         case "longest":
-            return IllegalDuration(f"{too_long} ({math.floor(allowed)}s)")
+            return IllegalDuration(f"{too_long} ({left(allowed)}s)")
         case "daily":
-            return IllegalDuration(f"{too_long} ({math.floor(allowed)}s a day)")
+            return IllegalDuration(f"{too_long} ({left(allowed)}s a day)")
         case "used":
             return QuotaExceeded(f"You have exceeded your {tier} ZeroGPU quota {vs}. Try again in {clock(wait)}.")
         case "reserved":
@@ -72,7 +72,7 @@ def exceeded(rules: QuotaRules, task: Task, kind: str, facts: Sequence[str]) -> 
             )
         case "parallel":
             return QuotaExceeded(
-                f"You have too many ZeroGPU tasks: {math.floor(allowed)} of yours wait or run, as many as your {tier} "
+                f"You have too many ZeroGPU tasks: {left(allowed)} of yours wait or run, as many as your {tier} "
                 "quota allows. Try again once one of those tasks has completed."
             )
         case _:
@@ -161,6 +161,16 @@ class Ledger:
         prefix = len(self._keys.usage(""))
         names = {key.decode()[prefix:] for key in self._redis.scan_iter(match=self._keys.usage("*"), count=1000)}
         return sorted(map(self.standing, names), key=lambda each: (-each.quota.used, each.visitor))
+
+
+def taken(seconds: float) -> int:
+    """Whole seconds that were used or are asked for, rounded up, wherever people read them."""
+    return math.ceil(seconds)
+
+
+def left(seconds: float) -> int:
+    """Whole seconds that may still be used, rounded down: a task of so many is not refused."""
+    return math.floor(seconds)
 
 
 def clock(seconds: float) -> str:

@@ -121,9 +121,9 @@ function holds(worker, space) {
 
 export function fillQuota(element, { visitor, quota, reserved, tasks }) {
   write(element, "name", visitor);
-  write(element, "left", quota.left == null ? "no limit" : `${quota.left.toFixed(0)} s left`);
-  write(element, "facts", joined(quota.tier, `${quota.used.toFixed(0)} s used${quota.limit == null ? "" : ` of ${quota.limit}`}`,
-    reserved > 0 && `${reserved.toFixed(0)} s reserved`, tasks > 0 && `${tasks} tasks`, quota.resets_in > 0 && `more in ${span(quota.resets_in)}`));
+  write(element, "left", quota.left == null ? "no limit" : `${Math.floor(quota.left)} s left`);
+  write(element, "facts", joined(quota.tier, `${Math.ceil(quota.used)} s used${quota.limit == null ? "" : ` of ${Math.floor(quota.limit)}`}`,
+    reserved > 0 && `${Math.ceil(reserved)} s reserved`, tasks > 0 && `${tasks} tasks`, quota.resets_in > 0 && `more in ${span(quota.resets_in)}`));
 }
 
 export function fillAction(element, action, now) {
