@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from spaces.errors import SpacesError
+from spaces.errors import QuotaExceeded, SpacesError
 from spaces.farm.connection import connect
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.registry import FunctionRecord, Registry, SpaceRecord
@@ -24,6 +24,7 @@ from spaces_workers.broker.find import find_broker
 from spaces_workers.commands import up
 from spaces_workers.setup.ports import Ports
 from spaces_workers.setup.served_space import served_space
+from spaces_workers.up.composition import FarmOptions
 from spaces_workers.up.door.address import Door
 from spaces_workers.up.reports import Report
 from tests.broker.support import MESSAGE, make_task
@@ -73,7 +74,7 @@ def test_quotas_that_are_on_elsewhere_are_not_said_to_be_off(
     code, output, _ = run("quota", "--redis-url", broker, "--state-dir", tmp_path)
     assert code == 0
     assert "Quotas are off" not in output
-    assert "0.0 of 60" in output
+    assert "0 of 60" in output
 
 
 def test_where_no_visitor_was_counted_that_is_said(queue: Queue, broker: str, run: Run, tmp_path: Path) -> None:
@@ -106,10 +107,21 @@ def test_a_visitors_quota_is_reset(queue: Queue, broker: str, run: Run, tmp_path
         queue.redis.hset(queue.keys.usage(visitor), mapping={"used": 42.0, "decayed": 42.0})
     code, output, _ = run("quota", "ada", "--reset", "--redis-url", broker, "--state-dir", tmp_path)
     assert code == 0
-    assert "0.0 of 60" in output
+    assert "0 of 60" in output
     ada, bob = queue.ledger.standing(ADA), queue.ledger.standing(BOB)
     assert (ada.quota.used, ada.usage, ada.tasks, ada.reserved) == (0.0, 0.0, 1, 10.0)  # its task still waits
     assert bob.quota.used == 42.0
+
+
+def test_a_refusal_and_the_table_tell_the_same_seconds(queue: Queue, broker: str, run: Run, tmp_path: Path) -> None:
+    """The refusal had 29 s left where the table had 30.0, and the operator's page 30."""
+    called_by(queue, ADA)
+    queue.redis.hset(queue.keys.usage(ADA), mapping={"used": 20.04, "decayed": 0.0})
+    with pytest.raises(QuotaExceeded, match=r"\(60s requested vs\. 29s left\)"):
+        queue.push(replace(make_task(estimate=59.5), visitor=ADA), MESSAGE)
+    _, output, _ = run("quota", "ada", "--redis-url", broker, "--state-dir", tmp_path)
+    [row] = [line.split() for line in output.splitlines() if ADA in line]
+    assert row[2:7] == ["21", "of", "60", "29", "10"]
 
 
 def test_a_reset_needs_a_visitor(broker: str, run: Run, tmp_path: Path) -> None:
@@ -245,6 +257,32 @@ def test_where_caddy_is_missing_each_page_has_a_port_of_its_own_and_that_is_said
     home, next_port = up._page_ports("127.0.0.1", port, outside=None)
     assert home == port
     assert next_port() != port
+
+
+def test_a_space_that_is_added_beside_the_demos_gets_the_packages_that_it_lists(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A farm that was started with the demos alone installed nothing for the Spaces that were added."""
+    demo, planned = tmp_path / "demo", list[FarmOptions]()
+    demo.mkdir()
+    (demo / "app.py").touch()
+    (demo / "requirements.txt").write_text("tidbit\n")
+
+    class Planned:
+        def __init__(self, farm: FarmOptions, report: object) -> None:
+            planned.append(farm)
+
+        async def run(self) -> None:
+            """Nothing is started."""
+
+    monkeypatch.setattr(up, "Supervisor", Planned)
+    monkeypatch.setattr(up, "bundled_demos", lambda: [demo])
+    places = ("--port", 0, "--state-dir", tmp_path / "state", "--run-dir", tmp_path / "run")
+    assert run("up", "--gpus", "none", "--json", *places)[0] == 0
+    [farm] = planned
+    assert farm.isolate
+    assert not farm.spaces[0].asks_for_packages
+    assert served_space(demo).asks_for_packages
 
 
 def test_behind_a_door_no_page_has_its_port(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from spaces_app.home.traces.described import spans_of
 from spaces_app.home.traces.exporters import exporter
 from spaces_app.home.traces.spans import Spans
 from spaces_workers.gateway.tenant import Tenant
+from spaces_workers.setup import tracing
 
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -137,3 +138,13 @@ def test_a_protocol_that_is_not_installed_is_refused_with_the_remedy() -> None:
         exporter({"OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"})
     with pytest.raises(SpacesError, match="'jaeger' of traces is not installed"):
         exporter({"OTEL_TRACES_EXPORTER": "jaeger"})
+
+
+def test_an_operator_is_told_what_traces_lack(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracing, "find_spec", lambda name: None)
+    assert tracing.what_tracing_lacks() == ""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318")
+    assert "pip install 'zerofarm[tracing]'" in tracing.what_tracing_lacks()
+    monkeypatch.undo()
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318")
+    assert tracing.what_tracing_lacks() == ""

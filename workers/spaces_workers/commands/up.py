@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated
@@ -23,8 +24,9 @@ from spaces_workers.sandbox.plan import Sandboxes
 from spaces_workers.setup.farm_key import farm_key
 from spaces_workers.setup.ports import INSIDE, PortError, Ports
 from spaces_workers.setup.provider import check_provider
-from spaces_workers.setup.served_space import served_spaces
+from spaces_workers.setup.served_space import ServedSpace, served_spaces
 from spaces_workers.setup.state_dir import only_farm, shared
+from spaces_workers.setup.tracing import what_tracing_lacks
 from spaces_workers.up.composition import FLOWER_HOST, FarmOptions
 from spaces_workers.up.door.address import Door, find_caddy
 from spaces_workers.up.door.https import Certificates
@@ -119,10 +121,12 @@ def up(
 ) -> None:
     """Start a farm: broker, workers, Spaces, home page and Flower. Ctrl-C stops it."""
     reporter = Notifying(JsonLines() if json else Words())
-    served = served_spaces(spaces or bundled_demos())
+    served = (
+        served_spaces(spaces) if spaces else [replace(demo, is_bundled=True) for demo in served_spaces(bundled_demos())]
+    )
     plan = plan_workers(gpus, workers, workers_per_gpu)
-    if plan.note:
-        reporter(Note(plan.note))
+    for note in filter(None, (plan.note, what_tracing_lacks())):
+        reporter(Note(note))
     state_dir = shared(state_dir)
     settings.share(state_dir)
     check_provider()
@@ -150,7 +154,7 @@ def up(
             door=door,
             stops_idle=bool(spaces),  # the demos show a farm at work
             watches=watch and bool(spaces),
-            isolate=bool(spaces) and not no_isolate,  # the farm's environment has the demos' packages
+            isolate=not no_isolate,
         )
         note_served(state_dir, (source_at(space.app_file) for space in served))
         reporter(Note(in_full(sandboxes.level)))
@@ -195,6 +199,10 @@ def _flower_port(wanted: int | None, port: int) -> int:
         return ports.exactly(FLOWER_PORT if port else 0, "--flower-port")
     except PortError:
         return ports.exactly(0, "--flower-port")
+
+
+def _demos() -> list[ServedSpace]:
+    return [replace(demo, is_bundled=True) for demo in served_spaces(bundled_demos())]
 
 
 def bundled_demos() -> list[Path]:

@@ -27,10 +27,13 @@ class ServedSpace:
     colour_from: str = ""
     colour_to: str = ""
     description: str = ""
+    is_bundled: bool = False  #: a demo, whose packages the farm's environment has
 
     @property
     def asks_for_packages(self) -> bool:
-        """Whether the Space lists packages, or a version of Gradio, that it needs."""
+        """Whether the Space lists packages, or a version of Gradio, that it needs and may lack."""
+        if self.is_bundled:
+            return False
         source = source_at(self.app_file)
         files = ("requirements.txt", "packages.txt")
         named = any((source.root / name).is_file() for name in files) or "sdk_version" in front_matter(source.root)
@@ -49,8 +52,15 @@ def served_space(path: Path) -> ServedSpace:
     app_file = _app_file(path)
     source = source_at(app_file)
     card = {} if source.alone else front_matter(source.root)
-    told = [card.get(key, "") for key in ("title", "emoji", "colorFrom", "colorTo", "short_description")]
-    return ServedSpace(name_of(source), app_file, *told)
+    return ServedSpace(
+        name_of(source),
+        app_file,
+        title=card.get("title", ""),
+        emoji=card.get("emoji", ""),
+        colour_from=card.get("colorFrom", ""),
+        colour_to=card.get("colorTo", ""),
+        description=card.get("short_description", ""),
+    )
 
 
 def served_spaces(paths: Iterable[Path]) -> list[ServedSpace]:
