@@ -21,10 +21,12 @@ FOLLOWED = "ZEROFARM_FOLLOWS_LOG"
 BEGUN, ENDED = "ZeroFarm imports ", "ZeroFarm has imported "
 
 
-def watch() -> None:
-    """Tell of each import from now on, until `end`, if somebody follows the log."""
-    if os.environ.pop(FOLLOWED, ""):
-        sys.meta_path.insert(0, _watch)
+def watch() -> bool:
+    """Tell of each import from now on, until `end`, if somebody follows the log; whether that is so."""
+    if not os.environ.pop(FOLLOWED, ""):
+        return False
+    sys.meta_path.insert(0, _watch)
+    return True
 
 
 def end() -> None:

@@ -14,6 +14,7 @@ from types import FrameType, ModuleType, TracebackType
 
 from spaces import import_progress, role
 from spaces.effect_check import tell_of_namesakes
+from spaces.farm import log_lines
 from spaces.role import Role
 from spaces.servers import page_socket
 from spaces.space import source_at
@@ -35,7 +36,8 @@ def run(app_file: Path) -> None:
     if role.current() is Role.WEB:
         descriptors.prepare()
         page_socket.inherit_named()
-        import_progress.watch()
+        if import_progress.watch():
+            log_lines.install()
         sys.excepthook = _tell
     exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), module.__dict__)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -210,6 +211,13 @@ def test_ready_names_everything_that_answers(farm: Up) -> None:
         assert len(Queue(redis).leases.workers()) == 2
     with urllib.request.urlopen(ready["home"], timeout=10) as page:
         assert b"<title>ZeroFarm</title>" in page.read()
+
+
+def test_each_line_of_a_page_has_its_time(farm: Up) -> None:
+    farm.ready()
+    lines = farm.log("web-echo").splitlines()
+    assert lines
+    assert [line for line in lines if not re.match(r"\d\d:\d\d:\d\d (-|[0-9a-f]{8}) ", line)] == []
 
 
 def test_a_farm_that_has_stopped_leaves_nothing_in_shared_memory_or_in_its_broker(start: Start) -> None:

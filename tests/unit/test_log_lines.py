@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from spaces_workers.child import log_lines
+from spaces.farm import log_lines
 
 STAMP = r"\d\d:\d\d:\d\d"
 
@@ -62,3 +62,11 @@ def test_bytes_are_left_as_they_are(log: Log) -> None:
     log.lines.flush()
     log.lines.buffer.write(b"raw\n")
     assert log.text() == "raw\n"
+
+
+def test_a_log_is_read_as_it_was_written(log: Log) -> None:
+    log_lines.of_task("3f2a9c11d4e5")
+    text = 'Traceback (most recent call last):\n  File "app.py", line 3\n\n12:00 is no mark\n'
+    log.lines.write(text)
+    assert log_lines.unmarked(log.text()) == text
+    assert log_lines.unmarked(f"{log_lines.marked('one')}\ntwo") == "one\ntwo"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from spaces_app.home.operator import acting, shared_view
 from spaces_app.home.operator import hosted as hosted_pages
 from spaces_app.home.operator.attempts import OF_ALL, OF_ONE, WITHIN, Attempts
 from spaces_app.home.operator.charts import POINTS, points
+from spaces_app.home.operator.logs import log_of
 from spaces_app.home.operator.view import shown
 from spaces_app.home.snapshots import Snapshots
 from spaces_workers.setup.operators import keep_operators, login_path, remove_account, set_account
@@ -340,3 +342,16 @@ def test_a_day_has_no_more_points_than_can_be_seen() -> None:
 def test_the_name_of_a_visitor_is_shortened() -> None:
     assert shown("user:ada") == "user:ada"
     assert shown("token:0123456789abcdef") == "token:0123456789a…"
+
+
+def test_the_log_of_a_page_is_that_of_the_revision_that_wrote_last(tmp_path: Path) -> None:
+    """The operator's page showed the first revision's for ever, which an added Space never had."""
+    logs = tmp_path / "logs"
+    (logs / "builds").mkdir(parents=True)
+    for at, name in enumerate(("web-painter.log", "web-painter.1.log", "web-painter.2-2.log", "web-painter-two.3.log")):
+        (logs / name).touch()
+        os.utime(logs / name, (at, at))
+    assert log_of(tmp_path, "painter", "web").name == "web-painter.2-2.log"
+    assert log_of(tmp_path, "echo", "web").name == "web-echo.log"
+    assert log_of(tmp_path, "painter", "worker") == logs / "painter.log"
+    assert log_of(tmp_path, "painter", "build") == logs / "builds" / "painter.log"

@@ -14,6 +14,7 @@ from typing import Any
 
 from spaces import config
 from spaces.errors import SpacesError
+from spaces.farm import log_lines
 from spaces.farm.events import Cancelled, End, Event, Succeeded, Yielded
 from spaces.farm.payloads.packer import Packer
 from spaces.farm.payloads.payload import Payload
@@ -27,7 +28,7 @@ from spaces.functions.sent_functions import Carried
 from spaces.space import space_codec, space_files
 from spaces.state.incoming import Incoming
 from spaces.state.of_space import space_globals
-from spaces_workers.child import log_lines, trace_context
+from spaces_workers.child import trace_context
 from spaces_workers.child.results_with_destructors import KeptResults
 from spaces_workers.link.messages import RunTask
 

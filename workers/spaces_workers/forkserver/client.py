@@ -15,6 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from spaces import config
+from spaces.farm import log_lines
 from spaces.farm.queue import settings
 from spaces_workers.forkserver.process_name import ROOM
 from spaces_workers.isolation import MODULE
@@ -117,4 +118,5 @@ def _excepted(spawn: Spawn) -> str:
 
 def _note(log: str, reason: str) -> None:
     with open(log, "a") as file:
-        file.write(f"ZeroFarm: this Space imports its libraries itself, which takes seconds and memory: {reason}\n")
+        line = f"ZeroFarm: this Space imports its libraries itself, which takes seconds and memory: {reason}"
+        file.write(f"{log_lines.marked(line)}\n")

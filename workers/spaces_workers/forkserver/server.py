@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from spaces import config, emulation, gradio_stubs, script
+from spaces.farm import log_lines
 from spaces.farm.values import preloaded_modules
 from spaces.import_hooks import when_imported
 from spaces.import_progress import BEGUN, FOLLOWED
@@ -96,7 +97,7 @@ class ForkServer:
         for spawn in [request.spawn for request in self._waiting]:
             if FOLLOWED in dict(spawn.environment):
                 with suppress(OSError), open(spawn.log, "a") as log:
-                    log.write(f"{BEGUN}{library}\n")
+                    log.write(f"{log_lines.marked(BEGUN)}{library}\n")
 
     def _hear_all(self, patience: float | None) -> bool:
         """Hear those that have something to say. Returns whether there were any."""

@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from spaces.farm import log_lines
 from spaces.space import source_at
-from spaces_workers.isolation import MODULE, IsolationError, SpaceEnvironment, prepare
+from spaces_workers.isolation import MODULE, IsolationError, SpaceEnvironment, build_log, prepare
 
 
 def command(environment: SpaceEnvironment, app_file: Path) -> list[str]:
@@ -30,19 +31,19 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     parser.add_argument("--name", default="")
     parser.add_argument("app_file", type=Path)
     given = parser.parse_args(arguments)
-    app_file = given.app_file.resolve()
+    app_file, note = given.app_file.resolve(), build_log.inherited()
+
+    def tell(line: str) -> None:
+        note(line)
+        print(log_lines.marked(line), flush=True)
+
     try:
-        environment = prepare(
-            source_at(app_file), given.state_dir, lambda line: print(line, flush=True), name=given.name
-        )
+        environment = prepare(source_at(app_file), given.state_dir, tell, name=given.name)
     except IsolationError as error:
+        note(str(error))
         sys.exit(str(error))
     line = command(environment, app_file)
     os.execve(line[0], line, os.environ | environment.variables)
-
-
-def _tell(line: str) -> None:
-    print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from spaces_workers.forkserver import client as fork_server
 from spaces_workers.gateway.place import GATES, Gate, address_of, orders_of, to_text
 from spaces_workers.gpu.plan import PlannedWorker
 from spaces_workers.isolation import SpaceEnvironment
+from spaces_workers.isolation.build_log import BuildLog
 from spaces_workers.sandbox.plan import Sandboxes
 from spaces_workers.setup import metrics_token, operators, process_environment
 from spaces_workers.setup.flower_login import VARIABLE as FLOWER_LOGIN
@@ -149,6 +150,7 @@ class Composition:
             fork=self._fork_of(space),
             sandbox=self._sandboxes.of_page(space.name, space.app_file, farm),
             page_port=_page_port(self._options.host, port, key),
+            build_log=BuildLog(self._options.state_dir, space.name) if self._is_isolated(space) else None,
             mark=remains.of_page(self._options.state_dir, name),
         )
 

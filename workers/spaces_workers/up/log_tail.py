@@ -6,6 +6,7 @@ import os
 import re
 from pathlib import Path
 
+from spaces.farm import log_lines
 from spaces.import_progress import BEGUN, ENDED
 
 TAIL_LINES = 20
@@ -52,7 +53,7 @@ class LogTail:
         with self.path.open("rb") as log:
             size = log.seek(0, os.SEEK_END)
             log.seek(max(self._start, size - TAIL_BYTES))
-            return log.read().decode(errors="replace").strip("\r\n")
+            return log_lines.unmarked(log.read().decode(errors="replace")).strip("\r\n")
 
 
 def place_in(folder: Path, traceback: str) -> str:

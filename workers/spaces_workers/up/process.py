@@ -10,16 +10,18 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from spaces.farm import log_lines
 from spaces.servers import page_socket
 from spaces_workers.forkserver.client import EXIT_PATIENCE, ForkedProcess, fork
-from spaces_workers.isolation import SpaceEnvironment
+from spaces_workers.isolation import SpaceEnvironment, build_log
+from spaces_workers.isolation.build_log import BuildLog
 from spaces_workers.link.die_with_starter import tied
 from spaces_workers.link.kill_on_close import Bond
 from spaces_workers.link.messages import Spawn
@@ -55,6 +57,7 @@ class Command:
     fork: ForkPlan | None = None  #: tried first
     sandbox: Sandbox | None = None  #: what encloses it
     page_port: PagePort | None = None  #: where it serves, if its port outlives it
+    build_log: BuildLog | None = None  #: of its Space, if it makes an environment first
     mark: str = ""  #: the value in `remains.py` that all processes have which end with this one
 
     @property
@@ -154,11 +157,11 @@ class Plain:
     """A process with an interpreter of its own, which dies with the calling thread."""
 
     def __init__(self, command: Command) -> None:
-        with command.log.open("ab") as log:
+        with command.log.open("ab") as log, _opened(command.build_log) as builds:
             self._popen = subprocess.Popen(
                 enclosed(tied(command.arguments), command.sandbox),
-                env=command.marked_environment | {page_socket.VARIABLE: " ".join(map(str, command.passed))},
-                pass_fds=command.passed,
+                env=command.marked_environment | {page_socket.VARIABLE: " ".join(map(str, command.passed))} | builds,
+                pass_fds=(*command.passed, *map(int, builds.values())),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -179,6 +182,17 @@ class Plain:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         return self._popen.wait()
+
+
+@contextmanager
+def _opened(log: BuildLog | None) -> Iterator[dict[str, str]]:
+    """The variable that names the descriptor of a log, if there is one."""
+    opened = {build_log.VARIABLE: str(log.open())} if log else {}
+    try:
+        yield opened
+    finally:
+        for fd in opened.values():
+            os.close(int(fd))
 
 
 class Fork:
@@ -231,7 +245,7 @@ def _fork(command: Command, plan: ForkPlan, bond: int) -> ForkedProcess | None:
     process = fork(plan.fork_server, spawn, bond)
     if process is not None and own is not None:
         with command.log.open("a") as log:
-            log.writelines(f"{note}\n" for note in own.notes)
+            log.writelines(f"{log_lines.marked(note)}\n" for note in own.notes)
     return process
 
 

@@ -28,6 +28,7 @@ from spaces.source import Source, unpack
 from spaces_workers import isolation
 from spaces_workers.gpu import probe as device_probe
 from spaces_workers.gpu.devices import Device
+from spaces_workers.isolation.build_log import BuildLog
 from spaces_workers.link.channel import ChannelClosed
 from spaces_workers.link.messages import Fork, StandIn, ZygoteSpec
 from spaces_workers.sandbox import users
@@ -183,7 +184,8 @@ class Workplace:
             return Path(record.python)
         if not record.isolated:
             return Path(sys.executable)
-        return isolation.prepare(self._source_of(record), self._state_dir, logger.info, name=record.name).python
+        log = BuildLog(self._state_dir, record.name).beside(logger.info)
+        return isolation.prepare(self._source_of(record), self._state_dir, log, name=record.name).python
 
     @functools.lru_cache(maxsize=1024)  # noqa: B019 - the workplace lives as long as its process
     def record_of(self, space: str, revision: str) -> SpaceRecord:

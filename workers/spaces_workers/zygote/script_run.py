@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from spaces import launch, script
+from spaces.farm import log_lines
 from spaces.farm.values.failure import format_traceback
 from spaces.functions import replay
-from spaces_workers.child import log_lines
 from spaces_workers.link.channel import Channel
 from spaces_workers.link.messages import ZygoteFailed, ZygoteSpec
 

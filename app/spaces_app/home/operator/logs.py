@@ -1,10 +1,12 @@
-"""The log of a Space, live: what its page writes, or its processes on this host's workers."""
+"""The log of a Space, live: what its page writes, its processes on this host's workers, or those that build it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+
+from spaces.farm import log_files
 
 #: Bytes of the end of a log that are shown at first, and at most at once.
 TAIL_BYTES = 64 * 1024
@@ -14,8 +16,15 @@ INTERVAL = 1.0
 
 
 def log_of(state_dir: Path, space: str, kind: str) -> Path:
-    """The file; `kind` is `web` or `worker`."""
-    return state_dir / "logs" / (f"web-{space}.log" if kind == "web" else f"{space}.log")
+    """The file; `kind` is `web`, of the page that has written last, `worker` or `build`."""
+    folder = state_dir / "logs"
+    match kind:
+        case "build":
+            return log_files.of_builds(folder, space)
+        case "worker":
+            return log_files.of_workers(folder, space)
+        case _:
+            return next(reversed(log_files.of_pages(folder, space)), folder / f"web-{space}.log")
 
 
 async def follow(path: Path) -> AsyncIterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from spaces.space import source_at
 from spaces_workers.setup.served_space import ServedSpace
 
 
@@ -21,3 +22,7 @@ class Revision:
     def page(self) -> str:
         """The name of its page, unless another one of it runs."""
         return f"{self.space.name}.{self.number}" if self.number else self.space.name
+
+    def is_like(self, other: Revision) -> bool:
+        """Whether both have the same files. What a folder of the operator had before is not known any more."""
+        return self.number > 0 and source_at(self.space.app_file).digest() == source_at(other.space.app_file).digest()

@@ -19,8 +19,8 @@ from redis import RedisError
 from spaces.errors import SpacesError
 from spaces.farm.queue.registry import Registry, SpaceRecord
 from spaces.farm.values.signing import derive_space_key
-from spaces.space import source_at
 from spaces_workers.gateway import doors
+from spaces_workers.isolation.build_log import BuildLog
 from spaces_workers.nursery import client as nursery
 from spaces_workers.setup.served_space import ServedSpace
 from spaces_workers.setup.space_variables import variables_of_space
@@ -31,7 +31,7 @@ from spaces_workers.up.hosting.origin import OriginFault, check_same, in_words
 from spaces_workers.up.hosting.page import HostedPage, Standing
 from spaces_workers.up.hosting.revision import Revision
 from spaces_workers.up.hosting.trial import TrialFault
-from spaces_workers.up.keeper import Keeper, Service
+from spaces_workers.up.keeper import Keeper
 from spaces_workers.up.reports import Note, Reporter
 from spaces_workers.up.turns import Turns
 
@@ -112,10 +112,10 @@ class HostedSpaces:
     async def update(self, name: str, source: str, say: Say) -> Revision:
         """Serve a Space, or a new revision of it, wherever it came from before. Raises the same."""
         async with self._locks[name]:
-            before = self._current.get(name)
+            before, say = self._current.get(name), self._builds(name).beside(say)
             say(f"fetching {in_words(source)}")
             revision = await self.kept.fetch(name, source)
-            if before is not None and await asyncio.to_thread(_are_alike, before.revision, revision):
+            if before is not None and await asyncio.to_thread(before.revision.is_like, revision):
                 self.kept.discard(revision)
                 self.kept.note(before.revision, source)
                 say(f"revision {before.revision.number} has the same files, and goes on")
@@ -140,7 +140,7 @@ class HostedSpaces:
                 others = ", ".join(str(each.number) for each in known) or "no other"
                 asked = "an earlier revision" if number is None else f"revision {number}"
                 raise OriginFault(f"Space {name} has not kept {asked}: it has {current.number}, and {others}")
-            await self._deploy(wanted[-1], say)
+            await self._deploy(wanted[-1], self._builds(name).beside(say))
             await asyncio.to_thread(self.kept.note, wanted[-1], kept.source)
             return wanted[-1]
 
@@ -168,7 +168,7 @@ class HostedSpaces:
             page = self._found(name)
             variables_of_space(name)  # raises before anything is given up for it
             await asyncio.to_thread(self._known.tell_of_idleness, name)
-            await self._deploy(page.revision, say)
+            await self._deploy(page.revision, self._builds(name).beside(say))
 
     async def end(self) -> None:
         """End all pages, and begin none."""
@@ -193,9 +193,12 @@ class HostedSpaces:
             with suppress(RedisError):  # the broker is away, or ends with the farm: the record expires
                 await asyncio.to_thread(self._known.withdraw, name)
             if isinstance(error, TrialFault):
-                raise TrialFault(self._refusal(page, str(error))) from None
+                refusal = self._refusal(page, str(error))
+                self._builds(name).note(refusal)
+                raise TrialFault(refusal) from None
             raise
         await self._switch(page)
+        self._builds(name).note(f"revision {revision.number} is served")
 
     async def _try(self, page: HostedPage, say: Say) -> SpaceRecord | None:
         keeper = self._opened(page)
@@ -259,12 +262,13 @@ class HostedSpaces:
     def _opened(self, page: HostedPage) -> Keeper:
         if self._farm is None:
             raise RuntimeError("`open` was not called: the farm has not started")
-        keeper = Keeper(self._service(self._farm, page), self._means.report, self._means.turns)
+        service = self._farm.page_of(page.revision.space, page.name, page.port)
+        keeper = Keeper(service, self._means.report, self._means.turns)
         page.open(keeper, self._means.go(keeper.run()))
         return keeper
 
-    def _service(self, farm: Composition, page: HostedPage) -> Service:
-        return farm.page_of(page.revision.space, page.name, page.port)
+    def _builds(self, name: str) -> BuildLog:
+        return BuildLog(self._options.state_dir, name)
 
     def _refusal(self, page: HostedPage, reason: str) -> str:
         revision, log = page.revision, self._options.state_dir / "logs" / f"web-{page.name}.log"
@@ -293,8 +297,3 @@ def _keepers(pages: Iterable[HostedPage]) -> Iterator[Keeper]:
     for page in pages:
         if page.keeper is not None:
             yield page.keeper
-
-
-def _are_alike(one: Revision, other: Revision) -> bool:
-    """Whether two revisions have the same files. What a folder of the operator had before is not known any more."""
-    return one.number > 0 and source_at(one.space.app_file).digest() == source_at(other.space.app_file).digest()

@@ -1,4 +1,6 @@
-"""Lines that a Space writes on a worker begin with the time and its task: `21:03:04 3f2a9c11 loading weights`.
+"""Lines that a Space writes begin with the time and its task: `21:03:04 3f2a9c11 loading weights`.
+
+A page serves many tasks at once, and none of them runs there: its lines have `-` in place of one.
 
 Only what is written by Python is marked so. Output of other languages and of subprocesses is left as it is.
 """
@@ -13,6 +15,9 @@ from typing import TextIO
 
 #: Characters of a task's id; `-` stands for none.
 ID_LENGTH = 8
+
+
+_MARK = re.compile(r"^\d\d:\d\d:\d\d (?:-|[0-9a-f]{8}) ", re.MULTILINE)
 
 
 class _Now:
@@ -52,6 +57,16 @@ class MarkedLines(io.TextIOWrapper):
         mark = _mark() if self._begins else ""
         self._begins = part.endswith("\n")
         return mark + part
+
+
+def marked(line: str) -> str:
+    """A line that some other process of the Space writes."""
+    return f"{_mark()}{line}"
+
+
+def unmarked(text: str) -> str:
+    """A log as it was before its lines were marked."""
+    return _MARK.sub("", text)
 
 
 def _mark() -> str:
