@@ -96,7 +96,7 @@ def main(copies: Sequence[int], old: Path | None, most_old: int, *, own: bool) -
 def _cost(tree: Path, count: int, *, own: bool) -> Cost:
     with tempfile.TemporaryDirectory(prefix="spaces-") as made, tempfile.TemporaryDirectory(dir="/dev/shm") as run_dir:
         folder = Path(made)
-        copies = list(_copies(folder / "spaces", count))
+        copies = list(copies_of_demos(folder / "spaces", count))
         if own:
             for copy in copies:  # which sees no other folder
                 (copy / "requirements.txt").write_text(f"trifle @ {_wheel(copy).as_uri()}\n")
@@ -114,7 +114,7 @@ def _cost(tree: Path, count: int, *, own: bool) -> Cost:
             return Cost(count, first - began, seconds, serving_cpu, _cpu(farm), _memory_mb(farm))
 
 
-def _copies(folder: Path, count: int) -> Iterator[Path]:
+def copies_of_demos(folder: Path, count: int) -> Iterator[Path]:
     demos = default_demos()
     for number in range(count):
         demo = demos[number % len(demos)]

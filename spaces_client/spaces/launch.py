@@ -10,7 +10,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import NoReturn
 
-from spaces import config, effect_check, gradio_stubs, import_progress, role
+from spaces import config, effect_check, import_progress, import_shortcuts, role
 from spaces.functions import replay
 from spaces.import_hooks import when_imported
 from spaces.role import Role
@@ -32,7 +32,7 @@ def prepare() -> None:
         _tell_visitors_apart()
         _let_visitors_wait()
     fixed_ports.watch(replay.importing)
-    when_imported("gradio.component_meta", gradio_stubs.leave_out)
+    import_shortcuts.take()
     when_imported("gradio.blocks", lambda blocks: gradio_pages.watch(blocks, _at_launch))
     when_imported("gradio.routes", gradio_pages.watch_mounts)
     when_imported("gradio.routes", sessions.watch)

@@ -9,7 +9,7 @@ import stat
 import pytest
 
 from spaces.farm.links import messages as says
-from spaces_workers.gateway import doors
+from spaces_workers.gateway import orders
 from spaces_workers.gateway.place import Gate, orders_of, socket_of
 from tests.harness import Farm, wait_until
 from tests.processes.gateway_line import bare_page
@@ -25,7 +25,7 @@ def gated(own_farm: Farm) -> Farm:
 
 
 def tell(farm: Farm, *gates: Gate) -> None:
-    doors.tell(farm.run_dir, farm.state_dir, list(gates))
+    orders.tell(farm.run_dir, farm.state_dir, list(gates))
 
 
 def test_a_door_is_opened_and_closed_and_who_is_inside_goes_on(gated: Farm) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvicorn
 
@@ -15,9 +16,11 @@ from spaces.farm.queue.settings_file.login_table import LoginRules
 from spaces.web import descriptors
 from spaces_app.home.app import make_app
 from spaces_app.home.metrics.access import read_token
-from spaces_app.home.operator.openid.provider import Provider
 from spaces_app.home.snapshots import Snapshots
 from spaces_app.home.traces.starting import write_traces
+
+if TYPE_CHECKING:
+    from spaces_app.home.operator.openid.provider import Provider
 
 #: Seconds for open requests to finish when the server is told to stop.
 SHUTDOWN_GRACE = 1
@@ -51,8 +54,12 @@ def main() -> None:
 
 def _provider(rules: LoginRules, address: str) -> Provider | None:
     """The provider by which operators log in, whose secret is read at each login."""
+    if not rules.issuer:
+        return None
+    from spaces_app.home.operator.openid.provider import Provider  # its libraries take long to import
+
     file = settings.path()
-    return Provider(rules, lambda: login_secret(rules, file), address) if rules.issuer else None
+    return Provider(rules, lambda: login_secret(rules, file), address)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from fastapi.responses import FileResponse, JSONResponse
@@ -16,8 +16,10 @@ from spaces.errors import FarmUnavailable
 from spaces_app.home.hosts import KnownHosts
 from spaces_app.home.metrics.page import metrics_page
 from spaces_app.home.operator.mounting import add_operator_page
-from spaces_app.home.operator.openid.provider import Provider
 from spaces_app.home.snapshots import Snapshots
+
+if TYPE_CHECKING:
+    from spaces_app.home.operator.openid.provider import Provider
 
 STATIC = Path(__file__).parent / "static"
 

@@ -11,7 +11,7 @@ from spaces_workers.commands import options
 from spaces_workers.commands.become import become, own_environment
 from spaces_workers.isolation import MODULE
 from spaces_workers.setup.ports import Ports
-from spaces_workers.up.composition import FLOWER_HOST
+from spaces_workers.up.beginning.farm_options import FLOWER_HOST
 
 
 def flower(

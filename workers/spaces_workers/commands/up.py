@@ -27,11 +27,11 @@ from spaces_workers.setup.provider import check_provider
 from spaces_workers.setup.served_space import ServedSpace, served_spaces
 from spaces_workers.setup.state_dir import only_farm, shared
 from spaces_workers.setup.tracing import what_tracing_lacks
-from spaces_workers.up.composition import FLOWER_HOST, FarmOptions
+from spaces_workers.up.beginning import fork_server
+from spaces_workers.up.beginning.farm_options import FLOWER_HOST, FarmOptions
 from spaces_workers.up.door.address import Door, find_caddy
 from spaces_workers.up.door.https import Certificates
 from spaces_workers.up.reports import JsonLines, Note, Notifying, Reporter, Words
-from spaces_workers.up.supervisor import Supervisor
 
 HOME_PORT, FLOWER_PORT = 7860, 5555
 
@@ -133,6 +133,8 @@ def up(
     url = broker_address.of_farm(redis_url or options.named_in_environment(), broker_at, state_dir)
     with options.using(run_dir) as run_dir, only_farm(state_dir):
         sandboxes = Sandboxes(state_dir, run_dir)
+        fork_server.clear_the_way(state_dir, sandboxes)
+        begun = fork_server.begin(run_dir, state_dir) if len(served) > 1 else None  # a single Space is not worth it
         door = _door(host, port, reporter, domain, certificates, operator_port)
         inside = INSIDE if door else host
         home, next_port = _page_ports(inside, port, outside=door)
@@ -155,10 +157,17 @@ def up(
             stops_idle=bool(spaces),  # the demos show a farm at work
             watches=watch and bool(spaces),
             isolate=not no_isolate,
+            fork_server=begun,
         )
         note_served(state_dir, (source_at(space.app_file) for space in served))
         reporter(Note(in_full(sandboxes.level)))
-        asyncio.run(Supervisor(farm, reporter).run())
+        asyncio.run(_run(farm, reporter))
+
+
+async def _run(farm: FarmOptions, reporter: Reporter) -> None:
+    from spaces_workers.up.supervisor import Supervisor  # half a second, for which the fork server need not wait
+
+    await Supervisor(farm, reporter).run()
 
 
 def _door(

@@ -19,10 +19,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
-from spaces import config, emulation, gradio_stubs, script
+from spaces import config, emulation, import_shortcuts, script
 from spaces.farm import log_lines
 from spaces.farm.values import preloaded_modules
-from spaces.import_hooks import when_imported
 from spaces.import_progress import BEGUN, FOLLOWED
 from spaces.servers import page_socket
 from spaces_workers import forkserver
@@ -220,7 +219,7 @@ def main() -> NoReturn:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     listener = listen(path)
     emulation.install()
-    when_imported("gradio.component_meta", gradio_stubs.leave_out)
+    import_shortcuts.take()
     ForkServer(listener, Preloading()).serve()
 
 

@@ -1,22 +1,20 @@
-"""The doors of a gateway, which come and go as Spaces do. `zerofarm up` tells which there are, by `tell`."""
+"""The doors of a gateway, which come and go as Spaces do. `zerofarm up` tells which there are, by `orders`."""
 
 from __future__ import annotations
 
 import logging
 import socket
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
+from spaces_workers.gateway import orders
 from spaces_workers.gateway.admission import ByPlace
-from spaces_workers.gateway.place import Gate, from_text, orders_of, socket_of, to_text
+from spaces_workers.gateway.place import Gate, orders_of, socket_of
 from spaces_workers.gateway.server import Door, Gateway, listen_for, remove
 from spaces_workers.gateway.tenant import Tenant
 from spaces_workers.link.listener import accept, listen
 
 logger = logging.getLogger(__name__)
-
-#: Seconds in which a process of the farm sends its orders, or the gateway has carried them out.
-PATIENCE = 5.0
 
 
 class Doors:
@@ -54,32 +52,12 @@ class Doors:
         if sock is None:
             return
         with closing(sock):
-            sock.settimeout(PATIENCE)
             try:
-                self.set(from_text(_all_of(sock)))
-                sock.sendall(b"done")
+                self.set(orders.heard(sock))
+                orders.confirm(sock)
             except (OSError, ValueError, TypeError) as error:
                 logger.warning("orders were not carried out: %s", error)
 
 
-def tell(run_dir: Path, state_dir: Path, gates: list[Gate]) -> None:
-    """Have the gateway open these doors and no others. Raises OSError if it does not answer."""
-    with closing(socket.socket(socket.AF_UNIX)) as sock:
-        sock.settimeout(PATIENCE)
-        sock.connect(str(orders_of(run_dir, state_dir)))
-        sock.sendall(to_text(gates).encode())
-        sock.shutdown(socket.SHUT_WR)
-        if _all_of(sock) != "done":
-            raise OSError("the gateway has not changed its doors; see logs/gateway.log in the state directory")
-
-
 def _tenant(gate: Gate) -> Tenant:
     return Tenant(gate.space, Path(gate.app_file) if gate.app_file else None, gate.serves)
-
-
-def _all_of(sock: socket.socket) -> str:
-    pieces = []
-    with suppress(ConnectionResetError):
-        while piece := sock.recv(65536):
-            pieces.append(piece)
-    return b"".join(pieces).decode()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from spaces import config
@@ -19,63 +19,30 @@ from spaces.space import source_at
 from spaces.withheld_variables import for_home
 from spaces_workers import isolation
 from spaces_workers.broker.broker import Broker
-from spaces_workers.broker.server_settings import Listen
-from spaces_workers.forkserver import client as fork_server
 from spaces_workers.gateway.place import GATES, Gate, address_of, orders_of, to_text
-from spaces_workers.gpu.plan import PlannedWorker
 from spaces_workers.isolation import SpaceEnvironment
 from spaces_workers.isolation.build_log import BuildLog
-from spaces_workers.sandbox.plan import Sandboxes
 from spaces_workers.setup import metrics_token, operators, process_environment
 from spaces_workers.setup.flower_login import VARIABLE as FLOWER_LOGIN
 from spaces_workers.setup.flower_login import flower_login, login_path
 from spaces_workers.setup.served_space import ServedSpace
 from spaces_workers.up import readiness, remains
 from spaces_workers.up.addresses import local, url_of
+from spaces_workers.up.beginning import fork_server
+from spaces_workers.up.beginning.farm_options import FLOWER_HOST, FarmOptions
 from spaces_workers.up.door import service as front_door
-from spaces_workers.up.door.address import FLOWER, OPERATOR, Door, path_of_space
+from spaces_workers.up.door.address import FLOWER, OPERATOR, path_of_space
 from spaces_workers.up.keeper import Service
 from spaces_workers.up.page_port import PagePort
 from spaces_workers.up.process import Command, ForkPlan
 from spaces_workers.up.workers.services import environment_of, log_of, nursery_of, of_module, workers_of
 
-FLOWER_HOST = "127.0.0.1"  # Flower can stop tasks, so it is not served to other hosts, as the pages are
-
-
-@dataclass(frozen=True, slots=True)
-class FarmOptions:
-    """The operator's choices for a farm."""
-
-    spaces: list[ServedSpace]
-    workers: list[PlannedWorker]
-    workers_per_gpu: int
-    host: str  #: where the pages listen
-    home_port: int
-    next_port: Callable[[], int]  #: for a Space's page
-    flower_port: int | None  #: None: no Flower
-    url: str | None  #: of the operator's broker; None: the farm's own
-    listen: Listen | None  #: where other hosts reach the farm's own broker; None: nowhere
-    state_dir: Path
-    run_dir: Path
-    farm_key: bytes = field(repr=False)
-    sandboxes: Sandboxes
-    door: Door | None = None  #: before all pages; None: visitors reach each page at its own port
-    gateway: tuple[str, int] | None = None  #: where programs and pages of other hosts connect; None: nowhere
-    stops_idle: bool = (
-        True  #: Spaces that nobody uses give up their processes, where `farm.toml` does not say otherwise
-    )
-    watches: bool = False  #: Spaces are served as their files are saved
-    isolate: bool = True  #: Spaces that list requirements get environments of their own
-
 
 def fork_server_of(options: FarmOptions) -> Service:
     """The fork server, from which Spaces are forked. Callers wait until it has imported their libraries."""
-    path = fork_server.socket_path(options.run_dir, options.state_dir / "logs")
-    return Service(
-        "fork server",
-        Command(fork_server.command(path), process_environment.of_fork_server(), log_of(options, "fork-server")),
-        probe=lambda _: readiness.listener(path),
-    )
+    path = fork_server.socket_path(options.run_dir, options.state_dir)
+    command = fork_server.command(options.run_dir, options.state_dir)
+    return Service("fork server", command, probe=lambda _: readiness.listener(path), begun=options.fork_server)
 
 
 class Composition:
@@ -156,7 +123,7 @@ class Composition:
 
     def _fork_of(self, space: ServedSpace) -> ForkPlan:
         """Where no fork server listens, it is started the plain way."""
-        path = fork_server.socket_path(self._options.run_dir, self._options.state_dir / "logs")
+        path = fork_server.socket_path(self._options.run_dir, self._options.state_dir)
         if not self._is_isolated(space):
             return ForkPlan(path, space.app_file)
         return ForkPlan(path, space.app_file, lambda: self._environment_of(space))

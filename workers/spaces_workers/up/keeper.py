@@ -17,7 +17,7 @@ from spaces.source import Source
 from spaces_workers.up import mending
 from spaces_workers.up.log_tail import LogTail, place_in
 from spaces_workers.up.porter import Porter
-from spaces_workers.up.process import Command, Process, described
+from spaces_workers.up.process import Begun, Command, Process, described
 from spaces_workers.up.progress import followed
 from spaces_workers.up.readiness import Probe, until
 from spaces_workers.up.reports import Answering, Failed, Idle, Importing, Note, Queued, Reporter, Restarting, Starting
@@ -47,6 +47,7 @@ class Service:
     root_path: str = ""  #: below which its page is served
     #: Whether a process that another program started provides it already.
     is_provided: Callable[[], bool] = lambda: False
+    begun: Begun | None = None  #: its first process, if that runs already
 
 
 class Keeper:
@@ -201,7 +202,8 @@ class Keeper:
         if self._porter is not None and self._port is not None and not self._shares_port:
             self._porter.end()
             self._port.unlisten()
-        return await Process.start(self.service.command)
+        command, begun = self.service.command, self.service.begun if self._process is None else None
+        return Process.of(command, begun) if begun else await Process.start(command)
 
     async def _be_idle(self) -> None:
         self._becomes_idle = False

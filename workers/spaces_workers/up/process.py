@@ -87,6 +87,11 @@ class Process:
         log = LogTail(command.log)  # before the process writes to it
         return cls(command, log, (await _forked(command)) or Plain(command))
 
+    @classmethod
+    def of(cls, command: Command, begun: Begun) -> Process:
+        """One that was started before there was an event loop."""
+        return cls(command, begun.log, begun.started)
+
     @property
     def pid(self) -> int:
         """The process id; the wrapper keeps it when it execs the command."""
@@ -193,6 +198,19 @@ def _opened(log: BuildLog | None) -> Iterator[dict[str, str]]:
     finally:
         for fd in opened.values():
             os.close(int(fd))
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A process that was started before there was an event loop; `Process.of` takes it over."""
+
+    log: LogTail
+    started: Plain
+
+    @classmethod
+    def of(cls, command: Command) -> Begun:
+        """Start it. It dies with the calling thread."""
+        return cls(LogTail(command.log), Plain(command))
 
 
 class Fork:

@@ -1,6 +1,8 @@
 """`zerofarm up`: the one owner of every process of a farm on this host.
 
-It starts the broker, the nursery, and then workers, pages and Flower; as many Spaces at once as there are cores.
+It starts the broker and the gateway, then pages as the fork server has their libraries, a few for each core. Meanwhile
+home page, nursery, workers and Flower start one after the other: the kernel would take from the fork server's core for
+each that starts at once, and the Spaces wait for the fork server.
 It reports when all of them answer or have failed, restarts those that die, and stops everything on SIGINT or SIGTERM.
 The kernel kills its processes when it is killed itself.
 """
@@ -9,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 import signal
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -27,10 +28,10 @@ from spaces.space import source_at
 from spaces_workers.gateway.place import Gate
 from spaces_workers.nursery import roster
 from spaces_workers.nursery.roster import Listed
-from spaces_workers.sandbox import space_folders
 from spaces_workers.up import host_memory, mending, readiness, remains
+from spaces_workers.up.beginning.farm_options import FarmOptions
 from spaces_workers.up.broker_keeper import BrokerKeeper
-from spaces_workers.up.composition import Composition, FarmOptions, fork_server_of
+from spaces_workers.up.composition import Composition, fork_server_of
 from spaces_workers.up.control.actions import Actions
 from spaces_workers.up.control.server import ControlServer
 from spaces_workers.up.door.lookup import Lookup, Place
@@ -85,10 +86,6 @@ class Supervisor:
         """Run until asked to stop, then end every process. Raises SpacesError if the farm cannot run."""
         loop = asyncio.get_running_loop()
         self._ending = loop.create_future()
-        os.environ[remains.VARIABLE] = remains.of_farm(self._options.state_dir)
-        remains.end_remains_of_farm(self._options.state_dir)
-        space_folders.clear_temporary(self._options.state_dir)
-        self._options.sandboxes.remove_groups()
         for number in STOP_SIGNALS:
             loop.add_signal_handler(number, self._ask_to_stop)
         self._go(self._start())
@@ -103,8 +100,8 @@ class Supervisor:
         self._spaces.plan()
         spaces = self._options.spaces if self._options.watches else []
         watched = [(space, mending.stamp(source_at(space.app_file))) for space in spaces]
-        if len(self._spaces.spaces) > 1:  # its start takes longer than that of a single Space
-            self._fork_server = self._kept([fork_server_of(self._options)])  # first: the Spaces wait for its imports
+        if self._options.fork_server is not None or len(self._spaces.spaces) > 1:
+            self._fork_server = self._kept([fork_server_of(self._options)])
         broker = await self._broker.start()
         self._go(self._broker.run(broker))
         leases = Queue(connect(broker.url, retry=None, socket_timeout=BROKER_PATIENCE)).leases
@@ -118,6 +115,7 @@ class Supervisor:
         self._door = self._kept(farm.door())
         if self._door:
             self._lookup.start(lookup_path(self._options.run_dir, self._options.state_dir))
+        await _needed(self._home)
         self._nursery = self._kept([farm.nursery()])
         await _needed(self._nursery)
         self._workers = self._kept(farm.workers())
@@ -126,7 +124,6 @@ class Supervisor:
         await self._control.start()
         self._go(host_memory.watch(self._processes, self._note_memory))
         self._go(self._idleness(queue).watch())
-        await _needed(self._home)
         await _needed(self._workers)
         if self._door:
             await _needed(self._door)

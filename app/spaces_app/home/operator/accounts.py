@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-
-#: Compared where a name is unknown, so that the time of an answer does not tell which names there are.
-_NOBODY = PasswordHasher().hash("nobody's password")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +42,10 @@ class Accounts:
 
     def verified(self, name: str, password: str) -> Operator | None:
         """The account, if this is its password. Takes a twentieth of a second, also for an unknown name."""
+        nobody = _password_of_nobody()  # also for a known name: an answer takes as long for any
         account = self._read().get(name)
         try:
-            PasswordHasher().verify(account["password"] if account else _NOBODY, password)
+            PasswordHasher().verify(account["password"] if account else nobody, password)
         except (VerificationError, InvalidHashError):
             return None
         return self.find(name)
@@ -56,3 +55,9 @@ class Accounts:
             return dict(json.loads(self._path.read_text()))
         except (FileNotFoundError, ValueError):
             return {}
+
+
+@cache
+def _password_of_nobody() -> str:
+    """Compared where a name is unknown, so that the time of an answer does not tell which names there are."""
+    return str(PasswordHasher().hash("nobody's password"))

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spaces.errors import SpacesError
-from spaces.farm.celery.celery_app import make_celery
-from spaces.farm.links import loading
 from spaces.farm.links.operator_line import ask
 from spaces.farm.links.retrying import retry
 from spaces.farm.queue.control.audit import Action, Audit
@@ -80,6 +78,9 @@ class Acting:
 
     def _load(self, space: str) -> str:
         """Waits for its end, but not long: each wait holds a thread of the home page."""
+        from spaces.farm.celery.celery_app import make_celery  # Celery takes long to import, and is needed rarely
+        from spaces.farm.links import loading
+
         with make_celery(self._url) as app:
             task = loading.load(self._queue, app, space, self._by)
             return loading.outcome(self._queue, task, LOAD_PATIENCE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, HTTPException, Request, Response
@@ -13,7 +14,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from spaces_app.home.operator.accounts import Accounts
 from spaces_app.home.operator.attempts import Attempts
 from spaces_app.home.operator.guard import HEADERS, Guard, is_navigation, is_own
-from spaces_app.home.operator.openid.provider import Provider
+
+if TYPE_CHECKING:
+    from spaces_app.home.operator.openid.provider import Provider
 
 #: Bytes of a form; a longer one is no login.
 LONGEST = 4096

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI
@@ -12,12 +13,13 @@ from spaces.farm.queue.settings_file.login_table import LONGEST_SESSION
 from spaces_app.home.operator.accounts import Accounts
 from spaces_app.home.operator.guard import Guard
 from spaces_app.home.operator.login import login_pages
-from spaces_app.home.operator.openid.pages import provider_pages
-from spaces_app.home.operator.openid.provider import Provider
 from spaces_app.home.operator.page import operator_pages
 from spaces_app.home.operator.past import pages_of_the_past
 from spaces_app.home.operator.sampler import Sampler
 from spaces_app.home.snapshots import Snapshots
+
+if TYPE_CHECKING:
+    from spaces_app.home.operator.openid.provider import Provider
 
 #: The cookie is sent to the operator's page alone: the front door shows Spaces at the same address.
 PATH = "/farm"
@@ -52,6 +54,8 @@ def add_operator_page(
     )
     app.include_router(login_pages(accounts, guard, folder, provider))
     if provider is not None:
+        from spaces_app.home.operator.openid.pages import provider_pages  # its libraries take long to import
+
         app.include_router(provider_pages(provider, guard))
     app.include_router(operator_pages(snapshots, guard, state_dir, folder))
     app.include_router(pages_of_the_past(snapshots, guard))

@@ -19,12 +19,13 @@ from redis import RedisError
 from spaces.errors import SpacesError
 from spaces.farm.queue.registry import Registry, SpaceRecord
 from spaces.farm.values.signing import derive_space_key
-from spaces_workers.gateway import doors
+from spaces_workers.gateway import orders
 from spaces_workers.isolation.build_log import BuildLog
 from spaces_workers.nursery import client as nursery
 from spaces_workers.setup.served_space import ServedSpace
 from spaces_workers.setup.space_variables import variables_of_space
-from spaces_workers.up.composition import Composition, FarmOptions
+from spaces_workers.up.beginning.farm_options import FarmOptions
+from spaces_workers.up.composition import Composition
 from spaces_workers.up.hosting import trial
 from spaces_workers.up.hosting.kept_sources import KeptSources
 from spaces_workers.up.hosting.origin import OriginFault, check_same, in_words
@@ -247,7 +248,7 @@ class HostedSpaces:
         gates = [page.gate for page in self.every_page]
         while not self._is_over:
             try:
-                await asyncio.to_thread(doors.tell, options.run_dir, options.state_dir, gates)
+                await asyncio.to_thread(orders.tell, options.run_dir, options.state_dir, gates)
                 break
             except OSError:
                 await asyncio.sleep(0.1)

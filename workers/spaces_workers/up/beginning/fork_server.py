@@ -1,0 +1,37 @@
+"""Starts the fork server, for whose imports the Spaces wait, while `zerofarm up` still imports the rest of itself."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from spaces_workers.forkserver import client
+from spaces_workers.sandbox import space_folders
+from spaces_workers.sandbox.plan import Sandboxes
+from spaces_workers.setup import process_environment
+from spaces_workers.up import remains
+from spaces_workers.up.process import Begun, Command
+
+
+def clear_the_way(state_dir: Path, sandboxes: Sandboxes) -> None:
+    """End and remove what earlier starts have left; before any process of the farm is started."""
+    os.environ[remains.VARIABLE] = remains.of_farm(state_dir)
+    remains.end_remains_of_farm(state_dir)
+    space_folders.clear_temporary(state_dir)
+    sandboxes.remove_groups()
+
+
+def begin(run_dir: Path, state_dir: Path) -> Begun:
+    """Start the fork server; a keeper must take it over. It dies with the calling thread."""
+    return Begun.of(command(run_dir, state_dir))
+
+
+def command(run_dir: Path, state_dir: Path) -> Command:
+    """How it is started."""
+    arguments = client.command(socket_path(run_dir, state_dir))
+    return Command(arguments, process_environment.of_fork_server(), state_dir / "logs" / "fork-server.log")
+
+
+def socket_path(run_dir: Path, state_dir: Path) -> Path:
+    """Where it listens."""
+    return client.socket_path(run_dir, state_dir / "logs")
