@@ -14,7 +14,7 @@ from spaces import config, effect_check, import_progress, import_shortcuts, role
 from spaces.functions import replay
 from spaces.import_hooks import when_imported
 from spaces.role import Role
-from spaces.servers import fixed_ports, gradio_pages, sessions, uvicorn_servers
+from spaces.servers import fixed_ports, gradio_pages, late_apps, sessions, uvicorn_servers
 from spaces.web.login import stand_for_nobody
 
 Serve = Callable[[], NoReturn]
@@ -34,6 +34,7 @@ def prepare() -> None:
     fixed_ports.watch(replay.importing)
     import_shortcuts.take()
     when_imported("gradio.blocks", lambda blocks: gradio_pages.watch(blocks, _at_launch))
+    when_imported("gradio.blocks", late_apps.watch)
     when_imported("gradio.routes", gradio_pages.watch_mounts)
     when_imported("gradio.routes", sessions.watch)
     when_imported("gradio.http_server", gradio_pages.try_ports_by_ipv4)

@@ -22,8 +22,9 @@ from typing import NoReturn
 from spaces import config, emulation, import_shortcuts, script
 from spaces.farm import log_lines
 from spaces.farm.values import preloaded_modules
+from spaces.import_hooks import when_imported
 from spaces.import_progress import BEGUN, FOLLOWED
-from spaces.servers import page_socket
+from spaces.servers import late_apps, page_socket
 from spaces_workers import forkserver
 from spaces_workers.forkserver import newborn, own_environment, set_anew
 from spaces_workers.forkserver.libraries import Preloading
@@ -220,6 +221,7 @@ def main() -> NoReturn:
     listener = listen(path)
     emulation.install()
     import_shortcuts.take()
+    when_imported("gradio.blocks", late_apps.watch)
     ForkServer(listener, Preloading()).serve()
 
 
