@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,6 +21,8 @@ from spaces_workers.forkserver import client, libraries
 from spaces_workers.forkserver.client import ForkedProcess
 from spaces_workers.forkserver.libraries import Library, Preloaded, Preloading, observed_environment
 from spaces_workers.forkserver.plain_start import named_libraries, plain_reason
+from spaces_workers.forkserver.requests import Request, forkable
+from spaces_workers.link.channel import Channel
 from spaces_workers.link.die_with_starter import tied
 from spaces_workers.link.kill_on_close import Bond
 from spaces_workers.link.messages import Spawn
@@ -125,6 +128,18 @@ def test_the_libraries_come_first_for_which_a_space_waits_that_needs_the_least(
         [],
     ]
     assert preloading.preloaded.modules >= {"torch_", "page_", "models_", "pictures_"}
+
+
+def test_zygotes_are_forked_once_all_pages_could_be() -> None:
+    """A zygote that began at once took its core from the imports for which other pages waited."""
+    preloading = Preloading([Library("json", ("json",), 1, 0), Library("decimal", ("decimal",), 1, 0)])
+    with socket.socket() as sock:
+        starter = Channel(sock)
+        page, zygote = (Request(starter, Spawn("", (), "", each), 0, frozenset()) for each in (False, True))
+        assert forkable([zygote, page], preloading) == [page]
+        while preloading.import_next():
+            assert forkable([zygote, page], preloading) == [page]
+        assert forkable([zygote, page], preloading) == [zygote, page]
 
 
 def test_a_space_s_files_tell_which_libraries_it_waits_for(tmp_path: Path) -> None:

@@ -128,6 +128,7 @@ class Preloading:
 
     def __init__(self, libraries: Iterable[Library] = LIBRARIES) -> None:
         self.preloaded = Preloaded()
+        self.is_over = False  #: nothing will be imported any more
         self._waiting = [each for each in libraries if importlib.util.find_spec(each.name) is not None]
 
     def missing(self, named: Set[str]) -> list[Library]:
@@ -143,6 +144,7 @@ class Preloading:
         `waiting` has the names of libraries for which Spaces wait. The one that waits for the least comes first.
         """
         if not self._waiting:
+            self.is_over = True
             return False
         wanted = [missing for named in waiting if (missing := self.missing(named))]
         library = min(wanted, key=_seconds, default=self._waiting)[0]

@@ -15,7 +15,8 @@ import signal
 import socket
 import sys
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
@@ -31,25 +32,18 @@ from spaces_workers.forkserver.libraries import Preloading
 from spaces_workers.forkserver.plain_start import named_libraries, named_variables, plain_reason
 from spaces_workers.forkserver.process_name import name_process
 from spaces_workers.forkserver.rehearsal import rehearse
+from spaces_workers.forkserver.requests import Request, forkable
 from spaces_workers.isolation import MODULE
 from spaces_workers.link.channel import Channel, ChannelClosed
 from spaces_workers.link.foster_children import FosterChildren
 from spaces_workers.link.kill_on_close import carried_by, die_with
 from spaces_workers.link.listener import accept, listen
 from spaces_workers.link.messages import Exited, Refused, Spawn, Spawned
-from spaces_workers.zygote import main as zygote
 
 logger = logging.getLogger(forkserver.__name__)
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Request:
-    """Somebody's wish for a fork."""
-
-    starter: Channel
-    spawn: Spawn
-    fd: int
-    named: frozenset[str]  #: libraries that the Space's files name
+#: The program of a zygote. It is imported after the libraries, because no page needs it.
+ZYGOTE = "spaces_workers.zygote.main"
 
 
 class ForkServer:
@@ -58,7 +52,7 @@ class ForkServer:
     def __init__(self, listener: socket.socket, preloading: Preloading) -> None:
         self._preloading = preloading
         self._preloaded = preloading.preloaded
-        self._waiting: list[_Request] = []  #: until their libraries are imported
+        self._waiting: list[Request] = []  #: until their libraries are imported
         self._rehearsed: set[str] = set()
         self._is_settled = False  #: nothing was imported since the last fork was made possible
         self._selector = selectors.DefaultSelector()
@@ -73,6 +67,7 @@ class ForkServer:
         self._preloading.complete()
         while self._import_next():
             self._answer()
+        import_module(ZYGOTE)
         gc.enable()
         gc.collect()
         self._settle()
@@ -108,7 +103,7 @@ class ForkServer:
 
     def _answer(self) -> None:
         """Fork the processes of Spaces whose libraries are imported."""
-        for request in [each for each in self._waiting if not self._preloading.missing(each.named)]:
+        for request in forkable(self._waiting, self._preloading):
             self._waiting.remove(request)
             self._settle()
             try:
@@ -136,7 +131,7 @@ class ForkServer:
                 case Spawn() as spawn, int(fd):
                     if spawn.python == sys.executable:
                         spawn = replace(spawn, python="")
-                    self._receive(_Request(starter, spawn, fd, frozenset(named_libraries(Path(spawn.app_file)))))
+                    self._receive(Request(starter, spawn, fd, frozenset(named_libraries(Path(spawn.app_file)))))
                 case _:
                     raise ChannelClosed("it asked for something that a fork server does not do")
         except ChannelClosed:
@@ -149,7 +144,7 @@ class ForkServer:
         self._selector.unregister(starter)
         starter.close()
 
-    def _receive(self, request: _Request) -> None:
+    def _receive(self, request: Request) -> None:
         """Refuse it at once if it will be refused anyway."""
         spawn = request.spawn
         if reason := plain_reason(Path(spawn.app_file), dict(spawn.environment), self._preloaded):
@@ -157,11 +152,11 @@ class ForkServer:
         else:
             self._waiting.append(request)
 
-    def _refuse(self, request: _Request, reason: str) -> None:
+    def _refuse(self, request: Request, reason: str) -> None:
         os.close(request.fd)
         request.starter.send(Refused(reason))
 
-    def _spawn(self, request: _Request) -> None:
+    def _spawn(self, request: Request) -> None:
         spawn, fd = request.spawn, request.fd
         reason = plain_reason(Path(spawn.app_file), dict(spawn.environment), self._preloaded)
         if spawn.python and not reason:
@@ -182,12 +177,12 @@ class ForkServer:
         gc.enable()
         self._selector.close()
         space = dict(spawn.environment).get(config.SPACE, "")
-        program = ("spaces_workers.zygote.main", space) if spawn.is_zygote else ("spaces.script", spawn.app_file)
+        program = (ZYGOTE, space) if spawn.is_zygote else ("spaces.script", spawn.app_file)
         name_process([*MODULE, *program])
         newborn.begin(spawn, keep={fd})
         set_anew.tell(os.environ, self._preloaded.environment, named_variables(Path(spawn.app_file)))
         if spawn.is_zygote:
-            newborn.live(lambda: zygote.run(Channel.from_fd(fd)))
+            newborn.live(lambda: import_module(ZYGOTE).run(Channel.from_fd(fd)))
         if (page := carried_by(fd)) is not None:
             page_socket.inherit(page)
         die_with(fd)
