@@ -45,11 +45,14 @@ LIBRARIES = (
         (
             "transformers",
             "transformers.models.auto.modeling_auto",
+            "transformers.models.auto.tokenization_auto",
+            "transformers.modeling_utils",
             "transformers.generation.utils",
             "transformers.generation.streamers",
+            "transformers.modeling_layers",
         ),
-        0.7,
-        140,
+        0.8,
+        165,
         uses=("torch", "accelerate"),
     ),
     Library(
