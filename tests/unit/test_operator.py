@@ -24,7 +24,7 @@ from spaces_workers.broker.find import find_broker
 from spaces_workers.commands import up
 from spaces_workers.setup.ports import Ports
 from spaces_workers.setup.served_space import served_space
-from spaces_workers.up.composition import FarmOptions
+from spaces_workers.up.beginning.farm_options import FarmOptions
 from spaces_workers.up.door.address import Door
 from spaces_workers.up.reports import Report
 from tests.broker.support import MESSAGE, make_task
@@ -275,7 +275,7 @@ def test_a_space_that_is_added_beside_the_demos_gets_the_packages_that_it_lists(
         async def run(self) -> None:
             """Nothing is started."""
 
-    monkeypatch.setattr(up, "Supervisor", Planned)
+    monkeypatch.setattr("spaces_workers.up.supervisor.Supervisor", Planned)
     monkeypatch.setattr(up, "bundled_demos", lambda: [demo])
     places = ("--port", 0, "--state-dir", tmp_path / "state", "--run-dir", tmp_path / "run")
     assert run("up", "--gpus", "none", "--json", *places)[0] == 0
