@@ -98,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         systems = {
             name: stack.enter_context(_started(name, options.old, options.peers))
             for name in ["ours", *(["before"] if options.old else []), *environments.PEERS]
-            if not options.only or name in options.only
+            if not options.only or name in ["ours", *options.only]
         }
         with suppress(KeyboardInterrupt):  # then the rounds so far are the result
             for number in range(-1, options.rounds):
@@ -172,7 +172,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--old", type=Path, help="a checkout of an older version, with its own .venv")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--peers", type=Path, default=Path(tempfile.gettempdir(), "zerofarm-peers"))
-    parser.add_argument("--only", nargs="*", help="only these systems")
+    parser.add_argument("--only", nargs="*", help="only these systems, and ours")
     return parser.parse_args(arguments)
 
 

@@ -23,11 +23,11 @@ with suppress(ImportError):
 
 #: Writes frames to a stream as a worker without a farm would, one after the other.
 WRITER = """
-import sys
+import os, sys
 from redis import Redis
-redis = Redis(unix_socket_path=sys.argv[1])
-for _ in range(int(sys.argv[2])):
-    redis.xadd("bare", {"e": b"x" * int(sys.argv[3])})
+redis = Redis(unix_socket_path=os.environ["BROKER_SOCKET"], password=os.environ["BROKER_PASSWORD"] or None)
+for _ in range(int(sys.argv[1])):
+    redis.xadd("bare", {"e": b"x" * int(sys.argv[2])})
 """
 
 
@@ -54,11 +54,13 @@ class FarmSystem:
 
     def bare(self, count: int, size: int) -> float:
         """Seconds from the first to the last entry of a stream that another process writes meanwhile."""
-        where = self._redis.connection_pool.connection_kwargs["path"]
-        with subprocess.Popen([sys.executable, "-c", WRITER, where, str(count), str(size)]):
-            self._read(1)
+        login = self._redis.connection_pool.connection_kwargs
+        environment = {"BROKER_SOCKET": login["path"], "BROKER_PASSWORD": login.get("password") or ""}
+        command = [sys.executable, "-c", WRITER, str(count), str(size)]
+        with subprocess.Popen(command, env=os.environ | environment) as writer:
+            self._read(1, writer)
             started = time.perf_counter()
-            self._read(count - 1)
+            self._read(count - 1, writer)
             seconds = time.perf_counter() - started
         self._redis.delete("bare")
         self._last = b"0"
@@ -66,8 +68,10 @@ class FarmSystem:
 
     _last = b"0"
 
-    def _read(self, count: int) -> None:
+    def _read(self, count: int, writer: subprocess.Popen[bytes]) -> None:
         while count > 0:
+            if writer.poll():
+                raise RuntimeError(f"the writer of the bare stream ended with status {writer.returncode}")
             found = self._redis.xread({"bare": self._last}, block=1000, count=1 if count == 1 else None)
             for _, entries in cast("list[tuple[bytes, list[tuple[bytes, object]]]]", found):
                 count -= len(entries)
@@ -82,8 +86,10 @@ def main() -> None:
         with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as flower:
             assert flower.stdout is not None
             flower.stdout.readline()
-            serve(FarmSystem(client, farm.redis))
-            flower.terminate()
+            try:
+                serve(FarmSystem(client, farm.redis))
+            finally:
+                flower.terminate()
 
 
 if __name__ == "__main__":

@@ -14,10 +14,13 @@ from taskiq import TaskiqResultTimeoutError
 from taskiq_redis import ListQueueBroker, RedisAsyncResultBackend
 
 URL = f"unix://:{os.environ['BROKER_PASSWORD']}@{os.environ['BROKER_SOCKET']}"
-broker = ListQueueBroker(URL).with_result_backend(RedisAsyncResultBackend(URL, result_ex_time=600))
+
+# By redis-py's own limit for an answer, 5 s since its version 8, a worker that waits for a task would leave.
+broker = ListQueueBroker(URL, socket_timeout=None).with_result_backend(RedisAsyncResultBackend(URL, result_ex_time=600))
 
 
-@broker.task  # type: ignore[untyped-decorator] # has no types
+# Its own name would be made from the path of this file, which the worker imports by another name.
+@broker.task(task_name="echo")  # type: ignore[untyped-decorator] # has no types
 async def echo(value: object) -> object:
     """Nothing."""
     return value
