@@ -61,6 +61,15 @@ def test_arguments_in_the_broker_are_copied_for_a_child_and_forgotten(
     assert bytes(to_encoded(original, broker).buffers[0]) == LARGE.buffers[0]
 
 
+def test_no_user_is_looked_up_for_arguments_without_a_blob(memory: SharedMemoryStore, broker: BrokerStore) -> None:
+    asked = list[str]()
+    carrier = Carrier("here", memory, broker, user_of=asked.append)
+    carrier.fetched(Payload(b"small"), "space")
+    assert asked == []
+    carrier.fetched(with_file(memory), "space")
+    assert asked == ["space"]
+
+
 def test_arguments_in_the_memory_of_this_host_stay_where_they_are(carrier: Carrier, memory: SharedMemoryStore) -> None:
     original = with_file(memory)
     assert carrier.fetched(original, "space") == original

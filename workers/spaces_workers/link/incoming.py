@@ -24,6 +24,10 @@ LONGEST = 64 * 2**20
 #: Bytes that are read at once.
 _PIECE = 256 * 1024
 
+#: As plain numbers: to combine flags takes longer than to read a header.
+_AT_ONCE = int(socket.MSG_DONTWAIT)
+_AT_ONCE_WITH_FDS = int(socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC)
+
 
 class SocketEnd(Exception):
     """The other side has closed the socket."""
@@ -89,8 +93,8 @@ class Incoming:
     def _part_of_header(self, most_fds: int) -> bytes:
         """Like `socket.recv_fds`, which ignores its flags in Python 3.11."""
         room = socket.CMSG_LEN(most_fds * _FD.itemsize) if most_fds else 0
-        flags = socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
-        part, ancillary, _, _ = self._socket.recvmsg(LENGTH.size - len(self._header), room, flags)
+        missing = LENGTH.size - len(self._header)
+        part, ancillary, _, _ = self._socket.recvmsg(missing, room, _AT_ONCE_WITH_FDS)
         for level, kind, data in ancillary:
             if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
                 self._fds += array("i", data[: len(data) // _FD.itemsize * _FD.itemsize])
@@ -98,7 +102,7 @@ class Incoming:
 
     def _has_body(self) -> bool:
         while self._missing:
-            piece = self._socket.recv(min(self._missing, _PIECE), socket.MSG_DONTWAIT)
+            piece = self._socket.recv(min(self._missing, _PIECE), _AT_ONCE)
             if not piece:
                 raise SocketEnd
             self._pieces.append(piece)

@@ -41,8 +41,9 @@ class Carrier:
     def fetched(self, payload: Payload, space: str) -> Payload:
         """The payload, moved to where a child of this Space can read it. Raises SpacesError if that is impossible."""
         fetched = _with_each_blob(payload, self._fetch)
-        if (user := self._user_of(space)) is not None:
-            for blob in blobs_of(fetched):
+        blobs = set(blobs_of(fetched))
+        if blobs and (user := self._user_of(space)) is not None:  # asked for small arguments, it would take longer
+            for blob in blobs:
                 self._memory.give(blob, user)
         return fetched
 

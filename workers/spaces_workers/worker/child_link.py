@@ -129,7 +129,7 @@ class ChildLink:
         self.is_trimmed = self.is_saved = self.is_unable = False
         self._seen = None
         self.channel.send(run)
-        self._kills = oom_kills.kills()  # after it has the task, which this would delay
+        self._kills = oom_kills.recent_kills()  # after it has the task, which this would delay
 
     def trim(self) -> None:
         """Have it free cached device memory. Raises ChannelClosed, TimeoutError.

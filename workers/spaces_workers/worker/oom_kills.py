@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 _COUNTERS = Path("/proc/vmstat")
+
+#: Seconds for which a count is good enough for a task that begins: to read it takes longer than many a task.
+FRESH = 1.0
 
 
 def kills(counters: Path = _COUNTERS) -> int:
@@ -14,6 +18,24 @@ def kills(counters: Path = _COUNTERS) -> int:
     except OSError:
         return 0
     return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
+
+
+class RecentKills:
+    """The number of kills a moment ago."""
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._read_at = float("-inf")
+
+    def __call__(self) -> int:
+        """What `kills` has returned within the last `FRESH` seconds."""
+        now = time.monotonic()
+        if now - self._read_at > FRESH:
+            self._number, self._read_at = kills(), now
+        return self._number
+
+
+recent_kills = RecentKills()
 
 
 def words(size_bytes: int) -> str:
