@@ -335,8 +335,18 @@ def test_each_process_of_the_farm_reads_the_same_rules(service: str) -> None:
 
 
 def test_the_rules_can_be_a_file_of_the_operators_own() -> None:
-    named = {**ENVIRONMENT, "ZEROFARM_CONFIG": "./mine.toml"}
+    named = {**ENVIRONMENT, "ZEROFARM_RULES": "./mine.toml"}
     assert "./mine.toml:/etc/zerofarm/farm.toml:ro" in compose(BASE, environment=named)["services"]["home"]["volumes"]
+
+
+@pytest.mark.parametrize("names", COMBINATIONS, ids=lambda names: names[-1])
+def test_a_variable_of_env_has_no_other_value_in_a_container(names: tuple[str, ...]) -> None:
+    """podman-compose replaces names by what the service's environment says: it mounted a file onto itself."""
+    asked = set(re.findall(r"\$\{(\w+)", "".join((ROOT / name).read_text() for name in names)))
+    sent = {name: f"value-of-{name}" for name in asked}
+    for settings in compose(*names, environment=sent)["services"].values():
+        for name in asked & settings.get("environment", {}).keys():
+            assert settings["environment"][name] == sent[name]
 
 
 def test_the_rules_as_they_are_shipped_change_nothing(tmp_path: Path) -> None:
