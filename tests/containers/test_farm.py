@@ -79,7 +79,7 @@ def workers_are(farm: ComposeFarm, number: int) -> bool:
 
 def test_two_workers_serve_the_demos_behind_one_address(farm: ComposeFarm) -> None:
     eventually(lambda: workers_are(farm, 2))
-    eventually(lambda: all(f"/spaces/{name}/" in farm.page("/") for name in DEMOS))
+    eventually(lambda: all(f"/spaces/{name}/" in farm.page("/api/status") for name in DEMOS))
     assert draw(farm)
     assert farm.client("names").predict("surname", "b", 2, 0.8, api_name="/generate")
     assert farm.client("search").predict("rain", "Everything", 3, api_name="/search")

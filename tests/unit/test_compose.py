@@ -340,13 +340,14 @@ def test_the_rules_can_be_a_file_of_the_operators_own() -> None:
 
 
 @pytest.mark.parametrize("names", COMBINATIONS, ids=lambda names: names[-1])
-def test_a_variable_of_env_has_no_other_value_in_a_container(names: tuple[str, ...]) -> None:
+def test_no_mount_is_named_by_a_variable_that_the_container_has_too(names: tuple[str, ...]) -> None:
     """podman-compose replaces names by what the service's environment says: it mounted a file onto itself."""
     asked = set(re.findall(r"\$\{(\w+)", "".join((ROOT / name).read_text() for name in names)))
     sent = {name: f"value-of-{name}" for name in asked}
     for settings in compose(*names, environment=sent)["services"].values():
-        for name in asked & settings.get("environment", {}).keys():
-            assert settings["environment"][name] == sent[name]
+        environment = settings.get("environment", {})
+        mounted = " ".join(settings.get("volumes", []))
+        assert not [name for name in asked & environment.keys() if sent[name] in mounted]
 
 
 def test_the_rules_as_they_are_shipped_change_nothing(tmp_path: Path) -> None:
@@ -362,6 +363,11 @@ def test_workers_that_separate_spaces_refuse_to_start_where_they_cannot_and_get_
     assert worker["environment"]["ZEROFARM_ISOLATION"] == "namespaces"
     assert worker["security_opt"] == ["no-new-privileges:true", "seccomp=unconfined", "apparmor=unconfined"]
     assert worker["cap_drop"] == ["ALL"]
+
+
+def test_pages_keep_their_tasks_when_the_gateway_gets_a_new_container() -> None:
+    """It named them by its host name, which is that of the container: an upgrade cancelled what waited."""
+    assert compose(BASE)["services"]["gateway"]["environment"]["ZEROFARM_HOST"] == "gateway"
 
 
 def test_a_worker_is_asked_for_its_own_health() -> None:

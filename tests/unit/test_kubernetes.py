@@ -238,6 +238,10 @@ def test_no_pod_is_root_or_speaks_to_the_cluster(name: str) -> None:
     assert container["livenessProbe"]
 
 
+def test_pages_keep_their_tasks_when_the_gateway_gets_a_new_pod() -> None:
+    assert {"name": "ZEROFARM_HOST", "value": "gateway"} in container_of("gateway")["env"]
+
+
 def test_a_worker_has_one_gpu_a_name_of_its_own_and_is_drained_before_its_pod_ends() -> None:
     worker, pod = container_of("worker"), pod_of("worker")
     assert worker["resources"]["limits"] == {"nvidia.com/gpu": "1"}
