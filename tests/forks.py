@@ -26,6 +26,9 @@ from spaces_workers.setup import process_environment
 #: Whether the farms of this run have their Spaces forked.
 FORKED = bool(os.environ.get("TEST_FORKED"))
 
+#: Of the fork server, which outlives the tests that change their own environment.
+_ENVIRONMENT = process_environment.of_fork_server()
+
 
 class ForkedPage:
     """The web process of a Space, with as much of `subprocess.Popen` as tests use."""
@@ -81,7 +84,7 @@ def start_nursery(run_dir: Path, log_dir: Path, python: Path) -> subprocess.Pope
 def _fork_server(python: Path) -> Path:
     """The socket of the fork server of an interpreter."""
     folder = Path(tempfile.mkdtemp(prefix="zerofarm-test-forks-"))
-    environment = process_environment.of_fork_server() | variables_of(python)
+    environment = _ENVIRONMENT | variables_of(python)
     environment = {name: value for name, value in environment.items() if not name.startswith("KMP_")}  # by scikit-learn
     command = [str(python), *client.command(folder / "socket")[1:]]
     with (folder / "log").open("ab") as log:
