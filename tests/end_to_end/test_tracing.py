@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from gradio_client import Client
@@ -16,7 +17,8 @@ from opentelemetry.sdk.trace import TracerProvider
 
 import spaces
 from tests.collector import Collector, Span, collector
-from tests.harness import Farm, farm, free_port, wait_until
+from tests.end_to_end.test_up import Up, serving
+from tests.harness import SPACES, Farm, farm, free_port, wait_until
 
 SPACES_OF_TESTS = ("faults", "traced")
 
@@ -187,3 +189,24 @@ def test_spans_of_the_authors_code_are_within_the_function(traced_farm: Farm, co
 
 def complete(named: dict[str, Span]) -> dict[str, Span]:
     return named if {"click", "mix", "run traced.paint"} <= named.keys() else {}
+
+
+def test_zerofarm_up_gives_each_process_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with collector() as collected:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collected.url)
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20secret")
+        started = Up(tmp_path, str(SPACES / "echo"), "--gpus", "none", "--no-flower")
+        with serving(started):
+            visitor = started.client()
+            visitor.predict("ada", api_name="/echo")
+            found = wait_until(lambda: {each.name: each for each in collected.spans if each.name.endswith("echo.echo")})
+            assert {f"{part} echo.echo" for part in PARTS} == set(found)
+            assert found["encode echo.echo"].sent.end_time_unix_nano > found["call echo.echo"].sent.start_time_unix_nano
+            assert collected.headers[0]["authorization"] == "Bearer secret"
+            assert not [name for seen in variables(visitor) for name in seen if name.startswith("OTEL_")]
+
+
+def variables(visitor: Client) -> list[dict[str, str]]:
+    """Those of the page and of a child."""
+    seen: list[dict[str, str]] = visitor.predict(api_name="/variables")
+    return seen

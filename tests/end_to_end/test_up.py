@@ -476,7 +476,7 @@ def test_the_passwords_of_the_broker_are_in_no_log_no_output_and_on_no_command_l
     passwords = {password, *(password_of(user, password) for user in RULES)}
     started = psutil.Process(farm.process.pid).children(recursive=True)
     texts = [" ".join(command_of(process)) for process in started]
-    texts += [path.read_text(errors="replace") for path in (farm.state_dir / "logs").iterdir()]
+    texts += [path.read_text(errors="replace") for path in (farm.state_dir / "logs").rglob("*.log")]
     texts += [(farm.state_dir / "broker.log").read_text(), json.dumps(farm.events), farm.errors]
     texts += [farm.run("status", "--json").stdout, farm.run("doctor").stdout]
     assert len(texts) > 15

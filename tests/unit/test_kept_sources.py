@@ -63,3 +63,22 @@ def test_a_revision_that_never_served_is_removed_at_the_start(kept: KeptSources,
     kept.all()
     assert not tried.space.app_file.exists()
     assert numbers(kept) == [1]
+
+
+def test_files_stay_while_a_page_of_their_revision_has_visitors(kept: KeptSources, source: Path) -> None:
+    """An open page lost its files once three newer revisions had served."""
+    first = served(kept, source, "# one")
+    for text in ("two", "three"):
+        served(kept, source, f"# {text}")
+    (source / "app.py").write_text("# four")
+    kept.note(asyncio.run(kept.fetch("painter", str(source))), str(source), in_use={1, 4})
+    assert numbers(kept) == [2, 3, 4]
+    assert first.space.app_file.read_text() == "# one"
+    kept.discard_unless_noted(first)
+    assert not first.space.app_file.exists()
+
+
+def test_the_end_of_a_page_takes_no_kept_revision_away(kept: KeptSources, source: Path) -> None:
+    revision = served(kept, source, "# one")
+    kept.discard_unless_noted(revision)
+    assert revision.space.app_file.read_text() == "# one"

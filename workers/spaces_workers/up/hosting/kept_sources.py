@@ -11,6 +11,7 @@ import asyncio
 import json
 import shutil
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -79,8 +80,8 @@ class KeptSources:
             raise
         return Revision(number, served, source, label, time.time())
 
-    def note(self, revision: Revision, source: str) -> None:
-        """Note that this revision serves its Space; all but the latest few are removed."""
+    def note(self, revision: Revision, source: str, in_use: Collection[int] = ()) -> None:
+        """Note that this revision serves its Space; all are removed but the latest few and those `in_use` by a page."""
         name = revision.space.name
         before = self.find(name)
         known = {each.number: each for each in before.revisions} if before else {}
@@ -99,7 +100,7 @@ class KeptSources:
         draft.touch(mode=0o600)  # a URL may have a password
         draft.write_text(json.dumps(told, indent=1))
         draft.replace(self._note(name))
-        for number in known.keys() - set(kept):
+        for number in known.keys() - set(kept) - set(in_use):
             self.discard(known[number])
 
     def declare(self, name: str) -> None:
@@ -113,6 +114,12 @@ class KeptSources:
     def discard(self, revision: Revision) -> None:
         """Remove the files of a revision that is not noted."""
         shutil.rmtree(self._folder / revision.space.name / str(revision.number), ignore_errors=True)
+
+    def discard_unless_noted(self, revision: Revision) -> None:
+        """The same for one whose page has ended, which may have been kept for that page alone."""
+        noted = self.find(revision.space.name)
+        if noted is None or revision.number not in {each.number for each in noted.revisions}:
+            self.discard(revision)
 
     def remove(self, name: str) -> None:
         """Remove all that is kept of a Space."""

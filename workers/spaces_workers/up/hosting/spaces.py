@@ -126,7 +126,7 @@ class HostedSpaces:
             except BaseException:
                 self.kept.discard(revision)
                 raise
-            await asyncio.to_thread(self.kept.note, revision, source)
+            await asyncio.to_thread(self.kept.note, revision, source, self._in_use(name))
             return revision
 
     async def roll_back(self, name: str, number: int | None, say: Say) -> Revision:
@@ -142,7 +142,7 @@ class HostedSpaces:
                 asked = "an earlier revision" if number is None else f"revision {number}"
                 raise OriginFault(f"Space {name} has not kept {asked}: it has {current.number}, and {others}")
             await self._deploy(wanted[-1], self._builds(name).beside(say))
-            await asyncio.to_thread(self.kept.note, wanted[-1], kept.source)
+            await asyncio.to_thread(self.kept.note, wanted[-1], kept.source, self._in_use(name))
             return wanted[-1]
 
     async def remove(self, name: str) -> None:
@@ -194,9 +194,10 @@ class HostedSpaces:
             with suppress(RedisError):  # the broker is away, or ends with the farm: the record expires
                 await asyncio.to_thread(self._known.withdraw, name)
             if isinstance(error, TrialFault):
-                refusal = self._refusal(page, str(error))
-                self._builds(name).note(refusal)
-                raise TrialFault(refusal) from None
+                before, log = self._current.get(name), self._options.state_dir / "logs" / f"web-{page.name}.log"
+                refusal = trial.refusal(revision, before.revision if before else None, str(error), log)
+                self._builds(name).note(str(refusal))
+                raise refusal from None
             raise
         await self._switch(page)
         self._builds(name).note(f"revision {revision.number} is served")
@@ -239,6 +240,7 @@ class HostedSpaces:
         await page.end()
         if page in self._others:
             self._others.remove(page)
+        await asyncio.to_thread(self.kept.discard_unless_noted, page.revision)
         await self._tell_gateway()
 
     async def _tell_gateway(self) -> None:
@@ -268,14 +270,11 @@ class HostedSpaces:
         page.open(keeper, self._means.go(keeper.run()))
         return keeper
 
+    def _in_use(self, name: str) -> set[int]:
+        return {page.revision.number for page in self.every_page if page.revision.space.name == name}
+
     def _builds(self, name: str) -> BuildLog:
         return BuildLog(self._options.state_dir, name)
-
-    def _refusal(self, page: HostedPage, reason: str) -> str:
-        revision, log = page.revision, self._options.state_dir / "logs" / f"web-{page.name}.log"
-        before = self._current.get(revision.space.name)
-        goes_on = f". Revision {before.revision.number} goes on" if before else ""
-        return f"revision {revision.number} of Space {revision.space.name} is not served: {reason}; see {log}{goes_on}"
 
     def _found(self, name: str) -> HostedPage:
         if name not in self._current:

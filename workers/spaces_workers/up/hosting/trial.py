@@ -11,6 +11,7 @@ from spaces.farm.queue.registry import SpaceRecord
 from spaces_workers.link.channel import ChannelClosed
 from spaces_workers.link.messages import ZygoteSpec
 from spaces_workers.nursery import client as nursery
+from spaces_workers.up.hosting.revision import Revision
 from spaces_workers.up.keeper import Keeper
 
 #: Seconds that a revision may take to answer: its environment may have to be made, its models downloaded.
@@ -19,6 +20,14 @@ PATIENCE = 1800.0
 
 class TrialFault(SpacesError):
     """A revision does not serve."""
+
+
+def refusal(revision: Revision, before: Revision | None, reason: str, log: Path) -> TrialFault:
+    """Why a revision is not served, with the log that has the rest; `before` is the one that serves."""
+    goes_on = f". Revision {before.number} goes on" if before else ""
+    return TrialFault(
+        f"revision {revision.number} of Space {revision.space.name} is not served: {reason}; see {log}{goes_on}"
+    )
 
 
 async def page_answers(keeper: Keeper) -> None:
