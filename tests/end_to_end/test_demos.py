@@ -114,6 +114,7 @@ def test_the_home_page_links_to_every_space(up: Up, page: Page, tmp_path: Path) 
     page.goto(ready["home"])
     for url in ready["spaces"].values():
         expect(page.locator(f"a[href^='{url}']").first).to_be_visible()
+    expect(page.locator("#flower")).to_be_visible()
     page.screenshot(path=tmp_path / "home.png")
 
 

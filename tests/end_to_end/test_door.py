@@ -84,6 +84,7 @@ def test_flower_is_there_for_operators(farm: Up, door: str) -> None:
         shown = operator.get(f"{door}/flower")
         assert shown.status_code == 200
         assert 'href="/flower/' in shown.text
+        assert '<a class="nav-link" href="/">Spaces</a>' in shown.text
         assert operator.get(f"{door}/flower/broker").status_code == 200
         assert operator.get(f"{door}/flower/static/css/flower.css").status_code == 200
 
