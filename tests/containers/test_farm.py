@@ -129,17 +129,17 @@ def test_each_service_can_be_restarted(farm: ComposeFarm, service: str) -> None:
 
 
 def test_the_rules_of_the_farm_limit_visitors(farm: ComposeFarm) -> None:
-    """Nothing was mounted where the farm reads its rules."""
+    """Nothing was mounted where the farm reads its rules. A page asks for them when it starts."""
     file = farm.tree / "deploy" / "farm.toml"
     shipped = file.read_text()
     file.write_text(RULES)
     try:
-        farm.compose("restart", "gateway")
+        farm.compose("restart", "gateway", "digits")
         with pytest.raises(Exception, match="larger than the maximum allowed"):
             draw(farm)
     finally:
         file.write_text(shipped)
-        farm.compose("restart", "gateway")
+        farm.compose("restart", "gateway", "digits")
     assert draw(farm)
 
 
