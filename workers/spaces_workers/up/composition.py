@@ -105,7 +105,8 @@ class Composition:
             command = Command(saying, {}, self._log(f"web-{name}"))
         ways = ("/config", "/")  # Gradio's, and that of another framework
         page = self._page(f"Space {name}", command, (self._options.host, port), *ways, space=space)
-        return self._shown(page, path) if path else page
+        door = self._options.door
+        return replace(page, url=door.url_of_space(space.name)) if door is not None and path else page
 
     def _command_of(self, space: ServedSpace, name: str, port: int, path: str) -> Command:
         own, key = self._sandboxes.state_of(space.name), derive_space_key(self._options.farm_key, space.name)

@@ -74,7 +74,7 @@ class Supervisor:
         self._flower: list[Keeper] = []
         self._home: list[Keeper] = []
         self._door: list[Keeper] = []
-        self._lookup = Lookup(self._place)
+        self._lookup = Lookup(self._place, options.door)
         self._control: ControlServer | None = None
         self._memory: Mapping[str, int] = {}  #: bytes by Space
         self._farm: Composition | None = None

