@@ -376,12 +376,19 @@ def test_a_worker_is_asked_for_its_own_health() -> None:
 
 @pytest.mark.skipif(find_caddy() is None, reason="needs Caddy")
 @pytest.mark.parametrize(
-    ("site", "certificates"),
-    [("", ""), (":7860", ""), ("farm.example.org", "public"), ("farm.example.org", "internal")],
+    ("site", "certificates", "spaces_at"),
+    [
+        ("", "", ""),
+        (":7860", "", "path"),
+        ("farm.example.org", "public", "path"),
+        ("farm.example.org", "internal", "path"),
+        ("farm.example.org", "public", "name"),
+        ("farm.example.org", "internal", "name"),
+    ],
 )
-def test_caddy_understands_the_configuration_of_the_proxy(site: str, certificates: str) -> None:
+def test_caddy_understands_the_configuration_of_the_proxy(site: str, certificates: str, spaces_at: str) -> None:
     command = [str(find_caddy()), "validate", "--adapter", "caddyfile", "--config", str(ROOT / "deploy" / "Caddyfile")]
-    given = {"ZEROFARM_SITE": site, "ZEROFARM_CERTIFICATES": certificates}
+    given = {"ZEROFARM_SITE": site, "ZEROFARM_CERTIFICATES": certificates, "ZEROFARM_SPACES_AT": spaces_at}
     environment = os.environ | {name: value for name, value in given.items() if value}
     checked = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert checked.returncode == 0, checked.stderr
