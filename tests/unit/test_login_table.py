@@ -8,7 +8,7 @@ import pytest
 
 from spaces.farm.queue import settings
 from spaces.farm.queue.settings import SettingsFault, read
-from spaces.farm.queue.settings_file.login_table import LONGEST_SESSION, LoginRules
+from spaces.farm.queue.settings_file.login_table import ASKED_AGAIN, LoginRules
 from spaces.farm.queue.settings_file.private_file import SecretsFault
 from spaces_workers.doctor.settings_file import settings_file
 from spaces_workers.setup.provider import check_provider
@@ -87,7 +87,7 @@ def test_the_table_is_read(file: Path) -> None:
 
 def test_a_provider_on_this_host_needs_no_tls(file: Path) -> None:
     file.write_text(with_key("issuer", "'http://127.0.0.1:9000'"))
-    assert (read(file).login.host, read(file).login.session) == ("127.0.0.1", LONGEST_SESSION)
+    assert (read(file).login.host, read(file).login.session) == ("127.0.0.1", ASKED_AGAIN)
 
 
 @pytest.mark.parametrize(("key", "value", "line", "words"), MISTAKES)

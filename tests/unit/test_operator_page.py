@@ -23,7 +23,7 @@ from spaces.farm.queue.counters.samples import Sample
 from spaces.farm.queue.keys import Keys
 from spaces.farm.queue.queue import CancelOutcome, Queue
 from spaces_app.home.app import make_app
-from spaces_app.home.operator import acting, shared_view
+from spaces_app.home.operator import acting, page, shared_view
 from spaces_app.home.operator import hosted as hosted_pages
 from spaces_app.home.operator.attempts import OF_ALL, OF_ONE, WITHIN, Attempts
 from spaces_app.home.operator.charts import POINTS, points
@@ -41,10 +41,20 @@ NAVIGATION = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-F
 SCRIPT = {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty", "Sec-Fetch-Site": "same-origin"}
 
 
+class Away:
+    """A broker that does not answer."""
+
+    def __getattr__(self, _: str) -> Any:  # Any: a command
+        return self._fail
+
+    def _fail(self, *_: object, **__: object) -> None:
+        raise RedisError("away")
+
+
 class Farm(NoFarm):
     """Has a queue that nobody reaches."""
 
-    queue = None
+    queue = SimpleNamespace(redis=Away(), keys=Keys())
     url = "redis://nowhere"
 
 
@@ -143,6 +153,44 @@ def test_an_operator_who_is_removed_is_out(browser: TestClient, state_dir: Path)
     headers = logged_in(browser)
     assert remove_account(state_dir, "ada")
     assert act(browser, headers).status_code == 401
+
+
+def test_a_role_that_is_taken_is_gone_at_the_next_request(browser: TestClient, state_dir: Path) -> None:
+    headers, accounts = logged_in(browser), state_dir / "operators.json"
+    assert act(browser, headers).status_code == 200
+    told = json.loads(accounts.read_text())
+    told["ada"]["role"] = "viewer"
+    accounts.write_text(json.dumps(told))
+    assert act(browser, headers).status_code == 403
+
+
+def test_a_copy_of_the_cookie_opens_nothing_after_the_logout(browser: TestClient) -> None:
+    """The farm forgot nothing and kept nothing: the cookie worked until its time was over."""
+    headers, cookie = logged_in(browser), browser.cookies["zerofarm"]
+    assert browser.post("/farm/logout", headers=headers).status_code == 204
+    browser.cookies.clear()
+    copied = headers | {"Cookie": f"zerofarm={cookie}"}
+    assert act(browser, copied).status_code == 401
+    assert browser.get("/farm", headers={"Cookie": f"zerofarm={cookie}"}).status_code == 303
+    assert act(browser, logged_in(browser)).status_code == 200
+
+
+def test_an_open_page_hears_nothing_more_once_its_operator_is_out(
+    browser: TestClient, state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The events went on for ten minutes."""
+    views = count(1)
+
+    def view(_: object) -> str:
+        if (number := next(views)) == 3:
+            remove_account(state_dir, "ada")
+        return str(number)
+
+    monkeypatch.setattr(shared_view.SharedView, "latest", view)
+    monkeypatch.setattr(page, "INTERVAL", 0.01)
+    monkeypatch.setattr(page, "LONGEST_STREAM", 20.0)
+    answer = browser.get("/farm/events", headers=logged_in(browser))
+    assert answer.text == "data: 1\n\ndata: 2\n\n"
 
 
 def test_passwords_cannot_be_tried_often(browser: TestClient) -> None:

@@ -18,6 +18,7 @@ from fastapi import HTTPException, Request
 
 from spaces.farm.queue.settings_file.login_table import LONGEST_SESSION
 from spaces_app.home.operator.accounts import Accounts, Operator
+from spaces_app.home.operator.logged_out import LoggedOut
 
 #: For the page itself.
 HEADERS = {
@@ -48,8 +49,9 @@ class Guard:
     `provided` is the mark of those who come by the provider; empty if there is none.
     """
 
-    def __init__(self, accounts: Accounts, provided: str = "") -> None:
+    def __init__(self, accounts: Accounts, logged_out: LoggedOut, provided: str = "") -> None:
         self._accounts = accounts
+        self._logged_out = logged_out
         self._provided = provided
 
     def log_in(self, request: Request, operator: Operator, lasting: float = LONGEST_SESSION) -> None:
@@ -61,11 +63,25 @@ class Guard:
         if operator.alias is not None:
             request.session.update(role=operator.role, alias=operator.alias)
 
+    def log_out(self, request: Request) -> None:
+        """End the session, also for a copy of its cookie."""
+        self._logged_out.add(str(request.session["token"]), float(request.session["until"]))
+        request.session.clear()
+
     def session(self, request: Request) -> Session | None:
-        """The session; none if its time is over, or its account has gone or has another password by now."""
+        """The session; none if it was ended, or its account has gone or has another password by now."""
+        found = self._lasting(request)
+        return found if found is not None and time.time() <= request.session["until"] else None
+
+    def may_come_again(self, request: Request) -> bool:
+        """Whether the provider is to be asked again for somebody who came by it: all but the time is as it was."""
+        return "alias" in request.session and self._lasting(request) is not None
+
+    def _lasting(self, request: Request) -> Session | None:
+        """The session, whether or not its time is over."""
         found = request.session
         operator = self._provided_operator(found) if "alias" in found else self._accounts.find(found.get("name", ""))
-        if operator is None or operator.mark != found.get("mark") or time.time() > found.get("until", 0.0):
+        if operator is None or operator.mark != found.get("mark") or self._logged_out.has(str(found["token"])):
             return None
         return Session(operator, str(found["token"]))
 

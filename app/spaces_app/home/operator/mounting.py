@@ -12,6 +12,7 @@ from starlette.middleware.sessions import SessionMiddleware
 from spaces.farm.queue.settings_file.login_table import LONGEST_SESSION
 from spaces_app.home.operator.accounts import Accounts
 from spaces_app.home.operator.guard import Guard
+from spaces_app.home.operator.logged_out import LoggedOut
 from spaces_app.home.operator.login import login_pages
 from spaces_app.home.operator.page import operator_pages
 from spaces_app.home.operator.past import pages_of_the_past
@@ -42,7 +43,7 @@ def add_operator_page(
     if not key.is_file():
         return False
     accounts = Accounts(state_dir)
-    guard = Guard(accounts, provider.rules.mark if provider else "")
+    guard = Guard(accounts, LoggedOut(snapshots.queue), provider.rules.mark if provider else "")
     app.add_middleware(
         SessionMiddleware,
         secret_key=key.read_text().strip(),

@@ -19,7 +19,7 @@ from spaces_app.home.operator.logs import follow, log_of
 from spaces_app.home.operator.shared_view import INTERVAL, SharedView
 from spaces_app.home.snapshots import Snapshots
 
-#: Seconds after which a stream of events ends, and the page asks for another: sessions are looked at anew.
+#: Seconds after which a stream of events ends, and the page asks for another.
 LONGEST_STREAM = 600.0
 
 Json = dict[str, Any]  # Any: JSON
@@ -36,21 +36,24 @@ def operator_pages(snapshots: Snapshots, guard: Guard, state_dir: Path, folder: 
             return Response(status_code=403)
         session = guard.session(request)
         if session is None:
-            return RedirectResponse("farm/login", 303, HEADERS)
+            return RedirectResponse(
+                "farm/login/provider" if guard.may_come_again(request) else "farm/login", 303, HEADERS
+            )
         facts = {"token": session.token, "name": session.operator.name, "role": session.operator.role}
         return HTMLResponse(_filled(text, facts), headers=HEADERS)
 
     @router.get("/farm/events")
     async def events(request: Request) -> StreamingResponse:
         guard.viewer(request)
-        return _stream(_views(shared))
+        return _stream(_views(shared), lambda: guard.session(request) is not None)
 
     @router.get("/farm/log/{space}")
     async def log(request: Request, space: str, kind: str = "web") -> StreamingResponse:
         guard.viewer(request)
         if space not in {each.name for each in (await asyncio.to_thread(snapshots.latest)).spaces}:
             raise HTTPException(404, "There is no such Space")
-        return _stream(_texts(follow(log_of(state_dir, space, kind))))
+        texts = _texts(follow(log_of(state_dir, space, kind)))
+        return _stream(texts, lambda: guard.session(request) is not None)
 
     @router.post("/farm/act")
     def act(request: Request, verb: str = Body(), target: str = Body()) -> Json:
@@ -77,12 +80,14 @@ async def _texts(texts: AsyncIterator[str]) -> AsyncIterator[str]:
         yield json.dumps(each)
 
 
-def _stream(messages: AsyncIterator[str]) -> StreamingResponse:
-    """Server-sent events."""
+def _stream(messages: AsyncIterator[str], lasts: Callable[[], bool]) -> StreamingResponse:
+    """Server-sent events, until the session of the reader is over."""
 
     async def sent() -> AsyncIterator[str]:
         async with asyncio.timeout(LONGEST_STREAM):
             async for message in messages:
+                if not await asyncio.to_thread(lasts):
+                    return
                 yield f"data: {message}\n\n"
 
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}

@@ -52,6 +52,7 @@
 | `contenders:{size}`          | SET    | Spaces that may have tasks waiting            | WAITING after the last push  |
 | `retryable`                  | LIST   | ids of failed tasks with their arguments      | ENDED after the last one     |
 | `audit`                      | STREAM | what operators did, see `control/audit.py`    | AUDIT after the last action  |
+| `logged_out:{session}`       | STRING | a mark: an operator has ended this session    | until its time is over       |
 | `tokens`                     | HASH   | id: a token's digest, Space, use and last day | TOKEN_REMEMBERED after it    |
 | `invitation:{token}`         | STRING | what a host needs that joins, sealed          | as long as its token         |
 

@@ -20,7 +20,7 @@ function ask(path, options = {}) {
 }
 
 async function answered(answer) {
-  if (answer.status === 401) location.assign("farm/login");
+  if (answer.status === 401) location.assign("farm"); // which knows where to log in
   if (answer.status === 204) return null;
   const body = await answer.json();
   if (!answer.ok) throw new Error(body.detail);

@@ -38,3 +38,7 @@ class ControlKeys(CounterKeys):
     def retryable(self) -> str:
         """LIST of the latest failed tasks whose arguments are kept, the last one first; ENDED after the last one."""
         return f"{self.prefix}:retryable"
+
+    def logged_out(self, session: str) -> str:
+        """STRING, a mark: an operator has ended this session; until its time is over."""
+        return f"{self.prefix}:logged_out:{session}"

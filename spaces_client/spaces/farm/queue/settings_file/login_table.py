@@ -9,7 +9,7 @@ operators = ["gpu-admins"]
 viewers = ["lab"]
 name = "Lab account"                          # on the button of the login
 scopes = ["groups"]                           # asked for beside openid, profile and email
-session = 28800                               # seconds until the provider is asked again
+session = 3600                                # seconds until the provider is asked again
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ from spaces.farm.queue.settings_file.checks import Checks, checked, is_text, is_
 #: Seconds after which every session of an operator ends.
 LONGEST_SESSION = 12 * 3600
 
+#: Seconds until the provider is asked again, where `session` says nothing: a role that was taken lasts so long.
+ASKED_AGAIN = 3600
+
 #: Hosts at which a provider may be asked without TLS.
 _HERE = ("localhost", "127.0.0.1", "::1")
 
@@ -35,6 +38,7 @@ _DISCOVERY = "/.well-known/openid-configuration"
 class LoginRules:
     """The provider by which operators log in, and who gets which role."""
 
+<<<<<<< HEAD
     issuer: str = ""  #: the provider, as it names itself; empty: operators have passwords alone
     client_id: str = ""  #: the name that the provider gave to this farm
     client_secret_file: str = ""  #: a file beside farm.toml with the secret, which only the farm's user can read
@@ -44,6 +48,17 @@ class LoginRules:
     name: str = ""  #: the provider, as the button of the login has it; empty: its host
     scopes: tuple[str, ...] = ()  #: asked for beside openid, profile and email
     session: float = LONGEST_SESSION  #: seconds until the provider is asked again
+=======
+    issuer: str = ""  #: empty: there is none
+    client_id: str = ""
+    client_secret_file: str = ""  #: relative to farm.toml
+    claim: str = "groups"
+    operators: tuple[str, ...] = ()
+    viewers: tuple[str, ...] = ()
+    name: str = ""
+    scopes: tuple[str, ...] = ()
+    session: float = ASKED_AGAIN
+>>>>>>> 27817f2 (End the sessions of operators on the farm, and ask the provider again for their roles)
 
     @classmethod
     def from_tables(cls, tables: Mapping[str, Any]) -> LoginRules:  # Any: parsed TOML
