@@ -38,7 +38,6 @@ _DISCOVERY = "/.well-known/openid-configuration"
 class LoginRules:
     """The provider by which operators log in, and who gets which role."""
 
-<<<<<<< HEAD
     issuer: str = ""  #: the provider, as it names itself; empty: operators have passwords alone
     client_id: str = ""  #: the name that the provider gave to this farm
     client_secret_file: str = ""  #: a file beside farm.toml with the secret, which only the farm's user can read
@@ -47,18 +46,7 @@ class LoginRules:
     viewers: tuple[str, ...] = ()  #: values of the claim whose people may look
     name: str = ""  #: the provider, as the button of the login has it; empty: its host
     scopes: tuple[str, ...] = ()  #: asked for beside openid, profile and email
-    session: float = LONGEST_SESSION  #: seconds until the provider is asked again
-=======
-    issuer: str = ""  #: empty: there is none
-    client_id: str = ""
-    client_secret_file: str = ""  #: relative to farm.toml
-    claim: str = "groups"
-    operators: tuple[str, ...] = ()
-    viewers: tuple[str, ...] = ()
-    name: str = ""
-    scopes: tuple[str, ...] = ()
-    session: float = ASKED_AGAIN
->>>>>>> 27817f2 (End the sessions of operators on the farm, and ask the provider again for their roles)
+    session: float = ASKED_AGAIN  #: seconds until the provider is asked again
 
     @classmethod
     def from_tables(cls, tables: Mapping[str, Any]) -> LoginRules:  # Any: parsed TOML
