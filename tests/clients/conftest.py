@@ -7,6 +7,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,9 +26,14 @@ _rows: list[str] = []
 @pytest.fixture(scope="session")
 def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """A farm with the Space `doorway` on each version of Gradio."""
-    folder = tmp_path_factory.mktemp("clients")
+    with serving_each_gradio(tmp_path_factory.mktemp("clients")) as farm:
+        yield farm
+
+
+@contextmanager
+def serving_each_gradio(folder: Path, *options: str) -> Iterator[Up]:
     served = [str(made(folder / name, version)) for name, version in GRADIOS.items()]
-    farm = Up(folder, *served, "--gpus", "none", "--no-flower")
+    farm = Up(folder, *served, "--gpus", "none", "--no-flower", *options)
     wait_until(lambda: farm.told("ready") or farm.process.poll() is not None, 900)  # environments are made
     with serving(farm):
         yield farm

@@ -293,28 +293,54 @@ def test_behind_a_door_no_page_has_its_port(tmp_path: Path) -> None:
     assert len({port, home, next_port(), next_port()}) == 4
 
 
+def test_no_page_has_the_port_of_operators(tmp_path: Path) -> None:
+    """Pages begin at the port after the door's, where operators come in by default."""
+    port = Ports("127.0.0.1").exactly(0, "--port")
+    home, next_port = up._page_ports("127.0.0.1", port, outside=Door(tmp_path, "0.0.0.0", port, operator_port=port + 1))
+    assert len({port, port + 1, home, next_port()}) == 4
+
+
 @pytest.mark.parametrize(
-    ("host", "operator_port", "domain", "noted"),
+    ("host", "operator_port", "domain", "table", "apart", "noted"),
     [
-        ("0.0.0.0", None, "", True),
-        ("0.0.0.0", 0, "", False),
-        ("0.0.0.0", None, "farm.example", False),
-        ("127.0.0.1", None, "", False),
+        ("0.0.0.0", None, "", "", True, "Operators come by port"),
+        ("0.0.0.0", "same", "", "", False, "can act for an operator who is logged in"),
+        ("0.0.0.0", 0, "", "", True, ""),
+        ("0.0.0.0", None, "farm.example", "", False, ""),
+        ("0.0.0.0", "same", "farm.example", "", False, ""),
+        ("0.0.0.0", None, "", '[home]\naddress = "https://farm.example"', False, ""),
+        ("0.0.0.0", None, "", '[home]\naddress = "http://farm.example"', True, "Operators come by port"),
+        ("0.0.0.0", None, "", '[quota]\ntrusted_proxies = ["10.0.0.1"]', False, ""),
+        ("127.0.0.1", None, "", "", False, ""),
+        ("127.0.0.1", "same", "", "", False, ""),
     ],
 )
-def test_where_scripts_of_spaces_can_act_for_operators_that_is_said(
-    host: str, operator_port: int | None, domain: str, noted: bool, monkeypatch: pytest.MonkeyPatch
+def test_operators_have_a_port_of_their_own_where_scripts_of_spaces_could_act_for_them(
+    host: str,
+    operator_port: int | str | None,
+    domain: str,
+    table: str,
+    apart: bool,
+    noted: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     notes: list[Report] = []
 
     def hear(report: Report) -> None:
         notes.append(report)
 
+    (tmp_path / "farm.toml").write_text(table)
+    monkeypatch.setenv("ZEROFARM_CONFIG", str(tmp_path / "farm.toml"))
     monkeypatch.setattr(chosen, "find_caddy", lambda: Path("caddy"))
-    door = chosen_door(DoorOptions(host, 0, domain, operator_port=operator_port), hear)
+    port = Ports(host).exactly(0, "--port")
+    wanted = port if operator_port == "same" else operator_port
+    assert not isinstance(wanted, str)
+    door = chosen_door(DoorOptions(host, port, domain, operator_port=wanted), hear)
     assert door is not None
-    assert ("--operator-port" in str(notes)) is noted
-    assert (door.operator_url == door.url) is (operator_port is None)
+    assert (door.operator_url != door.url) is apart
+    assert noted in str(notes)
+    assert len(notes) == bool(noted)
 
 
 @pytest.mark.parametrize(

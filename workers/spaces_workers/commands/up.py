@@ -75,7 +75,8 @@ def up(
             "--operator-port",
             metavar="P",
             parser=number_options.port("--operator-port"),
-            help="A port for the operator's page and Flower, apart from Spaces; that of --port if not given.",
+            help="A port for the operator's page and Flower, apart from Spaces: by default the next where browsers come "
+            "from other hosts by plain HTTP, else that of --port.",
         ),
     ] = None,
     redis_url: options.RedisUrl = None,
@@ -170,7 +171,7 @@ async def _run(farm: FarmOptions, reporter: Reporter) -> None:
 
 def _page_ports(host: str, port: int, outside: Door | None) -> tuple[int, Callable[[], int]]:
     """The port of the home page, and what gives one to each page; behind a door all of them are free to choose."""
-    ports, first = Ports(host), outside.port if outside else port
+    ports, first = Ports(host), max(outside.port, outside.operator_port or 0) if outside else port
     home = ports.after(first) if outside else ports.exactly(port, "--port")
     return home, lambda: ports.after(first)
 

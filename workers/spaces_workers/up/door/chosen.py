@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from spaces.errors import SpacesError
+from spaces.farm.queue import settings
 from spaces_workers.setup.ports import INSIDE, Ports
 from spaces_workers.setup.served_space import ServedSpace
 from spaces_workers.up.door.address import Certificates, Door, SpacesAt, find_caddy
@@ -14,8 +15,12 @@ from spaces_workers.up.reports import Note, Reporter
 #: Where browsers keep the operator's page from Spaces of the same address, also without HTTPS.
 _THIS_HOST = (INSIDE, "localhost", "::1")
 _ONE_ORIGIN = (
-    "By plain HTTP from other hosts, the script of a Space's page can act for an operator who is logged in: "
-    "--operator-port or --domain keeps them apart (SECURITY.md)"
+    "By plain HTTP from other hosts, the script of a Space's page can act for an operator who is logged in: another "
+    "--operator-port, or --domain, keeps them apart (SECURITY.md)"
+)
+_APART = (
+    "Operators come by port {second}, apart from Spaces, because browsers come by plain HTTP: --operator-port chooses "
+    "another, and --operator-port {first} has one port for all (SECURITY.md)"
 )
 
 
@@ -43,9 +48,7 @@ def chosen_door(options: DoorOptions, report: Reporter) -> Door | None:
         return None
     ports = Ports(options.host)
     first = ports.exactly(options.port, "--port")
-    second = None if options.operator_port is None else ports.exactly(options.operator_port, "--operator-port")
-    if not (options.domain or second is not None or options.host in _THIS_HOST):
-        report(Note(_ONE_ORIGIN))
+    second = _operator_port(options, ports, first, report)
     return Door(
         caddy,
         options.host,
@@ -56,6 +59,28 @@ def chosen_door(options: DoorOptions, report: Reporter) -> Door | None:
         spaces_at=options.spaces_at,
         asking_port=_asking_port(options),
     )
+
+
+def _operator_port(options: DoorOptions, ports: Ports, first: int, report: Reporter) -> int | None:
+    """A port for operators alone, where it is wanted, or where scripts of Spaces could act for them; None: no other."""
+    wanted = options.operator_port
+    if wanted is not None and wanted != first:
+        return ports.exactly(wanted, "--operator-port")
+    if not _is_open(options):
+        return None
+    if wanted == first:
+        report(Note(_ONE_ORIGIN))
+        return None
+    second = ports.after(first)
+    report(Note(_APART.format(first=first, second=second)))
+    return second
+
+
+def _is_open(options: DoorOptions) -> bool:
+    """Whether browsers come from other hosts by plain HTTP, as far as the farm is told."""
+    rules = settings.current()
+    has_proxy = rules.home.address.startswith("https://") or bool(rules.quota.trusted_proxies)
+    return not (options.domain or has_proxy or options.host in _THIS_HOST)
 
 
 def note_spaces_without_names(door: Door | None, spaces: Iterable[ServedSpace], report: Reporter) -> None:
