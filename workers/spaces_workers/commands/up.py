@@ -75,8 +75,8 @@ def up(
             "--operator-port",
             metavar="P",
             parser=number_options.port("--operator-port"),
-            help="A port for the operator's page and Flower, apart from Spaces: by default the next where browsers come "
-            "from other hosts by plain HTTP, else that of --port.",
+            help="A port for the operator's page and Flower, apart from Spaces: by default the next where browsers "
+            "come from other hosts by plain HTTP, else that of --port.",
         ),
     ] = None,
     redis_url: options.RedisUrl = None,
