@@ -85,7 +85,8 @@ test-clients: install
 	TEST_CLIENTS=1 $(VENV)/bin/python -m pytest tests/clients $(ARGS)
 
 pictures: install chromium
-	CHROMIUM="$$($(find_chromium))" $(VENV)/bin/python docs/pictures.py
+	CHROMIUM="$$($(find_chromium))" $(VENV)/bin/python -m docs.pictures
+	CHROMIUM="$$($(find_chromium))" $(VENV)/bin/python -m docs.tutorial_pictures
 
 reference: install
 	$(VENV)/bin/python -m docs.reference

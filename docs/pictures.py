@@ -1,4 +1,4 @@
-"""Takes the pictures in this folder, of the home page, a demo and the operator's page: `python docs/pictures.py`.
+"""Takes the pictures in this folder, of the home page, a demo and the operator's page: `python -m docs.pictures`.
 
 It starts a farm with the demos on CPU stand-ins, has them do and fail something, and opens the pages in Chromium, which
 `$CHROMIUM` names if it is not on the path.

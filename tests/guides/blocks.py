@@ -1,4 +1,4 @@
-"""The code of a document in `docs`, for tests that run it."""
+"""The parts of a document in `docs`, and their code, for tests that run it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,15 @@ _HEADING = re.compile(r"^## (.*)$", re.M)
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 
 
+def parts(document: str) -> dict[str, str]:
+    """The texts below its headings of the second level."""
+    _, *found = _HEADING.split((DOCS / document).read_text())
+    return dict(zip(found[::2], found[1::2], strict=True))
+
+
 def blocks(document: str, heading: str, language: str) -> list[str]:
-    """The blocks of one language below a heading of the second level."""
-    parts = _HEADING.split((DOCS / document).read_text())
-    return [block for kind, block in _FENCE.findall(parts[parts.index(heading) + 1]) if kind == language]
+    """The blocks of one language below a heading."""
+    return [block for kind, block in _FENCE.findall(parts(document)[heading]) if kind == language]
 
 
 def block(document: str, heading: str, language: str) -> str:

@@ -12,6 +12,6 @@ from tests.guides.farms import farm_of_demos
 
 @pytest.fixture(scope="session")
 def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """A farm with the demos and one Space more."""
+    """A farm with the demos, and the Spaces of the guides."""
     with farm_of_demos(tmp_path_factory.mktemp("guides")) as made:
         yield made

@@ -8,16 +8,21 @@ from pathlib import Path
 
 from spaces_app.demos import default_demos
 from tests.end_to_end.test_up import Up, serving
-from tests.guides.blocks import blocks
+from tests.guides.blocks import block, blocks
 
 
 @contextmanager
 def farm_of_demos(folder: Path) -> Iterator[Up]:
-    """A farm with the demos and the Space of the part about MCP."""
-    (folder / "loud").mkdir()
-    (folder / "loud" / "app.py").write_text(blocks("calling.md", "MCP", "python")[0])
-    served = [str(folder / "loud"), *map(str, default_demos())]
-    farm = Up(folder, *served, "--no-isolate", "--gpus", "none", "--no-flower", "--gateway-port", "0")
+    """A farm with the demos, and the Spaces of the guides."""
+    served = list(default_demos())
+    for name, code in (
+        ("loud", blocks("calling.md", "MCP", "python")[0]),
+        ("my-space", block("authors.md", "A Space", "python")),
+    ):
+        served.append(folder / name)
+        served[-1].mkdir()
+        (served[-1] / "app.py").write_text(code)
+    farm = Up(folder, *map(str, served), "--no-isolate", "--gpus", "none", "--no-flower", "--gateway-port", "0")
     with serving(farm):
         yield farm
 

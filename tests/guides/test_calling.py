@@ -41,6 +41,13 @@ def test_the_calls_by_curl_answer_with_events(farm: Up, tmp_path: Path) -> None:
     assert len(json.loads(events[len(kinds) - 1].partition("data: ")[2])[0].splitlines()) == 3
 
 
+def test_a_file_is_uploaded_by_curl(farm: Up, tmp_path: Path) -> None:
+    (tmp_path / "photo.png").write_bytes(b"a picture")
+    page = f"{farm.ready()['spaces']['names']}/gradio_api"
+    (path,) = json.loads(output("curl", "-s", "-F", "files=@photo.png", f"{page}/upload", folder=tmp_path))
+    assert Path(path).name == "photo.png"
+
+
 def test_the_client_of_mcp_prints_what_the_guide_says(farm: Up, tmp_path: Path) -> None:
     (tmp_path / "agent.py").write_text(of_farm(blocks(GUIDE, "MCP", "python")[1], farm))
     assert output(sys.executable, "agent.py", folder=tmp_path) == block(GUIDE, "MCP", "text")

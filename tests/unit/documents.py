@@ -2,6 +2,7 @@
 
 `faults` returns one line for each name that does not exist. A document names a file by the end of its path, which must
 be the end of one path only; `file.py::name` is a definition in that file, and `…::name` one in the file named before.
+A file that the reader is told to save is there too.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ _COMMAND = re.compile(r"(?:^|[\s/(])zerofarm +([a-z][\w-]*)([^|;]*)")
 _OPTION = re.compile(r"(?<!\S)--[a-z][\w-]*")
 _MAKE = re.compile(r"(?:^|\s)make((?: +[a-z][\w-]*)+)")
 _VARIABLE = re.compile(r"(?<![\w{])([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)\b")
+_SAVED = re.compile(r"Save this as `([^`]+)`")
 _LINK = re.compile(r"\]\(([^)\s#]*)(?:#([^)\s]*))?\)")
 
 
@@ -42,7 +44,7 @@ def faults(path: Path, text: str) -> list[str]:
         lines = list(_lines_of_configuration(text))
         checks: list[Check] = [_files, _commands]
     else:
-        lines = list(code_in(text))
+        lines = list(code_in(_without(_SAVED.findall(text), text)))
         checks = [_files, _folders, _modules, _commands, _options, _benchmarks, _targets, _variables]
     return [fault for check in checks for fault in check(lines)] + list(_links(path, text))
 
@@ -56,6 +58,12 @@ def code_in(text: str) -> Iterator[str]:
     for block in _INDENTED.findall(prose):
         yield from _lines_of_shell(block)
     yield from _SPAN.findall(prose)
+
+
+def _without(names: list[str], text: str) -> str:
+    for name in names:
+        text = text.replace(name, "")
+    return text
 
 
 def _lines_of_shell(block: str) -> Iterator[str]:

@@ -29,6 +29,8 @@ CONFIGURATIONS = [
 SENTENCES = [
     ("`run/deadline.py` and `farm/queue/lua/claim.lua`", ""),
     ("`worker/nothing.py`", "worker/nothing.py: there is none"),
+    ("Save this as `julia/app.py`:\n\n`python julia/app.py`", ""),
+    ("Save this as `julia/app.py`:\n\n`python juli/app.py`", "juli/app.py: there is none"),
     ("`__main__.py`", "__main__.py: there are several"),
     ("`farm.toml` and `requirements.txt`", ""),
     ("`deadline.py::GRACE`, `pool.py::TaskPool.on_apply`", ""),
