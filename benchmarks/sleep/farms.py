@@ -15,7 +15,7 @@ SPACE = """
 import hashlib, os, time
 import spaces, torch
 
-weights = [torch.arange({elements}, dtype=torch.int64).add(number).to("cuda") for number in range({pieces})]
+weights = [torch.arange({elements}, dtype=torch.int64).add(number).to("cuda") for number in range({first}, {first} + {pieces})]
 
 @spaces.GPU
 def touch():
@@ -58,10 +58,11 @@ def small_card(spaces: int, gigabytes: float, card: float, bus: float, memory: M
         settings.write_text(SETTINGS.format(card=card, bus=bus) + more)
         patch.setenv("ZEROFARM_CONFIG", str(settings))
         with farm(Path(folder)) as made:
-            script = Path(folder, "space", "app.py")
-            script.parent.mkdir()
-            script.write_text(SPACE.format(elements=int(gigabytes * 1e9 / PIECES / 8), pieces=PIECES))
-            for number in range(spaces):
+            for number in range(spaces):  # each with its own weights
+                script = Path(folder, f"space-{number}", "app.py")
+                script.parent.mkdir()
+                elements = int(gigabytes * 1e9 / PIECES / 8)
+                script.write_text(SPACE.format(elements=elements, first=number * PIECES, pieces=PIECES))
                 made.register(f"space-{number}", script)
             made.start_worker()
             yield made
