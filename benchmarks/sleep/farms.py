@@ -15,7 +15,7 @@ SPACE = """
 import hashlib, os, time
 import spaces, torch
 
-weights = [torch.arange({elements}, dtype=torch.int64).add(number).to("cuda") for number in range({first}, {first} + {pieces})]
+weights = [torch.arange({elements}, dtype=torch.int64).add(number).to("cuda") for number in range({first}, {last})]
 
 @spaces.GPU
 def touch():
@@ -62,7 +62,8 @@ def small_card(spaces: int, gigabytes: float, card: float, bus: float, memory: M
                 script = Path(folder, f"space-{number}", "app.py")
                 script.parent.mkdir()
                 elements = int(gigabytes * 1e9 / PIECES / 8)
-                script.write_text(SPACE.format(elements=elements, first=number * PIECES, pieces=PIECES))
+                first = number * PIECES
+                script.write_text(SPACE.format(elements=elements, first=first, last=first + PIECES))
                 made.register(f"space-{number}", script)
             made.start_worker()
             yield made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -14,6 +15,7 @@ import torch
 from spaces_workers.child.memory_meter import StandInMeter
 from spaces_workers.child.sleep.host_memory import SMALL, HostMemory
 from spaces_workers.child.sleep.orders import Orders, _copies_of
+from spaces_workers.child.sleep.sealed_memory import mapped, sealed_copy
 from spaces_workers.child.sleep.sleeper import Sleeper
 from spaces_workers.link.channel import Channel, ChannelClosed
 from spaces_workers.link.messages import ZygoteSpec
@@ -21,6 +23,7 @@ from spaces_workers.link.sleep_messages import CopyShown, HostCopy, ShareCopy, S
 from spaces_workers.worker.child_copies import common_bytes
 from spaces_workers.worker.child_link import ChildLink, Halted
 from spaces_workers.worker.gpu_memory.host_listing import HostListing, Listing
+from spaces_workers.worker.gpu_memory.sealed_files import opened
 from spaces_workers.worker.gpu_memory.shared_copies import SharedCopies
 from tests.unit.sleeping import card_in
 from tests.unit.test_child_ends import Zygote
@@ -248,6 +251,53 @@ def test_a_child_that_tells_of_more_than_it_has_is_not_heard(make: Callable[...,
     child = make().add("first")
     child.link.copies.hear([HostCopy(b"n" * 16, 1 << 60, False)], child.memory.size_bytes)
     assert not child.link.copies.sizes
+
+
+def as_user(uid: int, act: Callable[[], None]) -> int:
+    """Do something in a process of another user. Returns its exit status."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setgid(uid)
+            os.setuid(uid)
+            act()
+            os._exit(0)
+        except BaseException:
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def is_refused(act: Callable[[], object]) -> bool:
+    """Whether the kernel refuses it."""
+    try:
+        act()
+    except OSError:
+        return True
+    return False
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+def test_a_copy_goes_from_one_user_to_another_for_reading_alone() -> None:
+    ours, theirs = socket.socketpair()
+    source = torch.full((SMALL,), 7, dtype=torch.uint8)
+
+    def send(fd: int) -> None:
+        socket.send_fds(theirs, [b"x"], [fd])
+
+    assert as_user(60600, lambda: send(sealed_copy(source))) == 0
+    _, [shown], _, _ = socket.recv_fds(ours, 1, 1)
+    given = opened(os.getpid(), shown, SMALL)
+    os.close(shown)
+
+    def read_and_try_to_write() -> None:
+        assert mapped(given, SMALL)[-1] == 7
+        assert is_refused(lambda: os.pwrite(given, b"other", 0))
+        assert is_refused(lambda: os.pwrite(os.open(f"/proc/self/fd/{given}", os.O_RDWR), b"other", 0))
+
+    assert as_user(60601, read_and_try_to_write) == 0
+    os.close(given)
+    ours.close()
+    theirs.close()
 
 
 def test_the_file_of_a_worker_that_is_gone_counts_for_nothing(tmp_path: Path) -> None:
