@@ -3,8 +3,8 @@
 A simulated hour of seeded visitors, through the account that a worker has and with children that only cost time, as
 those of a stand-in do. The ratios are to the build before sleep, which killed the child that was used longest ago.
 
-With `seconds`, so many of real time instead, on two real farms at once: one kills, one lets sleep. Everything is of a
-fifth there: Spaces of 0.2 GB, a card of 0.8 GB, a bus of 0.2 GB/s.
+With `seconds`, so many of real time instead, on two real farms at once: one kills, one lets sleep. Spaces have 0.2 GB
+there, and the card 0.8 GB; so a swap takes a fifth of the time, and so does all that visitors do.
 """
 
 from __future__ import annotations

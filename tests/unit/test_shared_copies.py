@@ -176,6 +176,22 @@ def test_bytes_are_compared_not_their_names(make: Callable[..., Scene]) -> None:
     assert len(liar.heard) == heard  # it is not asked again
 
 
+def test_a_child_that_has_the_beginning_of_anothers_bytes_gets_not_the_rest(make: Callable[..., Scene]) -> None:
+    scene = make()
+    honest = scene.add("first")
+    beginning = 4096
+
+    def shown() -> int:
+        return sealed_copy(torch.ones(beginning, dtype=torch.uint8))
+
+    liar = scene.add("second", instead=shown)
+    told = [HostCopy(name, beginning, False) for name in honest.link.copies.sizes]
+    liar.link.copies.hear(told, liar.memory.size_bytes)
+    scene.rounds(3)
+    assert ShowCopy in liar.heard
+    assert ShareCopy not in liar.heard
+
+
 def unsealed() -> int:
     fd = os.memfd_create("copies")
     os.ftruncate(fd, SMALL)

@@ -86,10 +86,14 @@ class HostRoom:
         except (ChannelClosed, TimeoutError):
             self._owner.discard(child)
 
+    def can_share(self, child: ChildLink) -> bool:
+        """Whether others of the host have copies too that an idle child has for itself."""
+        is_within = self.budget is not None and child.host_bytes <= self.budget.host_bytes
+        return is_within and self._copies is not None and bool(self._copies.common_with(child))
+
     def share(self, child: ChildLink) -> None:
-        """Have an idle child use the copies that others of the host have too. Raises Halted."""
-        is_known = self.budget is not None and child.host_bytes <= self.budget.host_bytes
-        if self._copies is not None and is_known:
+        """Have it use theirs. Raises Halted."""
+        if self._copies is not None:
             try:
                 self._copies.share(child)
             except (ChannelClosed, TimeoutError):

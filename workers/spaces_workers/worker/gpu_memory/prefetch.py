@@ -86,19 +86,18 @@ class Prefetch:
 
     def save(self) -> None:
         """Let children on the device copy their tensors to the host, so that they can make room at once."""
-        host = self._residency.host
-        self._with_each(lambda child: None if child.sleep is not None or child.is_saved else host.save(child))
+        self._with_each(lambda child: child.sleep is None and not child.is_saved, self._residency.host.save)
 
     def share(self) -> None:
         """Let children use the copies in host memory that others have too."""
-        self._with_each(self._residency.host.share)
+        self._with_each(self._residency.host.can_share, self._residency.host.share)
 
-    def _with_each(self, act: Callable[[ChildLink], None]) -> None:
-        """Do something with each idle child, until a task needs the device."""
+    def _with_each(self, wanted: Callable[[ChildLink], bool], act: Callable[[ChildLink], None]) -> None:
+        """Do something with each idle child that is wanted, until a task needs the device."""
         if not self._moves.acquire(blocking=False):
             return
         try:
-            for child in self._residency.children():
+            for child in filter(wanted, self._residency.children()):
                 with self._moving(child, "", 0):
                     act(child)
         except Halted:

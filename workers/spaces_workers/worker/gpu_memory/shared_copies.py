@@ -51,24 +51,27 @@ class SharedCopies:
         self._listing.write(Listing(max(0, own), tuple(self._segments.values()), tuple(sorted(offers))))
         self._listing.read()
         offers.update(key for theirs in self._listing.others.values() for key in theirs.offers)
-        self._wanted = {key for key, count in offers.items() if count > 1}
+        left = self._left_to_others()
+        self._wanted = {key for key, count in offers.items() if count > 1 and key not in left}
+
+    def common_with(self, child: ChildLink) -> dict[bytes, bytes]:
+        """Names by key of what a child has for itself, and others too."""
+        offers = self._offers(child).items() if self._wanted else ()
+        return {key: name for key, name in offers if key in self._wanted and name not in child.copies.shared}
 
     def share(self, child: ChildLink) -> None:
         """Have an idle child use the copies that others have too. Raises Halted, ChannelClosed, TimeoutError."""
-        for key, name in self._offers(child).items() if self._wanted else ():
-            if name not in child.copies.shared and key in self._wanted:
-                self._share(child, name, key)
+        for key, name in self.common_with(child).items():
+            self._share(child, name, key)
 
     def _share(self, child: ChildLink, name: bytes, key: bytes) -> None:
         size = child.copies.sizes[name]
         segment = self._segments.get(key) or self._of_another(key, size)
-        if segment is None and self._leaves_it_to_another(key):
-            return
         try:
             with self._shown(child, name, size) as shown:
                 if segment is None:
                     segment = self._segments[key] = Segment(key, os.dup(shown), size)
-                elif not sealed_files.have_same_bytes(shown, segment.fd, size, lambda: child.is_halted):
+                elif not _is_like(segment, shown, size, lambda: child.is_halted):
                     raise StaysAwake("others have other bytes by the same name")
                 _told(child.ask(ShareCopy(name), segment.fd), CopyShared)
         except (ChannelClosed, TimeoutError):
@@ -102,11 +105,12 @@ class SharedCopies:
                         return self._segments[key]
         return None
 
-    def _leaves_it_to_another(self, key: bytes) -> bool:
-        """Of the workers that have a copy, the first makes it common, so that no two do."""
-        return any(key in listing.offers for worker, listing in self._listing.others.items() if worker < self._process)
+    def _left_to_others(self) -> Collection[bytes]:
+        """Keys of what no worker has made common yet: the first of those that have it does, so that no two do."""
+        earlier = (theirs for worker, theirs in self._listing.others.items() if worker < self._listing.process)
+        return {key for theirs in earlier for key in theirs.offers} - self._segments.keys() - self._theirs()
 
-    def _theirs(self) -> Collection[bytes]:
+    def _theirs(self) -> set[bytes]:
         return {each.key for listing in self._listing.others.values() for each in listing.segments}
 
     def _offers(self, child: ChildLink) -> Mapping[bytes, bytes]:
@@ -114,9 +118,10 @@ class SharedCopies:
         scope, copies = self._scope(child.spec.space), child.copies
         return {_key(scope, name): name for name in copies.sizes if name not in copies.unlike}
 
-    @property
-    def _process(self) -> tuple[int, int]:
-        return self._listing.process
+
+def _is_like(segment: Segment, shown: int, size: int, halted: Callable[[], bool]) -> bool:
+    """Whether a segment has these bytes and no more, to which the child would have no right."""
+    return segment.size == size and sealed_files.have_same_bytes(shown, segment.fd, size, halted)
 
 
 @lru_cache(maxsize=1 << 16)
