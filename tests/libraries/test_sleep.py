@@ -39,7 +39,8 @@ def test_a_quantised_model_computes_the_same_after_its_child_has_slept(
         made.register("sleepy", SPACES / "sleepy" / "app.py")
         first, again, _ = client.submit(name, "check", duration=40).result(timeout=300)
         client.submit("sleepy", "facts").result(timeout=120)
-        wait_until(lambda: levels(made).get(name) == "asleep, pinned")
+        log = tmp_path / "cpu0.log"
+        wait_until(lambda: levels(made).get(name) == "asleep, pinned", otherwise=log.read_text)
         _, woken, _ = client.submit(name, "check", duration=40).result(timeout=300)
         assert woken == again == first
-        assert "did not wake" not in (tmp_path / "cpu0.log").read_text()
+        assert "did not wake" not in log.read_text()

@@ -17,7 +17,7 @@ from spaces_workers.child.sleep.digest import digest, mixed
 from spaces_workers.child.sleep.sleeper import CannotSleep, Halted, Sleeper
 from spaces_workers.gpu.standin_memory import OutOfMemoryError
 from tests.unit.sleeping import Bed, bytes_of, card_in
-from tests.unit.sleeping_models import Machine
+from tests.unit.sleeping_models import Machine, two_in_one
 
 
 @pytest.fixture
@@ -187,6 +187,19 @@ def test_memory_that_torch_does_not_own_stays(bed: Bed) -> None:
     bed.sleeper.sleep(pinned=True)
     assert foreign.untyped_storage().nbytes() == 400
     assert bed.sleeper.left_bytes == 0
+
+
+def test_a_wrapper_of_tensors_has_no_bytes_of_its_own(bed: Bed) -> None:
+    """A child with weights of torchao could not sleep: to read the storage of the wrapper itself raises."""
+    inner, scale = torch.randn(50), torch.randn(50)
+    wrapper = two_in_one(inner, scale)
+    bed.put(inner, scale)
+    wrapper.untyped_storage().card = bed.card
+    before = [bytes_of(inner), bytes_of(scale)]
+    bed.sleeper.sleep(pinned=True)
+    assert bed.sleeper.left_bytes == 400
+    bed.sleeper.wake(keep=True)
+    assert [bytes_of(inner), bytes_of(scale)] == before
 
 
 #: Words that the digest of a GPU mixes at a time, here.

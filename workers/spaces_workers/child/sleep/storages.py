@@ -25,9 +25,18 @@ def storages(wanted: Callable[[Storage], bool]) -> list[Storage]:
     """The distinct storages of which `wanted` is true."""
     found: dict[int, Storage] = {}
     for storage in _all():
-        if storage._cdata not in found and wanted(storage):
+        if storage._cdata not in found and _has_bytes(storage) and wanted(storage):
             found[storage._cdata] = storage
     return list(found.values())
+
+
+def _has_bytes(storage: Storage) -> bool:
+    """Whether there is memory behind it: a wrapper of tensors has a size, and no bytes."""
+    try:
+        storage.data_ptr()
+    except (NotImplementedError, RuntimeError):
+        return False
+    return True
 
 
 def _all() -> Iterator[Storage]:
