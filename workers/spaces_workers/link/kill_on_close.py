@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import fcntl
 import os
-import select
 import signal
 import socket
+
+from spaces_workers.link.readiness import is_readable
 
 F_SETSIG = 10  # from <linux/fcntl.h>; Python has no name for it
 
@@ -42,7 +43,7 @@ class Bond:
 def carried_by(end: int) -> int | None:
     """The descriptor that came with this end of a bond; to be called before `die_with`."""
     with socket.socket(fileno=os.dup(end)) as bond:
-        if not select.select([bond], [], [], 0)[0]:  # it was sent before this end was given
+        if not is_readable(bond):  # it was sent before this end was given
             return None
         fds = socket.recv_fds(bond, 1, 1)[1]
         return fds[0] if fds else None

@@ -7,10 +7,11 @@ supervisor is left to kill it after a grace period, so the worker does so itself
 from __future__ import annotations
 
 import os
-import select
 import signal
 import threading
 import time
+
+from spaces_workers.link.readiness import is_readable
 
 #: Seconds that a worker may live after its supervisor has died.
 GRACE = 3.0
@@ -23,6 +24,6 @@ def leave_with_parent(grace: float = GRACE) -> None:
 
 
 def _watch(parent: int, grace: float) -> None:
-    select.select([parent], [], [])
+    is_readable(parent, None)
     time.sleep(grace)
     os.kill(os.getpid(), signal.SIGKILL)

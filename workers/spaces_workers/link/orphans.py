@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import ctypes
 import os
-import select
 import signal
 import time
 from collections.abc import Collection
 from contextlib import suppress
 
 import psutil
+
+from spaces_workers.link.readiness import is_readable
 
 PR_SET_CHILD_SUBREAPER = 36  # from <linux/prctl.h>
 
@@ -67,7 +68,7 @@ def _kill(pid: int, deadline: float) -> None:
         pidfd = os.pidfd_open(pid)
         try:
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-            select.select([pidfd], [], [], max(0.0, deadline - time.monotonic()))
+            is_readable(pidfd, max(0.0, deadline - time.monotonic()))
             os.waitpid(pid, os.WNOHANG)
         finally:
             os.close(pidfd)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import signal
 import threading
 import time
@@ -31,6 +30,7 @@ from spaces_workers.link.messages import (
     ZygoteSpec,
 )
 from spaces_workers.link.orphans import descendants
+from spaces_workers.link.readiness import is_readable
 from spaces_workers.link.sleep_messages import (
     Asleep,
     Awake,
@@ -122,7 +122,7 @@ class ChildLink:
     @property
     def gone(self) -> bool:
         """Whether an idle child has died: its channel is readable, though an idle child sends nothing."""
-        return bool(select.select([self.channel], [], [], 0)[0])
+        return is_readable(self.channel)
 
     def begin(self, run: RunTask) -> None:
         """Start a task in it. Raises ChannelClosed if it is gone."""

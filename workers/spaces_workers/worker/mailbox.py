@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import select
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from spaces_workers.link.channel import Bell
+from spaces_workers.link.readiness import is_readable
 
 
 class Mailbox:
@@ -30,7 +30,7 @@ class Mailbox:
 
     def wait(self, timeout: float) -> None:
         """Wait for a call after the loop has stopped, and make it."""
-        if select.select([self._bell], [], [], timeout)[0]:
+        if is_readable(self._bell, timeout):
             self.deliver()
 
     def register_with(self, hub: Any) -> None:  # Any: kombu.asynchronous.Hub

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -13,6 +12,7 @@ from spaces.farm.memory_errors import lacks_gpu_memory
 from spaces_workers.child.memory_meter import Meter
 from spaces_workers.child.sleep.sleeper import Halted, Sleeper
 from spaces_workers.link.channel import Channel
+from spaces_workers.link.readiness import is_readable
 from spaces_workers.link.sleep_messages import (
     Asleep,
     Awake,
@@ -88,7 +88,7 @@ class Orders:
                 return Awake(self._meter.read(), sleeper.host_bytes)
 
     def _is_halted(self) -> bool:
-        return bool(select.select([self._channel], [], [], 0)[0])
+        return is_readable(self._channel)
 
 
 def _copies_of(sleeper: Sleeper) -> tuple[HostCopy, ...]:
