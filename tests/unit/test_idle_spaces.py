@@ -17,7 +17,7 @@ from spaces_workers.up.page_port import PagePort
 from spaces_workers.up.process import Command
 from spaces_workers.up.readiness import page
 from spaces_workers.up.reports import Answering, Idle, Note, Report
-from spaces_workers.up.visits import last_visits
+from spaces_workers.up.visits import last_visits, visited
 
 #: A page that listens as those of Spaces do, and nothing else of them.
 PAGE = """
@@ -90,7 +90,7 @@ class House:
 
 def visits_of_now(ports: Collection[int]) -> dict[int, float]:
     """Visits as the house sees them, whose clock is not that of the system."""
-    return {port: seconds for port, seconds in last_visits(ports).items() if seconds == 0}
+    return dict.fromkeys(visited(ports), 0.0)
 
 
 async def until(holds: Callable[[], object]) -> None:
