@@ -15,6 +15,12 @@ from spaces_workers.sandbox import system_calls
 #: A right that nobody has without privileges anyway: a domain must withhold something. From <linux/landlock.h>.
 _MAKE_BLOCK_DEVICE = 1 << 11
 
+#: To move and link files from one folder to another. Every domain withholds it that does not allow it.
+_REFER = 1 << 13
+
+#: The first version of the interface that can allow it.
+_WITH_REFER = 2
+
 _ABSTRACT_SOCKETS, _SIGNALS = 1, 2
 
 #: The first version of the interface that knows signals.
@@ -27,9 +33,20 @@ def confine() -> None:
     if version < 1:
         raise OSError(errno.ENOSYS, "this kernel has no Landlock")
     scopes = (_ABSTRACT_SOCKETS | _SIGNALS,) if version >= _WITH_SCOPES else ()
-    rules = struct.pack("QQQ", _MAKE_BLOCK_DEVICE, 0, *scopes) if scopes else struct.pack("Q", _MAKE_BLOCK_DEVICE)
+    handled = _MAKE_BLOCK_DEVICE | (_REFER if version >= _WITH_REFER else 0)
+    rules = struct.pack("QQQ", handled, 0, *scopes) if scopes else struct.pack("Q", handled)
     ruleset = system_calls.landlock_rules(rules)
     try:
+        if version >= _WITH_REFER:
+            _allow_everywhere(ruleset, _REFER)
         system_calls.landlock_restrict(ruleset)
     finally:
         os.close(ruleset)
+
+
+def _allow_everywhere(ruleset: int, right: int) -> None:
+    root = os.open("/", os.O_PATH | os.O_CLOEXEC)
+    try:
+        system_calls.landlock_allow(ruleset, struct.pack("=Qi", right, root))
+    finally:
+        os.close(root)

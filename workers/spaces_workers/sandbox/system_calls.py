@@ -20,7 +20,8 @@ MS_REC, MS_PRIVATE = 1 << 14, 1 << 18
 MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV, MOUNT_ATTR_IDMAP = 1, 2, 4, 1 << 20
 
 _OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR = 428, 429, 442
-_LANDLOCK_CREATE_RULESET, _LANDLOCK_RESTRICT_SELF, _LANDLOCK_VERSION = 444, 446, 1
+_LANDLOCK_CREATE_RULESET, _LANDLOCK_ADD_RULE, _LANDLOCK_RESTRICT_SELF, _LANDLOCK_VERSION = 444, 445, 446, 1
+_LANDLOCK_PATH_BENEATH = 1
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 _AT_FDCWD, _AT_EMPTY_PATH, _AT_RECURSIVE = -100, 0x1000, 0x8000
 _OPEN_TREE_CLONE, _MOVE_MOUNT_EMPTY_PATHS, _MNT_DETACH = 1, 0x44, 2
@@ -105,6 +106,11 @@ def landlock_version() -> int:
 def landlock_rules(rules: bytes) -> int:
     """A descriptor of a set of rules."""
     return _call("making Landlock's rules", _LANDLOCK_CREATE_RULESET, rules, ctypes.c_size_t(len(rules)), 0)
+
+
+def landlock_allow(rules: int, rule: bytes) -> None:
+    """Add a rule that allows something beneath a path."""
+    _call("adding to Landlock's rules", _LANDLOCK_ADD_RULE, rules, _LANDLOCK_PATH_BENEATH, rule, 0)
 
 
 def landlock_restrict(rules: int) -> None:
