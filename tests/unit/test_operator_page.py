@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import socket
@@ -191,6 +192,26 @@ def test_an_open_page_hears_nothing_more_once_its_operator_is_out(
     monkeypatch.setattr(page, "LONGEST_STREAM", 20.0)
     answer = browser.get("/farm/events", headers=logged_in(browser))
     assert answer.text == "data: 1\n\ndata: 2\n\n"
+
+
+def test_no_thread_that_serves_others_waits_for_the_broker(
+    browser: TestClient, state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a broker did not answer, the open page of one operator held up all visitors of the home page."""
+    serves: list[bool] = []
+
+    def asked(*_: object) -> None:
+        serves.append(asyncio._get_running_loop() is not None)
+        raise RedisError("away")
+
+    monkeypatch.setattr(Away, "_fail", asked)
+    monkeypatch.setattr(Farm, "latest", lambda _: SimpleNamespace(spaces=[]), raising=False)
+    monkeypatch.setattr(shared_view.SharedView, "latest", lambda _: remove_account(state_dir, "ada"))
+    headers = logged_in(browser)
+    assert browser.get("/farm/log/digits", headers=headers).status_code == 404
+    assert browser.get("/farm/events", headers=headers).status_code == 200
+    assert len(serves) >= 3
+    assert not any(serves)
 
 
 def test_passwords_cannot_be_tried_often(browser: TestClient) -> None:

@@ -44,12 +44,12 @@ def operator_pages(snapshots: Snapshots, guard: Guard, state_dir: Path, folder: 
 
     @router.get("/farm/events")
     async def events(request: Request) -> StreamingResponse:
-        guard.viewer(request)
+        await asyncio.to_thread(guard.viewer, request)  # which asks the broker
         return _stream(_views(shared), lambda: guard.session(request) is not None)
 
     @router.get("/farm/log/{space}")
     async def log(request: Request, space: str, kind: str = "web") -> StreamingResponse:
-        guard.viewer(request)
+        await asyncio.to_thread(guard.viewer, request)  # which asks the broker
         if space not in {each.name for each in (await asyncio.to_thread(snapshots.latest)).spaces}:
             raise HTTPException(404, "There is no such Space")
         texts = _texts(follow(log_of(state_dir, space, kind)))
