@@ -1,6 +1,6 @@
-"""Spares libraries work that they do while they are imported, and whose outcome is the same without it, or not wanted.
+"""Spares libraries some work of their imports: its outcome is the same without it, or is not wanted.
 
-Each is tied to a library's inner names; where a version does not have them, it is imported as slowly as before.
+Each shortcut uses a library's inner names. A version without these names is imported in its own way.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from spaces.import_hooks import when_imported
 
 
 def take() -> None:
-    """Take them, in whatever libraries will be imported."""
+    """Prepare the shortcuts, for libraries that will be imported."""
     when_imported("gradio.component_meta", _write_no_stubs)
     when_imported("gradio.events", _parse_templates_once)
     when_imported("transformers.utils.import_utils", _read_models_once)
@@ -30,7 +30,7 @@ def _write_no_stubs(component_meta: ModuleType) -> None:
 
 
 def _parse_templates_once(events: Any) -> None:  # Any: inner functions of the library
-    """Let Gradio parse the text that describes an event once, not anew for each of 70 components that have it."""
+    """Let Gradio parse the text that describes an event once, instead of for each of its 70 components."""
     if (template := getattr(events, "Template", None)) is not None:
         events.Template = cache(template)
 

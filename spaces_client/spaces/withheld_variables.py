@@ -11,12 +11,12 @@ from spaces.role import URL
 #: The broker's address, with its password, and the farm's keys; $NAME_FILE may name a file instead.
 AS_FILES = (URL, FARM_KEY, TOKEN, "REDIS_URL")
 
-#: What the home page alone needs: by which programs read its metrics, and by which it writes to a collector of traces.
+#: Secrets of the home page alone: the token of its metrics, and the headers for a collector of traces.
 _OF_HOME = ("ZEROFARM_METRICS_TOKEN", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
 
 SECRETS = (*AS_FILES, *(f"{name}_FILE" for name in AS_FILES), "FLOWER_BASIC_AUTH", *_OF_HOME)
 
-#: What begins so is the farm's own: a Space whose author writes traces says itself whereto.
+#: Prefixes of the farm's own variables. A Space that writes traces of its own names its collector itself.
 _OWN = ("ZEROFARM_", "OTEL_")
 
 #: Of the farm's own variables a Space inherits these: the folder of `spaces.aoti`, and the mark of `up/remains.py`. It

@@ -16,7 +16,6 @@ from typing import TextIO
 #: Characters of a task's id; `-` stands for none.
 ID_LENGTH = 8
 
-
 _MARK = re.compile(r"^\d\d:\d\d:\d\d (?:-|[0-9a-f]{8}) ", re.MULTILINE)
 
 
@@ -60,12 +59,12 @@ class MarkedLines(io.TextIOWrapper):
 
 
 def marked(line: str) -> str:
-    """A line that some other process of the Space writes."""
+    """A line with the mark, for a process that writes it by other means."""
     return f"{_mark()}{line}"
 
 
 def unmarked(text: str) -> str:
-    """A log as it was before its lines were marked."""
+    """A log without the marks."""
     return _MARK.sub("", text)
 
 

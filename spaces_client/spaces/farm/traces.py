@@ -98,7 +98,7 @@ def span_of_function(task: Task, attempt: int) -> str:
 
 
 def note(task: Task) -> str:
-    """What the broker shall remember of a task until its trace is written; empty for nothing."""
+    """The text that the broker keeps with a task for its trace; empty: none."""
     return f"{task.prepared:.6f} {task.traceparent}" if task.traceparent or are_written() else ""
 
 

@@ -17,7 +17,7 @@ LINES = 100
 
 
 class Kind(Enum):
-    """What has written a log."""
+    """The writer of a log."""
 
     BUILD = auto()
     WEB = auto()

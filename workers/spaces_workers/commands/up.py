@@ -119,9 +119,7 @@ def up(
 ) -> None:
     """Start a farm: broker, workers, Spaces, home page and Flower. Ctrl-C stops it."""
     reporter = Notifying(JsonLines() if json else Words())
-    served = (
-        served_spaces(spaces) if spaces else [replace(demo, is_bundled=True) for demo in served_spaces(bundled_demos())]
-    )
+    served = served_spaces(spaces) if spaces else _demos()
     plan = plan_workers(gpus, workers, workers_per_gpu)
     for note in filter(None, (plan.note, what_tracing_lacks())):
         reporter(Note(note))

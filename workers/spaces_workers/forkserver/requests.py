@@ -1,4 +1,4 @@
-"""What a fork server is asked for, and which of it comes next."""
+"""The requests for forks that a fork server gets, and the choice of those that it can serve."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from spaces_workers.link.messages import Spawn
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Request:
-    """Somebody's wish for a fork."""
+    """A request for a fork."""
 
     starter: Channel
     spawn: Spawn
@@ -21,6 +21,6 @@ class Request:
 
 
 def forkable(waiting: Iterable[Request], preloading: Preloading) -> list[Request]:
-    """Those whose libraries are imported, but no zygote as long as others are: visitors see the pages first."""
+    """The requests whose libraries are imported. Zygotes wait for all libraries, so that pages come first."""
     ready = [each for each in waiting if not preloading.missing(each.named)]
     return ready if preloading.is_over else [each for each in ready if not each.spawn.is_zygote]

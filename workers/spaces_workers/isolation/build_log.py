@@ -22,7 +22,7 @@ KEPT_BYTES = 5 * 1024 * 1024
 
 
 class BuildLog:
-    """That of one Space."""
+    """The log of one Space."""
 
     def __init__(self, state_dir: Path, space: str) -> None:
         self.path = log_files.of_builds(state_dir / "logs", space)
@@ -43,7 +43,7 @@ class BuildLog:
             os.close(fd)
 
     def beside(self, say: Say) -> Say:
-        """Says each text, and notes it."""
+        """A function that notes each text and passes it to `say`."""
 
         def both(text: str) -> None:
             self.note(text)

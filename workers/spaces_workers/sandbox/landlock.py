@@ -15,7 +15,7 @@ from spaces_workers.sandbox import system_calls
 #: A right that nobody has without privileges anyway: a domain must withhold something. From <linux/landlock.h>.
 _MAKE_BLOCK_DEVICE = 1 << 11
 
-#: To move and link files from one folder to another. Every domain withholds it that does not allow it.
+#: To move and link files from one folder to another. A domain that does not allow it forbids it.
 _REFER = 1 << 13
 
 #: The first version of the interface that can allow it.

@@ -55,7 +55,7 @@ UNSEPARATED = "its page is separated from nothing: it can read and change what t
 
 
 def in_full(level: Level) -> str:
-    """What a level means, and why it is not the best one, for operators."""
+    """The meaning of a level, and the reasons why it is not the best one, for operators."""
     return ". ".join(filter(None, (in_words(level), shortcoming(level))))
 
 

@@ -1,4 +1,4 @@
-"""What a worker knows of the host memory of one child: the parts that it could share with other children, by name."""
+"""The parts of a child's host memory that it could share with other children, by name, as its worker knows them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from spaces_workers.link.sleep_messages import HostCopy
 
-#: The most parts that are heard of, and the bytes of a name; a child has one part for each byte of a digest.
+#: The most parts that a worker notes, and the bytes of a name. A child has up to 256 parts at each sleep.
 MOST, NAME_BYTES = 1024, 16
 
 
@@ -19,7 +19,7 @@ class Copies:
         self.unlike: set[bytes] = set()  #: those that cannot be shared after all
 
     def hear(self, told: Sequence[HostCopy], at_most: int = 0) -> None:
-        """Replace all that is known by what the child has told, which is nothing if it has more bytes than it may."""
+        """Replace all parts by those that the child has told; by none if they have more than `at_most` bytes."""
         known = {each.name: each for each in told[:MOST] if len(each.name) == NAME_BYTES}
         if sum(each.size for each in known.values()) > at_most:
             known = {}

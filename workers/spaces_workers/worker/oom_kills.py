@@ -7,7 +7,7 @@ from pathlib import Path
 
 _COUNTERS = Path("/proc/vmstat")
 
-#: Seconds for which a count is good enough for a task that begins: to read it takes longer than many a task.
+#: Seconds for which `recent_kills` does not count again: reading takes longer than a small task.
 FRESH = 1.0
 
 
@@ -21,14 +21,14 @@ def kills(counters: Path = _COUNTERS) -> int:
 
 
 class RecentKills:
-    """The number of kills a moment ago."""
+    """The number of kills, as it was up to `FRESH` seconds ago."""
 
     def __init__(self) -> None:
         self._number = 0
         self._read_at = float("-inf")
 
     def __call__(self) -> int:
-        """What `kills` has returned within the last `FRESH` seconds."""
+        """The number."""
         now = time.monotonic()
         if now - self._read_at > FRESH:
             self._number, self._read_at = kills(), now

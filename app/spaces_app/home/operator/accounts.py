@@ -42,7 +42,7 @@ class Accounts:
 
     def verified(self, name: str, password: str) -> Operator | None:
         """The account, if this is its password. Takes a twentieth of a second, also for an unknown name."""
-        nobody = _password_of_nobody()  # also for a known name: an answer takes as long for any
+        nobody = _password_of_nobody()  # also for a known name, so that both answers take the same time
         account = self._read().get(name)
         try:
             PasswordHasher().verify(account["password"] if account else nobody, password)

@@ -74,11 +74,11 @@ class Guard:
         return found if found is not None and time.time() <= request.session["until"] else None
 
     def may_come_again(self, request: Request) -> bool:
-        """Whether the provider is to be asked again for somebody who came by it: all but the time is as it was."""
+        """Whether to ask the provider again: nothing but its time has ended a session that began there."""
         return "alias" in request.session and self._lasting(request) is not None
 
     def _lasting(self, request: Request) -> Session | None:
-        """The session, whether or not its time is over."""
+        """The session, also if its time is over."""
         found = request.session
         operator = self._provided_operator(found) if "alias" in found else self._accounts.find(found.get("name", ""))
         if operator is None or operator.mark != found.get("mark") or self._logged_out.has(str(found["token"])):

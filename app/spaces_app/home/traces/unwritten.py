@@ -42,7 +42,7 @@ class Unwritten:
 
     @property
     def facts(self) -> Facts:
-        """What the broker remembers of it. Raises ValueError for an entry that another version has written."""
+        """The facts of the task. Raises ValueError for an entry of another version."""
         return facts_of(self.fields)
 
     @property
@@ -52,7 +52,7 @@ class Unwritten:
 
 
 class UnwrittenTraces:
-    """Those of one farm, from the first use on. Its methods raise redis's errors."""
+    """The tasks of one farm that end after the first use. Methods raise redis's errors."""
 
     def __init__(self, queue: Queue, again: float = AGAIN) -> None:
         self._redis = queue.redis
@@ -61,7 +61,7 @@ class UnwrittenTraces:
         self._exists = False
 
     def next(self, patience: float = PATIENCE) -> list[Unwritten]:
-        """Some tasks: those that were read in vain before, or else new ones, which are waited for."""
+        """Some tasks: those that were read but not written, else new ones, for which it waits `patience` seconds."""
         self._ensure()
         try:
             return self._in_vain() or self._new(patience)

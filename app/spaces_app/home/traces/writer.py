@@ -16,7 +16,7 @@ from spaces_app.home.traces.unwritten import Unwritten, UnwrittenTraces
 
 logger = logging.getLogger(__name__)
 
-#: Seconds after an error, and for which a collector that is away is waited for with a task.
+#: Seconds of a pause after an error, and for which a task's trace is tried while the collector is away.
 PAUSE, PATIENCE = 5.0, 3600.0
 
 
@@ -64,6 +64,6 @@ class TraceWriter:
             except RedisError as error:
                 logger.debug("no traces are written: %s", error)
                 time.sleep(PAUSE)
-            except Exception:  # the next tasks shall have traces after any error
+            except Exception:  # later tasks need their traces, after any error
                 logger.exception("some traces were not written")
                 time.sleep(PAUSE)

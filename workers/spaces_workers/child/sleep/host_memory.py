@@ -28,7 +28,7 @@ class Copy:
 
 
 class HostMemory:
-    """Copies by content. `driver` pins them; None: the device has none, and takes it that they are.
+    """Copies by content. `driver` pins them; without one they count as pinned.
 
     Larger contents lie in regions by the first byte of their digest: another child that has most of them has most of
     the regions too.

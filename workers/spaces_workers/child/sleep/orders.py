@@ -41,7 +41,7 @@ class Orders:
         self._channel = channel
 
     def task_begins(self) -> None:
-        """Nothing that is known of tensors is certain from now on."""
+        """Forget what is known of tensors: a task may change them."""
         if self._sleeper is not None:
             self._sleeper.forget()
 
@@ -50,12 +50,12 @@ class Orders:
         return self._answer(partial(self._carry_out, order))
 
     def show(self, name: bytes) -> tuple[CopyShown | Unable, int | None]:
-        """The answer, and the descriptor to send with it and to close."""
+        """The answer to ShowCopy, and a descriptor to send with it, which the caller must close."""
         shown = self._answer(lambda sleeper: sleeper.show(name))
         return (CopyShown(), shown) if isinstance(shown, int) else (shown, None)
 
     def share(self, name: bytes, fd: int) -> CopyShared | Unable:
-        """The answer; closes the descriptor."""
+        """The answer to ShareCopy. Closes the descriptor."""
         try:
             shared = self._answer(lambda sleeper: sleeper.share(name, fd))
         finally:

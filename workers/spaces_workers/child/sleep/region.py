@@ -36,7 +36,7 @@ class Driver(Protocol):
 
 
 class Region:
-    """Its layout depends on nothing but its contents, so those of two processes with the same contents are the same."""
+    """Two processes with the same contents have the same regions: the layout follows from the contents alone."""
 
     def __init__(self, contents: Sequence[Key]) -> None:
         import torch
@@ -55,7 +55,7 @@ class Region:
 
     @property
     def name(self) -> bytes:
-        """The same for the same contents; only a hint, because their digests are."""
+        """The same for the same contents. It is a hint only, as the digests are."""
         return blake2b(b"".join(digest + size.to_bytes(8) for digest, size in self.places), digest_size=16).digest()
 
     def of(self, key: Key) -> HostBytes:
@@ -63,7 +63,7 @@ class Region:
         return self.bytes[self.places[key] : self.places[key] + key[1]]
 
     def pin(self, driver: Driver | None) -> None:
-        """Pin it, if the driver agrees. None: the device has none, and takes it that it is pinned."""
+        """Pin it, if the driver agrees. Without a driver it counts as pinned."""
         try:
             self._register(self.bytes, driver, read_only=False)
         except PinningRefused:

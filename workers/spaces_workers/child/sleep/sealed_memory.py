@@ -1,7 +1,7 @@
 """Memory that processes share and none of them can change: files in memory, sealed after they were filled (memfd).
 
-A descriptor of one is all that a process needs to read it, and its bytes stay what they are, whoever made it. The
-kernel frees it with the last descriptor and mapping.
+A process needs only a descriptor to read one, and its bytes never change. The kernel frees it with the last descriptor
+and mapping.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from spaces_workers.child.sleep.card import HostBytes
 
-#: After these nobody writes, resizes, or takes a seal off.
+#: With these seals nobody can write, resize, or add and remove seals.
 SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 _PIECE = 64 << 20

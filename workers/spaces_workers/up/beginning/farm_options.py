@@ -13,7 +13,7 @@ from spaces_workers.setup.served_space import ServedSpace
 from spaces_workers.up.door.address import Door
 from spaces_workers.up.process import Begun
 
-FLOWER_HOST = "127.0.0.1"  # Flower can stop tasks, so it is not served to other hosts, as the pages are
+FLOWER_HOST = "127.0.0.1"  # Flower can stop tasks, so other hosts must not reach it
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,7 @@ class FarmOptions:
     sandboxes: Sandboxes
     door: Door | None = None  #: before all pages; None: visitors reach each page at its own port
     gateway: tuple[str, int] | None = None  #: where programs and pages of other hosts connect; None: nowhere
-    stops_idle: bool = (
-        True  #: Spaces that nobody uses give up their processes, where `farm.toml` does not say otherwise
-    )
+    stops_idle: bool = True  #: Spaces that nobody uses give up their processes, unless `farm.toml` keeps them
     watches: bool = False  #: Spaces are served as their files are saved
     isolate: bool = True  #: Spaces that list requirements get environments of their own
     fork_server: Begun | None = None  #: started already

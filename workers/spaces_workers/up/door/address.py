@@ -41,16 +41,16 @@ class Door:
 
     @property
     def url(self) -> str:
-        """By which visitors reach it; without a domain, those of this host."""
+        """The URL for visitors; without a domain, for visitors of this host."""
         return self._at(self.port)
 
     @property
     def operator_url(self) -> str:
-        """By which operators reach their page and Flower."""
+        """The URL for operators, of their page and Flower."""
         return self._at(self.operator_port or self.port)
 
     def url_of_space(self, name: str) -> str:
-        """By which visitors reach a Space, without the last slash."""
+        """The URL of a Space for visitors, without the last slash."""
         if self.has_name(name):
             return self._at(self.port, f"{name}.{self.domain}")
         return f"{self.url}{path_of_space(name)}"

@@ -26,7 +26,7 @@ _APART = (
 
 @dataclass(frozen=True, slots=True)
 class DoorOptions:
-    """What was given on the command line."""
+    """The options of the command line."""
 
     host: str
     port: int
@@ -94,7 +94,7 @@ def note_spaces_without_names(door: Door | None, spaces: Iterable[ServedSpace], 
 
 
 def _asking_port(options: DoorOptions) -> int | None:
-    """Where Caddy asks for which names it may get certificates, if it does not make them itself."""
+    """The port at which Caddy asks whether a name may have a public certificate; None: it does not ask."""
     asks = options.spaces_at == "name" and options.certificates == "public"
     return Ports(INSIDE).exactly(0, "--port") if asks else None
 

@@ -90,7 +90,7 @@ class Lookup:
         return self._answer_of(asked, await self._places(asked.name, asked.request))
 
     async def _may_have_certificate(self, host: str) -> _Answer:
-        """Whether Caddy is to get one for this name: for Spaces alone, so that nobody can have it get many."""
+        """Whether Caddy may get a certificate for this name: for Spaces alone, so that visitors cannot cause many."""
         name = self._space_at(host)
         if name and await self._places(name, Request("HEAD", "", "", "", "")):
             return 200, {}, ""
@@ -126,7 +126,7 @@ class Lookup:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What a visitor asks for."""
+    """A visitor's request."""
 
     name: str  #: of the Space; empty: none is named
     by_name: bool  #: at NAME.DOMAIN, and not below /spaces/NAME
@@ -135,13 +135,13 @@ class _Asked:
 
     @property
     def above(self) -> str:
-        """What the path lacks of that below which the page is."""
+        """The prefix of the page's path that the request's path lacks; empty: it has it."""
         top, path = path_of_space(self.name), self.request.path
         return "" if path == top or path.startswith(f"{top}/") else top
 
     @property
     def below(self) -> str:
-        """What is asked of the page itself."""
+        """The path and query below the Space's own path."""
         path = self.request.path.removeprefix(path_of_space(self.name)) or "/"
         return f"{path}?{self.request.query}" if self.request.query else path
 

@@ -16,7 +16,7 @@ _TRANSPORT = {"protocol": "http", "keep_alive": {"idle_timeout": "10s"}}
 
 
 def proxied(dial: str) -> Json:
-    """Caddy replaces what the visitor says of the way by X-Forwarded-For, -Proto and -Host; other names are removed."""
+    """A proxy to one address. Caddy replaces X-Forwarded-For, -Proto and -Host itself; similar headers are removed."""
     return {
         "handler": "reverse_proxy",
         "upstreams": [{"dial": dial}],

@@ -11,13 +11,13 @@ from spaces_workers.up.door.proxying import Json, nothing, proxied
 #: Paths of the lookup: where is this Space, and is there one by this name.
 LOOKUP, CERTIFICATE = "/lookup", "/certificate"
 
-#: By which the lookup is told the name that a visitor has used, where it names a Space.
+#: The header that tells the lookup the host name of a request; empty for a request by path.
 HOST = "X-Space-Host"
 
-#: By which it answers: the port of the page, and what the path lacks of that below which the page is.
+#: The headers of its answer: the port of the page, and the prefix of the page's path that the request's path lacks.
 PORT, ABOVE = "X-Space-Port", "X-Space-Above"
 
-#: With these a Space could read other pages of this address: as their service worker, or through their window.
+#: Headers with which a Space could read other pages of this address: as their service worker, or through their window.
 _NOT_OF_SPACES = ("Service-Worker-Allowed", "Cross-Origin-Opener-Policy")
 
 
@@ -32,7 +32,7 @@ def by_path(lookup: Path) -> Json:
 def by_name(lookup: Path, domain: str) -> Json:
     """Spaces at NAME.DOMAIN, each with an origin of its own. Its page gets the paths that it gets at /spaces/NAME/.
 
-    The expression matches the beginning of a path as it was sent. Caddy's own way to write a path anew decodes %2F.
+    The prefix is added by a regular expression, because other rewrites of a path decode %2F.
     """
     whole = {"handler": "rewrite", "path_regexp": [{"find": "^", "replace": "{http.vars.space_above}"}]}
     handle = [_asked(lookup, "{http.request.host}"), whole, _page()]
@@ -51,7 +51,7 @@ def _page() -> Json:
 
 
 def _asked(lookup: Path, host: str) -> Json:
-    """Ask where the Space is; whatever is not a port is the visitor's answer. `host` replaces the visitor's header."""
+    """Ask where the Space is; an answer without a port goes to the visitor. `host` replaces the visitor's header."""
     told = {
         "X-Forwarded-Uri": "{http.request.orig_uri}",
         "X-Forwarded-Method": "{http.request.orig_method}",

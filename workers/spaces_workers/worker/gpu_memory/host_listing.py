@@ -1,6 +1,6 @@
-"""The host memory that the sleepers of each worker of a host take, and what of it they could share.
+"""The host memory that the sleepers of each worker of a host take, and the parts of it that they could share.
 
-Each worker writes a file of its own, and reads those of the others. That of a worker that is gone counts for nothing.
+Each worker writes a file of its own, and reads the files of the others. It deletes the file of a worker that is gone.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ class Segment:
 @message
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What one worker tells the others."""
+    """The content of one worker's file."""
 
-    own_bytes: int = 0  #: that its children share with nobody
+    own_bytes: int = 0  #: that its children do not share
     segments: tuple[Segment, ...] = ()
-    offers: tuple[bytes, ...] = field(default=())  #: keys of what its children could share
+    offers: tuple[bytes, ...] = field(default=())  #: keys of the parts that its children could share
 
 
 class HostListing:
     """The files of one farm's workers on a host, seen by one of them."""
 
     def __init__(self, run_dir: Path, log_dir: Path) -> None:
-        theirs = f"{os.readlink('/proc/self/ns/pid')} {log_dir.resolve()}"  # another namespace has other pids
+        theirs = f"{os.readlink('/proc/self/ns/pid')} {log_dir.resolve()}"  # pids differ between namespaces
         self._folder = run_dir / f"copies-{hashlib.sha256(theirs.encode()).hexdigest()[:10]}"
         self._own = f"{os.getpid()}-{started_at(os.getpid())}"
         self._written: Listing | None = None
@@ -70,7 +70,7 @@ class HostListing:
 
     @property
     def bytes_of_others(self) -> int:
-        """Bytes that other workers' children hold; what they share with this worker's counts here too."""
+        """Bytes that the children of other workers hold, also those that they share with this worker's children."""
         shared = {each.key: each.size for listing in self.others.values() for each in listing.segments}
         return sum(listing.own_bytes for listing in self.others.values()) + sum(shared.values())
 

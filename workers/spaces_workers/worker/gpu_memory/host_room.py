@@ -1,4 +1,4 @@
-"""The room of sleepers in the host's memory: who gets it, and who gives it up."""
+"""Decides which children get room in the host's memory to sleep there, and which give it up."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ logger = logging.getLogger(__name__)
 
 
 class Evicted(StrEnum):
-    """What becomes of a child that makes room for another."""
+    """The ways in which a child makes room for another."""
 
     ASLEEP = "asleep"
     KILLED = "killed"
 
 
 class Owner(Protocol):
-    """Whose children they are."""
+    """Keeps the children."""
 
     def children(self) -> list[ChildLink]:
         """The idle ones."""
@@ -87,12 +87,12 @@ class HostRoom:
             self._owner.discard(child)
 
     def can_share(self, child: ChildLink) -> bool:
-        """Whether others of the host have copies too that an idle child has for itself."""
+        """Whether other children of the host have the same bytes as an idle child, which has its own copy of them."""
         is_within = self.budget is not None and child.host_bytes <= self.budget.host_bytes
         return is_within and self._copies is not None and bool(self._copies.common_with(child))
 
     def share(self, child: ChildLink) -> None:
-        """Have it use theirs. Raises Halted."""
+        """Have a child use the copies of others instead of its own. Raises Halted."""
         if self._copies is not None:
             try:
                 self._copies.share(child)
@@ -100,7 +100,7 @@ class HostRoom:
                 self._owner.discard(child)
 
     def exchange(self) -> None:
-        """Tell other workers of the host what children of this one hold of its memory, and hear of theirs."""
+        """Tell the other workers of the host how much of its memory these children hold, and read theirs."""
         if self._copies is not None:
             self._copies.exchange(self._owner.on_host())
 

@@ -18,7 +18,7 @@ _PAGE = os.sysconf("SC_PAGESIZE")
 
 
 class HostShare:
-    """What is left of it to one worker."""
+    """The bytes that the sleepers of one worker may take."""
 
     def __init__(self, zygotes: Callable[[], int], elsewhere: Callable[[], int]) -> None:
         self._zygotes = zygotes
@@ -27,7 +27,7 @@ class HostShare:
         self._measured_at = -LASTS
 
     def __call__(self) -> float:
-        """Bytes, below 0 if other workers' sleepers have more already."""
+        """The bytes; below 0 if the sleepers of other workers already hold more than the whole part."""
         if time.monotonic() - self._measured_at > LASTS:
             self._held, self._measured_at = self._zygotes(), time.monotonic()
         return (psutil.virtual_memory().total - self._held) / 2 - self._elsewhere()
@@ -41,6 +41,6 @@ def zygote_bytes(run_dir: Path, log_dir: Path) -> int:
 def _own_bytes(pid: int) -> int:
     try:
         _, resident, shared, *_ = Path(f"/proc/{pid}/statm").read_text().split()
-    except OSError:  # it is gone, or is not being made yet
+    except OSError:  # it has ended, or has not begun
         return 0
     return (int(resident) - int(shared)) * _PAGE

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from spaces_workers.worker.child_link import Halted
 
-#: Without these the bytes could change, or the end move.
+#: Without these seals the bytes, or their number, could change.
 _NEEDED = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
 
 _PIECE = 4 << 20
@@ -30,7 +30,7 @@ def opened(pid: int, fd: int, size: int) -> int:
 
 
 def have_same_bytes(one: int, other: int, size: int, halted: Callable[[], bool]) -> bool:
-    """Whether two sealed memories are alike. Raises Halted."""
+    """Whether two sealed memories hold the same bytes. Raises Halted."""
     ours, theirs = bytearray(_PIECE), bytearray(_PIECE)
     for begin in range(0, size, _PIECE):
         if halted():
@@ -43,6 +43,6 @@ def have_same_bytes(one: int, other: int, size: int, halted: Callable[[], bool])
 def _is_sealed(fd: int, size: int) -> bool:
     try:
         seals = fcntl.fcntl(fd, fcntl.F_GET_SEALS)
-    except OSError:  # no memory
+    except OSError:  # no file in memory
         return False
     return seals & _NEEDED == _NEEDED and os.fstat(fd).st_size == size

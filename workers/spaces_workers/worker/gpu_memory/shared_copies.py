@@ -1,7 +1,7 @@
 """One copy in host memory for all children that have the same bytes, also those of other Spaces and workers of a host.
 
-What children say of their bytes is a hint. This worker compares sealed copies itself before a child is given one that
-another has made: so no child gets bytes that it does not have, and none gets other bytes than its own.
+Children name their parts, but a name is only a hint. This worker compares the bytes before it gives a child the copy of
+another: so no child gets bytes that it does not have, and none gets other bytes than its own.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ logger = logging.getLogger(__name__)
 class SharedCopies:
     """The sealed memory of this worker's children. One thread at a time may use it.
 
-    `scope` names those with which a Space shares.
+    `scope` maps a Space to a name; Spaces with the same name share.
     """
 
     def __init__(self, listing: HostListing, scope: Callable[[str], str]) -> None:
         self._listing = listing
         self._scope = scope
-        self._segments: dict[bytes, Segment] = {}  #: also one that no child has taken, until `exchange`
-        self._wanted: Collection[bytes] = ()  #: keys of what several children have, as heard last
+        self._segments: dict[bytes, Segment] = {}  #: by key; `exchange` drops those that no child uses
+        self._wanted: Collection[bytes] = ()  #: keys of parts that several children have, at the last `exchange`
 
     @property
     def elsewhere_bytes(self) -> int:
-        """Host memory that the sleepers of other workers hold, without that which ours share with them."""
+        """Host memory that the sleepers of other workers hold, without the parts that ours share with them."""
         ours = sum(each.size for each in self._segments.values() if each.key in self._theirs())
         return max(0, self._listing.bytes_of_others - ours)
 
     def exchange(self, children: Collection[ChildLink]) -> None:
-        """Let go of what no child uses any more, tell other workers what these hold, and hear of theirs."""
+        """Close the memory that no child uses any more, write this worker's file, and read those of the others."""
         used = {key for child in children for key in child.copies.shared.values()}
         for key in self._segments.keys() - used:
             os.close(self._segments.pop(key).fd)
@@ -55,7 +55,7 @@ class SharedCopies:
         self._wanted = {key for key, count in offers.items() if count > 1 and key not in left}
 
     def common_with(self, child: ChildLink) -> dict[bytes, bytes]:
-        """Names by key of what a child has for itself, and others too."""
+        """Names, by key, of the parts of which a child has its own copy and others have one too."""
         offers = self._offers(child).items() if self._wanted else ()
         return {key: name for key, name in offers if key in self._wanted and name not in child.copies.shared}
 
@@ -100,13 +100,13 @@ class SharedCopies:
         for (pid, _), listing in self._listing.others.items():
             for each in listing.segments:
                 if (each.key, each.size) == (key, size):
-                    with suppress(OSError):  # it has just let go of it
+                    with suppress(OSError):  # that worker has just closed it
                         self._segments[key] = Segment(key, sealed_files.opened(pid, each.fd, size), size)
                         return self._segments[key]
         return None
 
     def _left_to_others(self) -> Collection[bytes]:
-        """Keys of what no worker has made common yet: the first of those that have it does, so that no two do."""
+        """Keys of parts that are not common yet, and that an earlier worker makes common, so that no two do."""
         earlier = (theirs for worker, theirs in self._listing.others.items() if worker < self._listing.process)
         return {key for theirs in earlier for key in theirs.offers} - self._segments.keys() - self._theirs()
 
@@ -114,13 +114,13 @@ class SharedCopies:
         return {each.key for listing in self._listing.others.values() for each in listing.segments}
 
     def _offers(self, child: ChildLink) -> Mapping[bytes, bytes]:
-        """Names by key of what a child could share, also if it does so already."""
+        """Names, by key, of the parts that a child could share or shares."""
         scope, copies = self._scope(child.spec.space), child.copies
         return {_key(scope, name): name for name in copies.sizes if name not in copies.unlike}
 
 
 def _is_like(segment: Segment, shown: int, size: int, halted: Callable[[], bool]) -> bool:
-    """Whether a segment has these bytes and no more, to which the child would have no right."""
+    """Whether a segment has these bytes and no more: the child has no right to others."""
     return segment.size == size and sealed_files.have_same_bytes(shown, segment.fd, size, halted)
 
 
@@ -130,7 +130,7 @@ def _key(scope: str, name: bytes) -> bytes:
 
 
 def _told(answer: tuple[object, int | None], expected: type) -> int | None:
-    """The descriptor that came with an answer. Raises StaysAwake for a child that is unable, ChannelClosed."""
+    """The descriptor that came with the expected answer. Raises StaysAwake for Unable, else ChannelClosed."""
     message, fd = answer
     if isinstance(message, expected):
         return fd

@@ -1,4 +1,4 @@
-"""What a number in `farm.toml` may be."""
+"""The numbers that a key of `farm.toml` allows."""
 
 from __future__ import annotations
 
