@@ -1,16 +1,21 @@
 """Writes the log of how a Space came to be: the making of its environment, and the trials of its revisions.
 
 A page that makes its environment may not open the file where Spaces are separated; it inherits a descriptor.
+A log that cannot be written, as on a full disk, stops nothing of what it is about; the process's logger says so once.
 """
 
 from __future__ import annotations
 
+import functools
+import logging
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from spaces.farm import log_files
+
+logger = logging.getLogger(__name__)
 
 Say = Callable[[str], None]
 
@@ -27,18 +32,21 @@ class BuildLog:
     def __init__(self, state_dir: Path, space: str) -> None:
         self.path = log_files.of_builds(state_dir / "logs", space)
 
-    def open(self) -> int:
-        """A descriptor that appends to it."""
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if self.path.exists() and self.path.stat().st_size > KEPT_BYTES:
-            self.path.replace(self.path.with_name(f"{self.path.name}.1"))
-        return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    def open(self) -> int | None:
+        """A descriptor that appends to it; none if it cannot be opened."""
+        try:
+            return self._opened()
+        except OSError as error:
+            _complain(str(error))
+            return None
 
     def note(self, text: str) -> None:
         """Append lines, each with its time."""
         fd = self.open()
+        if fd is None:
+            return
         try:
-            os.write(fd, _stamped(text))
+            _write(fd, text)
         finally:
             os.close(fd)
 
@@ -50,6 +58,12 @@ class BuildLog:
             say(text)
 
         return both
+
+    def _opened(self) -> int:
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self.path.exists() and self.path.stat().st_size > KEPT_BYTES:
+            self.path.replace(self.path.with_name(f"{self.path.name}.1"))
+        return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def inherited() -> Say:
@@ -66,7 +80,15 @@ def inherited() -> Say:
 
 
 def _write(fd: int, text: str) -> None:
-    os.write(fd, _stamped(text))
+    try:
+        os.write(fd, _stamped(text))
+    except OSError as error:
+        _complain(str(error))
+
+
+@functools.cache
+def _complain(problem: str) -> None:
+    logger.warning("the log of builds is not complete: %s", problem)
 
 
 def _stamped(text: str) -> bytes:

@@ -192,12 +192,14 @@ class Plain:
 @contextmanager
 def _opened(log: BuildLog | None) -> Iterator[dict[str, str]]:
     """The variable that names the descriptor of a log, if there is one."""
-    opened = {build_log.VARIABLE: str(log.open())} if log else {}
+    fd = log.open() if log else None
+    if fd is None:
+        yield {}
+        return
     try:
-        yield opened
+        yield {build_log.VARIABLE: str(fd)}
     finally:
-        for fd in opened.values():
-            os.close(int(fd))
+        os.close(fd)
 
 
 @dataclass(frozen=True, slots=True)
