@@ -8,7 +8,10 @@ import os
 import shutil
 import tarfile
 import tempfile
+import time
+import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -19,6 +22,9 @@ LEFT_OUT = {".git", "__pycache__", ".venv", "venv", "node_modules", ".gradio", "
 
 #: Larger files, mostly weights, enter the digest by size and time of change instead of by content.
 _DIGESTED_BYTES = 4 * 1024 * 1024
+
+#: In the names of folders that are being filled. One that is older, in seconds, was left by a process that was killed.
+_UNPACKING, _LEFT_AFTER = ".unpacking-", 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +82,13 @@ class Source:
 def unpack(archive: bytes, folder: Path) -> None:
     """Unpack an archive into a folder, completely or not at all; no file can get outside of the folder.
 
-    Raises RefusedError for one that has anything but files.
+    Raises RefusedError for one that has anything but files, or cannot be read.
     """
     if folder.is_dir():
         return
+    _remove_left(folder.parent)
     # Not by the process's number, which workers of two containers may share.
-    staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}{_UNPACKING}", dir=folder.parent))
     try:
         with tarfile.open(fileobj=io.BytesIO(archive)) as files:
             for member in files:
@@ -91,8 +98,17 @@ def unpack(archive: bytes, folder: Path) -> None:
     except OSError:
         if not folder.is_dir():  # another process of this host was faster
             raise
+    except (ValueError, OverflowError, EOFError, tarfile.TarError, zlib.error) as error:
+        raise RefusedError(f"an archive of a Space must be a tar with names and times of files, got {error}") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _remove_left(folder: Path) -> None:
+    for path in folder.glob(f".*{_UNPACKING}*"):
+        with suppress(OSError):  # another process of this host was faster
+            if path.stat().st_mtime < time.time() - _LEFT_AFTER:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _unpack_file(files: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
