@@ -61,7 +61,7 @@ test-gradio-5 test-gradio-4: install chromium
 test-forked: install chromium
 	CHROMIUM="$$($(find_chromium))" TEST_FORKED=1 $(VENV)/bin/python -m pytest $(GRADIO_TESTS) $(ARGS)
 
-# Whatever real Spaces do, on each major version of Gradio, forked and plain, in one table. Needs the package index once.
+# The patterns of real Spaces on each major version of Gradio, forked and plain, in one table. Needs the package index once.
 test-majors: install chromium
 	CHROMIUM="$$($(find_chromium))" $(VENV)/bin/python -m tests.majors $(ARGS)
 
