@@ -21,8 +21,11 @@ class Collecting(SpanExporter):
     def __init__(self) -> None:
         self.tasks: list[str] = []
         self.is_away = False
+        self.fault: Exception | None = None
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        if self.fault:
+            raise self.fault
         if self.is_away:
             return SpanExportResult.FAILURE
         self.tasks += [str((each.attributes or {})["zerofarm.task"]) for each in spans if each.parent is None]
@@ -112,6 +115,20 @@ def test_a_collector_that_stays_away_is_not_waited_for_without_end(
     ended(queue)
     writer.write()
     collecting.is_away = False
+    second = ended(queue)
+    writer.write()
+    assert collecting.tasks == [second]
+
+
+def test_traces_on_which_an_exporter_fails_are_not_sent_without_end(
+    queue: Queue, writing: tuple[TraceWriter, Collecting, list[float]]
+) -> None:
+    """An exception of the exporter's left them unwritten, however old they were: all others waited behind them."""
+    writer, collecting, ahead = writing
+    collecting.fault, ahead[0] = ValueError("a span that cannot be encoded"), PATIENCE + 10.0
+    ended(queue)
+    writer.write()
+    collecting.fault = None
     second = ended(queue)
     writer.write()
     assert collecting.tasks == [second]

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from redis import RedisError
 
@@ -42,7 +43,7 @@ class TraceWriter:
         for each in tasks:
             self._add(each)
         spans = self._spans.take()
-        if spans and self._exporter.export(spans) is not SpanExportResult.SUCCESS:
+        if spans and not self._is_sent(spans):
             tasks = self._too_old(tasks)
         self._unwritten.written(tasks)
 
@@ -51,6 +52,13 @@ class TraceWriter:
             self._spans.add(list(spans_of(task.facts)))
         except Exception:  # one that is read again and again must not keep the others waiting
             logger.exception("no trace can be made of the entry %s", task.name)
+
+    def _is_sent(self, spans: Sequence[ReadableSpan]) -> bool:
+        try:
+            return self._exporter.export(spans) is SpanExportResult.SUCCESS
+        except Exception:  # of an exporter that does not say FAILURE: these must not be read again without end
+            logger.exception("the exporter of traces has failed")
+            return False
 
     def _too_old(self, tasks: Sequence[Unwritten]) -> list[Unwritten]:
         dropped = [each for each in tasks if each.ended_at < self._clock() - PATIENCE]
