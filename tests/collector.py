@@ -57,7 +57,8 @@ class Collector:
 
     def of_task(self, task_id: str) -> dict[str, Span]:
         """The farm's spans of a task, by the first word of their name."""
-        found = [each for each in self.spans if each.attributes.get("zerofarm.task") == task_id]
+        # By their ids: what is sent at least once may arrive twice.
+        found = {each.id: each for each in self.spans if each.attributes.get("zerofarm.task") == task_id}.values()
         named = {each.name.split()[0]: each for each in found}
         assert len(named) == len(found), [each.name for each in found]
         return named

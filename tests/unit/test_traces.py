@@ -6,6 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
+from opentelemetry.proto.trace.v1.trace_pb2 import Span as Sent
 from opentelemetry.sdk.trace.sampling import Decision, TraceIdRatioBased
 
 from spaces.errors import SpacesError
@@ -20,6 +25,7 @@ from spaces_app.home.traces.exporters import exporter
 from spaces_app.home.traces.spans import Spans
 from spaces_workers.gateway.tenant import Tenant
 from spaces_workers.setup import tracing
+from tests.collector import Collector
 
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -140,6 +146,24 @@ def test_a_protocol_that_is_not_installed_is_refused_with_the_remedy() -> None:
         exporter({"OTEL_TRACES_EXPORTER": "jaeger"})
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "remedy"),
+    [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318", "pip install 'zerofarm[tracing]'"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "pip install opentelemetry-exporter-otlp-proto-grpc"),
+        ("OTEL_TRACES_EXPORTER", "jaeger", "another OTEL_TRACES_EXPORTER"),
+    ],
+)
+def test_an_operator_is_told_that_the_exporter_is_missing(
+    variable: str, value: str, remedy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the SDK but without the exporter `zerofarm up` said nothing, and no traces were written."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318")
+    monkeypatch.setenv(variable, value)
+    monkeypatch.setattr(tracing, "entry_points", lambda **_: (), raising=False)
+    assert remedy in tracing.what_tracing_lacks()
+
+
 def test_an_operator_is_told_what_traces_lack(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracing, "find_spec", lambda name: None)
     assert tracing.what_tracing_lacks() == ""
@@ -148,3 +172,16 @@ def test_an_operator_is_told_what_traces_lack(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.undo()
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318")
     assert tracing.what_tracing_lacks() == ""
+
+
+def test_a_span_that_arrived_twice_is_one_span() -> None:
+    """The farm sends at least once: a collector whose answer is lost gets a trace again."""
+    task = KeyValue(key="zerofarm.task", value=AnyValue(string_value="1f"))
+    service = KeyValue(key="service.name", value=AnyValue(string_value="zerofarm-page"))
+    sent = Sent(name="call digits.generate", span_id=b"12345678", attributes=[task])
+    scopes = [ScopeSpans(spans=[sent])]
+    request = ExportTraceServiceRequest(
+        resource_spans=[ResourceSpans(resource=Resource(attributes=[service]), scope_spans=scopes)]
+    )
+    found = Collector("", bodies=[request.SerializeToString()] * 2)
+    assert [each.id for each in found.of_task("1f").values()] == [b"12345678".hex()]

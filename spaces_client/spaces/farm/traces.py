@@ -24,6 +24,14 @@ ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 #: Which exporter; `none` for none.
 EXPORTER = "OTEL_TRACES_EXPORTER"
 
+#: The entry points by which exporters are found.
+ENTRY_POINTS = "opentelemetry_traces_exporter"
+
+#: How an OTLP exporter sends; the first that is set counts.
+PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+
+_BY_PROTOCOL = {"http/protobuf": "otlp_proto_http", "grpc": "otlp_proto_grpc"}
+
 _DISABLED = "OTEL_SDK_DISABLED"
 
 #: W3C Trace Context, version 00: the trace, the caller's span, and flags. Neither id is zero.
@@ -46,6 +54,15 @@ class Part(StrEnum):
     PROCESS = "process"  #: on a worker
     SWAP = "swap"  #: until a child of the Space is ready
     RUN = "run"  #: the function itself
+
+
+def exporter_name(environment: Mapping[str, str] = os.environ) -> str:
+    """The exporter that the variables ask for, by the name of its entry point."""
+    name = environment.get(EXPORTER) or "otlp"
+    if name != "otlp":
+        return name
+    protocol = next((environment[each] for each in PROTOCOLS if environment.get(each)), "http/protobuf")
+    return _BY_PROTOCOL.get(protocol, f"otlp by {protocol}")
 
 
 def is_on(environment: Mapping[str, str] = os.environ) -> bool:
