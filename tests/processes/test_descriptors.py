@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 
+from spaces.web.descriptors import MOST
 from tests.harness import Farm, wait_until
 
 
@@ -25,6 +26,13 @@ def test_a_worker_out_of_descriptors_recovers_and_fills_no_disk(own_farm: Farm) 
         worker.rlimit(psutil.RLIMIT_NOFILE, (soft, hard))
         assert call.result(timeout=60) == 3
     assert log.stat().st_size - started < 100_000
+
+
+def test_a_worker_may_have_more_descriptors_than_it_got_at_first(own_farm: Farm) -> None:
+    """It holds one for each part that sleepers share, and many systems allow 1,024 at first."""
+    started = own_farm.start_worker(within=["sh", "-c", 'ulimit -Sn 512; exec "$@"', "sh"])
+    soft, hard = psutil.Process(started.pid).rlimit(psutil.RLIMIT_NOFILE)
+    assert soft == min(MOST, hard)
 
 
 def test_a_gateway_out_of_descriptors_recovers_and_fills_no_disk(own_farm: Farm) -> None:

@@ -1,4 +1,4 @@
-"""File descriptors of a web process: as many as it may have, and a page that recovers when it had none left."""
+"""File descriptors of a process: as many as it may have, and a page that recovers when it had none left."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ import resource
 from asyncio.selector_events import BaseSelectorEventLoop
 from typing import Any
 
-#: More than any page needs; some programs walk through all that they may have.
+#: More than any page or worker needs; some programs walk through all that they may have.
 MOST = 65_536
 
 
 def prepare() -> None:
     """In a web process, before its server starts."""
-    _raise_limit()
+    raise_limit()
     _accept_one_by_one()
 
 
-def _raise_limit() -> None:
-    """Each visitor who waits holds a connection, and many systems allow 1,024 at first."""
+def raise_limit() -> None:
+    """Each visitor who waits holds a connection, and each copy that sleepers share a file; many systems allow 1,024 at
+    first.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST if hard == resource.RLIM_INFINITY else min(MOST, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:

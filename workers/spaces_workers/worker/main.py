@@ -19,6 +19,7 @@ from spaces.farm.queue import settings as farm_settings
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.registry import Registry
 from spaces.farm.version import VERSION
+from spaces.web import descriptors
 from spaces_workers.gpu import probe as device_probe
 from spaces_workers.gpu.devices import Device, reading
 from spaces_workers.link.messages import StandIn
@@ -81,15 +82,15 @@ def run_worker(options: WorkerOptions) -> int:
         logger.critical("%s cannot be used: %s", options.device.description, problem)
         return DEVICE_LOST
     sys.setswitchinterval(SWITCH_INTERVAL)
+    descriptors.raise_limit()
     level = chosen()  # while this process has one thread
     logger.info("%s", in_full(level))
     worker = f"{options.node_name}:{secrets.token_hex(4)}"
     standing = Standing(options.node_name, worker, ServiceManager())
     dismissal = Dismissal(options.url)
-    demand, pins = Demand(), Pins()
+    demand, pins, runs = Demand(), Pins(), Runs()
     workplace = _workplace(options, level, Eviction(demand, farm_settings.of_space, pins))
     residency = workplace.residency
-    runs = Runs()
     app = _application(options, pool_of(workplace, runs))
 
     def own_queue() -> Queue:
