@@ -179,13 +179,12 @@ def test_bytes_are_compared_not_their_names(make: Callable[..., Scene]) -> None:
 def test_a_child_that_has_the_beginning_of_anothers_bytes_gets_not_the_rest(make: Callable[..., Scene]) -> None:
     scene = make()
     honest = scene.add("first")
-    beginning = 4096
 
     def shown() -> int:
-        return sealed_copy(torch.ones(beginning, dtype=torch.uint8))
+        return sealed_copy(torch.ones(SMALL, dtype=torch.uint8))
 
     liar = scene.add("second", instead=shown)
-    told = [HostCopy(name, beginning, False) for name in honest.link.copies.sizes]
+    told = [HostCopy(name, SMALL, False) for name, size in honest.link.copies.sizes.items() if size > SMALL]
     liar.link.copies.hear(told, liar.memory.size_bytes)
     scene.rounds(3)
     assert ShowCopy in liar.heard
@@ -267,6 +266,14 @@ def test_a_child_that_tells_of_more_than_it_has_is_not_heard(make: Callable[...,
     child = make().add("first")
     child.link.copies.hear([HostCopy(b"n" * 16, 1 << 60, False)], child.memory.size_bytes)
     assert not child.link.copies.sizes
+
+
+def test_parts_that_are_too_small_to_be_shared_are_not_heard(make: Callable[..., Scene]) -> None:
+    """Its worker keeps a descriptor for each: a child could name 1,024 parts of one byte."""
+    child = make().add("first")
+    told = [HostCopy(b"a" * 16, SMALL - 1, False), HostCopy(b"b" * 16, SMALL, False)]
+    child.link.copies.hear(told, child.memory.size_bytes)
+    assert list(child.link.copies.sizes) == [b"b" * 16]
 
 
 def as_user(uid: int, act: Callable[[], None]) -> int:

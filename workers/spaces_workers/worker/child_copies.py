@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from spaces_workers.child.sleep.host_memory import SMALL
 from spaces_workers.link.sleep_messages import HostCopy
 
 #: The most parts that a worker notes, and the bytes of a name. A child has up to 256 parts at each sleep.
@@ -19,8 +20,11 @@ class Copies:
         self.unlike: set[bytes] = set()  #: those that cannot be shared after all
 
     def hear(self, told: Sequence[HostCopy], at_most: int = 0) -> None:
-        """Replace all parts by those that the child has told; by none if they have more than `at_most` bytes."""
-        known = {each.name: each for each in told[:MOST] if len(each.name) == NAME_BYTES}
+        """Replace all parts by those that the child has told; by none if they have more than `at_most` bytes.
+
+        Parts that are too small to be shared are left out: a worker holds a descriptor for each part that is shared.
+        """
+        known = {each.name: each for each in told[:MOST] if len(each.name) == NAME_BYTES and each.size >= SMALL}
         if sum(each.size for each in known.values()) > at_most:
             known = {}
         self.shared = {name: key for name, key in self.shared.items() if name in known and known[name].is_shared}
