@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -274,6 +275,21 @@ def test_parts_that_are_too_small_to_be_shared_are_not_heard(make: Callable[...,
     told = [HostCopy(b"a" * 16, SMALL - 1, False), HostCopy(b"b" * 16, SMALL, False)]
     child.link.copies.hear(told, child.memory.size_bytes)
     assert list(child.link.copies.sizes) == [b"b" * 16]
+
+
+def test_a_quarter_of_the_descriptors_is_for_shared_copies(
+    make: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = make()
+    children = [scene.add("first"), scene.add("second")]
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (11, 4096))
+    scene.rounds(3)
+    assert scene.sealed == 2
+    assert [child.shares for child in children] == [2, 2]
+    assert not any(scene.copies.can_share(child.link) for child in children)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    scene.rounds()
+    assert [child.shares for child in children] == [4, 4]
 
 
 def as_user(uid: int, act: Callable[[], None]) -> int:

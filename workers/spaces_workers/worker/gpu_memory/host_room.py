@@ -89,7 +89,7 @@ class HostRoom:
     def can_share(self, child: ChildLink) -> bool:
         """Whether other children of the host have the same bytes as an idle child, which has its own copy of them."""
         is_within = self.budget is not None and child.host_bytes <= self.budget.host_bytes
-        return is_within and self._copies is not None and bool(self._copies.common_with(child))
+        return is_within and self._copies is not None and self._copies.can_share(child)
 
     def share(self, child: ChildLink) -> None:
         """Have a child use the copies of others instead of its own. Raises Halted."""

@@ -7,7 +7,9 @@ another: so no child gets bytes that it does not have, and none gets other bytes
 from __future__ import annotations
 
 import logging
+import math
 import os
+import resource
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -54,15 +56,23 @@ class SharedCopies:
         left = self._left_to_others()
         self._wanted = {key for key, count in offers.items() if count > 1 and key not in left}
 
-    def common_with(self, child: ChildLink) -> dict[bytes, bytes]:
-        """Names, by key, of the parts of which a child has its own copy and others have one too."""
-        offers = self._offers(child).items() if self._wanted else ()
-        return {key: name for key, name in offers if key in self._wanted and name not in child.copies.shared}
+    def can_share(self, child: ChildLink) -> bool:
+        """Whether there are parts of which an idle child has its own copy and others have one too."""
+        return any(True for _ in self._common_with(child))
 
     def share(self, child: ChildLink) -> None:
         """Have an idle child use the copies that others have too. Raises Halted, ChannelClosed, TimeoutError."""
-        for key, name in self.common_with(child).items():
+        for key, name in self._common_with(child):
             self._share(child, name, key)
+
+    def _common_with(self, child: ChildLink) -> Iterator[tuple[bytes, bytes]]:
+        """Keys and names of such parts, as far as this worker has descriptors for them."""
+        for key, name in self._offers(child).items() if self._wanted else ():
+            if key in self._wanted and name not in child.copies.shared and self._can_hold(key):
+                yield key, name
+
+    def _can_hold(self, key: bytes) -> bool:
+        return key in self._segments or len(self._segments) < _most_segments()
 
     def _share(self, child: ChildLink, name: bytes, key: bytes) -> None:
         size = child.copies.sizes[name]
@@ -122,6 +132,12 @@ class SharedCopies:
 def _is_like(segment: Segment, shown: int, size: int, halted: Callable[[], bool]) -> bool:
     """Whether a segment has these bytes and no more: the child has no right to others."""
     return segment.size == size and sealed_files.have_same_bytes(shown, segment.fd, size, halted)
+
+
+def _most_segments() -> float:
+    """A quarter of the descriptors that this process may have; the rest is for children, callers and the broker."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return math.inf if soft == resource.RLIM_INFINITY else soft // 4
 
 
 @lru_cache(maxsize=1 << 16)
