@@ -21,7 +21,7 @@ from spaces_workers.child.sleep.sleeper import Sleeper
 from spaces_workers.link.channel import Channel, ChannelClosed
 from spaces_workers.link.messages import ZygoteSpec
 from spaces_workers.link.sleep_messages import CopyShown, HostCopy, ShareCopy, ShowCopy
-from spaces_workers.worker.child_copies import common_bytes
+from spaces_workers.worker.child_copies import TRIES, common_bytes
 from spaces_workers.worker.child_link import ChildLink, Halted
 from spaces_workers.worker.gpu_memory.host_listing import HostListing, Listing
 from spaces_workers.worker.gpu_memory.sealed_files import opened
@@ -175,6 +175,25 @@ def test_bytes_are_compared_not_their_names(make: Callable[..., Scene]) -> None:
     heard = len(liar.heard)
     scene.rounds()
     assert len(liar.heard) == heard  # it is not asked again
+
+
+def test_a_child_that_comes_first_with_other_bytes_keeps_nobody_from_sharing(make: Callable[..., Scene]) -> None:
+    """The first bytes by a name were the common ones, so a Space that named a known checkpoint kept it from others."""
+    scene = make()
+    liar, one, other = scene.add("first", fill=2), scene.add("second"), scene.add("third")
+    scene.rounds(4)
+    assert (one.shares, other.shares) == (4, 4)
+    assert scene.sealed == 8
+    assert liar.has(2)
+    assert one.has(1)
+    assert other.has(1)
+
+
+def test_a_child_with_bytes_like_nobodys_is_compared_a_few_times_only(make: Callable[..., Scene]) -> None:
+    scene = make()
+    children = [scene.add(f"space {fill}", fill) for fill in range(TRIES + 2)]
+    scene.rounds(2 * len(children))
+    assert max(child.heard.count(ShowCopy) for child in children) == TRIES * len(KEYS)
 
 
 def test_a_child_that_has_the_beginning_of_anothers_bytes_gets_not_the_rest(make: Callable[..., Scene]) -> None:

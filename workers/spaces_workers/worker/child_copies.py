@@ -10,6 +10,9 @@ from spaces_workers.link.sleep_messages import HostCopy
 #: The most parts that a worker notes, and the bytes of a name. A child has up to 256 parts at each sleep.
 MOST, NAME_BYTES = 1024, 16
 
+#: The most copies by the name of a part with which it is compared: a child can give other bytes the same name.
+TRIES = 4
+
 
 class Copies:
     """The parts of one child."""
@@ -18,6 +21,7 @@ class Copies:
         self.sizes: dict[bytes, int] = {}  #: of all that could be shared
         self.shared: dict[bytes, bytes] = {}  #: the keys of those that are, by name
         self.unlike: set[bytes] = set()  #: those that cannot be shared after all
+        self.misses: dict[bytes, int] = {}  #: how many common copies by its name have other bytes
 
     def hear(self, told: Sequence[HostCopy], at_most: int = 0) -> None:
         """Replace all parts by those that the child has told; by none if they have more than `at_most` bytes.
@@ -29,7 +33,14 @@ class Copies:
             known = {}
         self.shared = {name: key for name, key in self.shared.items() if name in known and known[name].is_shared}
         self.unlike &= known.keys()
+        self.misses = {name: count for name, count in self.misses.items() if name in known}
         self.sizes = {name: each.size for name, each in known.items()}
+
+    def miss(self, name: bytes) -> None:
+        """Note that a common copy by this name has other bytes."""
+        self.misses[name] = self.misses.get(name, 0) + 1
+        if self.misses[name] == TRIES:
+            self.unlike.add(name)
 
     @property
     def shared_bytes(self) -> int:

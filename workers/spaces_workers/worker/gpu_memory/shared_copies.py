@@ -2,6 +2,7 @@
 
 Children name their parts, but a name is only a hint. This worker compares the bytes before it gives a child the copy of
 another: so no child gets bytes that it does not have, and none gets other bytes than its own.
+A part that differs from the common copy of its name is compared with the next copy of that name, or becomes it.
 """
 
 from __future__ import annotations
@@ -82,7 +83,9 @@ class SharedCopies:
                 if segment is None:
                     segment = self._segments[key] = Segment(key, os.dup(shown), size)
                 elif not _is_like(segment, shown, size, lambda: child.is_halted):
-                    raise StaysAwake("others have other bytes by the same name")
+                    logger.info("a copy of Space %s has other bytes than one by the same name", child.spec.space)
+                    child.copies.miss(name)
+                    return
                 _told(child.ask(ShareCopy(name), segment.fd), CopyShared)
         except (ChannelClosed, TimeoutError):
             raise
@@ -126,7 +129,8 @@ class SharedCopies:
     def _offers(self, child: ChildLink) -> Mapping[bytes, bytes]:
         """Names, by key, of the parts that a child could share or shares."""
         scope, copies = self._scope(child.spec.space), child.copies
-        return {_key(scope, name): name for name in copies.sizes if name not in copies.unlike}
+        names = (name for name in copies.sizes if name not in copies.unlike)
+        return {_key(scope, name, copies.misses.get(name, 0)): name for name in names}
 
 
 def _is_like(segment: Segment, shown: int, size: int, halted: Callable[[], bool]) -> bool:
@@ -141,8 +145,8 @@ def _most_segments() -> float:
 
 
 @lru_cache(maxsize=1 << 16)
-def _key(scope: str, name: bytes) -> bytes:
-    return blake2b(scope.encode() + b"\0" + name, digest_size=16).digest()
+def _key(scope: str, name: bytes, misses: int) -> bytes:
+    return blake2b(scope.encode() + b"\0" + name + bytes([misses]), digest_size=16).digest()
 
 
 def _told(answer: tuple[object, int | None], expected: type) -> int | None:
