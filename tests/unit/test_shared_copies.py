@@ -24,7 +24,7 @@ from spaces_workers.link.sleep_messages import CopyShown, HostCopy, ShareCopy, S
 from spaces_workers.worker.child_copies import TRIES, common_bytes
 from spaces_workers.worker.child_link import ChildLink, Halted
 from spaces_workers.worker.gpu_memory.host_listing import HostListing, Listing
-from spaces_workers.worker.gpu_memory.sealed_files import opened
+from spaces_workers.worker.gpu_memory.sealed_files import taken
 from spaces_workers.worker.gpu_memory.shared_copies import SharedCopies
 from tests.unit.sleeping import card_in
 from tests.unit.test_child_ends import Zygote
@@ -217,7 +217,18 @@ def unsealed() -> int:
     return fd
 
 
-@pytest.mark.parametrize("instead", [lambda: os.open("/dev/zero", os.O_RDONLY), unsealed, lambda: os.pipe()[0]])
+def path_only() -> int:
+    """A descriptor by which a worker would open whatever is at its other end."""
+    fd = sealed_copy(torch.ones(SMALL, dtype=torch.uint8))
+    try:
+        return os.open(f"/proc/self/fd/{fd}", os.O_PATH)
+    finally:
+        os.close(fd)
+
+
+@pytest.mark.parametrize(
+    "instead", [lambda: os.open("/dev/zero", os.O_RDONLY), unsealed, lambda: os.pipe()[0], path_only]
+)
 def test_only_sealed_memory_of_its_size_is_taken_from_a_child(
     make: Callable[..., Scene], instead: Callable[[], int]
 ) -> None:
@@ -344,7 +355,7 @@ def test_a_copy_goes_from_one_user_to_another_for_reading_alone() -> None:
 
     assert as_user(60600, lambda: send(sealed_copy(source))) == 0
     _, [shown], _, _ = socket.recv_fds(ours, 1, 1)
-    given = opened(os.getpid(), shown, SMALL)
+    given = taken(shown, SMALL)
     os.close(shown)
 
     def read_and_try_to_write() -> None:

@@ -17,11 +17,19 @@ _NEEDED = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
 _PIECE = 4 << 20
 
 
-def opened(pid: int, fd: int, size: int) -> int:
-    """A descriptor, for reading alone, of the sealed memory behind one of a process; the caller must close it.
+def taken(fd: int, size: int) -> int:
+    """A descriptor, for reading alone, of the sealed memory that a child has sent; the caller must close both.
 
-    Raises OSError, also if there is no sealed memory of this size.
+    Nothing else is opened: for some devices and pipes, that alone does something. Raises OSError, also if there is no
+    sealed memory of this size.
     """
+    if not _is_sealed(fd, size):
+        raise OSError(f"a child sent no sealed memory of {size} bytes")
+    return os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def opened(pid: int, fd: int, size: int) -> int:
+    """The same for a descriptor of another worker, which may have closed it. Raises OSError, as `taken`."""
     found = os.open(f"/proc/{pid}/fd/{fd}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if _is_sealed(found, size):
         return found
@@ -43,6 +51,6 @@ def have_same_bytes(one: int, other: int, size: int, halted: Callable[[], bool])
 def _is_sealed(fd: int, size: int) -> bool:
     try:
         seals = fcntl.fcntl(fd, fcntl.F_GET_SEALS)
-    except OSError:  # no file in memory
+    except OSError:  # no file in memory, or a descriptor that is only a path
         return False
     return seals & _NEEDED == _NEEDED and os.fstat(fd).st_size == size

@@ -101,7 +101,7 @@ class SharedCopies:
         if theirs is None:
             raise ChannelClosed("a child showed a copy without a descriptor")
         try:
-            shown = sealed_files.opened(os.getpid(), theirs, size)
+            shown = sealed_files.taken(theirs, size)
         finally:
             os.close(theirs)
         try:
