@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -18,18 +19,28 @@ from spaces_workers.child.sleep.host_memory import SMALL, HostMemory
 from spaces_workers.child.sleep.orders import Orders, _copies_of
 from spaces_workers.child.sleep.sealed_memory import mapped, sealed_copy
 from spaces_workers.child.sleep.sleeper import Sleeper
+from spaces_workers.gpu.devices import Device
 from spaces_workers.link.channel import Channel, ChannelClosed
 from spaces_workers.link.messages import ZygoteSpec
 from spaces_workers.link.sleep_messages import CopyShown, HostCopy, ShareCopy, ShowCopy
 from spaces_workers.worker.child_copies import TRIES, common_bytes
 from spaces_workers.worker.child_link import ChildLink, Halted
+from spaces_workers.worker.gpu_memory.device_memory import DeviceMemory
 from spaces_workers.worker.gpu_memory.host_listing import HostListing, Listing
+from spaces_workers.worker.gpu_memory.residency import Residency
 from spaces_workers.worker.gpu_memory.sealed_files import taken
 from spaces_workers.worker.gpu_memory.shared_copies import SharedCopies
+from spaces_workers.worker.gpu_memory.sleepers import HostMemoryBudget
 from tests.unit.sleeping import card_in
 from tests.unit.test_child_ends import Zygote
 
+CARD = Device("GPU-1", 0, "NVIDIA H200", 80 << 30, "gpu", ("large",))
 KEYS = [(bytes([n]) * 8, SMALL + n) for n in range(4)]
+
+
+def plenty(size_bytes: int) -> bool:
+    """A host that has room for any part."""
+    return True
 
 
 class Child:
@@ -114,7 +125,7 @@ class Scene:
         """What an idle worker does time and again."""
         for _ in range(count):
             for child in self.children:
-                self.copies.share(child.link)
+                self.copies.share(child.link, plenty)
             self.copies.exchange([child.link for child in self.children])
 
     def close(self) -> None:
@@ -267,10 +278,10 @@ def test_a_task_halts_the_comparison(make: Callable[..., Scene]) -> None:
     scene = make()
     one, other = scene.add("first"), scene.add("second")
     scene.rounds(1)
-    scene.copies.share(one.link)
+    scene.copies.share(one.link, plenty)
     other.link.halt()
     with pytest.raises(Halted):
-        scene.copies.share(other.link)
+        scene.copies.share(other.link, plenty)
     assert other.shares == 0
     other.link.go_on()
     scene.rounds()
@@ -283,9 +294,9 @@ def test_nothing_is_left_of_a_child_that_dies_while_it_shares(make: Callable[...
     one, other = scene.add("first"), scene.add("second")
     scene.rounds(1)
     other.dies_at = orders
-    scene.copies.share(one.link)
+    scene.copies.share(one.link, plenty)
     with pytest.raises(ChannelClosed):
-        scene.copies.share(other.link)
+        scene.copies.share(other.link, plenty)
     scene.copies.exchange([one.link])
     assert scene.sealed == len(KEYS)
     assert one.has(1)
@@ -316,10 +327,33 @@ def test_a_quarter_of_the_descriptors_is_for_shared_copies(
     scene.rounds(3)
     assert scene.sealed == 2
     assert [child.shares for child in children] == [2, 2]
-    assert not any(scene.copies.can_share(child.link) for child in children)
+    assert not any(scene.copies.can_share(child.link, plenty) for child in children)
     monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     scene.rounds()
     assert [child.shares for child in children] == [4, 4]
+
+
+def test_a_child_copies_nothing_for_others_while_the_host_has_no_room(
+    make: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes the memory of a whole part once more until the copy is common."""
+    scene = make()
+    children = [scene.add("first"), scene.add("second")]
+    scene.copies.exchange([child.link for child in children])
+    budget = HostMemoryBudget(1 << 40, 1 << 40)
+    room = Residency(2, DeviceMemory(CARD, reading=lambda _: None), budget, copies=scene.copies).host
+    total = 1 << 30
+    free = total // 10 + SMALL - 32
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(total=total, available=free))
+    for child in children:
+        assert not room.can_share(child.link)
+        room.share(child.link)
+    assert not any(child.heard for child in children)
+    free += 64  # room for the smallest part
+    for child in children:
+        assert room.can_share(child.link)
+        room.share(child.link)
+    assert [child.shares for child in children] == [1, 1]
 
 
 def as_user(uid: int, act: Callable[[], None]) -> int:

@@ -88,14 +88,15 @@ class HostRoom:
 
     def can_share(self, child: ChildLink) -> bool:
         """Whether other children of the host have the same bytes as an idle child, which has its own copy of them."""
-        is_within = self.budget is not None and child.host_bytes <= self.budget.host_bytes
-        return is_within and self._copies is not None and self._copies.can_share(child)
+        if self.budget is None or self._copies is None or child.host_bytes > self.budget.host_bytes:
+            return False
+        return self._copies.can_share(child, self.budget.leaves)
 
     def share(self, child: ChildLink) -> None:
         """Have a child use the copies of others instead of its own. Raises Halted."""
-        if self._copies is not None:
+        if self._copies is not None and self.budget is not None:
             try:
-                self._copies.share(child)
+                self._copies.share(child, self.budget.leaves)
             except (ChannelClosed, TimeoutError):
                 self._owner.discard(child)
 

@@ -2,6 +2,7 @@
 
 Children name their parts, but a name is only a hint. This worker compares the bytes before it gives a child the copy of
 another: so no child gets bytes that it does not have, and none gets other bytes than its own.
+
 A part that differs from the common copy of its name is compared with the next copy of that name, or becomes it.
 """
 
@@ -57,14 +58,18 @@ class SharedCopies:
         left = self._left_to_others()
         self._wanted = {key for key, count in offers.items() if count > 1 and key not in left}
 
-    def can_share(self, child: ChildLink) -> bool:
+    def can_share(self, child: ChildLink, has_room: Callable[[int], bool]) -> bool:
         """Whether there are parts of which an idle child has its own copy and others have one too."""
-        return any(True for _ in self._common_with(child))
+        return any(has_room(child.copies.sizes[name]) for _, name in self._common_with(child))
 
-    def share(self, child: ChildLink) -> None:
-        """Have an idle child use the copies that others have too. Raises Halted, ChannelClosed, TimeoutError."""
+    def share(self, child: ChildLink, has_room: Callable[[int], bool]) -> None:
+        """Have an idle child use the copies that others have too. Raises Halted, ChannelClosed, TimeoutError.
+
+        `has_room` says whether so many bytes are free: a part is copied once more, until its own memory is given back.
+        """
         for key, name in self._common_with(child):
-            self._share(child, name, key)
+            if has_room(child.copies.sizes[name]):
+                self._share(child, name, key)
 
     def _common_with(self, child: ChildLink) -> Iterator[tuple[bytes, bytes]]:
         """Keys and names of such parts, as far as this worker has descriptors for them."""

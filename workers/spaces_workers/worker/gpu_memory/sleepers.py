@@ -43,7 +43,11 @@ class HostMemoryBudget:
         fits = wanted + own + common_bytes([each.copies for each in others]) <= min(
             self.host_bytes, self.left_by_others()
         )
-        return fits and (not self.watched or _is_available(wanted))
+        return fits and self.leaves(wanted)
+
+    def leaves(self, size: int) -> bool:
+        """Whether enough of the host's real memory stays available when so many bytes more are taken."""
+        return not self.watched or _is_available(size)
 
     def would_pin(self, child: ChildLink, others: Collection[ChildLink]) -> bool:
         """Whether the copies of a child would be pinned."""
