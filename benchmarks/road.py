@@ -1,4 +1,4 @@
-"""What does the road of a small task cost, beside an older version and other queues?
+"""What does a small task cost, on its whole way, beside an older version and other queues?
 
 `python -m benchmarks.road [--old CHECKOUT] [--rounds 7] [--peers FOLDER] [--only NAME ...]`
 

@@ -16,7 +16,7 @@ from redis import Redis
 import spaces
 
 with suppress(ImportError):
-    from benchmarks.farms import our_farm  # before the house
+    from benchmarks.farms import our_farm  # where the old version has it
 with suppress(ImportError):
     from benchmarks.calls.farms import our_farm
 

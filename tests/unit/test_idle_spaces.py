@@ -38,7 +38,7 @@ HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Page).serve_forever()
 MINUTE = 60.0
 
 
-class House:
+class Host:
     """Some Spaces of a host, with a clock and a memory of their own."""
 
     def __init__(self, folder: Path, names: str, after: float) -> None:
@@ -89,7 +89,7 @@ class House:
 
 
 def visits_of_now(ports: Collection[int]) -> dict[int, float]:
-    """Visits as the house sees them, whose clock is not that of the system."""
+    """Visits as the host sees them, whose clock is not that of the system."""
     return dict.fromkeys(visited(ports), 0.0)
 
 
@@ -99,20 +99,20 @@ async def until(holds: Callable[[], object]) -> None:
             await asyncio.sleep(0.02)
 
 
-Live = Callable[[str, float, Callable[[House], Awaitable[None]]], House]
+Live = Callable[[str, float, Callable[[Host], Awaitable[None]]], Host]
 
 
 @pytest.fixture
 def live(tmp_path: Path) -> Live:
-    def made(names: str, after: float, story: Callable[[House], Awaitable[None]]) -> House:
-        async def lived() -> House:
-            house = House(tmp_path, names, after)
-            keepers = list(house.keepers.values())
+    def made(names: str, after: float, story: Callable[[Host], Awaitable[None]]) -> Host:
+        async def lived() -> Host:
+            host = Host(tmp_path, names, after)
+            keepers = list(host.keepers.values())
             lives = [asyncio.ensure_future(keeper.run()) for keeper in keepers]
             try:
                 await until(lambda: all(keeper.can_stop for keeper in keepers))
-                await house.after(0.0)
-                await story(house)
+                await host.after(0.0)
+                await story(host)
             finally:
                 for each in lives:
                     each.cancel()
@@ -120,7 +120,7 @@ def live(tmp_path: Path) -> Live:
                     await keeper.stop()
                     if keeper.service.command.page_port is not None:
                         keeper.service.command.page_port.close()
-            return house
+            return host
 
         return asyncio.run(lived())
 
@@ -128,37 +128,37 @@ def live(tmp_path: Path) -> Live:
 
 
 def test_a_space_is_stopped_after_its_time_and_started_for_a_visitor(live: Live) -> None:
-    async def story(house: House) -> None:
-        await house.after(MINUTE - 1)
-        assert not house.idle()
-        await house.after(2)
-        await until(house.idle)
-        assert house.told == ["a"]
-        keeper = house.keepers["a"]
+    async def story(host: Host) -> None:
+        await host.after(MINUTE - 1)
+        assert not host.idle()
+        await host.after(2)
+        await until(host.idle)
+        assert host.told == ["a"]
+        keeper = host.keepers["a"]
         assert (keeper.pid, keeper.has_page, keeper.answers) == (None, True, False)
-        await house.after(1)
+        await host.after(1)
         reader, writer = await asyncio.open_connection("127.0.0.1", keeper.port_number)
         writer.write(b"GET / HTTP/1.0\r\n\r\n")
         assert (await reader.read()).split()[1] == b"204"
         writer.close()
         await until(lambda: keeper.answers)
-        await house.after(MINUTE - 1)
-        assert not house.idle()
+        await host.after(MINUTE - 1)
+        assert not host.idle()
 
-    house = live("a", MINUTE, story)
-    assert [type(report) for report in house.reports].count(Answering) == 2
+    host = live("a", MINUTE, story)
+    assert [type(report) for report in host.reports].count(Answering) == 2
 
 
 def test_a_visitor_and_a_task_keep_a_space_running(live: Live) -> None:
-    async def story(house: House) -> None:
-        _, writer = await asyncio.open_connection("127.0.0.1", house.keepers["visited"].port_number)
-        house.unused["called"] = 0.0
-        await house.after(2 * MINUTE)
-        await until(house.idle)
-        assert house.idle() == ["alone"]
-        house.unused["called"] = 2 * MINUTE
-        await house.after(MINUTE - 1)
-        assert house.idle() == ["alone"]
+    async def story(host: Host) -> None:
+        _, writer = await asyncio.open_connection("127.0.0.1", host.keepers["visited"].port_number)
+        host.unused["called"] = 0.0
+        await host.after(2 * MINUTE)
+        await until(host.idle)
+        assert host.idle() == ["alone"]
+        host.unused["called"] = 2 * MINUTE
+        await host.after(MINUTE - 1)
+        assert host.idle() == ["alone"]
         writer.close()
 
     live("visited called alone", MINUTE, story)
@@ -167,13 +167,13 @@ def test_a_visitor_and_a_task_keep_a_space_running(live: Live) -> None:
 def test_a_visitor_who_comes_and_goes_between_two_looks_keeps_a_space_running(live: Live) -> None:
     """A call by HTTP takes two connections; the page was stopped between them, with the answer."""
 
-    async def story(house: House) -> None:
-        _, writer = await asyncio.open_connection("127.0.0.1", house.keepers["visited"].port_number)
+    async def story(host: Host) -> None:
+        _, writer = await asyncio.open_connection("127.0.0.1", host.keepers["visited"].port_number)
         writer.close()
         await writer.wait_closed()
-        house.visits = last_visits
-        await house.after(2 * MINUTE)
-        assert not house.idle()
+        host.visits = last_visits
+        await host.after(2 * MINUTE)
+        assert not host.idle()
 
     live("visited", MINUTE, story)
 
@@ -181,26 +181,26 @@ def test_a_visitor_who_comes_and_goes_between_two_looks_keeps_a_space_running(li
 def test_a_task_that_comes_after_the_look_keeps_a_space_running(live: Live) -> None:
     """It may be that of a page, which would take it along."""
 
-    async def story(house: House) -> None:
-        house.now += 2 * MINUTE
-        seen, house.unused = house.unused, {"called": 0.0}
-        await house.idleness.look(seen)
-        assert not house.idle()
-        assert house.told == []
+    async def story(host: Host) -> None:
+        host.now += 2 * MINUTE
+        seen, host.unused = host.unused, {"called": 0.0}
+        await host.idleness.look(seen)
+        assert not host.idle()
+        assert host.told == []
 
     live("called", MINUTE, story)
 
 
 def test_workers_are_told_of_each_page_that_somebody_opens(live: Live) -> None:
-    async def story(house: House) -> None:
-        await house.after(1.0)
-        assert house.opened == []
+    async def story(host: Host) -> None:
+        await host.after(1.0)
+        assert host.opened == []
         visitors = []
         for seen in (["a"], ["a", "a"]):
-            visitors.append(await asyncio.open_connection("127.0.0.1", house.keepers["a"].port_number))
-            await house.after(1.0)
-            await house.after(1.0)
-            assert house.opened == seen
+            visitors.append(await asyncio.open_connection("127.0.0.1", host.keepers["a"].port_number))
+            await host.after(1.0)
+            await host.after(1.0)
+            assert host.opened == seen
         for _, writer in visitors:
             writer.close()
 
@@ -208,46 +208,46 @@ def test_workers_are_told_of_each_page_that_somebody_opens(live: Live) -> None:
 
 
 def test_a_task_starts_an_idle_space(live: Live) -> None:
-    async def story(house: House) -> None:
-        await house.after(2 * MINUTE)
-        await until(house.idle)
-        await house.after(1)
-        assert house.idle()
-        house.unused["a"] = 0.0
-        await house.after(1)
-        await until(lambda: house.keepers["a"].answers)
+    async def story(host: Host) -> None:
+        await host.after(2 * MINUTE)
+        await until(host.idle)
+        await host.after(1)
+        assert host.idle()
+        host.unused["a"] = 0.0
+        await host.after(1)
+        await until(lambda: host.keepers["a"].answers)
 
     live("a", MINUTE, story)
 
 
 def test_while_memory_is_short_the_longest_unused_spaces_are_stopped_one_by_one(live: Live) -> None:
-    async def story(house: House) -> None:
-        house.unused |= {"older": 5 * MINUTE, "newer": MINUTE}
-        await house.after(10 * MINUTE)
-        assert not house.idle()
-        house.available = 0.05
-        await house.after(1)
-        await until(house.idle)
-        assert house.idle() == ["older"]
-        await house.after(1)
-        assert house.idle() == ["older"]
-        await house.after(SHORT_OF_MEMORY)
-        await until(lambda: len(house.idle()) == 2)
+    async def story(host: Host) -> None:
+        host.unused |= {"older": 5 * MINUTE, "newer": MINUTE}
+        await host.after(10 * MINUTE)
+        assert not host.idle()
+        host.available = 0.05
+        await host.after(1)
+        await until(host.idle)
+        assert host.idle() == ["older"]
+        await host.after(1)
+        assert host.idle() == ["older"]
+        await host.after(SHORT_OF_MEMORY)
+        await until(lambda: len(host.idle()) == 2)
 
-    house = live("newer older", float("inf"), story)
-    notes = [report.text for report in house.reports if isinstance(report, Note)]
+    host = live("newer older", float("inf"), story)
+    notes = [report.text for report in host.reports if isinstance(report, Note)]
     assert "5 % of its memory left: Space older" in notes[0]
-    assert [report.name for report in house.reports if isinstance(report, Idle)] == ["Space older", "Space newer"]
+    assert [report.name for report in host.reports if isinstance(report, Idle)] == ["Space older", "Space newer"]
 
 
 def test_a_space_that_goes_during_a_look_is_not_stopped(live: Live) -> None:
     """The look ended, and the farm with it."""
 
-    async def story(house: House) -> None:
-        gone = house.keepers["gone"]
-        house.meanwhile = lambda: house.keepers.pop("gone", None)
-        await house.after(2 * MINUTE)
-        assert house.told == ["first"]
+    async def story(host: Host) -> None:
+        gone = host.keepers["gone"]
+        host.meanwhile = lambda: host.keepers.pop("gone", None)
+        await host.after(2 * MINUTE)
+        assert host.told == ["first"]
         assert gone.answers
 
     live("first gone", MINUTE, story)
@@ -256,17 +256,17 @@ def test_a_space_that_goes_during_a_look_is_not_stopped(live: Live) -> None:
 def test_a_space_that_comes_during_a_look_is_left_to_the_next(live: Live) -> None:
     """The look ended, and the farm with it."""
 
-    async def story(house: House) -> None:
-        new = house.keepers.pop("new")
-        await house.after(1.0)
-        house.meanwhile = lambda: house.keepers.update(new=new)
-        _, writer = await asyncio.open_connection("127.0.0.1", house.keepers["visited"].port_number)
-        await house.after(1.0)
-        assert "new" in house.keepers
-        await house.after(2 * MINUTE)
-        assert house.told == []
-        await house.after(2 * MINUTE)
-        assert house.told == ["new"]
+    async def story(host: Host) -> None:
+        new = host.keepers.pop("new")
+        await host.after(1.0)
+        host.meanwhile = lambda: host.keepers.update(new=new)
+        _, writer = await asyncio.open_connection("127.0.0.1", host.keepers["visited"].port_number)
+        await host.after(1.0)
+        assert "new" in host.keepers
+        await host.after(2 * MINUTE)
+        assert host.told == []
+        await host.after(2 * MINUTE)
+        assert host.told == ["new"]
         writer.close()
 
     live("visited new", MINUTE, story)
