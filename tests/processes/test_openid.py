@@ -417,6 +417,23 @@ def test_who_logs_out_is_told_of_the_provider(browser: TestClient) -> None:
     assert "logged out" not in browser.get("/farm/login").text
 
 
+def test_who_logs_out_late_is_out(tmp_path: Path, table: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once the time of the session was over, the button for logging out asked the provider, which logged in again."""
+    now = [time.time()]
+    monkeypatch.setattr(guard, "time", SimpleNamespace(time=lambda: now[0]))
+    with browser_of(home(tmp_path, f"{table}session = 600\n")) as browser:
+        headers = logged_in(browser, "ada")
+        now[0] += 601
+        assert act(browser, headers).status_code == 401
+        for wrong in ({"x-farm-token": "another"}, {"Sec-Fetch-Site": "cross-site"}):
+            assert browser.post("/farm/logout", headers=headers | wrong).status_code == 403
+        assert browser.get("/farm").headers["location"] == "farm/login/provider"
+        assert browser.post("/farm/logout", headers=headers).status_code == 204
+        assert browser.get("/farm").headers["location"] == "farm/login"
+        assert "You are logged out here" in browser.get("/farm/login").text
+        assert browser.post("/farm/logout", headers=headers).status_code == 401
+
+
 def test_who_came_with_a_password_logs_out_alone(browser: TestClient) -> None:
     log_in(browser)
     headers = SCRIPT | {"x-farm-token": token_in(browser.get("/farm").text)}

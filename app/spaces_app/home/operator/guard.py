@@ -92,13 +92,11 @@ class Guard:
 
     def viewer(self, request: Request) -> Session:
         """The session of a request that the page itself makes. Raises HTTPException."""
-        session = self.session(request)
-        if session is None:
-            raise HTTPException(401, "Log in again")
-        given = request.headers.get(TOKEN) or request.query_params.get("token", "")
-        if not is_own(request) or not hmac.compare_digest(given.encode(), session.token.encode()):
-            raise HTTPException(403, "This request does not come from the operator's page")
-        return session
+        return _checked(request, self.session(request))
+
+    def leaver(self, request: Request) -> Session:
+        """The session that such a request ends, also if its time is over. Raises HTTPException."""
+        return _checked(request, self._lasting(request))
 
     def operator(self, request: Request) -> Session:
         """The same, of somebody who may act."""
@@ -106,6 +104,15 @@ class Guard:
         if not session.operator.may_act:
             raise HTTPException(403, f"{session.operator.name} may look at the farm, not change it")
         return session
+
+
+def _checked(request: Request, session: Session | None) -> Session:
+    if session is None:
+        raise HTTPException(401, "Log in again")
+    given = request.headers.get(TOKEN) or request.query_params.get("token", "")
+    if not is_own(request) or not hmac.compare_digest(given.encode(), session.token.encode()):
+        raise HTTPException(403, "This request does not come from the operator's page")
+    return session
 
 
 def is_navigation(request: Request) -> bool:

@@ -59,7 +59,7 @@ def login_pages(accounts: Accounts, guard: Guard, folder: Path, provider: Provid
 
     @router.post("/farm/logout")
     def log_out(request: Request) -> Response:
-        operator = guard.viewer(request).operator
+        operator = guard.leaver(request).operator
         guard.log_out(request)
         if operator.alias is not None:
             request.session["left"] = True
