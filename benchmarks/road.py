@@ -1,4 +1,4 @@
-"""What does a small task cost, on its whole way, beside an older version and other queues?
+"""How much does a small task cost, beside an older version and other queues?
 
 `python -m benchmarks.road [--old CHECKOUT] [--rounds 7] [--peers FOLDER] [--only NAME ...]`
 

@@ -12,7 +12,7 @@ from spaces_app.home.metrics.__main__ import reference as metrics
 
 DOCS = Path(__file__).parents[1]
 
-#: What makes the text of each file.
+#: The function that makes the text of each file.
 PAGES: Mapping[Path, Callable[[], str]] = {
     DOCS / "reference" / "commands.md": commands,
     DOCS / "reference" / "farm-toml.md": farm_toml,

@@ -99,7 +99,7 @@ def _allowed(table: str) -> list[str]:
 
 
 def _value(table: str, key: str) -> str:
-    """What a value must be, in the words of the refusal of a date, which none may be."""
+    """The allowed values, in the words with which a date is refused: no key takes one."""
     told = _refusal(f"[{table}]\n{key} = 1979-05-27")
     return told.partition(" must be ")[2].partition(", got ")[0]
 

@@ -1,8 +1,8 @@
-"""Which variables the farm sets itself, and the meaning of those of other programs that it reads."""
+"""The variables that the farm sets itself, and the meaning of other programs' variables that it reads."""
 
 from __future__ import annotations
 
-#: Ours that the farm sets itself.
+#: Our variables that the farm sets itself.
 INNER = (
     *(
         "ZEROFARM_ROLE",
@@ -16,7 +16,7 @@ INNER = (
     *("ZEROFARM_DOOR", "ZEROFARM_SIZE", "ZEROFARM_FOLLOWS_LOG", "ZEROFARM_PIP_LOCKED", "ZEROFARM_STARTED_BY"),
 )
 
-#: Those of others that the farm itself reads.
+#: Variables of other programs that the farm reads.
 OTHERS = {
     "REDIS_URL": "The broker of the farm, instead of one that `zerofarm up` starts. Or as a file.",
     "FLOWER_BASIC_AUTH": "Flower's login, `user:password`, instead of that in `flower.login` in the state directory.",

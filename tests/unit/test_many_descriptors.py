@@ -1,4 +1,4 @@
-"""Whoever waits for something to read can wait for any descriptor, also in a process that has thousands."""
+"""A process can wait for any descriptor to be readable, also if it has thousands."""
 
 from __future__ import annotations
 

@@ -414,7 +414,7 @@ def test_the_name_of_a_visitor_is_shortened() -> None:
 
 
 def test_the_log_of_a_page_is_that_of_the_revision_that_wrote_last(tmp_path: Path) -> None:
-    """The operator's page showed the first revision's for ever, which an added Space never had."""
+    """The operator's page always showed the log of the first revision, which an added Space never had."""
     logs = tmp_path / "logs"
     (logs / "builds").mkdir(parents=True)
     for at, name in enumerate(("web-painter.log", "web-painter.1.log", "web-painter.2-2.log", "web-painter-two.3.log")):

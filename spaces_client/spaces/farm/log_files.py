@@ -1,4 +1,4 @@
-"""Which files hold the log of a Space, below `logs` in the state directory of a host. Their writers name them, too."""
+"""The log files of a Space, below `logs` in the state directory of a host. Their writers use the same names."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from pathlib import Path
 
 
 def of_pages(folder: Path, space: str) -> list[Path]:
-    """Of the latest two revisions that have written: of one that failed, and of the one that serves. Newest last."""
+    """The logs of the latest two revisions that have written: one that failed, and the one that serves. Newest last."""
     revisions = re.compile(rf"web-{re.escape(space)}(\.\d+(-\d+)?)?\.log")
     found = [path for path in folder.glob("web-*.log") if revisions.fullmatch(path.name)]
     return sorted(found, key=lambda path: path.stat().st_mtime)[-2:]
 
 
 def of_workers(folder: Path, space: str) -> Path:
-    """Of its zygotes and children."""
+    """The log of its zygotes and children."""
     return folder / f"{space}.log"
 
 
 def of_builds(folder: Path, space: str) -> Path:
-    """Of the making of its environment, and of the trials of its revisions."""
+    """The log of the making of its environment, and of the trials of its revisions."""
     return folder / "builds" / f"{space}.log"
 
 

@@ -1,4 +1,4 @@
-"""The trace of a task, as OpenTelemetry has it: which it is, and whether the farm writes it.
+"""The trace of a task for OpenTelemetry: its ids, and whether the farm writes it.
 
 The ids of a trace and its spans follow from the task's own id, so that no process has to tell another one. The home
 page writes the spans once the task has ended (docs/tracing.md); all others need no library for it.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: The endpoint of OpenTelemetry's exporters, for all signals or for traces alone.
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
-#: Which exporter; `none` for none.
+#: The name of the exporter; `none`: no traces.
 EXPORTER = "OTEL_TRACES_EXPORTER"
 
 #: The entry points by which exporters are found.

@@ -12,7 +12,7 @@ from spaces_workers.setup import operators
 
 
 def operator(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Of a person, as the record of actions shall have it.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The name of a person, for the record of actions.")],
     role: Annotated[str, typer.Option("--role", help="`operator` acts, `viewer` only looks.")] = "operator",
     remove: Annotated[bool, typer.Option("--remove", help="End the account instead.")] = False,
     state_dir: options.StateDir = options.STATE_DIR,

@@ -20,7 +20,7 @@ class Service(StrEnum):
     WORKER = "zerofarm-worker"
 
 
-#: What an operation is for OpenTelemetry's conventions on messaging; for others it is internal.
+#: The types of operations in OpenTelemetry's conventions on messaging; other parts are internal.
 OPERATIONS = {Part.CALL: "send", Part.PROCESS: "process"}
 
 _SERVICES = {part: Service.PAGE if part in (Part.CALL, Part.ENCODE, Part.WAIT) else Service.WORKER for part in Part}
@@ -51,7 +51,7 @@ class SpanFacts:
 
     @property
     def service(self) -> Service:
-        """Whose span it is."""
+        """The process that the span belongs to."""
         return _SERVICES[self.part]
 
 

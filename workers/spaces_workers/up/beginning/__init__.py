@@ -1,1 +1,1 @@
-"""What `zerofarm up` does before it imports the rest of itself, which takes half a second."""
+"""The first steps of `zerofarm up`, before the import of its other parts, which takes half a second."""

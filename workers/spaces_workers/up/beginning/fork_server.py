@@ -1,4 +1,4 @@
-"""Starts the fork server, for whose imports the Spaces wait, while `zerofarm up` still imports the rest of itself."""
+"""Starts the fork server before `zerofarm up` imports its other parts, because Spaces wait for its imports."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from spaces_workers.up.process import Begun, Command
 
 
 def clear_the_way(state_dir: Path, sandboxes: Sandboxes) -> None:
-    """End and remove what earlier starts have left; before any process of the farm is started."""
+    """End the processes and remove the files of earlier starts. Call it before any process of the farm is started."""
     os.environ[remains.VARIABLE] = remains.of_farm(state_dir)
     remains.end_remains_of_farm(state_dir)
     space_folders.clear_temporary(state_dir)
@@ -27,11 +27,11 @@ def begin(run_dir: Path, state_dir: Path) -> Begun:
 
 
 def command(run_dir: Path, state_dir: Path) -> Command:
-    """How it is started."""
+    """The command that starts it."""
     arguments = client.command(socket_path(run_dir, state_dir))
     return Command(arguments, process_environment.of_fork_server(), state_dir / "logs" / "fork-server.log")
 
 
 def socket_path(run_dir: Path, state_dir: Path) -> Path:
-    """Where it listens."""
+    """The path of its socket."""
     return client.socket_path(run_dir, state_dir / "logs")

@@ -22,7 +22,7 @@ Certificates: TypeAlias = Literal["public", "internal"]
 #: Where visitors find a Space of a farm with a domain: at DOMAIN/spaces/NAME/, or at NAME.DOMAIN.
 SpacesAt: TypeAlias = Literal["path", "name"]
 
-#: What may stand before a domain (RFC 1123); two hyphens at the third place mark an encoded label (RFC 5891).
+#: A label that may stand before a domain (RFC 1123); two hyphens at the third place mark an encoded label (RFC 5891).
 _LABEL = re.compile(r"(?!..--)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
