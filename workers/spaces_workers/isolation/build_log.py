@@ -1,7 +1,7 @@
 """Writes the log of how a Space came to be: the making of its environment, and the trials of its revisions.
 
 A page that makes its environment may not open the file where Spaces are separated; it inherits a descriptor.
-A log that cannot be written, as on a full disk, stops nothing of what it is about; the process's logger says so once.
+If the log cannot be written, for example on a full disk, the work goes on, and the process's logger says so once.
 """
 
 from __future__ import annotations
