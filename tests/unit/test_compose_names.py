@@ -74,10 +74,10 @@ class Proxy:
     def _root(self) -> Path:
         return self.folder / "caddy" / "pki" / "authorities" / "local" / "root.crt"
 
-    def ask(self, host: str, path: str, **headers: str) -> httpx.Response:
+    def ask(self, host: str, path: str, *, sni: str = "", **headers: str) -> httpx.Response:
         trust = ssl.create_default_context(cafile=self._root)
         with httpx.Client(verify=trust, timeout=60, headers={"Host": host, "Accept": "*/*", **headers}) as visitor:
-            return visitor.get(f"https://{INSIDE}:{self.port}{path}", extensions={"sni_hostname": host})
+            return visitor.get(f"https://{INSIDE}:{self.port}{path}", extensions={"sni_hostname": sni or host})
 
 
 @pytest.fixture(scope="module")
@@ -120,3 +120,9 @@ def test_only_a_space_gets_a_certificate(proxy: Proxy) -> None:
     assert (answers[0], answers[1] >= 400) == (200, True)
     with pytest.raises(httpx.ConnectError):
         proxy.ask(f"nobody.{DOMAIN}", "/")
+
+
+@pytest.mark.parametrize("name", ["DIGITS", "digits_2", "-digits"])
+def test_a_host_that_no_space_can_have_is_not_found(proxy: Proxy, name: str) -> None:
+    """The answer was an empty page with the status 200."""
+    assert proxy.ask(f"{name}.{DOMAIN}", "/", sni=f"digits.{DOMAIN}").status_code == 404
