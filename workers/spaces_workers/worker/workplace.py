@@ -236,6 +236,7 @@ class Workplace:
                 f"Space {record.name!r} is at {record.app_file} on {record.host!r}, which {self.config.host!r} "
                 "does not have, and it is too large to send. Put it on a disk that both share"
             )
+        problem: OSError | None = None
         for folder in (record.source.root, self._unpacked / f"{record.name}-{record.digest}"):
             if folder.is_dir() and folder == record.source.root:
                 continue  # another revision, or other files of this host
@@ -243,11 +244,14 @@ class Workplace:
                 folder.parent.mkdir(parents=True, exist_ok=True)
                 unpack(archive, folder)
             except OSError as error:
-                logger.info("the files of Space %s cannot be at %s: %s", record.name, folder, error)
+                problem = error
+                logger.debug("the files of Space %s are not unpacked at %s: %s", record.name, folder, error)
                 continue
             script = record.source.app_file.relative_to(record.source.root)
             return Source(folder / script, record.alone, folder)
-        raise RefusedError(f"the files of Space {record.name!r} cannot be unpacked: {self._unpacked} cannot be written")
+        raise RefusedError(
+            f"the files of Space {record.name!r} cannot be unpacked: {self._unpacked} cannot be written: {problem}"
+        )
 
     def _same(self, record: SpaceRecord) -> bool:
         return record.source.digest() == record.digest
