@@ -122,5 +122,5 @@ def test_sleep_is_one_of_three_words(tmp_path: Path) -> None:
     with pytest.raises(SettingsFault, match=r"\[memory\] sleep must be one of auto, on, off, got True"):
         read(file)
     file.write_text('[memory]\nsleep = "on"\nbeds = 3\n')
-    with pytest.raises(SettingsFault, match="unknown 'beds'; it may have sleep, host_gb, pinned_gb, stand_in_gb"):
+    with pytest.raises(SettingsFault, match="unknown 'beds'; it may have sleep, share, host_gb, pinned_gb"):
         read(file)
