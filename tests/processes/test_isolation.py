@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -140,7 +141,7 @@ def test_the_launcher_prepares_and_becomes_the_web_process(wheels: Path, tmp_pat
     command = [sys.executable, "-m", "spaces_workers.isolation", "--state-dir", str(tmp_path), str(space / "app.py")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         said, _ = process.communicate()
-    assert said.splitlines()[0] == "demo: making its environment"
+    assert re.fullmatch(r"\d\d:\d\d:\d\d - demo: making its environment", said.splitlines()[0])
     assert said.splitlines()[-1] == f"pid {process.pid} 0.0.1"
     assert process.returncode == 0
 
