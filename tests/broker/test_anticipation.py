@@ -38,6 +38,12 @@ class Recorder:
     def save(self) -> None:
         self.saves += 1
 
+    def share(self) -> None:
+        pass
+
+    def count(self) -> None:
+        pass
+
 
 class Ear:
     """The thread of a worker, whose tasks the test invents."""
