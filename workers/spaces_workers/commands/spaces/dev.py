@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -44,6 +45,7 @@ def dev(
 
 
 def _serve(folder: Path, name: str, state_dir: Path) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts it in the background has it ignored
     source = source_at(served_space(folder).app_file)
     while True:
         seen, began = mending.stamp(source), time.monotonic()
