@@ -22,7 +22,8 @@ from tests.end_to_end.test_up import START_PATIENCE, zerofarm
 from tests.harness import wait_until
 from tests.processes.test_isolation import wheel
 
-UNIT = Path(__file__).parents[2] / "deploy" / "zerofarm.service"
+TREE = Path(__file__).resolve().parents[2]
+UNIT = TREE / "deploy" / "zerofarm.service"
 
 #: It has neither a home nor a shell, as a user that `useradd --system` makes.
 USER = pwd.getpwnam("nobody")
@@ -102,12 +103,22 @@ class Unit:
     @property
     def _script(self) -> str:
         """Its /tmp is its own with PrivateTmp; without, it has the files of other users."""
-        tmp = "mount -t tmpfs tmpfs /tmp"
+        tmp = self._kept_tree("mount -t tmpfs tmpfs /tmp")
         if value("PrivateTmp") != "yes":
             tmp += " && mkdir --mode=700 /tmp/gradio"
         tmp += self._open_interpreter
         user = f"setpriv --reuid={USER.pw_uid} --regid={USER.pw_gid} --clear-groups"
         return f"{tmp} && exec {user} {shlex.join(self._command)}"
+
+    def _kept_tree(self, hide: str) -> str:
+        """The tested tree, and its environment, stay where they are if they are below the /tmp that is hidden."""
+        kept = sorted({str(each) for each in (TREE, Path(sys.prefix).resolve()) if each.is_relative_to("/tmp")})
+        aside = [self._folder / f"kept{number}" for number in range(len(kept))]
+        for each in aside:
+            each.mkdir()
+        keep = [f"mount --bind {tree} {there}" for tree, there in zip(kept, aside, strict=True)]
+        show = [f"mkdir -p {tree} && mount --bind {there} {tree}" for tree, there in zip(kept, aside, strict=True)]
+        return " && ".join([*keep, hide, *show])
 
     @property
     def _open_interpreter(self) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from hypothesis import settings
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from spaces_workers.child.sleep.digest import digest, mixed
 from spaces_workers.child.sleep.sleeper import CannotSleep, Halted, Sleeper
@@ -200,6 +201,17 @@ def test_a_wrapper_of_tensors_has_no_bytes_of_its_own(bed: Bed) -> None:
     assert bed.sleeper.left_bytes == 400
     bed.sleeper.wake(keep=True)
     assert [bytes_of(inner), bytes_of(scale)] == before
+
+
+def test_a_fake_tensor_is_left_alone(bed: Bed) -> None:
+    """torch warns of a question for its address, and a warning is an error here."""
+    with FakeTensorMode():
+        fake = torch.empty(16)
+    real = torch.randn(50)
+    bed.put(real)
+    bed.sleeper.sleep(pinned=True)
+    assert bed.sleeper.left_bytes == 200
+    assert fake.untyped_storage().device.type == "meta"
 
 
 #: Words that the digest of a GPU mixes at a time, here.

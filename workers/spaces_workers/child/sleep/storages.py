@@ -31,7 +31,9 @@ def storages(wanted: Callable[[Storage], bool]) -> list[Storage]:
 
 
 def _has_bytes(storage: Storage) -> bool:
-    """Whether there is memory behind it: a wrapper of tensors has a size, and no bytes."""
+    """Whether there is memory behind it: a wrapper of tensors has a size, and no bytes, as a tensor without data."""
+    if storage.device.type == "meta":  # torch warns of a question for the address of a fake tensor's
+        return False
     try:
         storage.data_ptr()
     except (NotImplementedError, RuntimeError):
