@@ -12,9 +12,10 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cache
+from itertools import cycle
 from pathlib import Path
 from typing import TypeVar
 
@@ -38,7 +39,7 @@ from spaces_workers.broker.server_settings import Listen
 from spaces_workers.gateway.place import GATES, Gate, address_of, socket_of, to_text
 from spaces_workers.isolation import prepare
 from spaces_workers.nursery.client import socket_path as nursery_socket
-from spaces_workers.setup.ports import Ports
+from spaces_workers.setup.ports import PortError, Ports
 from spaces_workers.setup.process_environment import of_web
 from tests.broker.support import leaked_keys
 from tests.forks import FORKED, ForkedPage, fork_page, start_nursery
@@ -319,9 +320,23 @@ def _python_of_spaces() -> tuple[Path, dict[str, str]]:
     return own.python, dict(own.variables)
 
 
+def _own_ports() -> Iterator[int]:
+    """Ports below those that farms choose, in turns, and apart from those of other workers of pytest-xdist.
+
+    A page listens some seconds after its port was chosen: until then nobody else may take it.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 5
+    return cycle(range(10_000 + 2_000 * worker, 12_000 + 2_000 * worker))
+
+
+_ports = _own_ports()
+
+
 def free_port() -> int:
     """A port of this host that nothing listens at."""
-    return Ports("127.0.0.1").exactly(0, "--port")
+    while True:
+        with suppress(PortError):
+            return Ports("127.0.0.1").exactly(next(_ports), "--port")
 
 
 def _answers(url: str) -> bool:
