@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from gradio_client import Client, handle_file
+from gradio_client import Client
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
+from tests.clients.by_python import CLIENT, call_stream_upload_and_download
 from tests.clients.conftest import tell
 from tests.end_to_end.test_up import Up
-
-CLIENT = f"`gradio_client` {version('gradio_client')}"
-
-CONTENT = b"zerofarm" * 400_000
 
 
 @pytest.mark.parametrize("space", ["gradio-6", "gradio-5"])
 def test_a_program_calls_streams_uploads_and_downloads(farm: Up, tmp_path: Path, space: str) -> None:
-    client = Client(farm.ready()["spaces"][space], verbose=False, download_files=str(tmp_path))
-    job = client.submit(5, api_name="/count")
-    assert job.result(120) == "4"
-    assert job.outputs() == list("01234")
-    (tmp_path / "upload.bin").write_bytes(CONTENT)
-    digest = client.predict(handle_file(tmp_path / "upload.bin"), api_name="/digest")
-    assert digest == hashlib.sha256(CONTENT).hexdigest()
-    assert Path(client.predict(3_000_064, api_name="/make")).stat().st_size == 3_000_064
+    call_stream_upload_and_download(farm.ready()["spaces"][space], tmp_path)
     tell(space, CLIENT, passes=True)
 
 
