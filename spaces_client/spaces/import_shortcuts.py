@@ -12,8 +12,9 @@ from typing import Any
 from spaces.import_hooks import when_imported
 
 
+@cache
 def take() -> None:
-    """Prepare the shortcuts, for libraries that will be imported."""
+    """Prepare the shortcuts, for libraries that will be imported; once, also for the forks of this process."""
     when_imported("gradio.component_meta", _write_no_stubs)
     when_imported("gradio.events", _parse_templates_once)
     when_imported("transformers.utils.import_utils", _read_models_once)

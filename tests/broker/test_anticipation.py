@@ -41,7 +41,7 @@ class Recorder:
     def share(self) -> None:
         pass
 
-    def count(self) -> None:
+    def exchange(self) -> None:
         pass
 
 

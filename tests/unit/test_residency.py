@@ -434,8 +434,9 @@ def test_a_child_that_cannot_save_its_tensors_is_not_asked_again_nor_counted_as_
 
     residency, (child,) = with_budget(80, much_host_memory, Unable("mapped", 20))
     seen(residency, clock, child)
+    assert residency.host.can_save(child)
     residency.host.save(child)
-    residency.host.save(child)
+    assert not residency.host.can_save(child)
     assert orders == [True]
     assert not child.is_saved
 

@@ -56,7 +56,7 @@ class Anticipation(BrokerThread):
             self._prefetch.save()
             self._prefetch.share()
         self._listen(queue)
-        self._prefetch.count()
+        self._prefetch.exchange()
 
     def _wake(self, expected: Sequence[str]) -> None:
         for space in expected:

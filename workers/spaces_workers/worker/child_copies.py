@@ -45,7 +45,7 @@ class Copies:
     @property
     def shared_bytes(self) -> int:
         """Bytes that the child shares."""
-        return sum(self.sizes.get(name, 0) for name in self.shared)
+        return sum(self.by_key().values())
 
     def by_key(self) -> dict[bytes, int]:
         """The bytes of each shared part."""

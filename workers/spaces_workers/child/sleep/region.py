@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Sequence
+from functools import cached_property
 from hashlib import blake2b
 from typing import Protocol, TypeAlias
 
@@ -53,7 +54,7 @@ class Region:
         memory.madvise(mmap.MADV_HUGEPAGE)
         self.bytes: HostBytes = torch.frombuffer(memory, dtype=torch.uint8)  # which keeps the mapping
 
-    @property
+    @cached_property
     def name(self) -> bytes:
         """The same for the same contents. It is a hint only, as the digests are."""
         return blake2b(b"".join(digest + size.to_bytes(8) for digest, size in self.places), digest_size=16).digest()

@@ -71,12 +71,15 @@ class HostRoom:
             finally:
                 self.seconds_spent += self._clock() - began
 
-    def save(self, child: ChildLink) -> None:
-        """Have a child on the device copy its tensors to the host, if there is room, so that it can sleep at once.
+    def can_save(self, child: ChildLink) -> bool:
+        """Whether an idle child on the device has tensors to copy to the host, and room there."""
+        if self.budget is None or child.sleep is not None or child.is_saved or child.is_unable:
+            return False
+        return self.has_room_for(child)
 
-        Raises Halted.
-        """
-        if self.budget is None or child.is_saved or child.is_unable or not self.has_room_for(child):
+    def save(self, child: ChildLink) -> None:
+        """Have a child copy its tensors to the host, so that it can sleep at once. Raises Halted."""
+        if self.budget is None:
             return
         try:
             child.save(pinned=self.budget.would_pin(child, self._owner.on_host()))

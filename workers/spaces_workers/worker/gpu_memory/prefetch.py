@@ -1,4 +1,7 @@
-"""Wakes sleepers ahead of their tasks. Whatever a real task needs comes first: a prefetch is halted for it."""
+"""Prepares idle children ahead of their tasks: wakes sleepers, saves tensors, shares copies.
+
+Whatever a real task needs comes first: all of it is halted for one.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,6 @@ EXPECTED = 1 / 60
 
 #: A child makes room for a prefetch if this part of those calls is expected of its Space, at most.
 SELDOM = 0.5
-
 
 #: Seconds for a child to halt: it copies one tensor to its end.
 HALT_PATIENCE = 5.0
@@ -80,13 +82,13 @@ class Prefetch:
         finally:
             self._moves.release()
 
-    def count(self) -> None:
+    def exchange(self) -> None:
         """Tell other workers of the host what these children hold of its memory, and hear of theirs."""
         self._residency.host.exchange()
 
     def save(self) -> None:
         """Let children on the device copy their tensors to the host, so that they can make room at once."""
-        self._with_each(lambda child: child.sleep is None and not child.is_saved, self._residency.host.save)
+        self._with_each(self._residency.host.can_save, self._residency.host.save)
 
     def share(self) -> None:
         """Let children use the copies in host memory that others have too."""

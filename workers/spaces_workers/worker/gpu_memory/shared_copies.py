@@ -42,7 +42,8 @@ class SharedCopies:
     @property
     def elsewhere_bytes(self) -> int:
         """Host memory that the sleepers of other workers hold, without the parts that ours share with them."""
-        ours = sum(each.size for each in self._segments.values() if each.key in self._theirs())
+        theirs = self._theirs()
+        ours = sum(each.size for each in self._segments.values() if each.key in theirs)
         return max(0, self._listing.bytes_of_others - ours)
 
     def exchange(self, children: Collection[ChildLink]) -> None:
