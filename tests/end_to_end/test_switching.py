@@ -12,7 +12,8 @@ import pytest
 from gradio_client import Client
 
 from spaces_workers.up.door.address import find_caddy
-from tests.end_to_end.hosted import write_space
+from spaces_workers.up.hosting.page import UNVISITED
+from tests.end_to_end.hosted import said, write_space
 from tests.end_to_end.pages import called
 from tests.end_to_end.test_hosting import done, url_of
 from tests.end_to_end.test_up import Up, serving
@@ -22,6 +23,14 @@ pytestmark = pytest.mark.skipif(find_caddy() is None, reason="Caddy is not insta
 
 #: Of the stream: it takes a little less than the minute that its function may take.
 VALUES = 270
+
+#: Start of a script whose page takes longer than an earlier page is kept without visitors; its zygote does not.
+SLOW = f"""
+import pathlib, time
+if not pathlib.Path("begun").exists():
+    pathlib.Path("begun").touch()
+    time.sleep({UNVISITED + 2})
+"""
 
 #: Seconds between two values of a stream that count as a hang.
 HANG = 30.0
@@ -117,6 +126,18 @@ def test_a_page_that_was_left_ends(farm: Up, tmp_path: Path) -> None:
     write_space(source, "two")
     done(farm, "add", str(source))
     wait_until(lambda: not [line for line in farm.left() if first in line], 120)
+
+
+def test_a_space_that_comes_back_keeps_its_files(
+    farm: Up, tmp_path: Path
+) -> None:
+    """A page of the removed Space, which a later revision had followed, ended after its time and took the new files along."""
+    source = tmp_path / "returns"
+    done(farm, "add", str(write_space(source, "one")))
+    done(farm, "add", str(write_space(source, "two")))
+    done(farm, "remove", "returns")
+    done(farm, "add", str(write_space(source, "three", SLOW)))
+    assert said(url_of(farm, "returns")) == "ada says three"
 
 
 def test_a_stream_goes_on_while_other_spaces_come_change_break_and_go(farm: Up, tmp_path: Path) -> None:

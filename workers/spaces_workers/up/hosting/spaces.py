@@ -227,8 +227,11 @@ class HostedSpaces:
 
     async def _retire(self, page: HostedPage) -> None:
         await page.left_by_all()
-        await self._end(page)
         name = page.revision.space.name
+        async with self._locks[name]:
+            if page not in self._others:  # it ended with its Space, of which another may have the name and number now
+                return
+            await self._end(page)
         if name in self._current and not self.earlier(name):
             try:
                 record = await asyncio.to_thread(self._known.find, name)
