@@ -128,10 +128,8 @@ def test_a_page_that_was_left_ends(farm: Up, tmp_path: Path) -> None:
     wait_until(lambda: not [line for line in farm.left() if first in line], 120)
 
 
-def test_a_space_that_comes_back_keeps_its_files(
-    farm: Up, tmp_path: Path
-) -> None:
-    """A page of the removed Space, which a later revision had followed, ended after its time and took the new files along."""
+def test_a_space_that_comes_back_keeps_its_files(farm: Up, tmp_path: Path) -> None:
+    """An earlier revision's page of the Space that was removed ended after its time, and took the new files along."""
     source = tmp_path / "returns"
     done(farm, "add", str(write_space(source, "one")))
     done(farm, "add", str(write_space(source, "two")))

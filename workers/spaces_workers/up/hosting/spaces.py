@@ -229,15 +229,12 @@ class HostedSpaces:
         await page.left_by_all()
         name = page.revision.space.name
         async with self._locks[name]:
-            if page not in self._others:  # it ended with its Space, of which another may have the name and number now
-                return
-            await self._end(page)
+            if page in self._others:  # else it ended with its Space, and another may have the name and number now
+                await self._end(page)
         if name in self._current and not self.earlier(name):
-            try:
+            with suppress(SpacesError, RedisError, OSError, ValueError):  # its zygote ends with the next that is made
                 record = await asyncio.to_thread(self._known.find, name)
                 await asyncio.to_thread(nursery.retire, self._nursery, name, record.revision)
-            except (SpacesError, RedisError, OSError, ValueError):
-                pass  # its zygote ends with the next that is made
 
     async def _end(self, page: HostedPage) -> None:
         await page.end()
