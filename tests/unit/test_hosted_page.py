@@ -12,7 +12,7 @@ from spaces_workers.up.hosting import page
 from spaces_workers.up.hosting.page import HostedPage
 from spaces_workers.up.hosting.revision import Revision
 from spaces_workers.up.keeper import Keeper
-from spaces_workers.up.visits import last_visits
+from spaces_workers.up.visits import latest_visits
 
 
 def test_a_page_stays_while_visits_fall_between_the_looks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,5 +37,5 @@ async def _is_visited_and_left() -> None:
         writer.close()
         await asyncio.sleep(0.1)
     await leaving
-    assert last_visits([port])[port] >= page.UNVISITED
+    assert latest_visits([port])[port].ended_for >= page.UNVISITED
     server.close()

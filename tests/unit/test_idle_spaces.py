@@ -17,7 +17,7 @@ from spaces_workers.up.page_port import PagePort
 from spaces_workers.up.process import Command
 from spaces_workers.up.readiness import page
 from spaces_workers.up.reports import Answering, Idle, Note, Report
-from spaces_workers.up.visits import last_visits, visited
+from spaces_workers.up.visits import Visits, latest_visits
 
 #: A page that listens as those of Spaces do, and nothing else of them.
 PAGE = """
@@ -88,9 +88,9 @@ class Host:
         return [name for name, keeper in self.keepers.items() if keeper.serving == "idle"]
 
 
-def visits_of_now(ports: Collection[int]) -> dict[int, float]:
+def visits_of_now(ports: Collection[int]) -> dict[int, Visits]:
     """Visits as the host sees them, whose clock is not that of the system."""
-    return dict.fromkeys(visited(ports), 0.0)
+    return {port: seen if seen.connections else Visits() for port, seen in latest_visits(ports).items()}
 
 
 async def until(holds: Callable[[], object]) -> None:
@@ -171,7 +171,7 @@ def test_a_visitor_who_comes_and_goes_between_two_looks_keeps_a_space_running(li
         _, writer = await asyncio.open_connection("127.0.0.1", host.keepers["visited"].port_number)
         writer.close()
         await writer.wait_closed()
-        host.visits = last_visits
+        host.visits = latest_visits
         await host.after(2 * MINUTE)
         assert not host.idle()
 

@@ -17,7 +17,7 @@ import pytest
 from spaces.servers import fixed_ports, page_address, page_socket
 from spaces_workers.up.page_port import PagePort
 from spaces_workers.up.porter import Porter
-from spaces_workers.up.visits import last_visits, visited
+from spaces_workers.up.visits import Visits, latest_visits
 
 
 @pytest.fixture
@@ -84,17 +84,18 @@ def test_a_server_that_cannot_inherit_gets_the_port_all_the_same(port: PagePort)
 def test_a_visit_is_remembered_whoever_has_ended_it(port: PagePort, first: str) -> None:
     port.listen()
     with socket.create_connection(("127.0.0.1", port.number), timeout=5) as visitor, port.accept()[0] as page:
-        assert last_visits([port.number, 1]) == {port.number: 0.0}
+        assert latest_visits([port.number, 1]) == {port.number: Visits(1, 0.0), 1: Visits()}
         (page if first == "the page" else visitor).close()
-    assert visited([port.number]) == {}
-    assert 0 <= last_visits([port.number])[port.number] < 60
+    ended = latest_visits([port.number])[port.number]
+    assert ended.connections == 0
+    assert 0 <= ended.ended_for < 60
 
 
 def test_a_shut_port_refuses_nobody(port: PagePort) -> None:
     port.listen()
     with socket.create_connection(("127.0.0.1", port.number), timeout=5) as before:
         port.shut()
-        assert visited([port.number]) == {port.number: 1}
+        assert latest_visits([port.number])[port.number].connections == 1
         before.sendall(b"x")
         with port.accept()[0] as visitor:
             assert visitor.recv(1) == b"x"

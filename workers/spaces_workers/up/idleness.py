@@ -18,7 +18,7 @@ from redis import RedisError
 from spaces.farm.queue.rules import IdleRules
 from spaces_workers.up.keeper import Keeper
 from spaces_workers.up.reports import Note, Reporter
-from spaces_workers.up.visits import last_visits, visited
+from spaces_workers.up.visits import Visits, latest_visits
 
 #: Seconds between two looks at all Spaces, and between two renewals of what the broker knows of them.
 INTERVAL, RENEWAL = 1.0, 3600.0
@@ -48,7 +48,7 @@ class Idleness:
         rules: IdleRules,
         report: Reporter,
         clock: Callable[[], float] = time.monotonic,
-        visits: Callable[[Collection[int]], Mapping[int, float]] = last_visits,
+        visits: Callable[[Collection[int]], Mapping[int, Visits]] = latest_visits,
         available: Callable[[], float] = lambda: psutil.virtual_memory().available / psutil.virtual_memory().total,
     ) -> None:
         self._all = keepers
@@ -81,22 +81,21 @@ class Idleness:
         """
         now, keepers = self._clock(), self._keepers
         self._used_at = {space: self._used_at.get(space, now) for space in keepers}
-        ports = [port for keeper in keepers.values() if (port := keeper.port_number)]
-        visits = self._visits(ports)
+        visits = await self._visits_of(keepers.values())
         for space, keeper in keepers.items():
             task_at = now - unused.get(space, math.inf)
-            visit_at = now - visits.get(keeper.port_number, math.inf) if keeper.can_stop else now
+            visit_at = now - visits[keeper.port_number].ended_for if keeper.can_stop else now
             self._used_at[space] = max(self._used_at[space], task_at, visit_at)
             if keeper.serving == "idle" and task_at > self._idle_since.get(space, now):
                 keeper.call()
-        await self._tell_of(keepers, visited(ports))
+        await self._tell_of(keepers, visits)
         for space in self._due(keepers, now):
             await self._stop(space, keepers[space])
 
-    async def _tell_of(self, keepers: Mapping[str, Keeper], visitors: Mapping[int, int]) -> None:
+    async def _tell_of(self, keepers: Mapping[str, Keeper], visits: Mapping[int, Visits]) -> None:
         """A new connection to a page is most often somebody who opens it."""
         for space, keeper in keepers.items():
-            before, now = self._connections.get(space, 0), visitors.get(keeper.port_number or 0, 0)
+            before, now = self._connections.get(space, 0), visits[keeper.port_number].connections
             self._connections[space] = now
             if now > before:
                 with suppress(RedisError):
@@ -117,7 +116,7 @@ class Idleness:
     async def _stop(self, space: str, keeper: Keeper) -> None:
         if self._keepers.get(space) is not keeper:
             return  # another page serves it now, or none
-        if await keeper.stop_unless(lambda: self._is_used(space, keeper.port_number)):
+        if await keeper.stop_unless(lambda: self._is_used(space, keeper)):
             self._idle_since[space] = self._clock()
             try:
                 await asyncio.to_thread(self._broker.tell_of_idleness, space)
@@ -126,14 +125,17 @@ class Idleness:
         else:
             self._used_at[space] = self._clock()
 
-    async def _is_used(self, space: str, port: int) -> bool:
+    async def _is_used(self, space: str, keeper: Keeper) -> bool:
         """Whether somebody came, or sent a task, after the look that found the Space unused."""
-        visit = self._visits([port]).get(port, math.inf)
+        visits = await self._visits_of([keeper])
         try:
             task = (await asyncio.to_thread(self._broker.unused_for, [space])).get(space, math.inf)
         except RedisError:
             return True
-        return min(visit, task) < min(self._after(space), SHORT_OF_MEMORY)
+        return min(visits[keeper.port_number].ended_for, task) < min(self._after(space), SHORT_OF_MEMORY)
+
+    async def _visits_of(self, keepers: Iterable[Keeper]) -> Mapping[int, Visits]:
+        return await asyncio.to_thread(self._visits, [keeper.port_number for keeper in keepers])
 
     @property
     def _keepers(self) -> dict[str, Keeper]:

@@ -5,10 +5,11 @@ A call may take two connections, one after the other. The system remembers for a
 
 from __future__ import annotations
 
+import math
 import os
-from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 #: The state of an open connection, in /proc/net/tcp. Source: net/tcp_states.h of Linux.
@@ -21,20 +22,24 @@ _TIME_WAIT, _REMEMBERED = "03", 60.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def visited(ports: Collection[int]) -> Counter[int]:
-    """Those of these ports of this host to which somebody is connected, with the number of connections."""
-    wanted = set(ports)
-    return Counter(port for line in _connections() if line[3] == _ESTABLISHED and (port := _port_of(line[1])) in wanted)
+@dataclass(frozen=True, slots=True)
+class Visits:
+    """The visits of one port."""
+
+    connections: int = 0  #: that are open
+    ended_for: float = math.inf  #: seconds since the last one ended; 0 while one is open; inf: longer than a minute
 
 
-def last_visits(ports: Collection[int]) -> dict[int, float]:
-    """Seconds since somebody was connected to each of these ports; 0 while somebody is. Without those unvisited for a
-    minute.
+def latest_visits(ports: Collection[int]) -> dict[int, Visits]:
+    """The visits of each of these ports of this host.
+
+    It reads all connections of the host, which takes longer the more there are: call it from no event loop.
     """
-    wanted, found = set(ports), dict[int, float]()
+    found = dict.fromkeys(ports, Visits())
     for line in _connections():
-        for port in _ends(line) & wanted:
-            found[port] = min(found.get(port, _REMEMBERED), _ended_for(line))
+        for port in _ends(line) & found.keys():
+            connections = found[port].connections + (line[3] == _ESTABLISHED)
+            found[port] = Visits(connections, min(found[port].ended_for, _ended_for(line)))
     return found
 
 

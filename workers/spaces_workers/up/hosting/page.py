@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from typing import Literal, TypeAlias
 
 from spaces_workers.gateway.place import Gate
 from spaces_workers.up.hosting.revision import Revision
 from spaces_workers.up.keeper import Keeper
-from spaces_workers.up.visits import last_visits
+from spaces_workers.up.visits import latest_visits
 
 #: Seconds without a visitor after which an earlier revision's page ends, and after which it ends in any case.
 UNVISITED, LONGEST = 15.0, 3600.0
@@ -64,6 +63,7 @@ class HostedPage:
         unvisited = 0.0
         while unvisited < UNVISITED and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(INTERVAL)
-            unvisited = min(unvisited + INTERVAL, last_visits([self.port]).get(self.port, math.inf))
+            visits = await asyncio.to_thread(latest_visits, [self.port])
+            unvisited = min(unvisited + INTERVAL, visits[self.port].ended_for)
             if self.keeper is None or not self.keeper.answers:
                 return
