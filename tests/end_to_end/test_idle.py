@@ -57,6 +57,17 @@ def farm(tmp_path: Path) -> Iterator[Up]:
     wait_until(lambda: not up.left())
 
 
+@pytest.fixture
+def farm_of_demos(tmp_path: Path) -> Iterator[Up]:
+    """A farm that began with the demos, with the same settings."""
+    (tmp_path / "state").mkdir(mode=0o700)
+    (tmp_path / "state" / "farm.toml").write_text(SETTINGS)
+    up = Up(tmp_path, "--no-flower", "--gpus", "none")
+    yield up
+    assert up.stop() == 0, up.errors
+    wait_until(lambda: not up.left())
+
+
 def is_idle(farm: Up, times: int = 1) -> bool:
     return len(farm.told("idle", name="Space echo")) >= times
 
@@ -93,6 +104,16 @@ def test_a_space_that_nobody_uses_gives_up_its_processes_until_somebody_comes(fa
     wait_until(lambda: as_browser(url)[0] == 200, 60)
     wait_until(lambda: len(farm.told("answering", name="Space echo")) == 2)
     wait_until(lambda: is_idle(farm, 2), 60)
+
+
+def test_a_space_that_is_added_to_a_farm_of_demos_is_idle_when_nobody_uses_it(farm_of_demos: Up) -> None:
+    """All Spaces of a farm that began with the demos kept their processes for ever; only the demos should."""
+    ready = farm_of_demos.ready()
+    added = farm_of_demos.run("add", str(SPACES / "echo"))
+    assert added.returncode == 0, added.stderr
+    wait_until(lambda: farm_of_demos.told("idle"), 60)
+    assert {each["name"] for each in farm_of_demos.told("idle")} == {"Space echo.1"}  # its first revision
+    assert all(as_browser(url)[0] == 200 for url in ready["spaces"].values())
 
 
 def test_a_call_to_an_idle_space_only_takes_longer(farm: Up) -> None:

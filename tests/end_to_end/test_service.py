@@ -168,6 +168,10 @@ def test_a_space_with_requirements_and_images_is_served_by_a_user_without_a_home
         unit.stop()
 
 
+def test_the_service_serves_what_its_operator_adds_and_no_demos() -> None:
+    assert "--no-demos" in shlex.split(value("ExecStart"))
+
+
 def test_caches_of_the_service_are_in_folders_of_its_own() -> None:
     named = dict(each.split("=", 1) for each in shlex.split(value("Environment")))
     for name in ("HOME", "XDG_CACHE_HOME", "HF_HOME"):

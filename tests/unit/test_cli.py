@@ -480,6 +480,13 @@ def test_words_tell_every_page() -> None:
     assert told.count("with the login in /state/flower.login") == 1
 
 
+def test_words_tell_how_an_empty_farm_gets_its_first_space() -> None:
+    output = io.StringIO()
+    home = "http://127.0.0.1:7860"
+    Words(Console(file=output, width=120))(Ready(home, None, None, "redis://127.0.0.1:6379/0", workers=[], spaces={}))
+    assert "`zerofarm add`" in output.getvalue()
+
+
 def test_an_address_of_ipv6_is_told_as_it_is() -> None:
     """Its brackets were taken for markup, which ended the farm."""
     output = io.StringIO()

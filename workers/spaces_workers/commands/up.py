@@ -113,13 +113,17 @@ def up(
         typer.Option("--watch", help="Serve the named Spaces anew whenever a file of theirs is saved."),
     ] = False,
     no_flower: Annotated[bool, typer.Option("--no-flower", help="Without Flower.")] = False,
+    no_demos: Annotated[
+        bool,
+        typer.Option("--no-demos", help="Without the bundled demos if no Space is named: `zerofarm add` adds Spaces."),
+    ] = False,
     state_dir: options.StateDir = options.STATE_DIR,
     run_dir: options.RunDir = options.RUN_DIR,
     json: options.Json = False,
 ) -> None:
     """Start a farm: broker, workers, Spaces, home page and Flower. Ctrl-C stops it."""
     reporter = Notifying(JsonLines() if json else Words())
-    served = served_spaces(spaces) if spaces else _demos()
+    served = served_spaces(spaces) if spaces else [] if no_demos else _demos()
     plan = plan_workers(gpus, workers, workers_per_gpu)
     for note in filter(None, (plan.note, what_tracing_lacks())):
         reporter(Note(note))
@@ -150,7 +154,6 @@ def up(
             farm_key=farm_key(state_dir),
             sandboxes=sandboxes,
             door=door,
-            stops_idle=bool(spaces),  # the demos show a farm at work
             watches=watch and bool(spaces),
             isolate=not no_isolate,
             fork_server=begun,

@@ -45,7 +45,9 @@ class Doors:
 
     def take_orders(self) -> None:
         """Listen for changes."""
-        self._gateway.watch(listen(orders_of(self._run_dir, self._state_dir)), self._hear)
+        path = orders_of(self._run_dir, self._state_dir)
+        path.parent.mkdir(parents=True, exist_ok=True)  # a farm without Spaces has no door yet
+        self._gateway.watch(listen(path), self._hear)
 
     def _hear(self, listener: socket.socket) -> None:
         sock = accept(listener)

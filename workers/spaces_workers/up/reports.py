@@ -234,6 +234,8 @@ def _summary(ready: Ready) -> list[str]:
         rows.append(("Operator", f"{_link(ready.operator)}  {_login(ready.operator_login_file)}"))
     rows += [(name, _link(url) + "  warming" * (name in ready.warming)) for name, url in ready.spaces.items()]
     rows += [(name, "[red]did not start[/red]") for name in ready.failed]
+    if not ready.spaces and not ready.failed:
+        rows.append(("Spaces", "none yet: add the first with `zerofarm add`"))
     rows += [
         (str(worker["name"]), escape(f"{worker['device']} ({' '.join(worker['sizes'])})")) for worker in ready.workers
     ]

@@ -162,9 +162,11 @@ class Supervisor:
         return Idleness(lambda: self._spaces.keepers, broker, self._idle_after, settings.current().idle, self._report)
 
     def _idle_after(self, space: str) -> float:
-        own = settings.of_space(space).idle_after
-        usual = settings.current().idle.after if self._options.stops_idle else math.inf
-        return usual if own is None else own
+        own, page = settings.of_space(space).idle_after, self._spaces.pages.get(space)
+        if own is not None:
+            return own
+        shows_a_farm_at_work = page is not None and page.revision.space.is_bundled
+        return math.inf if shows_a_farm_at_work else settings.current().idle.after
 
     def _go(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Run a coroutine in the background; an error in it ends the farm."""

@@ -104,6 +104,7 @@ function update(farm) {
   one("worker-count").textContent = farm.workers.length;
   one("flower").hidden = !farm.flower || !atDoor(farm);
   one("operator").hidden = !farm.operators;
+  one("first").hidden = !farm.home;  // else no `zerofarm up` is there to add it
   one("done").textContent = sum(farm.workers, (worker) => worker.done);
   show(one("spaces"), "space", farm.spaces, (space) => space.name, (element, space) => fillSpace(element, space, farm.home));
   show(one("workers"), "worker", farm.workers, (worker) => worker.name, fillWorker);

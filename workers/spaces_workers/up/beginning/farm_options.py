@@ -35,7 +35,6 @@ class FarmOptions:
     sandboxes: Sandboxes
     door: Door | None = None  #: before all pages; None: visitors reach each page at its own port
     gateway: tuple[str, int] | None = None  #: where programs and pages of other hosts connect; None: nowhere
-    stops_idle: bool = True  #: Spaces that nobody uses give up their processes, unless `farm.toml` keeps them
     watches: bool = False  #: Spaces are served as their files are saved
     isolate: bool = True  #: Spaces that list requirements get environments of their own
     fork_server: Begun | None = None  #: started already
