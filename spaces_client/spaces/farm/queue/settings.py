@@ -38,20 +38,20 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from spaces import config
 from spaces.errors import SpacesError
 from spaces.farm.queue import front_rules, tiers
 from spaces.farm.queue.front_rules import HomeRules, PrivacyRules
 from spaces.farm.queue.keys import WAITING
-from spaces.farm.queue.rules import IsolationRules, MemoryRules, Rules, SpaceRules
+from spaces.farm.queue.rules import IsolationRules, Rules, SpaceRules
+from spaces.farm.queue.settings_file.allowed import Allowed, Number, Paths, Words
 from spaces.farm.queue.settings_file.login_table import LoginRules
-from spaces.farm.queue.settings_file.number import Number
 from spaces.farm.queue.settings_file.places import line_of
 from spaces.farm.queue.settings_file.space_tables import space_rules
 from spaces.farm.queue.tiers import QuotaRules
@@ -62,6 +62,12 @@ VARIABLE = "ZEROFARM_CONFIG"
 #: The file's name in a state directory.
 FILE = "farm.toml"
 
+#: The levels of separation, the best first.
+LEVELS = ("users", "namespaces", "none")
+
+#: The keys of a table.
+Keys: TypeAlias = Mapping[str, Allowed]
+
 T = TypeVar("T")
 
 
@@ -69,44 +75,40 @@ class SettingsFault(SpacesError, ValueError):
     """The file cannot be used. The message names it, the key, the value, and what is allowed."""
 
 
-RANK = {
+RANK: Keys = {
     "weight": Number(0.0),
     "doubt": Number(0.0),
     "memory": Number(1, whole=True),
     "floor": Number(0.0),
     "cap": Number(0.0),
 }
-LIMITS = {
+LIMITS: Keys = {
     "space_queue": Number(1),
     "farm_queue": Number(1),
     "longest_wait": Number(1.0),
     "payload_bytes": Number(1024),
     "outcome_lifetime": Number(1, WAITING, whole=True),
 }
-MEMORY = {
+MEMORY: Keys = {
+    "sleep": Words(("auto", "on", "off")),
+    "share": Words(("farm", "group", "space")),
     "host_gb": Number(0.0),
     "pinned_gb": Number(0.0),
     "stand_in_gb": Number(0.001),
     "stand_in_gb_per_second": Number(0.001),
 }
-#: The keys of [memory] that have one of some words.
-MEMORY_WORDS = {"sleep": ("auto", "on", "off"), "share": ("farm", "group", "space")}
-
-ISOLATION = {
+ISOLATION: Keys = {
+    "level": Words(LEVELS),
+    "hub_cache": Words(("own", "shared")),
     "first_uid": Number(1000, 2**31, whole=True),
     "uids": Number(1, whole=True),
     "memory": Number(0.01, 1.0),
     "processes": Number(16, whole=True),
     "cpus": Number(0.0),
+    "readable": Paths(),
+    "writable": Paths(),
 }
-
-#: The keys of [isolation] that have one of some words.
-LEVELS = ("users", "namespaces", "none")
-WORDS = {"level": LEVELS, "hub_cache": ("own", "shared")}
-
-_PATHS = ("readable", "writable")
-
-IDLE = {"after": Number(1.0), "memory": Number(0.0, 1.0)}
+IDLE: Keys = {"after": Number(1.0), "memory": Number(0.0, 1.0)}
 
 _TABLES = ("rank", "limits", "isolation", "memory", "idle", "login", "spaces", *front_rules.TABLES, *tiers.TABLES)
 
@@ -132,10 +134,9 @@ def read(path: Path) -> Rules:
 def _rules(path: Path, found: Mapping[str, Any]) -> Rules:  # Any: parsed TOML
     _refuse_others(str(path), found, _TABLES)
     rules = Rules()
-    rank = filled(path, "rank", found, rules.rank, RANK)
+    rank = _filled(path, "rank", found, rules.rank, RANK)
     if rank.floor > rank.cap:
         raise SettingsFault(f"{path}: [rank] floor must be at most cap, got {rank.floor:g} and {rank.cap:g}")
-    limits = filled(path, "limits", found, rules.limits, LIMITS)
     try:
         spaces = space_rules(found)
     except ValueError as error:
@@ -143,67 +144,33 @@ def _rules(path: Path, found: Mapping[str, Any]) -> Rules:  # Any: parsed TOML
     return replace(
         _of_visitors(path, found),
         rank=rank,
-        limits=limits,
-        idle=filled(path, "idle", found, rules.idle, IDLE),
+        limits=_filled(path, "limits", found, rules.limits, LIMITS),
+        idle=_filled(path, "idle", found, rules.idle, IDLE),
         isolation=_isolation(path, found),
-        memory=_memory(path, found),
+        memory=_filled(path, "memory", found, rules.memory, MEMORY),
         spaces=spaces,
     )
 
 
-def filled(
-    path: Path,
-    name: str,
-    found: Mapping[str, Any],
-    defaults: T,
-    allowed: Mapping[str, Number],
-    others: Sequence[str] = (),
-) -> T:
-    """`defaults` with the values of a table of the file. Any: parsed TOML. Raises SettingsFault.
-
-    `others` are keys of the table that are no numbers, and are read elsewhere.
-    """
+def _filled(path: Path, name: str, found: Mapping[str, Any], defaults: T, keys: Keys) -> T:
+    """`defaults` with the values of a table of the file. Any: parsed TOML. Raises SettingsFault."""
     table = found.get(name, {})
     if not isinstance(table, dict):
         raise SettingsFault(f"{path}: {name} must be a table, [{name}], got {table!r}")
-    _refuse_others(f"{path}: [{name}]", table, (*others, *allowed))
+    _refuse_others(f"{path}: [{name}]", table, keys)
     for key, value in table.items():
-        if not allowed[key].allows(value):
-            raise SettingsFault(f"{path}: [{name}] {key} must be {allowed[key]}, got {value!r}")
+        if not keys[key].allows(value):
+            raise SettingsFault(f"{path}: [{name}] {key} must be {keys[key]}, got {value!r}")
     return replace(defaults, **table)  # type: ignore[type-var] # a dataclass
 
 
-def _isolation(path: Path, found: Mapping[str, Any]) -> IsolationRules:  # Any: whatever TOML has
-    table, where = found.get("isolation", {}), f"{path}: [isolation]"
-    if not isinstance(table, dict):
-        raise SettingsFault(f"{path}: isolation must be a table, [isolation], got {table!r}")
-    _refuse_others(where, table, (*WORDS, *ISOLATION, *_PATHS))
-    for key, allowed in WORDS.items():
-        if key in table and table[key] not in allowed:
-            raise SettingsFault(f"{where} {key} must be one of {', '.join(allowed)}, got {table[key]!r}")
-    numbers = {key: value for key, value in table.items() if key in ISOLATION}
-    others: dict[str, Any] = {key: table[key] for key in WORDS if key in table}  # Any: texts, and tuples of texts
-    others |= {key: _paths(where, key, table[key]) for key in _PATHS if key in table}
-    return replace(filled(path, "isolation", {"isolation": numbers}, IsolationRules(), ISOLATION), **others)
+def _isolation(path: Path, found: Mapping[str, Any]) -> IsolationRules:  # Any: parsed TOML
+    rules = _filled(path, "isolation", found, Rules().isolation, ISOLATION)
+    return replace(rules, readable=_normal(rules.readable), writable=_normal(rules.writable))
 
 
-def _paths(where: str, key: str, value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(each, str) and os.path.isabs(each) for each in value):
-        raise SettingsFault(f"{where} {key} must be a list of absolute paths, got {value!r}")
-    return tuple(map(os.path.normpath, value))
-
-
-def _memory(path: Path, found: Mapping[str, Any]) -> MemoryRules:  # Any: whatever TOML has
-    table = found.get("memory", {})
-    if not isinstance(table, dict):
-        return filled(path, "memory", found, MemoryRules(), MEMORY, (*MEMORY_WORDS,))
-    words = {key: table[key] for key in MEMORY_WORDS if key in table}
-    for key, value in words.items():
-        if value not in MEMORY_WORDS[key]:
-            allowed = ", ".join(MEMORY_WORDS[key])
-            raise SettingsFault(f"{path}: [memory] {key} must be one of {allowed}, got {value!r}")
-    numbers = {key: value for key, value in table.items() if key not in MEMORY_WORDS}
-    return replace(filled(path, "memory", {"memory": numbers}, MemoryRules(), MEMORY, (*MEMORY_WORDS,)), **words)
+def _normal(paths: Sequence[str]) -> tuple[str, ...]:
+    return tuple(map(os.path.normpath, paths))
 
 
 def _of_visitors(path: Path, found: Mapping[str, Any]) -> Rules:  # Any: whatever TOML has
@@ -281,7 +248,7 @@ def _of_file(path: str) -> Rules:
     return read(Path(path)) if path else Rules()
 
 
-def _refuse_others(where: str, found: Mapping[str, Any], known: Mapping[str, Any] | tuple[str, ...]) -> None:
+def _refuse_others(where: str, found: Mapping[str, Any], known: Collection[str]) -> None:
     for key in found:
         if key not in known:
             raise SettingsFault(f"{where} has an unknown {key!r}; it may have {', '.join(known)}")
