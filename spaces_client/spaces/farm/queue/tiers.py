@@ -26,6 +26,7 @@ from ipaddress import ip_network
 from typing import Any, TypeVar
 
 from spaces.errors import RefusedError
+from spaces.farm.queue.settings_file.allowed import Number
 
 T = TypeVar("T")
 
@@ -130,16 +131,18 @@ def _refuse_others(where: str, table: Mapping[str, Any], known: Sequence[str]) -
             raise ValueError(f"[{where}] has an unknown {name!r}; it may have {', '.join(known)}")
 
 
-def _number(name: str, value: object, least: float = 0.0) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not (least <= value < math.inf):
-        raise ValueError(f"{name} must be a number of at least {least:g}, got {value!r}")
+def _number(name: str, value: Any, least: float = 0.0) -> float:
+    allowed = Number(least)
+    if not allowed.allows(value) or math.isinf(value):
+        raise ValueError(f"{name} must be {allowed}, got {value!r}")
     return float(value)
 
 
-def _count(name: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
-    return value
+def _count(name: str, value: Any) -> int:
+    allowed = Number(1, whole=True)
+    if not allowed.allows(value):
+        raise ValueError(f"{name} must be {allowed}, got {value!r}")
+    return int(value)
 
 
 def _value(name: str, value: object, kind: type[T]) -> T:

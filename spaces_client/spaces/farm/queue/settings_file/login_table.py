@@ -20,6 +20,7 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import urlsplit
 
+from spaces.farm.queue.settings_file.allowed import Number
 from spaces.farm.queue.settings_file.checks import Checks, checked, is_text, is_texts
 
 #: Seconds after which every session of an operator ends.
@@ -105,10 +106,6 @@ def _are_scopes(value: object) -> bool:
     return is_texts(value) and not any(" " in each for each in value)
 
 
-def _is_session(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 60 <= value <= LONGEST_SESSION
-
-
 _ALLOWED: Checks = {
     "issuer": (_is_issuer, f'the https address of the provider, as "https://id.example.org", without {_DISCOVERY}'),
     "client_id": (is_text, "a text, as the provider shows it"),
@@ -118,7 +115,7 @@ _ALLOWED: Checks = {
     "viewers": (is_texts, "a list of texts, the values that give the role"),
     "name": (is_text, "a text, which the login shows"),
     "scopes": (_are_scopes, 'a list of texts without spaces, as ["groups"]'),
-    "session": (_is_session, f"a number of seconds from 60 to {LONGEST_SESSION}"),
+    "session": (Number(60, LONGEST_SESSION).allows, f"a number of seconds from 60 to {LONGEST_SESSION}"),
 }
 
 _NEEDED = {

@@ -24,6 +24,7 @@ from typing import Any
 
 from spaces.farm.queue.control.controls import MOST_PRIORITY
 from spaces.farm.queue.rules import SpaceRules
+from spaces.farm.queue.settings_file.allowed import Number
 from spaces.farm.size import Size
 from spaces.withheld_variables import SECRETS
 
@@ -79,17 +80,17 @@ def _root_path(value: object) -> str:
 
 
 def _seconds(value: object) -> str:
-    fits = isinstance(value, int | float) and not isinstance(value, bool) and value >= 1
-    return "" if fits else "a number of at least 1"
+    allowed = Number(1)
+    return "" if allowed.allows(value) else str(allowed)
 
 
 def _gpus(value: object) -> str:
-    fits = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-    return "" if fits else "a whole number of at least 1; to stop a Space, `zerofarm pause` it"
+    allowed = Number(1, whole=True)
+    return "" if allowed.allows(value) else f"{allowed}; to stop a Space, `zerofarm pause` it"
 
 
 def _priority(value: object) -> str:
-    fits = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MOST_PRIORITY
+    fits = Number(-MOST_PRIORITY, MOST_PRIORITY).allows(value)
     return "" if fits else f"seconds from -{MOST_PRIORITY:g} to {MOST_PRIORITY:g}"
 
 
