@@ -12,8 +12,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from spaces.farm.queue import settings
-from spaces.farm.queue.front_rules import PrivacyRules
 from spaces.farm.queue.settings import SettingsFault
+from spaces.farm.queue.settings_file.front_tables import PrivacyRules
 from spaces_app.home.app import make_app
 from spaces_app.home.snapshots import Snapshots
 from spaces_workers.link.messages import ZygoteSpec

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from spaces.farm.queue.estimates import EstimateRules
-from spaces.farm.queue.front_rules import HomeRules, PrivacyRules
 from spaces.farm.queue.limits import Limits
+from spaces.farm.queue.settings_file.front_tables import HomeRules, PrivacyRules
 from spaces.farm.queue.settings_file.login_table import LoginRules
 from spaces.farm.queue.tiers import QuotaRules
 

@@ -10,7 +10,7 @@
     [quota]
     enabled = true        # with [tiers.NAME] and [visitors]: see docs/quotas.md
 
-    [home]                # see `front_rules.py`
+    [home]                # see `settings_file/front_tables.py`
     hosts = ["farm.example.org"]
 
     [privacy]
@@ -46,11 +46,12 @@ from typing import Any, TypeAlias, TypeVar
 
 from spaces import config
 from spaces.errors import SpacesError
-from spaces.farm.queue import front_rules, tiers
-from spaces.farm.queue.front_rules import HomeRules, PrivacyRules
+from spaces.farm.queue import tiers
 from spaces.farm.queue.keys import WAITING
 from spaces.farm.queue.rules import IsolationRules, Rules, SpaceRules
+from spaces.farm.queue.settings_file import front_tables
 from spaces.farm.queue.settings_file.allowed import Allowed, Number, Paths, Words
+from spaces.farm.queue.settings_file.front_tables import HomeRules, PrivacyRules
 from spaces.farm.queue.settings_file.login_table import LoginRules
 from spaces.farm.queue.settings_file.places import line_of
 from spaces.farm.queue.settings_file.space_tables import space_rules
@@ -110,7 +111,7 @@ ISOLATION: Keys = {
 }
 IDLE: Keys = {"after": Number(1.0), "memory": Number(0.0, 1.0)}
 
-_TABLES = ("rank", "limits", "isolation", "memory", "idle", "login", "spaces", *front_rules.TABLES, *tiers.TABLES)
+_TABLES = ("rank", "limits", "isolation", "memory", "idle", "login", "spaces", *front_tables.TABLES, *tiers.TABLES)
 
 
 def read(path: Path) -> Rules:
