@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from spaces.config import Config
 from spaces.errors import RefusedError
-from spaces.farm import traces
 from spaces.farm.events import End
 from spaces.farm.links.link import link_to
 from spaces.farm.task import State, Task, unknown_task
+from spaces.farm.traces import task_traces
 from spaces.farm.version import VERSION
 from spaces.space import space_files
 from spaces.web.leftovers import Leftovers
@@ -84,7 +84,7 @@ class FarmConnection:
             host=self._host,
             visitor=visitor,
             version=VERSION,
-            traceparent=traces.callers_span(),
+            traceparent=task_traces.callers_span(),
             prepared=time.monotonic() - began,
         )
 

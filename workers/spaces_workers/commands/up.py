@@ -13,6 +13,7 @@ import typer
 
 from spaces.errors import SpacesError
 from spaces.farm.queue import settings
+from spaces.farm.traces import exporter
 from spaces.space import source_at
 from spaces_workers.broker.server_settings import Listen
 from spaces_workers.commands import number_options, options
@@ -26,7 +27,6 @@ from spaces_workers.setup.ports import INSIDE, PortError, Ports
 from spaces_workers.setup.provider import check_provider
 from spaces_workers.setup.served_space import ServedSpace, served_spaces
 from spaces_workers.setup.state_dir import only_farm, shared
-from spaces_workers.setup.tracing import what_tracing_lacks
 from spaces_workers.up.beginning import fork_server
 from spaces_workers.up.beginning.farm_options import FLOWER_HOST, FarmOptions
 from spaces_workers.up.door.address import Certificates, Door, SpacesAt
@@ -125,7 +125,7 @@ def up(
     reporter = Notifying(JsonLines() if json else Words())
     served = served_spaces(spaces) if spaces else [] if no_demos else _demos()
     plan = plan_workers(gpus, workers, workers_per_gpu)
-    for note in filter(None, (plan.note, what_tracing_lacks())):
+    for note in filter(None, (plan.note, exporter.shortcoming())):
         reporter(Note(note))
     state_dir = shared(state_dir)
     settings.share(state_dir)

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spaces.errors import RefusedError
-from spaces.farm import traces
 from spaces.farm.queue.registry import SpaceRecord
 from spaces.farm.size import Size
 from spaces.farm.task import LOAD, Task
+from spaces.farm.traces import task_traces
 from spaces.space import source_at
 
 #: Characters of a visitor's name, and of a summary.
@@ -72,7 +72,7 @@ class Tenant:
             visitor=self.visitor(task, counts),
             summary=task.summary[:LONGEST_SUMMARY],
             reader=reader,
-            traceparent=traces.checked(task.traceparent),
+            traceparent=task_traces.checked(task.traceparent),
         )
 
     def record(self, record: SpaceRecord, client: str, host: str) -> SpaceRecord:

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from spaces.farm.queue.counters.history import Facts
 from spaces.farm.task import FAILURES, State
-from spaces.farm.traces import Part, read_note, span_id, trace_id
+from spaces.farm.traces.task_traces import Part, read_note, span_id, trace_id
 
 Attribute = str | int | float
 

@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from spaces.farm.traces import Part
+from spaces.farm.traces.task_traces import Part
 from spaces_app.home.traces.described import Service, SpanFacts
 
 _KINDS: Mapping[Part, SpanKind] = {Part.CALL: SpanKind.PRODUCER, Part.PROCESS: SpanKind.CONSUMER}

@@ -12,6 +12,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from spaces.farm.task import Task
+
 
 @dataclass(frozen=True, slots=True)
 class EstimateRules:
@@ -46,6 +48,11 @@ class Learned:
 
 
 NOTHING = Learned()
+
+
+def kind(task: Task) -> str:
+    """The key under which tasks learn together: their function and the class of their declared duration."""
+    return f"{task.function} {step(task.time_limit)}"
 
 
 def step(declared: float) -> int:

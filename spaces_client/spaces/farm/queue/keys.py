@@ -60,10 +60,10 @@ Fields of a task: `task` (packed) and `message` (Celery's), both until the end, 
 `task` has all of the arguments; `retried`, the id of the task by which an operator retried it; `detached` if its
 outcome is kept; `label`, `space`, `size`, `client`, `score`, `estimate`, `time_limit`, `state`, `enqueued_at`,
 `started_at`, `ended_at`, `worker`, `attempt` (claims so far; with `worker` it fences every write), `lost` (workers
-that died with it), `trace` (of `traces.note`), `batch` (number of the last batch of events, so that a batch sent twice
-is written once), `reader` (the inbox that its events are published to), `unfollowed` once nobody reads it, and after a
-request to cancel it `reason` and `cancelled`, the packed event. With quotas also `visitor`, `rate` (seconds charged
-for each second held), `half_life`, `reserved` until it ends, and then `charged`.
+that died with it), `trace` (of `task_traces.note`), `batch` (number of the last batch of events, so that a batch sent
+twice is written once), `reader` (the inbox that its events are published to), `unfollowed` once nobody reads it, and
+after a request to cancel it `reason` and `cancelled`, the packed event. With quotas also `visitor`, `rate` (seconds
+charged for each second held), `half_life`, `reserved` until it ends, and then `charged`.
 Fields of a usage: `used` since `since`, the start of the day, and `decayed` at `at`, the usage that counts in the rank.
 ENDED is the operator's: `outcome_lifetime` of the limits (`limits.py`). The other lifetimes stand below.
 The tasks of a paused Space stand in `queue:{size}:{space}` and in `arrivals`, not in `queue:{size}`.

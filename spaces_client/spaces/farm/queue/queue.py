@@ -11,19 +11,16 @@ from enum import IntEnum, StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
-import msgpack
-
 from spaces.errors import RefusedError, SpacesError
-from spaces.farm import traces, wire
+from spaces.farm import wire
 from spaces.farm.events import Cancelled, End, Event, Expired, Succeeded, TimedOut, state_after
-from spaces.farm.payloads.payload import blobs_of
-from spaces.farm.queue import claiming, estimates, quota, settings
+from spaces.farm.queue import claiming, estimates, pushing, quota, settings
 from spaces.farm.queue.claiming import Claimed, Reply
 from spaces.farm.queue.counters.causes import seconds_of, stopped_by
 from spaces.farm.queue.estimates import Learned
 from spaces.farm.queue.keys import Keys
 from spaces.farm.queue.leases import Leases
-from spaces.farm.queue.limits import refusal, size_of
+from spaces.farm.queue.limits import refusal
 from spaces.farm.queue.outlook import Outlook
 from spaces.farm.queue.rules import Rules
 from spaces.farm.queue.scripts import Scripts
@@ -91,7 +88,9 @@ class Queue:
         False if it had been accepted before: a push may be repeated if its answer was lost. `retried` has the id of the
         failed task that it runs again; then its outcome is kept for readers by its id. Raises RefusedError.
         """
-        reply = self.scripts.run("push", self.keys.task(task.id), *self._pushed(task, message, retried))
+        reply = self.scripts.run(
+            "push", self.keys.task(task.id), *pushing.arguments(self.rules, task, message, retried)
+        )
         if isinstance(reply, int):
             return bool(reply)
         limit, *facts = map(_text, reply)
@@ -104,7 +103,7 @@ class Queue:
 
         `push.lua` computes the same itself, which saves each push a round trip.
         """
-        known = cast(bytes | None, self.redis.hget(self.keys.learned(task.space), _kind(task)))
+        known = cast(bytes | None, self.redis.hget(self.keys.learned(task.space), estimates.kind(task)))
         if known is None:
             return task.estimate
         return estimates.estimate(Learned.unpack(_text(known)), task.time_limit, self.rules.rank)
@@ -147,7 +146,7 @@ class Queue:
         `held` has the seconds for which its function had a GPU; its visitor is charged for them if `end` is charged.
         `swap` has the seconds that passed before, until its child was ready; None if its function never began.
         """
-        return self._end(lease.task.id, lease.worker, lease.attempt, end, _kind(lease.task), held, swap)
+        return self._end(lease.task.id, lease.worker, lease.attempt, end, estimates.kind(lease.task), held, swap)
 
     def release(self, lease: Lease) -> Ended:
         """Return a task to its old place, without counting an attempt. A task that was cancelled ends instead."""
@@ -237,50 +236,6 @@ class Queue:
         how = (state_after(end), wire.pack(end), _lesson(end), kind, self.rules.rank.memory, charged)
         spans = ("", "", "") if swap is None else (swap, seconds_of(end, held), stopped_by(end))
         return Ended(self.scripts.run("end", self.keys.task(task), task, worker, attempt, *how, *spans))
-
-    def _pushed(self, task: Task, message: bytes, retried: str) -> list[str | bytes | float]:
-        return [
-            task.id,
-            wire.pack(task),
-            message,
-            task.label,
-            task.space,
-            task.size,
-            task.client,
-            task.estimate,
-            task.time_limit,
-            size_of(task.arguments),
-            _kind(task),
-            quota.terms(self.rules.quota, task),
-            self._rules_packed,
-            task.reader,
-            "" if any(blobs_of(task.arguments)) else 1,
-            retried,
-            traces.note(task),
-        ]
-
-    @cached_property
-    def _rules_packed(self) -> bytes:
-        """The rules for `push.lua`, in one argument, because each argument costs time in client and broker."""
-        rank, limits = self.rules.rank, self.rules.limits
-        packed: bytes = msgpack.packb(
-            {
-                "weight": rank.weight,
-                "floor": rank.floor,
-                "cap": rank.cap,
-                "doubt": rank.doubt,
-                "space_queue": limits.space_queue,
-                "farm_queue": limits.farm_queue,
-                "payload_bytes": limits.payload_bytes,
-                "client_lease": self.rules.client_lease,
-            }
-        )
-        return packed
-
-
-def _kind(task: Task) -> str:
-    """The key under which tasks learn together: their function and the class of their declared duration."""
-    return f"{task.function} {estimates.step(task.time_limit)}"
 
 
 def _lesson(end: End) -> str:

@@ -13,10 +13,10 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from spaces.farm import traces
 from spaces.farm.events import Cancelled, Crashed, Succeeded, TimedOut, is_end
 from spaces.farm.payloads.payload import Payload, blobs_of
 from spaces.farm.task import LOAD, Lease
+from spaces.farm.traces import task_traces
 from spaces_workers.link.messages import Idle, RunTask
 from spaces_workers.worker.child_link import ChildLink
 from spaces_workers.worker.run.after_task import put_away
@@ -173,7 +173,7 @@ class TaskRun:
 
     def _order(self, arguments: Payload) -> RunTask:
         task = self.lease.task
-        span = traces.span_of_function(task, self.lease.attempt)
+        span = task_traces.span_of_function(task, self.lease.attempt)
         return RunTask(task.id, task.label, task.function, arguments, self._workplace.carrier.is_far(task), span)
 
     def _converse(self) -> None:

@@ -44,7 +44,7 @@ class Facts:
     reason: str  #: who cancelled it
     error: str = ""  #: in a line
     traceback: str = ""
-    trace: str = ""  #: of `traces.note`
+    trace: str = ""  #: of `task_traces.note`
 
     @property
     def wait(self) -> float:

@@ -1,4 +1,4 @@
-"""The trace of a task for OpenTelemetry: its ids, and whether the farm writes it.
+"""The trace of a task for OpenTelemetry: its ids, and what the task carries for it.
 
 The ids of a trace and its spans follow from the task's own id, so that no process has to tell another one. The home
 page writes the spans once the task has ended (docs/tracing.md); all others need no library for it.
@@ -6,33 +6,16 @@ page writes the spans once the task has ended (docs/tracing.md); all others need
 
 from __future__ import annotations
 
-import os
 import re
 import sys
-from collections.abc import Mapping
 from enum import StrEnum
-from functools import cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from spaces.farm.traces.switch import are_written
+
 if TYPE_CHECKING:
     from spaces.farm.task import Task
-
-#: The endpoint of OpenTelemetry's exporters, for all signals or for traces alone.
-ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-
-#: The name of the exporter; `none`: no traces.
-EXPORTER = "OTEL_TRACES_EXPORTER"
-
-#: The entry points by which exporters are found.
-ENTRY_POINTS = "opentelemetry_traces_exporter"
-
-#: How an OTLP exporter sends; the first that is set counts.
-PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
-
-_BY_PROTOCOL = {"http/protobuf": "otlp_proto_http", "grpc": "otlp_proto_grpc"}
-
-_DISABLED = "OTEL_SDK_DISABLED"
 
 #: W3C Trace Context, version 00: the trace, the caller's span, and flags. Neither id is zero.
 _TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}")
@@ -54,30 +37,6 @@ class Part(StrEnum):
     PROCESS = "process"  #: on a worker
     SWAP = "swap"  #: until a child of the Space is ready
     RUN = "run"  #: the function itself
-
-
-def exporter_name(environment: Mapping[str, str] = os.environ) -> str:
-    """The exporter that the variables ask for, by the name of its entry point."""
-    name = environment.get(EXPORTER) or "otlp"
-    if name != "otlp":
-        return name
-    protocol = next((environment[each] for each in PROTOCOLS if environment.get(each)), "http/protobuf")
-    return _BY_PROTOCOL.get(protocol, f"otlp by {protocol}")
-
-
-def is_on(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether the standard variables of OpenTelemetry ask for traces. An empty variable counts as none."""
-    if environment.get(_DISABLED, "").lower() == "true":
-        return False
-    if chosen := environment.get(EXPORTER):
-        return chosen != "none"
-    return any(environment.get(name) for name in ENDPOINTS)
-
-
-@cache
-def are_written() -> bool:
-    """Whether this process's farm writes traces, as its environment says."""
-    return is_on()
 
 
 def callers_span() -> str:
