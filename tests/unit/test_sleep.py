@@ -16,6 +16,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from spaces_workers.child.sleep.digest import digest, mixed
 from spaces_workers.child.sleep.sleeper import CannotSleep, Halted, Sleeper
+from spaces_workers.child.sleep.storages import freeze
 from spaces_workers.gpu.standin_memory import OutOfMemoryError
 from tests.unit.sleeping import Bed, bytes_of, card_in
 from tests.unit.sleeping_models import Machine, two_in_one
@@ -251,12 +252,16 @@ def _raise(error: Exception) -> Callable[..., None]:
     return fail
 
 
-def test_a_sleeper_finds_tensors_that_a_zygote_has_hidden(bed: Bed) -> None:
-    tensor = torch.randn(100)
-    bed.put(tensor)
-    gc.freeze()
+def test_a_fork_finds_the_tensors_of_its_zygote_and_leaves_the_rest_hidden(bed: Bed) -> None:
+    """It looked at every object of the zygote, at each sleep, and took a copy of all the pages that they lie in."""
+    tensor, replaced = torch.randn(100), torch.nn.Parameter(torch.randn(10))
+    freeze()
     try:
+        hidden = gc.get_freeze_count()
+        replaced.data = torch.randn(200)  # as `.to("cuda")` does, in a function
+        bed.put(tensor, replaced)
         Sleeper(bed.card, driver=None).sleep(pinned=True)
-        assert tensor.untyped_storage().nbytes() == 0
+        assert tensor.untyped_storage().nbytes() == replaced.untyped_storage().nbytes() == 0
+        assert gc.get_freeze_count() > 0.9 * hidden > 0
     finally:
         gc.unfreeze()

@@ -21,6 +21,7 @@ from spaces.functions import replay
 from spaces.space import source_at
 from spaces.state.of_space import space_globals
 from spaces_workers.child import main as child
+from spaces_workers.child.sleep.storages import freeze
 from spaces_workers.forking import revival
 from spaces_workers.forking.birthplaces import Birthplaces
 from spaces_workers.forking.judgement import Judgement, judge
@@ -68,7 +69,7 @@ class Zygote(ChildServer):
         self._revival = revival.prepare()  # as well
         self._orphans.spare_present()  # the script's own
         gc.collect()
-        gc.freeze()
+        freeze()
         self._nursery.send(ZygoteReady(self._weights_bytes))
         self.answer()
 

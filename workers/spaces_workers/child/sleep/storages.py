@@ -1,11 +1,14 @@
 """Finds the storages of this process, through the garbage collector, wherever Python can reach their tensors.
 
-A storage that only C++ knows is not found. It stays where it is, and on the child's account.
+A storage that only C++ knows is not found, nor one whose tensors a Space has hidden by `gc.freeze`. It stays where it
+is, and on the child's account.
 """
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any  # torch is not typed here
 
@@ -19,6 +22,24 @@ _INSIDE = {
     "torch.sparse_csc": ("ccol_indices", "row_indices", "values"),
     "torch.sparse_bsc": ("ccol_indices", "row_indices", "values"),
 }
+
+
+_untrack, _track = ctypes.pythonapi.PyObject_GC_UnTrack, ctypes.pythonapi.PyObject_GC_Track
+for _each in (_untrack, _track):
+    _each.argtypes, _each.restype = [ctypes.py_object], None
+
+
+def freeze() -> None:
+    """`gc.freeze` for a process that will fork, except that its tensors stay in sight.
+
+    Forks then find them without looking at every object, which takes a tenth of a second and copies shared pages.
+    """
+    visible = _in_sight()
+    for thing in visible:
+        _untrack(thing)
+    gc.freeze()
+    for thing in visible:
+        _track(thing)
 
 
 def storages(wanted: Callable[[Storage], bool]) -> list[Storage]:
@@ -44,13 +65,21 @@ def _has_bytes(storage: Storage) -> bool:
 def _all() -> Iterator[Storage]:
     import torch
 
-    gc.unfreeze()  # a zygote hides its objects from the collector, and a task may have moved their tensors
-    for thing in gc.get_objects():
-        kind = type(thing)  # not `isinstance`, which reads `__class__` of proxies and lazy modules, and loads them
-        if issubclass(kind, torch.Tensor):
+    for thing in _in_sight():
+        if issubclass(type(thing), torch.Tensor):
             yield from _of(thing)
-        elif issubclass(kind, torch.UntypedStorage):
+        else:
             yield thing
+
+
+def _in_sight() -> list[Any]:
+    """The tensors and storages that the garbage collector knows."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return []
+    kinds = (torch.Tensor, torch.UntypedStorage)
+    # By `type`, not by `isinstance`, which reads `__class__` of proxies and lazy modules, and loads them.
+    return [thing for thing in gc.get_objects() if issubclass(type(thing), kinds)]
 
 
 def _of(tensor: Any) -> Iterator[Storage]:
