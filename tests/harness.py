@@ -140,10 +140,12 @@ class Farm:
         within: Sequence[str] = (),
         gpu: str = "none",
         memory_fraction: float = 1.0,
+        host_bytes: Path | None = None,
     ) -> subprocess.Popen[bytes]:
         """Start a worker, by the command `within` if one is given, and wait until it is alive.
 
         `gpu` is the UUID of its GPU, `none` for a stand-in, or `broken` for one that is lost after its start.
+        `host_bytes` is a file that says how much memory the host has, as far as the worker knows.
         """
         if FORKED and host == "test-host" and not self.nurseries:
             self._start_forking_nursery()
@@ -156,6 +158,7 @@ class Farm:
             "TEST_WORKER_NAME": name,
             "TEST_GPU": gpu,
             "TEST_MEMORY_FRACTION": str(memory_fraction),
+            "TEST_HOST_BYTES": str(host_bytes or ""),
         }
         log = (self.folder / f"{name}.log").open("ab")
         worker = subprocess.Popen([*within, sys.executable, "-c", _WORKER], env=environment, stdout=log, stderr=log)
@@ -374,6 +377,8 @@ _WORKER = """
 import logging, os
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+import psutil
 from spaces_workers.gpu import probe
 from spaces_workers.gpu.devices import discover, parse_gpus, standin
 from spaces_workers.worker.main import WorkerOptions, run_worker
@@ -388,6 +393,11 @@ match os.environ["TEST_GPU"]:
         probe.problem_of = lambda _: next(answers, "it has fallen off the bus")
     case uuid:
         [device] = parse_gpus(uuid, discover())
+if host := os.environ["TEST_HOST_BYTES"]:
+    def read():
+        size = int(Path(host).read_text())
+        return SimpleNamespace(total=size, available=size)
+    psutil.virtual_memory = read
 options = WorkerOptions(
     url=os.environ["ZEROFARM_URL"],
     device=device,
