@@ -16,12 +16,14 @@ from spaces.errors import FarmUnavailable, TaskLost
 from spaces.farm.connection import connect
 from spaces.farm.events import Cancelled, Event, Said, Started, Succeeded, Yielded
 from spaces.farm.payloads.payload import Payload
-from spaces.farm.queue.keys import YIELDS_PER_CREDIT
+from spaces.farm.queue.keys import TAKES_SEVERAL, YIELDS_PER_CREDIT
 from spaces.farm.queue.queue import LeaseLost, Queue
 from spaces.farm.stream import inbox as inbox_module
 from spaces.farm.stream.delivery import Delivery
+from spaces.farm.stream.entries import events_of
 from spaces.farm.stream.inbox import Inbox
 from spaces.farm.stream.writer import WINDOW, EventWriter
+from spaces.farm.subscription import Subscription
 from spaces.farm.task import Lease
 
 from .support import MESSAGE, Server, claimed, expire_worker, in_thread, make_task, pushed, said, wait_until
@@ -178,14 +180,42 @@ def test_events_that_nobody_published_are_found(queue: Queue, inbox: Inbox, monk
     assert delivery.next_event(10.0) == Said("unheard")
 
 
-def test_a_subscription_that_breaks_loses_nothing_and_repeats_nothing(queue: Queue, inbox: Inbox) -> None:
+@pytest.mark.parametrize("together", [1, 7])
+def test_a_subscription_that_breaks_loses_nothing_and_repeats_nothing(
+    queue: Queue, inbox: Inbox, together: int
+) -> None:
     delivery, lease = followed(queue, inbox)
-    for number in range(300):
-        if number % 50 == 0:
+    for number in range(0, 300, together):
+        if number % (50 // together * together) == 0:
             queue.redis.client_kill_filter(_type="pubsub")
-        queue.append(lease, [yielded(number)])
+        queue.append(lease, [yielded(each) for each in range(number, number + together)])
     queue.end(lease, RESULT)
-    assert read_to_the_end(delivery) == [*(yielded(number) for number in range(300)), RESULT]
+    count = -(-300 // together) * together
+    assert read_to_the_end(delivery) == [*(yielded(number) for number in range(count)), RESULT]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [(f"new{TAKES_SEVERAL}", [(0, 1, 2), (3,)]), ("old", [(0,), (1,), (2,), (3,)])]
+)
+def test_an_inbox_gets_what_was_written_together_in_one_message_if_it_takes_that(
+    queue: Queue, other: Redis, name: str, expected: list[tuple[int, ...]]
+) -> None:
+    task = replace(make_task(), reader=name)
+    with Subscription(other.connection_pool, ignore_subscribe_messages=True) as subscription:
+        subscription.subscribe(queue.keys.inbox(name))
+        wait_until(lambda: queue.redis.pubsub_numsub(queue.keys.inbox(name))[0][1] == 1)
+        queue.push(task, MESSAGE)
+        lease = claimed(queue).lease
+        queue.append(lease, [yielded(number) for number in range(3)])
+        queue.append(lease, [yielded(3)])
+        heard: list[bytes] = []
+        while len(heard) < len(expected):
+            message = subscription.get_message(timeout=10.0)
+            if message is not None:
+                heard.append(message["data"])
+    found = [events_of(task.id, data.split(b" ", 3)[3]) for data in heard]
+    assert found == [tuple(map(yielded, numbers)) for numbers in expected]
+    assert said(queue, task.id) == [yielded(number) for number in range(4)]  # one entry each
 
 
 def test_what_a_dead_attempt_said_is_left_out_by_who_had_not_read_it(queue: Queue, inbox: Inbox) -> None:

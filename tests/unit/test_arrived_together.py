@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
+from spaces.farm import wire
 from spaces.farm.events import Succeeded, Yielded
 from spaces.farm.payloads.payload import Payload
-from spaces_workers.link.channel import Channel, ChannelClosed
+from spaces_workers.link.channel import TOGETHER_BYTES, Channel, ChannelClosed, Garbled
+from spaces_workers.link.incoming import LENGTH
 from spaces_workers.link.messages import Idle, MemoryUse, Trim
 from spaces_workers.worker.run.child_events import MOST_TOGETHER, Arrived, arrived_together
+from spaces_workers.worker.run.pace import EAGER, MOMENT, Pace
 
 IDLE = Idle(clean=True, memory=MemoryUse(0, 0))
 END = Succeeded(Payload(b"end"))
@@ -33,16 +37,16 @@ def test_what_has_arrived_is_taken_together(ends: tuple[Channel, Channel]) -> No
     frames = tuple(map(frame, range(3)))
     for each in frames:
         child.send(each)
-    assert arrived_together(worker) == Arrived(frames, None, None)
+    assert arrived_together(worker) == Arrived(frames)
     child.send(frame(3))
-    assert arrived_together(worker) == Arrived((frame(3),), None, None)
+    assert arrived_together(worker) == Arrived((frame(3),))
 
 
 def test_nothing_is_taken_behind_an_end(ends: tuple[Channel, Channel]) -> None:
     child, worker = ends
     for each in (frame(0), END, IDLE):
         child.send(each)
-    assert arrived_together(worker) == Arrived((frame(0),), END, None)
+    assert arrived_together(worker) == Arrived((frame(0),), END)
     assert worker.receive() == IDLE
 
 
@@ -50,16 +54,14 @@ def test_a_message_that_is_no_event_comes_last(ends: tuple[Channel, Channel]) ->
     child, worker = ends
     for each in (frame(0), Trim(), frame(1)):
         child.send(each)
-    assert arrived_together(worker) == Arrived((frame(0),), Trim(), None)
+    assert arrived_together(worker) == Arrived((frame(0),), Trim())
 
 
 def test_what_a_child_said_before_its_death_is_taken_with_it(ends: tuple[Channel, Channel]) -> None:
     child, worker = ends
     child.send(frame(0))
     child.close()
-    arrived = arrived_together(worker)
-    assert (arrived.events, arrived.last) == ((frame(0),), None)
-    assert isinstance(arrived.broken, ChannelClosed)
+    assert arrived_together(worker) == Arrived((frame(0),))
     with pytest.raises(ChannelClosed):
         arrived_together(worker)
 
@@ -71,3 +73,48 @@ def test_a_stream_is_taken_in_pieces(ends: tuple[Channel, Channel]) -> None:
         child.send(each)
     assert arrived_together(worker).events == frames[:-1]
     assert arrived_together(worker).events == frames[-1:]
+
+
+def test_large_frames_are_not_taken_all_together(ends: tuple[Channel, Channel]) -> None:
+    child, worker = ends
+    frames = tuple(Yielded(Payload(b"x" * (TOGETHER_BYTES // 3))) for _ in range(5))
+    for each in frames:
+        child.send(each)
+    first = arrived_together(worker).events
+    assert len(first) == 3
+    assert first + arrived_together(worker).events == frames
+
+
+def test_half_a_frame_is_left_until_all_of_it_is_there(ends: tuple[Channel, Channel]) -> None:
+    child, worker = ends
+    child.send(frame(0))
+    child.send(frame(1))
+    packed = wire.pack(frame(2))
+    data = LENGTH.pack(len(packed)) + packed
+    os.write(child.fileno(), data[:7])
+    assert arrived_together(worker).events == (frame(0), frame(1))
+    os.write(child.fileno(), data[7:])
+    assert arrived_together(worker).events == (frame(2),)
+
+
+def test_what_was_said_before_garbage_is_taken_and_the_garbage_is_noticed(ends: tuple[Channel, Channel]) -> None:
+    child, worker = ends
+    child.send(frame(0))
+    child.send(frame(1))
+    os.write(child.fileno(), LENGTH.pack(3) + b"abc")
+    assert arrived_together(worker).events == (frame(0), frame(1))
+    with pytest.raises(Garbled):
+        arrived_together(worker)
+
+
+def test_only_a_fast_stream_waits_for_more() -> None:
+    waits: list[float] = []
+    pace = Pace(waits.append)
+    for count in (1, *[2] * EAGER, 1, *[2] * EAGER):
+        pace.wrote(count, 64)
+    assert waits == []
+    pace.wrote(2, 64)
+    assert waits == [MOMENT]
+    pace.wrote(64, 64)  # more is there already
+    pace.wrote(1, 64)
+    assert waits == [MOMENT]

@@ -15,7 +15,7 @@ from spaces.farm.events import End
 from spaces.farm.links.frames import EVENT, FAILURE, frame
 from spaces.farm.links.messages import Undeliverable
 from spaces.farm.stream.delivery import Delivery
-from spaces.farm.stream.entries import BEFORE_ALL, Entry, entry_of
+from spaces.farm.stream.entries import BEFORE_ALL, Entry, are_several, entry_of
 from spaces.farm.stream.inbox import Inbox
 from spaces_workers.gateway.outlet import Outlet
 
@@ -31,6 +31,7 @@ class Reader:
     def __init__(self, outlet: Outlet) -> None:
         self.outlet = outlet
         self.tasks: set[str] = set()
+        self.takes_several = False  #: events in one message
 
 
 class Forwarding(Delivery):
@@ -110,6 +111,9 @@ class Relay(Inbox):
 
     def _put(self, delivery: Delivery, entry: bytes, attempt: bytes, packed: bytes) -> None:
         if not isinstance(delivery, Forwarding):
+            return
+        if are_several(packed) and not delivery.reader.takes_several:
+            self._catch_up([delivery])  # the stream has them one by one
             return
         delivery.heard_at = time.monotonic()
         delivery.forward(entry_of(entry), b" ".join((delivery.task.encode(), entry, attempt, packed)))

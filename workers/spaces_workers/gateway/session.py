@@ -100,6 +100,7 @@ class Session:
             raise RefusedError("a client is named by twelve hexadecimal digits")
         rules = self._queue.rules
         self.tenant = self._visa.ask(hello.token)
+        self._reader.takes_several = hello.takes_several
         self.client = f"{self._broker.host}:{self.tenant.space}:{self.tenant.name(hello.client)}"
         self._beat()
         quota = rules.quota

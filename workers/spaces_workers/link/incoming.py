@@ -9,6 +9,7 @@ import os
 import socket
 import struct
 from array import array
+from collections.abc import Iterator
 from typing import Any
 
 from spaces.farm import wire
@@ -26,6 +27,7 @@ _PIECE = 256 * 1024
 
 #: As plain numbers: to combine flags takes longer than to read a header.
 _AT_ONCE = int(socket.MSG_DONTWAIT)
+_PEEK_AT_ONCE = int(socket.MSG_DONTWAIT | socket.MSG_PEEK)
 _AT_ONCE_WITH_FDS = int(socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC)
 
 
@@ -65,6 +67,25 @@ class Incoming:
         self.drop()
         self._start_over()
         return message, fds[0] if fds else None
+
+    def ahead(self, most_bytes: int) -> Iterator[tuple[Any, int]]:  # Any: the caller matches on the class
+        """The complete messages among the next bytes, each with the bytes up to its end. None is taken off the socket.
+
+        Raises OSError, BadMessage.
+        """
+        data, end = self._socket.recv(most_bytes, _PEEK_AT_ONCE), 0
+        while len(data) >= (start := end + LENGTH.size):
+            (length,) = LENGTH.unpack_from(data, end)
+            check_length(length)
+            end = start + length
+            if end > len(data):
+                return
+            yield wire.unpack(data[start:end]), end
+
+    def skip(self, count: int) -> None:
+        """Take bytes off the socket that `ahead` has read. Raises OSError."""
+        while count:
+            count -= len(self._socket.recv(count, _AT_ONCE))
 
     def drop(self) -> None:
         """Close the descriptor that came with a message that is not taken."""

@@ -47,7 +47,7 @@ from spaces.farm.queue.registry import SpaceRecord
 from spaces.farm.queue.rules import Rules
 from spaces.farm.queue.tiers import QuotaRules
 from spaces.farm.stream.delivery import Delivery
-from spaces.farm.stream.entries import entry_of, event_of
+from spaces.farm.stream.entries import entry_of, events_of
 from spaces.farm.task import State, Task
 
 logger = logging.getLogger(__name__)
@@ -176,12 +176,12 @@ class GatewayLink:
         if delivery is None:
             return
         try:
-            event = event_of(delivery.task, packed)
+            events = events_of(delivery.task, packed)
         except Exception as error:  # of a version that is no neighbour, or damaged
             delivery.fail(TaskLost(f"an event of task {delivery.task} cannot be read: {error}"))
             self._forget(delivery.task)
             return
-        if delivery.put(entry_of(entry), int(attempt), event) or is_end(event):
+        if delivery.put(entry_of(entry), int(attempt), events) or is_end(events[-1]):
             self._forget(delivery.task)
 
     def _fail(self, told: Undeliverable) -> None:

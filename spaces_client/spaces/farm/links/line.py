@@ -75,7 +75,7 @@ class Line:
     ) -> None:
         self._address = address
         self._refused = refused
-        self._hello = Hello(os.urandom(6).hex(), VERSION, token)
+        self._hello = Hello(os.urandom(6).hex(), VERSION, token, takes_several=True)
         self._on_event, self._on_failure, self._again, self._away = on_event, on_failure, again, away
         self._lock = threading.Lock()
         self._sending = threading.Lock()

@@ -24,6 +24,7 @@ class Hello:
     client: str  #: random hexadecimal digits, the same when the page connects again
     version: int
     token: str = field(default="", repr=False)  #: shown by those who come from other hosts
+    takes_several: bool = False  #: events in one message
 
 
 @message

@@ -65,9 +65,9 @@ class SpaceFiles:
         reader has got. Raises RefusedError if all together are too large.
         """
         self.watch()
-        stamps = {path: _stamp(path) for path in self._named_or_written(value)}
         there = {**self._arrived, **(sent or {})}
-        found = {path: stamp for path, stamp in stamps.items() if stamp and stamp != there.get(str(path))}
+        stamps = self._named_or_written(value)
+        found = {path: stamp for path, stamp in stamps if stamp != there.get(str(path))}
         size = sum(size for size, _ in found.values())
         if size > MOST_BYTES:
             raise RefusedError(
@@ -103,13 +103,13 @@ class SpaceFiles:
                 f"Copy it to {tempfile.gettempdir()} itself, and send that path"
             ) from None
 
-    def _named_or_written(self, value: object) -> Iterator[Path]:
+    def _named_or_written(self, value: object) -> Iterator[tuple[Path, Stamp]]:
         with self._writing:
             written, self._written = list(self._written), {}
         for text in (*_texts(value), *written):
-            path = self._allowed(text)
-            if path is not None:
-                yield path
+            stamp = _stamp(text)  # first, because most texts are no file, and to resolve links takes ten times as long
+            if stamp is not None and (path := self._allowed(text)) is not None:
+                yield path, stamp
 
     def _allowed(self, text: str) -> Path | None:
         """The text as a path, if that is inside the Space's folders, even after symbolic links."""
@@ -146,10 +146,10 @@ class NamedFiles(SpaceFiles):
         """What the program writes without naming it is not meant for a Space."""
 
 
-def _stamp(path: Path) -> Stamp | None:
+def _stamp(path: str | Path) -> Stamp | None:
     """The stamp of a file; None if the path is no file, like most texts."""
     try:
-        state = path.stat()
+        state = os.stat(os.path.abspath(path))
     except (OSError, ValueError):
         return None
     return (state.st_size, state.st_mtime_ns) if stat.S_ISREG(state.st_mode) else None

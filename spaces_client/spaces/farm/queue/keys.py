@@ -109,6 +109,9 @@ EVENTS_KEPT = 10_000
 #: Yields that a reader consumes for each credit that it gives to the writer.
 YIELDS_PER_CREDIT = 64
 
+#: The name of an inbox that takes several events in one message ends so. Those of earlier versions take one in each.
+TAKES_SEVERAL = "+"
+
 _FOREIGN = ("_kombu.binding", "unacked")  # made by kombu for Celery's own traffic
 
 

@@ -20,6 +20,7 @@ from spaces.farm.queue.keys import (
     IDLE,
     LEARNED,
     REFUSED,
+    TAKES_SEVERAL,
     WAITING,
     WITHDRAWN,
     Keys,
@@ -93,6 +94,7 @@ def constants_in_lua(ended: int) -> str:
 local WAITING, ENDED, DAY, IDLE, EVENTS_KEPT = {WAITING}, {ended}, {DAY}, {IDLE}, {EVENTS_KEPT}
 local LEARNED, REFUSED, WITHDRAWN = {LEARNED}, {REFUSED}, {WITHDRAWN}
 local SOON, LATER = {SOON}, {LATER}
+local TAKES_SEVERAL = '{TAKES_SEVERAL}'
 local COUNTED, HISTORY, HISTORY_BYTES = {COUNTED}, {HISTORY}, {HISTORY_BYTES}
 local RETRYABLE, FAILURES = {RETRYABLE}, {{ {_FAILURES_IN_LUA} }}
 local BOUNDS = {{ {", ".join(map(str, BOUNDS))} }}

@@ -9,7 +9,7 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from spaces.farm.events import Event, Started, Yielded, is_end, payload_of
 from spaces.farm.payloads.payload import Payload
@@ -40,18 +40,18 @@ class Delivery:
 
     # --- the inbox's thread
 
-    def put(self, entry: Entry, attempt: int, event: Event) -> bool:
-        """Add an event, unless it was added before. Returns whether it is the task's end."""
+    def put(self, entry: Entry, attempt: int, events: Sequence[Event]) -> bool:
+        """Add events up to this entry, unless they were added before. Returns whether the last is the task's end."""
         if entry <= self.last:
             return False
         self.last, self.heard_at = entry, time.monotonic()
         with self._lock:
-            void = self._void_before(attempt) if isinstance(event, Started) else []
-            self._pending.append((attempt, event))
+            void = self._void_before(attempt) if any(isinstance(event, Started) for event in events) else []
+            self._pending.extend((attempt, event) for event in events)
         self._ring()
         for value in void:
             self._drop(value)
-        return is_end(event)
+        return is_end(events[-1])
 
     def _void_before(self, attempt: int) -> list[Payload]:
         """Drop the events of older attempts; return their values."""
@@ -78,6 +78,8 @@ class Delivery:
 
         Raises FarmUnavailable if the broker stays away, and TaskLost if it no longer knows the task.
         """
+        if self._pending or self._ended:
+            return self._taken()
         arrived = threading.Event()
         if not self._awaits(arrived.set):
             return self._taken()

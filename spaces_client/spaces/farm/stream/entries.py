@@ -24,9 +24,19 @@ def entry_of(text: str | bytes) -> Entry:
     return entry
 
 
-def event_of(task: str, packed: bytes) -> Event:
-    """The event in an entry. Raises wire.BadMessage, and RefusedError if its worker has a version of its own."""
-    event: Event = wire.unpack(packed)
-    if isinstance(event, Started):
-        check_version(f"the stream of task {task}", event.version)
-    return event
+def events_of(task: str, packed: bytes) -> tuple[Event, ...]:
+    """The event in an entry, or those in a message, which were written together.
+
+    Raises wire.BadMessage, and RefusedError if their worker has a version of its own.
+    """
+    found: Event | tuple[Event, ...] = wire.unpack(packed)
+    events = found if isinstance(found, tuple) else (found,)
+    for event in events:
+        if isinstance(event, Started):
+            check_version(f"the stream of task {task}", event.version)
+    return events
+
+
+def are_several(packed: bytes) -> bool:
+    """Whether a message has several events, as `append.lua` packs them: a list of msgpack, with a length of 16 bits."""
+    return packed.startswith(b"\xdc")

@@ -23,10 +23,10 @@ from spaces.farm import wire
 from spaces.farm.broker_errors import AWAY
 from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue import settings
-from spaces.farm.queue.keys import CREDIT, Keys
+from spaces.farm.queue.keys import CREDIT, TAKES_SEVERAL, Keys
 from spaces.farm.queue.scripts import Scripts
 from spaces.farm.stream.delivery import Delivery
-from spaces.farm.stream.entries import entry_of, event_of
+from spaces.farm.stream.entries import entry_of, events_of
 from spaces.farm.subscription import Subscription
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class Inbox:
         patience: float = PATIENCE,
         drop: Callable[[Payload], None] = lambda _: None,
     ) -> None:
-        self.name = uuid.uuid4().hex
+        self.name = uuid.uuid4().hex + TAKES_SEVERAL
         self._connect = connect
         self._keys = keys or Keys()
         self._patience = patience
@@ -163,7 +163,7 @@ class Inbox:
                     return  # the subscription may be dead without an error
 
     def _receive(self, data: bytes) -> None:
-        """Deliver an event as `write` in lib.lua publishes it: task, entry, attempt, the packed event."""
+        """Deliver events as lib.lua publishes them: task, entry of the last, attempt, one packed event or several."""
         if not data:
             self._catch_up([each for each in self._current() if each.is_behind])
             return
@@ -177,15 +177,15 @@ class Inbox:
             self._put(delivery, entry, attempt, packed)
 
     def _put(self, delivery: Delivery, entry: bytes, attempt: bytes, packed: bytes) -> None:
-        """Deliver one event. The task's reader hears of one that cannot be read; those of other tasks do not."""
+        """Deliver events. The task's reader hears of one that cannot be read; those of other tasks do not."""
         try:
-            event = event_of(delivery.task, packed)
+            events = events_of(delivery.task, packed)
         except (wire.BadMessage, RefusedError) as error:
             delivery.last = entry_of(entry)
             delivery.fail(TaskLost(f"an event of task {delivery.task} cannot be read: {error}"))
             self.forget(delivery.task)
             return
-        if delivery.put(entry_of(entry), int(attempt), event):
+        if delivery.put(entry_of(entry), int(attempt), events):
             self.forget(delivery.task)
 
     def _catch_up_with_all(self) -> None:

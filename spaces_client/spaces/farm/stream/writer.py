@@ -103,6 +103,15 @@ class EventWriter:
             except PASSES as error:
                 self._outlast(error)
 
+    @property
+    def room(self) -> int:
+        """The yields that may be written now, at least one."""
+        return WINDOW - self._outstanding if self._outstanding < WINDOW else 1
+
+    def pause(self, seconds: float) -> None:
+        """Wait, unless stopped."""
+        self._stopped.wait(seconds)
+
     def stop(self) -> None:
         """Make `write` return, even while it waits."""
         self._stopped.set()

@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from spaces.farm.events import Cancelled, ChangedGlobals, Failed, Progressed, Said, Succeeded, Yielded, is_end
-from spaces_workers.link.channel import Channel, ChannelClosed, Garbled
+from spaces_workers.link.channel import Channel, Garbled
 
 #: Messages that are written together at most: a part of the window of a stream.
-MOST_TOGETHER = 32
+MOST_TOGETHER = 64
 
 _OF_A_CHILD = (Yielded, Progressed, Said, ChangedGlobals, Succeeded, Failed, Cancelled)
 
@@ -33,27 +33,21 @@ class Arrived:
     """Messages that arrived together."""
 
     events: tuple[object, ...]
-    last: object | None  #: after which no event follows: an end, or another message than an event
-    broken: ChannelClosed | None  #: nothing follows
+    last: object | None = None  #: after which no event follows: an end, or another message than an event
 
 
-def arrived_together(channel: Channel) -> Arrived:
-    """The next message of a child, with those that have arrived behind it, up to an end.
+def arrived_together(channel: Channel, most: int = MOST_TOGETHER) -> Arrived:
+    """The next message of a child, with those that have arrived behind it, up to an end, and at most so many.
 
     While one write is under way a fast stream sends the next messages; the first message of all waits for no other.
     Raises ChannelClosed if there is no message.
     """
-    events: list[object] = []
-    message, broken = channel.receive(), None
-    while message is not None and not _is_last(message):
-        events.append(message)
-        if len(events) == MOST_TOGETHER:
-            return Arrived(tuple(events), None, None)
-        try:
-            message = channel.receive_arrived()
-        except ChannelClosed as error:
-            message, broken = None, error
-    return Arrived(tuple(events), message, broken)
+    messages = [channel.receive()]
+    if not _is_last(messages[0]):
+        messages += channel.receive_more(most - 1, _is_last) if most > 1 else []
+    if _is_last(messages[-1]):
+        return Arrived(tuple(messages[:-1]), messages[-1])
+    return Arrived(tuple(messages))
 
 
 def _is_last(message: object) -> bool:

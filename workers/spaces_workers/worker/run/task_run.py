@@ -20,11 +20,12 @@ from spaces.farm.traces import task_traces
 from spaces_workers.link.messages import Idle, RunTask
 from spaces_workers.worker.child_link import ChildLink
 from spaces_workers.worker.run.after_task import put_away
-from spaces_workers.worker.run.child_events import arrived_together, event_of_child
+from spaces_workers.worker.run.child_events import MOST_TOGETHER, arrived_together, event_of_child
 from spaces_workers.worker.run.deadline import Deadline, Steps
 from spaces_workers.worker.run.ending import Spans, write_outcome
 from spaces_workers.worker.run.failures import LEASE_LOST, verdict_on
 from spaces_workers.worker.run.limit_warning import warn_of_limit
+from spaces_workers.worker.run.pace import Pace
 from spaces_workers.worker.run.run_state import (
     GivenBack,
     Outcome,
@@ -184,13 +185,14 @@ class TaskRun:
             self._listen(self.child)
 
     def _listen(self, child: ChildLink) -> None:
+        pace = Pace(self._writer.pause)
         while True:
-            arrived = arrived_together(child.channel)
+            most = min(MOST_TOGETHER, self._writer.room)
+            arrived = arrived_together(child.channel, most)
             self._pass_on(arrived.events)
             match arrived.last:
                 case None:
-                    if arrived.broken is not None:
-                        raise arrived.broken
+                    pace.wrote(len(arrived.events), most)
                 case Idle():
                     self._state.fail(Crashed("did not say how the function ended", self._seconds))
                     return

@@ -57,11 +57,18 @@ local function holds(id, worker, attempt)
   return task[1] == 'running' and task[2] == worker and task[3] == attempt, task[4]
 end
 
+local function note(id, event, attempt)
+  return redis.call('XADD', keys.events(id), 'MAXLEN', '~', EVENTS_KEPT, '*', 'e', event, 'n', attempt)
+end
+
+local function publish(id, entry, attempt, events, reader)
+  if (reader or '') == '' then return end
+  redis.call('PUBLISH', keys.inbox(reader), id .. ' ' .. entry .. ' ' .. attempt .. ' ' .. events)
+end
+
 -- An event goes into the task's stream, and at once to the inbox of its reader, if it has one.
 local function write(id, event, attempt, reader)
-  local entry = redis.call('XADD', keys.events(id), 'MAXLEN', '~', EVENTS_KEPT, '*', 'e', event, 'n', attempt)
-  if (reader or '') == '' then return end
-  redis.call('PUBLISH', keys.inbox(reader), id .. ' ' .. entry .. ' ' .. attempt .. ' ' .. event)
+  publish(id, note(id, event, attempt), attempt, event, reader)
 end
 
 local function forget_arguments(id, detached)

@@ -1,0 +1,28 @@
+"""When the events of a fast stream are written: several together, because each write costs as much as many events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+#: Writes of several events, one after the other, after which a stream counts as fast.
+EAGER = 3
+
+#: Seconds that a fast stream is left to bring more.
+MOMENT = 0.001
+
+
+class Pace:
+    """Waits between two writes of a fast stream; `wait` waits, and returns early if the task is stopped.
+
+    No event waits for others in a stream that is slower than its writes, and none of the first few of any stream.
+    """
+
+    def __init__(self, wait: Callable[[float], object]) -> None:
+        self._wait = wait
+        self._in_a_row = 0
+
+    def wrote(self, count: int, most: int) -> None:
+        """So many events have been written together; if as many as may be, more are there already."""
+        self._in_a_row = self._in_a_row + 1 if count > 1 else 0
+        if self._in_a_row > EAGER and count < most:
+            self._wait(MOMENT)
