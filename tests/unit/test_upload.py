@@ -27,29 +27,6 @@ def the_size_counts_each_memory_once() -> None:
     assert emulation.weights_bytes() == 4000
 
 
-@case
-def batches_have_all_bytes_once() -> None:
-    import torch
-
-    from spaces_workers.child.upload import batched, pieces
-
-    sizes = [5, 0, 1000, 17, 4096, 1]
-    sources = [torch.randint(0, 256, (size,), dtype=torch.uint8).untyped_storage() for size in sizes]
-    targets = [torch.UntypedStorage(size) for size in sizes]
-    batches = list(batched(pieces(sources, targets, 300), 512))
-    assert max(sum(piece.size for piece in batch) for batch in batches) <= 512
-    for batch in batches:
-        for piece in batch:
-            piece.target.copy_(torch.tensor(_bytes_at(piece.source, piece.size), dtype=torch.uint8))
-    assert [bytes(target) for target in targets] == [bytes(source) for source in sources]
-
-
-def _bytes_at(address: int, size: int) -> list[int]:
-    import ctypes
-
-    return list(ctypes.string_at(address, size))
-
-
 @pytest.fixture(scope="module")
 def outcome() -> dict[str, str]:
     return outcomes(__name__)

@@ -32,6 +32,9 @@ class Card(Protocol):
     def restore(self, storage: Storage, source: HostBytes, *, pinned: bool) -> None:
         """Give a storage device memory and bytes again, complete after `finish`. Raises an `OutOfMemoryError`."""
 
+    def drop(self) -> None:
+        """Forget the copies that are not made yet: their storages or their host memory are given up."""
+
     def settle(self) -> None:
         """Wait until all that was begun is done."""
 

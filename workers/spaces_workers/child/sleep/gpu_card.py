@@ -9,6 +9,7 @@ from typing import Any  # torch is not typed here
 
 from spaces_workers.child.sleep.card import HostBytes, Storage
 from spaces_workers.child.sleep.region import PinningRefused
+from spaces_workers.child.sleep.unpinned_copies import UnpinnedCopies
 
 #: A part of the path of a library that ahead-of-time compilation has made.
 _COMPILED = "/aotinductor/"
@@ -21,8 +22,9 @@ _READ_ONLY, _READ_ONLY_SUPPORTED = 0x08, 113
 class GpuCard:
     """The GPU of this process; made before a task runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, unpinned: UnpinnedCopies | None = None) -> None:
         self._torch = _torch()
+        self._unpinned = unpinned or UnpinnedCopies()
         self._fixed = ""
         self._watch_graphs()
         self._watch_exports()
@@ -38,7 +40,10 @@ class GpuCard:
         return bool(storage.nbytes() and storage.resizable() and storage.data_ptr())
 
     def fetch(self, storage: Storage, into: HostBytes, *, pinned: bool) -> None:
-        into.copy_(self._bytes_of(storage), non_blocking=pinned)
+        if pinned:
+            into.copy_(self._bytes_of(storage), non_blocking=True)
+        else:
+            self._unpinned.to_host(into, self._bytes_of(storage))
 
     def release(self, storage: Storage) -> None:
         storage.resize_(0)
@@ -49,9 +54,16 @@ class GpuCard:
 
     def restore(self, storage: Storage, source: HostBytes, *, pinned: bool) -> None:
         storage.resize_(source.numel())
-        self._bytes_of(storage).copy_(source, non_blocking=pinned)
+        if pinned:
+            self._bytes_of(storage).copy_(source, non_blocking=True)
+        else:
+            self._unpinned.to_device(source, self._bytes_of(storage))
+
+    def drop(self) -> None:
+        self._unpinned.drop()
 
     def settle(self) -> None:
+        self._unpinned.finish()
         self._torch.cuda.synchronize()
 
     def finish(self) -> None:

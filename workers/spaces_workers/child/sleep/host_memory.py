@@ -50,10 +50,10 @@ class HostMemory:
 
     @property
     def sharable(self) -> list[Region]:
-        """The regions that can be shared."""
-        if self._driver is not None and not self._driver.pins_read_only:
-            return []
-        return [region for region in self._regions if _is_large(next(iter(region.places)))]
+        """The regions that can be shared: those that are pinned only if they can be pinned read-only."""
+        large = [region for region in self._regions if _is_large(next(iter(region.places)))]
+        pinned_too = self._driver is None or self._driver.pins_read_only
+        return [region for region in large if pinned_too or not region.pinned]
 
     def __getitem__(self, key: Key) -> Copy:
         region = self._copies[key]

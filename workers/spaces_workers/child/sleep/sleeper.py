@@ -124,6 +124,7 @@ class Sleeper:
         try:
             self._fetch(content, set(new), halted)
         except BaseException:
+            self._card.drop()
             self._host.keep_only(keys.difference(new))
             raise
         return content
@@ -138,6 +139,7 @@ class Sleeper:
                 self._card.restore(storage, copy.bytes, pinned=copy.pinned)
             self._card.finish()
         except BaseException:
+            self._card.drop()
             for storage in restored:
                 self._card.release(storage)
             self._card.finish()

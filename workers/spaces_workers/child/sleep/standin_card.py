@@ -62,6 +62,9 @@ class StandInCard:
         storage.resize_(source.numel())
         self._copy(storage.data_ptr(), source.data_ptr(), source.numel(), pinned)
 
+    def drop(self) -> None:
+        pass
+
     def settle(self) -> None:
         pass
 
