@@ -13,7 +13,7 @@ from docs.reference.comments import named_in, sentence
 from spaces.farm.queue import settings
 from spaces.farm.queue.rules import Rules, SpaceRules
 from spaces.farm.queue.settings import SettingsFault
-from spaces.farm.queue.tiers import Tier
+from spaces.farm.queue.settings_file.tiers import Tier
 
 INTRODUCTION = """\
 # farm.toml

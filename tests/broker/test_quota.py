@@ -15,7 +15,7 @@ from spaces.farm.queue.keys import DAY
 from spaces.farm.queue.queue import CancelOutcome, Queue
 from spaces.farm.queue.quota import Standing, is_charged
 from spaces.farm.queue.rules import Rules
-from spaces.farm.queue.tiers import QuotaRules, Tier
+from spaces.farm.queue.settings_file.tiers import QuotaRules, Tier
 from spaces.farm.task import State, Task
 
 from .support import MESSAGE, SIZES, claimed, expire_client, expire_worker, make_task, state_of

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import invariant, run_state_machine_as_test
 
 from spaces.farm.queue.queue import Queue
-from spaces.farm.queue.tiers import QuotaRules
+from spaces.farm.queue.settings_file.tiers import QuotaRules
 from spaces.farm.task import Task
 
 from . import test_queue_machine

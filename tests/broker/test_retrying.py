@@ -20,7 +20,7 @@ from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.registry import FunctionRecord, Registry, SpaceRecord
 from spaces.farm.queue.rules import Rules
 from spaces.farm.queue.scripts import source
-from spaces.farm.queue.tiers import QuotaRules, Tier
+from spaces.farm.queue.settings_file.tiers import QuotaRules, Tier
 from spaces.farm.size import Size
 from spaces.farm.task import FunctionName, State, Task
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from gradio.context import LocalContext
 
-from spaces.farm.queue.tiers import QuotaRules, Tier
+from spaces.farm.queue.settings_file.tiers import QuotaRules, Tier
 from spaces.web import identity
 from spaces.web.identity import acting_for, current_identity, hashed, visitor_of
 

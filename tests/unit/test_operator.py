@@ -18,7 +18,7 @@ from spaces.farm.connection import connect
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.registry import FunctionRecord, Registry, SpaceRecord
 from spaces.farm.queue.rules import Rules
-from spaces.farm.queue.tiers import QuotaRules, Tier
+from spaces.farm.queue.settings_file.tiers import QuotaRules, Tier
 from spaces.farm.task import FunctionName
 from spaces_workers.broker.find import find_broker
 from spaces_workers.commands import up

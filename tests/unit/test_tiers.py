@@ -11,7 +11,7 @@ import pytest
 from spaces.farm.queue import settings
 from spaces.farm.queue.quota import clock
 from spaces.farm.queue.settings import SettingsFault
-from spaces.farm.queue.tiers import QuotaRules, Tier, visitor_name
+from spaces.farm.queue.settings_file.tiers import QuotaRules, Tier, visitor_name
 
 EXAMPLE = """
 [quota]

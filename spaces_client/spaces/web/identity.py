@@ -20,7 +20,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any, TypeVar
 
 from spaces import config
-from spaces.farm.queue.tiers import QuotaRules
+from spaces.farm.queue.settings_file.tiers import QuotaRules
 from spaces.import_hooks import when_imported
 from spaces.web import mcp_callers
 from spaces.web.page import current_request

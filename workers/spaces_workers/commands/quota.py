@@ -16,7 +16,7 @@ from spaces.farm.queue import settings
 from spaces.farm.queue.control.audit import Action, Audit, this_user
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.quota import Ledger, Standing, clock, left, taken
-from spaces.farm.queue.tiers import visitor_name
+from spaces.farm.queue.settings_file.tiers import visitor_name
 from spaces_workers.commands import options
 from spaces_workers.commands.broker_errors import naming_broker
 from spaces_workers.commands.output import output

@@ -45,7 +45,7 @@ from spaces.farm.queue.outlook import Place
 from spaces.farm.queue.quota import Quota
 from spaces.farm.queue.registry import SpaceRecord
 from spaces.farm.queue.rules import Rules
-from spaces.farm.queue.tiers import QuotaRules
+from spaces.farm.queue.settings_file.tiers import QuotaRules
 from spaces.farm.stream.delivery import Delivery
 from spaces.farm.stream.entries import entry_of, events_of
 from spaces.farm.task import State, Task

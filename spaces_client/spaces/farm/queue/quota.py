@@ -18,7 +18,7 @@ from spaces.errors import IllegalDuration, QuotaExceeded
 from spaces.farm.events import Cancelled, CrashCause, Crashed, End, Expired, Failed, Lost, Succeeded, TimedOut
 from spaces.farm.memory_errors import lacks_memory
 from spaces.farm.queue.keys import DAY, Keys
-from spaces.farm.queue.tiers import QuotaRules, Tier
+from spaces.farm.queue.settings_file.tiers import QuotaRules, Tier
 from spaces.farm.size import Size
 from spaces.farm.task import Task
 

@@ -14,7 +14,7 @@ from spaces.farm.queue.estimates import EstimateRules
 from spaces.farm.queue.limits import Limits
 from spaces.farm.queue.settings_file.front_tables import HomeRules, PrivacyRules
 from spaces.farm.queue.settings_file.login_table import LoginRules
-from spaces.farm.queue.tiers import QuotaRules
+from spaces.farm.queue.settings_file.tiers import QuotaRules
 
 
 @dataclass(frozen=True, slots=True)

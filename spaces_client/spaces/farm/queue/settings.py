@@ -46,16 +46,15 @@ from typing import Any, TypeAlias, TypeVar
 
 from spaces import config
 from spaces.errors import SpacesError
-from spaces.farm.queue import tiers
 from spaces.farm.queue.keys import WAITING
 from spaces.farm.queue.rules import IsolationRules, Rules, SpaceRules
-from spaces.farm.queue.settings_file import front_tables
+from spaces.farm.queue.settings_file import front_tables, tiers
 from spaces.farm.queue.settings_file.allowed import Allowed, Number, Paths, Words
 from spaces.farm.queue.settings_file.front_tables import HomeRules, PrivacyRules
 from spaces.farm.queue.settings_file.login_table import LoginRules
 from spaces.farm.queue.settings_file.places import line_of
 from spaces.farm.queue.settings_file.space_tables import space_rules
-from spaces.farm.queue.tiers import QuotaRules
+from spaces.farm.queue.settings_file.tiers import QuotaRules
 
 #: The settings file, instead of `farm.toml` in the state directory.
 VARIABLE = "ZEROFARM_CONFIG"
