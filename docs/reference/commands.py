@@ -55,8 +55,8 @@ def _part(name: str, command: Command) -> str:
 
 
 def _usual(piece: str) -> str:
-    """`{SPACE}` and `[[SPACE]...]...` of typer's as people write them."""
-    return re.sub(r"^\[(\[.*\]\.\.\.)\]\.\.\.$", r"\1", piece.strip("{}"))
+    """`{SPACE}`, `[[SPACE]]` and `[[SPACE]...]...`, which depend on the version of typer, as people write them."""
+    return re.sub(r"^\[(\[[^]]*\](?:\.\.\.)?)\](?:\.\.\.)?$", r"\1", piece.strip("{}"))
 
 
 def _row(parameter: Parameter, context: typer.Context) -> str:
