@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from pathlib import Path
 from typing import cast
 
@@ -70,16 +69,6 @@ def test_a_kill_for_want_of_memory_before_the_task_is_another_one_s(monkeypatch:
     monkeypatch.setattr(oom_kills, "recent_kills", lambda: 10**9)
     words = "was killed by SIGKILL (it held up to 0 MB)"
     assert child(Exited(1, -signal.SIGKILL, 0)).how_it_ended() == Death(words, CrashCause.KILLED)
-
-
-def test_a_task_that_begins_reads_the_count_anew_only_after_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    counts, now = iter([3, 5]), 100.0
-    monkeypatch.setattr(oom_kills, "kills", lambda: next(counts))
-    monkeypatch.setattr(time, "monotonic", lambda: now)
-    recent = oom_kills.RecentKills()
-    assert [recent(), recent()] == [3, 3]
-    now += oom_kills.FRESH + 0.1
-    assert recent() == 5
 
 
 def test_the_kernel_s_count_of_kills_is_read(tmp_path: Path) -> None:

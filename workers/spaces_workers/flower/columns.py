@@ -18,6 +18,7 @@ from spaces.farm.queue.counters.bounds import HISTORY
 from spaces.farm.queue.counters.history import Facts, read_history
 from spaces.farm.queue.counters.ranks import Rank, read_ranks
 from spaces.farm.queue.queue import Queue
+from spaces.farm.recent import Recent
 
 logger = logging.getLogger(__name__)
 
@@ -51,9 +52,7 @@ class FarmColumns:
     def __init__(self, queue: Queue, clock: Callable[[], float] = time.monotonic) -> None:
         TASK_COLUMNS.update(COLUMNS)
         self._queue = queue
-        self._clock = clock
-        self._ended: dict[str, Facts] = {}
-        self._read_at = float("-inf")
+        self._ended = Recent(self._history, FRESH, clock)
 
     def shown(self, task: Any) -> Shown:
         """The task with its facts, which are empty while the broker is away."""
@@ -64,16 +63,14 @@ class FarmColumns:
             return Shown(task, dict.fromkeys(COLUMNS, ""))
 
     def _facts_of(self, task_id: str) -> Row:
-        if (facts := self._history().get(task_id)) is not None:
+        if (facts := self._ended().get(task_id)) is not None:
             return _of_ended(facts)
         rank = read_ranks(self._queue.redis, self._queue.keys, [task_id]).get(task_id)
         return {} if rank is None else self._of_waiting(rank)
 
     def _history(self) -> dict[str, Facts]:
-        if self._clock() - self._read_at >= FRESH:
-            found = read_history(self._queue.redis, self._queue.keys, HISTORY)
-            self._ended, self._read_at = {facts.id: facts for facts in found}, self._clock()
-        return self._ended
+        found = read_history(self._queue.redis, self._queue.keys, HISTORY)
+        return {facts.id: facts for facts in found}
 
     def _of_waiting(self, rank: Rank) -> Row:
         now, _ = self._queue.redis.time()

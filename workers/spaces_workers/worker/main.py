@@ -18,6 +18,7 @@ from spaces.farm.connection import connect
 from spaces.farm.queue import settings as farm_settings
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.registry import Registry
+from spaces.farm.recent import Recent
 from spaces.farm.version import VERSION
 from spaces.web import descriptors
 from spaces_workers.gpu import probe as device_probe
@@ -33,7 +34,7 @@ from spaces_workers.worker.child_link import ChildLink
 from spaces_workers.worker.dismissal import Dismissal
 from spaces_workers.worker.gpu_memory.eviction import Demand, Eviction, Pins
 from spaces_workers.worker.gpu_memory.host_listing import HostListing
-from spaces_workers.worker.gpu_memory.host_share import HostShare, zygote_bytes
+from spaces_workers.worker.gpu_memory.host_share import host_share, zygote_bytes
 from spaces_workers.worker.gpu_memory.residency import Residency
 from spaces_workers.worker.gpu_memory.shared_copies import SharedCopies
 from spaces_workers.worker.gpu_memory.sleep_choice import budget_of, memory_of, scope_of, stand_in_of
@@ -149,8 +150,13 @@ def _residency(options: WorkerOptions, stand_in: StandIn | None, eviction: Evict
     memory = memory_of(options.device, options.memory_fraction, stand_in)
     run_dir, log_dir = config.current().run_dir, options.state_dir / "logs"
     copies = SharedCopies(HostListing(run_dir, log_dir), scope_of)
-    share = HostShare(lambda: zygote_bytes(run_dir, log_dir), lambda: copies.elsewhere_bytes)
-    budget = budget_of(farm_settings.current().memory, options.device, options.state_dir, share)
+    zygotes = Recent(lambda: zygote_bytes(run_dir, log_dir))
+    budget = budget_of(
+        farm_settings.current().memory,
+        options.device,
+        options.state_dir,
+        lambda: host_share(zygotes(), copies.elsewhere_bytes),
+    )
     return Residency(options.warm_children, memory, budget, eviction, copies=copies if budget else None)
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
-_COUNTERS = Path("/proc/vmstat")
+from spaces.farm.recent import Recent
 
-#: Seconds for which `recent_kills` does not count again: reading takes longer than a small task.
-FRESH = 1.0
+_COUNTERS = Path("/proc/vmstat")
 
 
 def kills(counters: Path = _COUNTERS) -> int:
@@ -20,22 +18,8 @@ def kills(counters: Path = _COUNTERS) -> int:
     return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
 
 
-class RecentKills:
-    """The number of kills, as it was up to `FRESH` seconds ago."""
-
-    def __init__(self) -> None:
-        self._number = 0
-        self._read_at = float("-inf")
-
-    def __call__(self) -> int:
-        """The number."""
-        now = time.monotonic()
-        if now - self._read_at > FRESH:
-            self._number, self._read_at = kills(), now
-        return self._number
-
-
-recent_kills = RecentKills()
+#: The same as it was up to a second ago: reading takes longer than a small task.
+recent_kills = Recent(kills)
 
 
 def words(size_bytes: int) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from spaces.farm.payloads.payload import Blob
 from spaces.farm.payloads.shared_memory import SharedMemoryStore
 from spaces.farm.payloads.store import BlobStore
+from spaces.farm.recent import Recent
 from spaces.farm.values.codec import Encoded
 
 #: Seconds for which the list of the workers' hosts is reused.
@@ -25,16 +25,12 @@ class NearestStore:
         self._host = host
         self._memory = memory
         self._broker = broker
-        self._hosts = hosts
-        self._asked_at = -KNOWN_FOR
-        self._near = False
+        self._hosts = Recent(hosts, KNOWN_FOR)
 
     @property
     def near(self) -> bool:
         """Whether every live worker is on this host."""
-        if time.monotonic() - self._asked_at > KNOWN_FOR:
-            self._near, self._asked_at = self._hosts() == {self._host}, time.monotonic()
-        return self._near
+        return self._hosts() == {self._host}
 
     def write(self, encoded: Encoded) -> Blob:
         """Write an encoded value to a store that every worker can read."""

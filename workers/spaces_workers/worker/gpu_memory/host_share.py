@@ -3,34 +3,21 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 
 from spaces_workers.nursery import roster
 
-#: Seconds for which a measurement of the zygotes counts.
-LASTS = 1.0
-
 _PAGE = os.sysconf("SC_PAGESIZE")
 
 
-class HostShare:
-    """The bytes that the sleepers of one worker may take."""
+def host_share(zygotes: int, elsewhere: int) -> float:
+    """The bytes that the sleepers of one worker may take, from those that zygotes and other workers' sleepers hold.
 
-    def __init__(self, zygotes: Callable[[], int], elsewhere: Callable[[], int]) -> None:
-        self._zygotes = zygotes
-        self._elsewhere = elsewhere
-        self._held = 0
-        self._measured_at = -LASTS
-
-    def __call__(self) -> float:
-        """The bytes; below 0 if the sleepers of other workers already hold more than the whole part."""
-        if time.monotonic() - self._measured_at > LASTS:
-            self._held, self._measured_at = self._zygotes(), time.monotonic()
-        return (psutil.virtual_memory().total - self._held) / 2 - self._elsewhere()
+    Below 0 if the sleepers of other workers already hold more than the whole part.
+    """
+    return (psutil.virtual_memory().total - zygotes) / 2 - elsewhere
 
 
 def zygote_bytes(run_dir: Path, log_dir: Path) -> int:
