@@ -274,6 +274,22 @@ def test_two_workers_of_a_host_keep_one_copy_which_outlives_the_one_that_made_it
         assert common([first[0]])[first[0]] == common([again[0]])[again[0]]
 
 
+def test_what_a_thread_changes_between_two_tasks_is_not_lost(tmp_path: Path) -> None:
+    """A child that had saved its tensors slept without reading them again, and woke with the bytes from before."""
+    file = tmp_path / "until"
+    file.touch()
+    with two_spaces(tmp_path, SETTINGS) as small, caller(small) as call:
+        pid, _ = call("first", "first")
+        call("first", "change_later", str(file), 41)
+        wait_until(
+            lambda: any(each.host_bytes for each in StatusReader(small.queue).read(Pages()).workers[0].residents)
+        )
+        file.unlink()
+        wait_until(file.exists)
+        call("second", "facts")
+        assert call("first", "first") == (pid, 41)
+
+
 def open_page(farm: Farm, space: str) -> None:
     """Somebody opens the page of a Space, and no other Space was called lately."""
     farm.queue.redis.delete(farm.queue.keys.demand())

@@ -27,7 +27,7 @@ from spaces_workers.child.memory_meter import Meter
 from spaces_workers.child.sleep.cards import means_of
 from spaces_workers.child.sleep.orders import Orders
 from spaces_workers.child.sleep.sleeper import Sleeper
-from spaces_workers.child.stragglers import settled
+from spaces_workers.child.stragglers import do_nothing, settled
 from spaces_workers.child.upload import upload
 from spaces_workers.forking.judgement import Loss
 from spaces_workers.link.channel import Bell, Channel, ChannelClosed
@@ -88,13 +88,17 @@ class Child:
                 case Trim():
                     self._channel.send(Trimmed(self._meter.trim()))
                 case Save() | Sleep() | Wake() as order:
-                    self._channel.send(self._orders.obey(order))
+                    self._channel.send(self._orders.obey(order, unchanged=self._is_still()))
                 case ShowCopy(name):
                     self._show(name)
                 case ShareCopy(name) if fd is not None:
                     self._channel.send(self._orders.share(name, fd))
                 case other:
                     raise TypeError(f"a child cannot {type(other).__name__}")
+
+    def _is_still(self) -> bool:
+        """Whether no thread that the Space has left can change tensors between two tasks."""
+        return do_nothing(set(threading.enumerate()) - {threading.current_thread(), self._next.thread})
 
     def _show(self, name: bytes) -> None:
         answer, fd = self._orders.show(name)
@@ -153,14 +157,14 @@ class _ThreadAhead:
 
     def __init__(self, execute: Callable[[Execution], None]) -> None:
         self._given: SimpleQueue[Execution] = SimpleQueue()
-        self._thread = threading.Thread(target=lambda: execute(self._given.get()), name="next task", daemon=True)
-        self._thread.start()
+        self.thread = threading.Thread(target=lambda: execute(self._given.get()), name="next task", daemon=True)
+        self.thread.start()
 
     def begin(self, execution: Execution) -> threading.Thread:
         """Execute it on this thread."""
-        self._thread.name = execution.label
+        self.thread.name = execution.label
         self._given.put(execution)
-        return self._thread
+        return self.thread
 
 
 def _interrupt(execution: Execution) -> None:

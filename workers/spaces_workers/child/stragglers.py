@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Iterable
 
 #: Seconds between two checks of a thread that has not ended.
 _LOOK_INTERVAL = 0.05
@@ -26,6 +27,16 @@ def settled(before: set[threading.Thread], patience: float) -> bool:
                 return False
             thread.join(_LOOK_INTERVAL)
     return True
+
+
+def do_nothing(threads: Iterable[threading.Thread]) -> bool:
+    """Whether none of these computes by itself, also later: an executor's threads without work, and tqdm's monitor."""
+    return all(_waits_for_work(thread) or type(thread).__module__ == "tqdm._monitor" for thread in threads)
+
+
+def _waits_for_work(thread: threading.Thread) -> bool:
+    frame = sys._current_frames().get(thread.ident or 0)
+    return frame is not None and frame.f_code.co_filename.endswith("/concurrent/futures/thread.py")
 
 
 def _waits(thread: threading.Thread) -> bool:

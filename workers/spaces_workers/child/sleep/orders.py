@@ -45,9 +45,12 @@ class Orders:
         if self._sleeper is not None:
             self._sleeper.forget()
 
-    def obey(self, order: Save | Sleep | Wake) -> Saved | Asleep | Awake | Unable:
-        """The answer to an order. A child that is unable is as it was before."""
-        return self._answer(partial(self._carry_out, order))
+    def obey(self, order: Save | Sleep | Wake, *, unchanged: bool) -> Saved | Asleep | Awake | Unable:
+        """The answer to an order. A child that is unable is as it was before.
+
+        `unchanged`: nothing but a task can have changed tensors.
+        """
+        return self._answer(partial(self._carry_out, order, unchanged))
 
     def show(self, name: bytes) -> tuple[CopyShown | Unable, int | None]:
         """The answer to ShowCopy, and a descriptor to send with it, which the caller must close."""
@@ -74,13 +77,13 @@ class Orders:
                 name, text = type(error).__name__, str(error)
                 return Unable(f"{name}: {text}", lacks_gpu_memory(name, text))
 
-    def _carry_out(self, order: Save | Sleep | Wake, sleeper: Sleeper) -> Saved | Asleep | Awake:
+    def _carry_out(self, order: Save | Sleep | Wake, unchanged: bool, sleeper: Sleeper) -> Saved | Asleep | Awake:
         match order:
             case Save(pinned=pinned):
-                sleeper.save(pinned=pinned, unchanged=True, halted=self._is_halted)
+                sleeper.save(pinned=pinned, unchanged=unchanged, halted=self._is_halted)
                 return Saved(sleeper.host_bytes, sleeper.pinned_bytes, _copies_of(sleeper))
             case Sleep(pinned=pinned):
-                sleeper.sleep(pinned=pinned, unchanged=True, halted=self._is_halted)
+                sleeper.sleep(pinned=pinned, unchanged=unchanged, halted=self._is_halted)
                 left, host, pinned_bytes = sleeper.left_bytes, sleeper.host_bytes, sleeper.pinned_bytes
                 return Asleep(self._meter.trim(), left, host, pinned_bytes, _copies_of(sleeper))
             case Wake(keep=keep):
