@@ -4,6 +4,7 @@
     ├── DefinitionError      a decorated function is declared wrongly         (also a ValueError)
     ├── EncodingError        an argument or result cannot be sent             (also a TypeError)
     ├── RefusedError         the farm does not accept the task: unknown Space or function, too large, too long
+    │   ├── SpaceChanged     another revision of the Space has been registered
     │   └── QuotaExceeded    its visitor has used up the quota of their tier
     │       └── IllegalDuration  it requests more than their tier ever allows
     ├── BlobGone             a payload was read already, or its lifetime is over (also a LookupError)
@@ -41,6 +42,10 @@ class EncodingError(SpacesError, TypeError):
 
 class RefusedError(SpacesError):
     """The farm does not accept the task, which was not queued."""
+
+
+class SpaceChanged(RefusedError):
+    """The task is of a revision that is not the latest of its Space. `Farm` then asks for the Space and tries again."""
 
 
 class QuotaExceeded(RefusedError):

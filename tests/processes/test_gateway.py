@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import socket
@@ -49,6 +50,14 @@ def test_values_streams_and_errors_arrive(page: spaces.Farm) -> None:
     assert list(page.submit("faults", "count", 300)) == list(range(300))
     with pytest.raises(KeyError, match="third"):
         list(page.submit("faults", "yield_then_fail"))
+
+
+def test_a_program_that_knows_an_earlier_revision_asks_again(page: spaces.Farm) -> None:
+    record = page._spaces.latest("faults")
+    assert page.submit("faults", "add", 1, 2).task.only_latest
+    page._spaces._known["faults"] = math.inf, replace(record, revision="0" * 16)
+    handle = page.submit("faults", "add", 1, 2)
+    assert (handle.task.revision, handle.result(timeout=60)) == (record.revision, 3)
 
 
 def test_a_large_value_waits_in_the_memory_of_the_host(page: spaces.Farm) -> None:

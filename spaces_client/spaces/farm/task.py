@@ -76,6 +76,7 @@ class Task:
     version: int = 0  #: of the formats of its caller
     traceparent: str = ""  #: the span of its caller, as W3C Trace Context writes it; empty: none
     prepared: float = 0.0  #: seconds from its call until it was sent
+    only_latest: bool = False  #: it is refused, as SpaceChanged, if its revision is not the latest of its Space
 
     @property
     def label(self) -> str:

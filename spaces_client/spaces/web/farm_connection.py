@@ -65,6 +65,7 @@ class FarmConnection:
         visitor: str,
         began: float,
         client: str = "",
+        only_latest: bool = False,
     ) -> Task:
         """Make the task of a call. It is cancelled if its `client`, a process, dies.
 
@@ -86,6 +87,7 @@ class FarmConnection:
             version=VERSION,
             traceparent=task_traces.callers_span(),
             prepared=time.monotonic() - began,
+            only_latest=only_latest,
         )
 
     def submit(self, task: Task) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from spaces import config
 from spaces.config import Config
+from spaces.errors import SpaceChanged
 from spaces.farm.links.gateway_address import is_gateway
 from spaces.farm.links.token import Token
 from spaces.farm.payloads.run_dir_of_farm import with_run_dir
@@ -19,6 +21,7 @@ from spaces.functions.duration import DEFAULT_DURATION, Seconds, seconds
 from spaces.web.farm_connection import FarmConnection
 from spaces.web.handle import TaskHandle
 from spaces.web.identity import current_identity
+from spaces.web.known_spaces import KnownSpaces
 from spaces.web.page import current_visitor
 from spaces.web.summary import summary
 
@@ -50,6 +53,7 @@ class Farm:
         there, files = _nearby(replace(here, url=address, token=token or (here.token if is_gateway(address) else "")))
         key = bytes.fromhex(space_key) or (Token.of(there.token).space_key if there.token else b"")
         self._farm = FarmConnection(there, Codec(key), files)
+        self._spaces = KnownSpaces(self._farm.link.find)
 
     def submit(
         self, space: str, function: str, /, *args: Any, duration: Seconds | None = None, **kwargs: Any
@@ -87,18 +91,33 @@ class Farm:
     def _submit(
         self, space: str, function: str, duration: Seconds | None, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> TaskHandle:
+        make = partial(self._task, function, args, kwargs, duration)
         with self._farm.submitting(f"{space}.{function}"):
-            task = self._task(self._farm.link.find(space), function, args, kwargs, duration)
-            self._farm.submit(task)
+            task = self._submitted_as_known(space, function, make)
+            if task is None:
+                task = make(self._spaces.latest(space))
+                self._farm.submit(task)
         return TaskHandle(task, self._farm, current_visitor())
+
+    def _submitted_as_known(self, space: str, function: str, make: Callable[..., Task]) -> Task | None:
+        """The task, queued by what is known of the Space; None if that is not known, or has changed."""
+        record = self._spaces.kept(space, function)
+        if record is None:
+            return None
+        task = make(record, only_latest=True)
+        with suppress(SpaceChanged):
+            self._farm.submit(task)
+            return task
+        return None
 
     def _task(
         self,
-        record: SpaceRecord,
         function: str,
         args: Sequence[Any],
         kwargs: Mapping[str, Any],
         duration: Seconds | None,
+        record: SpaceRecord,
+        only_latest: bool = False,
     ) -> Task:
         began = time.monotonic()
         wanted = record.function(function)
@@ -111,6 +130,7 @@ class Farm:
             summary=summary(args, kwargs),
             visitor=current_identity(self._farm.link.rules.quota),
             began=began,
+            only_latest=only_latest,
         )
 
     def close(self) -> None:

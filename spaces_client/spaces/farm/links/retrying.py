@@ -33,7 +33,9 @@ def retry(queue: Queue, task_id: str, by: str) -> Task:
     """
     failed, message = _failed(queue, task_id)
     record = Registry(queue.redis, queue.keys).find(failed.space)
-    again = replace(failed, id=uuid.uuid4().hex, revision=record.revision, client="", host="", reader="")
+    again = replace(
+        failed, id=uuid.uuid4().hex, revision=record.revision, only_latest=False, client="", host="", reader=""
+    )
     action = Action(by, "retry", failed.id, f"as {again.id}")
     push_recorded(queue, again, message.replace(failed.id.encode(), again.id.encode()), action, failed.id)
     return again

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from spaces.errors import RefusedError
+from spaces.errors import RefusedError, SpaceChanged
 from spaces.farm.payloads.payload import Payload
 from spaces.farm.task import Task
 from spaces.farm.units import bytes_in_words, seconds_in_words
@@ -43,6 +43,8 @@ def size_of(payload: Payload) -> int:
 
 def refusal(task: Task, limit: str, facts: Sequence[str]) -> RefusedError:
     """The error for a task that `push.lua` refused, from the limit and the facts that it returned."""
+    if limit == "changed":
+        return SpaceChanged(f"{task.label} was not queued: Space {task.space!r} has changed. Call again")
     return RefusedError(f"{task.label} was not queued: {_reason(task, limit, facts)}")
 
 

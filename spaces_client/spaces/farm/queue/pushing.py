@@ -36,6 +36,7 @@ def arguments(rules: Rules, task: Task, message: bytes, retried: str) -> list[st
         "" if any(blobs_of(task.arguments)) else 1,
         retried,
         task_traces.note(task),
+        msgpack.packb(task.revision) if task.only_latest else "",
     ]
 
 

@@ -11,12 +11,20 @@
 --       14 the inbox that reads its events; '' for none  15 1 if `task` has all of the arguments; '' if they are elsewhere
 --       16 the failed task that an operator retries by it; '' for none. Its outcome is kept then
 --       17 what `traces.note` has for its trace; '' for nothing
+--       18 its revision in msgpack, if that must be the latest of its Space; '' for any
 -- Returns 1 if the task is new, else 0; for a refused task 'size' and the sizes that live workers serve, or the
--- exceeded limit, the actual and the allowed value, 'quota' and the result of `over_quota` in quota.lua, or
--- 'retried', the failed task and the one by which it was retried before
+-- exceeded limit, the actual and the allowed value, 'quota' and the result of `over_quota` in quota.lua,
+-- 'retried', the failed task and the one by which it was retried before, or 'changed'
 
 local id, space, size, client, failed = ARGV[1], ARGV[5], ARGV[6], ARGV[7], ARGV[16]
 if redis.call('EXISTS', KEYS[1], keys.withdrawn(id)) > 0 then return 0 end
+
+-- A packed record begins with at most 24 bytes around the name of its Space, and then has its revision.
+local function has_changed()
+  local start = redis.call('GETRANGE', keys.space(space), 0, 24 + #space + #ARGV[18])
+  return not start:find(ARGV[18], 1, true)
+end
+if ARGV[18] ~= '' and has_changed() then return { 'changed' } end
 
 local now, workers, rules = server_time(), redis.call('SCARD', keys.serving(size)), cmsgpack.unpack(ARGV[13])
 
