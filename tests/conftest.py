@@ -22,12 +22,14 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
 from tests.harness import Farm, expect_nothing_left, farm
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[1]
 
@@ -36,6 +38,10 @@ _OWN_FOLDER = pytest.StashKey[str]()
 # How long an example takes says more of what else the machine does than of our code.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+# The 5 s that httpx waits by itself are too short for a busy machine, and gradio_client leaves them as they are.
+for _wait in ("connect", "read", "write", "pool"):
+    setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, _wait, PATIENCE)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -9,15 +9,13 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cache
 from itertools import cycle
 from pathlib import Path
-from typing import TypeVar
 
 import psutil
 import pytest
@@ -43,32 +41,15 @@ from spaces_workers.setup.ports import PortError, Ports
 from spaces_workers.setup.process_environment import of_web
 from tests.broker.support import leaked_keys
 from tests.forks import FORKED, ForkedPage, fork_page, start_nursery
-
-T = TypeVar("T")
+from tests.waiting import PATIENCE as PATIENCE
+from tests.waiting import START_PATIENCE as START_PATIENCE
+from tests.waiting import wait_until as wait_until
 
 #: The version that pages run on, in an environment of their own; empty: the one of the tests.
 GRADIO = os.environ.get("TEST_GRADIO", "")
 
 SPACES = Path(__file__).parent / "spaces"
 FARM_KEY = bytes(range(32))
-
-#: Seconds after which a condition that a test waits for counts as never coming.
-PATIENCE = 30.0
-
-#: The same for a page, whose script and its zygotes import a lot; each takes half a minute on a machine that is busy.
-START_PATIENCE = 240.0
-
-
-def wait_until(
-    condition: Callable[[], T], patience: float = PATIENCE, otherwise: Callable[[], object] = lambda: ""
-) -> T:
-    """The first truthy value of `condition`. Fails the test when none comes, with what `otherwise` says."""
-    deadline = time.monotonic() + patience
-    while not (value := condition()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"{condition} did not come true within {patience:g} s {otherwise()}")
-        time.sleep(0.01)
-    return value
 
 
 class Farm:
@@ -267,7 +248,7 @@ def farm(folder: Path, listen: Listen | None = None) -> Iterator[Farm]:
         left = made.payloads(), made.lasting_keys()
         made.redis.close()
         made.broker.stop()
-    wait_until(lambda: not leftovers(before, folder), patience=10)
+    wait_until(lambda: not leftovers(before, folder), otherwise=lambda: leftovers(before, folder))
     assert left == ([], [])
 
 
@@ -287,8 +268,8 @@ def configured_farm(folder: Path, text: str) -> Iterator[Farm]:
 def expect_nothing_left() -> None:
     """Fail unless every payload of the farms that run is discarded in a moment, and each key has a lifetime."""
     for each in _farms:
-        wait_until(lambda each=each: not each.payloads(), patience=10, otherwise=each.payloads)  # type: ignore[misc]
-        wait_until(lambda each=each: not each.lasting_keys(), patience=10, otherwise=each.lasting_keys)  # type: ignore[misc]
+        wait_until(lambda each=each: not each.payloads(), otherwise=each.payloads)  # type: ignore[misc]
+        wait_until(lambda each=each: not each.lasting_keys(), otherwise=each.lasting_keys)  # type: ignore[misc]
 
 
 def leftovers(before: set[int], folder: Path) -> list[str]:
@@ -344,7 +325,7 @@ def free_port() -> int:
 
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
             return int(answer.status) == 200
     except OSError:
         return False

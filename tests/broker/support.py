@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -27,6 +26,7 @@ from spaces.farm.queue.rules import Rules
 from spaces.farm.size import Size
 from spaces.farm.task import FunctionName, State, Task
 from spaces_workers.broker.binary import find_server
+from tests.waiting import wait_until as wait_until
 
 MESSAGE = b'{"a": "message"}'
 
@@ -103,13 +103,6 @@ def expire_worker(queue: Queue, worker: str) -> None:
 
 def expire_client(queue: Queue, client: str) -> None:
     queue.redis.zadd(queue.keys.clients(), {client: 1.0})
-
-
-def wait_until(condition: Callable[[], object], patience: float = 10.0) -> None:
-    deadline = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true"
-        time.sleep(0.005)
 
 
 def in_thread(target: Callable[[], object]) -> threading.Thread:

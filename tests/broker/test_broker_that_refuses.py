@@ -27,6 +27,7 @@ from spaces.farm.stream.writer import EventWriter
 from spaces.source import Source
 from spaces_workers.worker.heartbeat import Heartbeat
 from spaces_workers.worker.preload import Preloader
+from tests.waiting import PATIENCE
 
 from .support import Server, claimed, in_thread, make_task, pushed, said, wait_until
 
@@ -117,7 +118,7 @@ def test_what_a_task_says_to_a_broker_that_refuses_arrives_afterwards(redis: Red
     with refusing():
         writing = in_thread(lambda: writer.end(end))
         writing.join(0.3)  # a full broker takes an end, for it makes room
-    writing.join(10.0)
+    writing.join(PATIENCE)
     assert end in said(queue, task.id)
 
 

@@ -15,6 +15,7 @@ from spaces_workers.commands.queue import drain as command
 from spaces_workers.gpu.claim import Claim, claim
 from spaces_workers.gpu.devices import standin
 from tests.harness import wait_until
+from tests.waiting import PATIENCE
 
 from .support import claimed, in_thread, pushed
 
@@ -48,7 +49,7 @@ def test_a_worker_that_starts_is_drained_when_it_has_joined(
     draining.join(0.5)
     assert draining.is_alive(), "it did not wait for the worker that starts"
     queue.leases.beat("gpu0@pod:2", INFO)
-    draining.join(30)
+    draining.join(PATIENCE)
     assert drained(queue) == {"gpu0@pod:2"}
     assert capsys.readouterr().out == "gpu0@pod is drained\n"
 

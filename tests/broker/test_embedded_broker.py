@@ -9,8 +9,6 @@ import stat
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -29,20 +27,14 @@ from spaces_workers.broker.broker import Broker, BrokerError
 from spaces_workers.broker.embedded import EmbeddedBroker
 from spaces_workers.broker.find import find_broker
 from spaces_workers.broker.server_settings import SOCKET_PATH_LIMIT, Listen
+from tests.waiting import PATIENCE
 
-from .support import PLAIN, Server, claimed, pushed
+from .support import PLAIN, Server, claimed, pushed, wait_until
 
 
 @pytest.fixture(autouse=True)
 def without_an_operators_broker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("REDIS_URL", raising=False)
-
-
-def wait_until(condition: Callable[[], bool], patience: float = 10.0) -> None:
-    deadline = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < deadline, "condition did not come true"
-        time.sleep(0.005)
 
 
 def free_port() -> int:
@@ -81,7 +73,7 @@ def test_kombu_reaches_it_by_the_same_url(tmp_path: Path) -> None:
     with find_broker(tmp_path) as broker, Connection(broker.url) as connection:
         queue = connection.SimpleQueue("greetings")
         queue.put("hello")
-        message = queue.get(timeout=5)
+        message = queue.get(timeout=PATIENCE)
         message.ack()
         queue.close()
         assert message.payload == "hello"

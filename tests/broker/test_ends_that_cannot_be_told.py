@@ -17,6 +17,7 @@ from spaces.farm.queue.queue import Queue
 from spaces.farm.stream.inbox import Inbox
 from spaces.farm.stream.writer import EventRefused, EventWriter
 from spaces.farm.task import State
+from tests.waiting import PATIENCE
 
 from .support import Server, claimed, in_thread, pushed, said, state_of
 
@@ -75,7 +76,7 @@ def test_a_large_end_is_kept_through_an_outage(server: Server, redis: Redis) -> 
     writing = in_thread(lambda: writer.end(end))
     writing.join(1.0)
     server.start()
-    writing.join(20.0)
+    writing.join(PATIENCE)
     assert said(queue, task.id) == [end]
 
 

@@ -13,6 +13,7 @@ from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.rules import Rules
 from spaces.farm.task import State
 from spaces_workers.worker.heartbeat import Heartbeat
+from tests.waiting import PATIENCE
 
 from .support import Server, claimed, expire_worker, pushed, state_of, wait_until
 
@@ -82,7 +83,7 @@ def test_a_cancellation_whose_word_was_lost_is_heard_at_the_next_beat(queue: Que
 def test_a_worker_that_was_taken_for_dead_is_told(queue: Queue, listener: Listener) -> None:
     expire_worker(queue, "w1")
     queue.leases.beat("w2")
-    assert listener.lost.wait(5.0)
+    assert listener.lost.wait(PATIENCE)
 
 
 def test_a_heartbeat_that_stops_gives_the_tasks_back_at_once(queue: Queue, broker_url: str) -> None:

@@ -25,6 +25,7 @@ from spaces.farm.stream.inbox import Inbox
 from spaces.farm.stream.writer import WINDOW, EventWriter
 from spaces.farm.subscription import Subscription
 from spaces.farm.task import Lease
+from tests.waiting import PATIENCE
 
 from .support import MESSAGE, Server, claimed, expire_worker, in_thread, make_task, pushed, said, wait_until
 
@@ -309,7 +310,7 @@ def test_a_writer_that_waits_for_credit_does_not_wait_for_ever(queue: Queue, oth
         writer.stop()
     else:
         queue.end(lease, RESULT)
-    thread.join(5.0)
+    thread.join(PATIENCE)
     assert outcome == [how]
 
 
@@ -326,8 +327,8 @@ def test_reader_and_writer_go_on_where_they_were_when_the_broker_was_killed(serv
         reading = in_thread(lambda: seen.extend(read_to_the_end(delivery)))
         writing = in_thread(lambda: write_and_end(writer))
         server.start()
-        reading.join(20.0)
-        writing.join(20.0)
+        reading.join(PATIENCE)
+        writing.join(PATIENCE)
         assert seen == [yielded(1), RESULT]
     inbox.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from chaos.brokers import Brokers
 from tests.harness import Farm, wait_until
 from tests.processes.test_deaths import running
+from tests.waiting import PATIENCE
 
 
 def test_a_stream_and_waiting_tasks_go_on_after_a_failover(replicated: Farm, brokers: Brokers) -> None:
@@ -14,8 +15,8 @@ def test_a_stream_and_waiting_tasks_go_on_after_a_failover(replicated: Farm, bro
         waiting = client.submit("faults", "add", 1, 2)
         brokers.fail_over()
         assert list(stream) == list(range(30))
-        assert waiting.result(timeout=60) == 3
-        assert client.submit("faults", "add", 3, 4).result(timeout=60) == 7
+        assert waiting.result(timeout=PATIENCE) == 3
+        assert client.submit("faults", "add", 3, 4).result(timeout=PATIENCE) == 7
         state = replicated.queue.state(stream.id)
         assert state is not None
         assert state.attempt == 1

@@ -14,6 +14,7 @@ from spaces.farm.connection import connect
 from spaces.farm.subscription import Subscription
 from tests.harness import Farm, wait_until
 from tests.processes.test_deaths import running
+from tests.waiting import PATIENCE
 
 #: Seconds that half a minute of silence, which such a connection took before, must not fit into.
 SOON = 20.0
@@ -26,7 +27,7 @@ def test_a_stream_and_a_new_call_go_on_soon_after_all_connections_were_lost(repl
         brokers.link.half_open()
         lost_at = time.monotonic()
         assert list(stream) == list(range(30))
-        assert client.submit("faults", "add", 3, 4).result(timeout=60) == 7
+        assert client.submit("faults", "add", 3, 4).result(timeout=PATIENCE) == 7
         assert time.monotonic() - lost_at < SOON
 
 

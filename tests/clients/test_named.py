@@ -7,12 +7,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from tests.clients.by_python import CLIENT, call_stream_upload_and_download
 from tests.clients.conftest import GRADIOS, serving_each_gradio, tell
+from tests.end_to_end.browsers import chromium, window
 from tests.end_to_end.named import BY_NAME, visiting
-from tests.end_to_end.test_operator_page import PATIENCE_MS, chromium_path
 from tests.end_to_end.test_up import Up
 
 
@@ -33,12 +33,9 @@ def test_a_program_calls_streams_uploads_and_downloads(named: Up, tmp_path: Path
 def test_a_browser_calls(named: Up, space: str) -> None:
     page = named.ready()["spaces"][space]
     assert httpx.get(f"{page}/config").json()["root"] == f"{page}/spaces/{space}"
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=chromium_path(), args=["--no-sandbox", "--disable-gpu"])
-        tab = chromium.new_context(ignore_https_errors=True).new_page()
-        tab.set_default_timeout(PATIENCE_MS)
+    with chromium() as browser, window(browser, ignore_https_errors=True) as context:
+        tab = context.new_page()
         tab.goto(page)
         tab.get_by_label("text", exact=False).first.fill("hello")
         tab.get_by_role("button", name="Shout").click()
-        expect(tab.get_by_label("out", exact=True)).to_have_value("HELLO", timeout=PATIENCE_MS)
-        chromium.close()
+        expect(tab.get_by_label("out", exact=True)).to_have_value("HELLO")

@@ -12,6 +12,7 @@ from gradio_client.client import Job
 from gradio_client.exceptions import AppError
 
 from tests.harness import GRADIO
+from tests.waiting import PATIENCE
 
 #: Titles of what a task came to, and of what kept it from being one.
 WORKER, CLIENT = "ZeroGPU worker error", "ZeroGPU client error"
@@ -25,14 +26,14 @@ def refused(visitor: Client, button: str, *arguments: object, words: str, title:
 def fails(job: Job, *, words: str, title: str) -> None:
     """Wait for the result of a pressed button, and read it."""
     with pytest.raises(AppError, match=words) as caught:
-        job.result(timeout=100)
+        job.result(timeout=PATIENCE)
     # Gradio 4 has the same title for all errors.
     assert caught.value.title == ("Error" if GRADIO.startswith("4.") else title)
 
 
 def called(page: str, name: str, *arguments: object) -> Any:  # Any: what the event shows
     """What an event of a page answers. By plain HTTP: gradio_client takes a page of Gradio 4 to lie at the root."""
-    with httpx.Client(base_url=page, timeout=60) as http:
+    with httpx.Client(base_url=page) as http:
         calls = http.get("/config").json().get("api_prefix", "") + f"/call/{name}"
         event = http.post(calls, json={"data": arguments}).json()["event_id"]
         *_, data = [line for line in http.get(f"{calls}/{event}").text.splitlines() if line.startswith("data: ")]

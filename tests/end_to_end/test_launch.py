@@ -12,6 +12,7 @@ from gradio_client import Client
 
 from tests.end_to_end.pages import called
 from tests.harness import GRADIO, Farm
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def served(web_farm: Farm) -> Iterator[Client]:
 
 def test_a_page_mounted_into_an_app_of_its_own(web_farm: Farm) -> None:
     url = web_farm.start_web("mounted", path="/ui")
-    with urllib.request.urlopen(f"{url}/shout?text=hello", timeout=60) as answer:
+    with urllib.request.urlopen(f"{url}/shout?text=hello", timeout=PATIENCE) as answer:
         assert json.load(answer) == {"said": "HELLO"}
     assert called(f"{url}/ui", "shout", "hello") == ["HELLO"]
 
@@ -36,4 +37,4 @@ def test_a_gradio_server_launched_inside_a_function(served: Client) -> None:
 
 def test_visitors_are_not_turned_away_while_others_wait(visitor: Client) -> None:
     jobs = [visitor.submit(f"visitor {number}", api_name="/later") for number in range(8)]
-    assert [job.result(timeout=60) for job in jobs] == [f"later visitor {number}" for number in range(8)]
+    assert [job.result(timeout=PATIENCE) for job in jobs] == [f"later visitor {number}" for number in range(8)]

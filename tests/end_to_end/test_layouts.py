@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from tests.harness import SPACES, farm, free_port, wait_until
+from tests.waiting import PATIENCE
 
 #: What each kind of input is sent in the API; others get their defaults.
 SAMPLES = {"Textbox": "hello", "Api": "Ada"}
@@ -45,24 +46,24 @@ def _launched(folder: Path) -> Iterator[str]:
         [sys.executable, SPACES / "layouts" / "app.py"], cwd=folder, env=environment, stdout=log, stderr=log
     )
     try:
-        wait_until(lambda: script.poll() is not None or _answers(f"http://127.0.0.1:{port}"), patience=120)
+        wait_until(lambda: script.poll() is not None or _answers(f"http://127.0.0.1:{port}"))
         yield f"http://127.0.0.1:{port}"
     finally:
         script.terminate()
-        script.wait(30)
+        script.wait(PATIENCE)
         log.close()
 
 
 def _answers(page: str) -> bool:
     try:
-        return httpx.get(f"{page}/gradio_api/info", timeout=30).status_code == 200
+        return httpx.get(f"{page}/gradio_api/info").status_code == 200
     except httpx.HTTPError:
         return False
 
 
 def described(page: str) -> dict[str, Any]:
     """The named events of a page, as its API describes them; not the snippets of code, which have its address."""
-    found = httpx.get(f"{page}/gradio_api/info", timeout=30).json()["named_endpoints"]
+    found = httpx.get(f"{page}/gradio_api/info").json()["named_endpoints"]
     return {name: event | {"code_snippets": None} for name, event in found.items()}
 
 
@@ -74,8 +75,8 @@ def answers(page: str) -> Answers:
 def _streamed(page: str, name: str, parameters: list[dict[str, Any]]) -> list[str]:
     call = f"{page}/gradio_api/call{name}"
     data = [_sample(parameter) for parameter in parameters]
-    event = httpx.post(call, json={"data": data}, timeout=60).json()["event_id"]
-    lines = httpx.get(f"{call}/{event}", timeout=60).text.splitlines()
+    event = httpx.post(call, json={"data": data}).json()["event_id"]
+    lines = httpx.get(f"{call}/{event}").text.splitlines()
     return [_without_places(line) for line in lines if line and "heartbeat" not in line]
 
 

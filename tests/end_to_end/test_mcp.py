@@ -31,6 +31,7 @@ daily = 3600
 SCRIPT = """
 import gradio as gr
 import spaces
+from tests.waiting import PATIENCE
 
 @spaces.GPU(duration=10)
 def shout(text: str) -> str:
@@ -88,7 +89,7 @@ def asked(page: str, address: str, method: str, parameters: dict[str, object], *
     """What the MCP server answers a caller at this address of the loopback."""
     accept = {"Accept": "application/json, text/event-stream"}
     body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}
-    with httpx.Client(transport=httpx.HTTPTransport(local_address=address), timeout=60) as client:
+    with httpx.Client(transport=httpx.HTTPTransport(local_address=address)) as client:
         answer = client.post(f"{page}/gradio_api/mcp/", json=body, headers=accept | headers)
     return answer.raise_for_status().text
 

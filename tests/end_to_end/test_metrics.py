@@ -24,6 +24,7 @@ from spaces.farm.task import State
 from spaces_app.home.metrics.catalogue import METRICS, Metric
 from spaces_workers.setup.metrics_token import keep_metrics_token
 from tests.harness import SPACES, Farm, configured_farm, free_port, wait_until
+from tests.waiting import PATIENCE
 
 FILES = Path(__file__).parents[2] / "deploy" / "prometheus"
 
@@ -94,7 +95,7 @@ def running(command: list[str], log: Path, environment: dict[str, str] | None = 
         yield
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(PATIENCE)
 
 
 @contextmanager
@@ -120,10 +121,10 @@ def prometheus_of(farm: Farm, home: int) -> Iterator[Prometheus]:
         *("prometheus", f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'data'}"),
         f"--web.listen-address=127.0.0.1:{port}",
     ]
-    http = httpx.Client(base_url=f"http://127.0.0.1:{port}/api/v1/", timeout=10)
+    http = httpx.Client(base_url=f"http://127.0.0.1:{port}/api/v1/")
     with running(command, farm.folder / "prometheus.log"), http:
         prometheus = Prometheus(http)
-        wait_until(lambda: _is_up(prometheus), patience=60)
+        wait_until(lambda: _is_up(prometheus))
         yield prometheus
 
 
@@ -160,12 +161,12 @@ def use(farm: Farm, prometheus: Prometheus) -> None:
     worker = farm.start_worker()
     with farm.client() as client:
         for space in ("first", "second", "first"):
-            client.submit(space, "facts").result(timeout=100)
+            client.submit(space, "facts").result(timeout=PATIENCE)
         wait_until(lambda: prometheus.now("sum(zerofarm_resident_host_bytes) > 0"))
         with pytest.raises(ValueError, match="no such prompt"):
-            client.submit("faults", "fail").result(timeout=100)
+            client.submit("faults", "fail").result(timeout=PATIENCE)
         with pytest.raises(ChildCrashed):
-            client.submit("faults", "crash").result(timeout=100)
+            client.submit("faults", "crash").result(timeout=PATIENCE)
         naps = [client.submit("faults", "nap", 20.0)]
         wait_until(lambda: naps[0].state == State.RUNNING)
         naps += [client.submit("faults", "nap", 0.1) for _ in range(3)]
@@ -178,7 +179,7 @@ def use(farm: Farm, prometheus: Prometheus) -> None:
         wait_until(lambda: prometheus.now('sum(zerofarm_tasks_retried_total{cause="worker_died"}) > 0'))
         for nap in naps:
             nap.cancel()
-        client.submit("faults", "add", 1, 2).result(timeout=100)
+        client.submit("faults", "add", 1, 2).result(timeout=PATIENCE)
 
 
 def test_the_alerts_are_tried_by_their_own_tests() -> None:
@@ -208,7 +209,7 @@ def test_prometheus_can_evaluate_every_rule(prometheus: Prometheus) -> None:
         [group] = prometheus.ask("rules")["groups"]
         return [rule["name"] for rule in group["rules"] if rule["health"] != "ok"]
 
-    wait_until(lambda: not unwell(), patience=90, otherwise=unwell)
+    wait_until(lambda: not unwell(), otherwise=unwell)
 
 
 def test_a_killed_worker_takes_no_counter_along(prometheus: Prometheus) -> None:

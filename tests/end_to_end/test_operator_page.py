@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from spaces.errors import TaskCancelled
 from spaces.farm.page_addresses import Page as SpacePage
@@ -21,10 +20,9 @@ from spaces.farm.queue.control.audit import Audit
 from spaces.farm.queue.control.controls import drained, pinned, terms
 from spaces.farm.task import State
 from spaces_workers.setup.operators import keep_operators, login_path, set_account
+from tests.end_to_end.browsers import chromium, window
 from tests.harness import SPACES, Farm, configured_farm, free_port, wait_until
-
-#: What a page may take on a busy machine, in milliseconds.
-PATIENCE_MS = 60_000
+from tests.waiting import PATIENCE
 
 #: The home page names the operator's visitors only by a part of their names.
 SETTINGS = """
@@ -60,10 +58,10 @@ def address(farm: Farm) -> Iterator[str]:
     command = [sys.executable, "-m", "spaces_app.home", "--port", str(port), "--state-dir", str(farm.state_dir)]
     with (farm.folder / "home.log").open("wb") as log:
         home = subprocess.Popen(command, env=os.environ | {"ZEROFARM_URL": farm.broker.url}, stdout=log, stderr=log)
-    wait_until(lambda: _listens(port), patience=60)
+    wait_until(lambda: _listens(port))
     yield f"http://127.0.0.1:{port}"
     home.terminate()
-    home.wait(30)
+    home.wait(PATIENCE)
 
 
 def _listens(port: int) -> bool:
@@ -71,24 +69,21 @@ def _listens(port: int) -> bool:
         return sock.connect_ex(("127.0.0.1", port)) == 0
 
 
-def chromium_path() -> str:
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    assert path, "Chromium is needed: `make test` installs it, or set CHROMIUM to its path"
-    return path
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path(), args=["--no-sandbox", "--disable-gpu"])
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
-def logged_in(browser: Browser, address: str, name: str, password: str) -> Page:
-    page = browser.new_context(viewport={"width": 1200, "height": 900}).new_page()
-    page.set_default_timeout(PATIENCE_MS)
-    expect.set_options(timeout=PATIENCE_MS)
+@pytest.fixture
+def person(browser: Browser) -> Iterator[BrowserContext]:
+    """Somebody whose browser knows nothing of the farm."""
+    with window(browser, viewport={"width": 1200, "height": 900}) as context:
+        yield context
+
+
+def logged_in(person: BrowserContext, address: str, name: str, password: str) -> Page:
+    page = person.new_page()
     page.goto(f"{address}/farm")
     page.get_by_label("Name").fill(name)
     page.get_by_label("Password").fill(password)
@@ -98,10 +93,11 @@ def logged_in(browser: Browser, address: str, name: str, password: str) -> Page:
 
 
 @pytest.fixture(scope="module")
-def page(browser: Browser, address: str, farm: Farm) -> Page:
+def page(browser: Browser, address: str, farm: Farm) -> Iterator[Page]:
     """The page of the first operator, which no test loads again."""
     name, _, password = login_path(farm.state_dir).read_text().partition(":")
-    return logged_in(browser, address, name, password)
+    with window(browser, viewport={"width": 1200, "height": 900}) as context:
+        yield logged_in(context, address, name, password)
 
 
 def row(page: Page, part: str, key: str) -> Locator:
@@ -120,9 +116,9 @@ def test_a_task_is_shown_waiting_running_and_done_without_a_reload(farm: Farm, p
         expect(waiting.locator(".place")).to_have_text("1.")
         expect(waiting.locator(".facts")).to_contain_text("estimate")
         expect(page.locator("#gpus .work")).to_contain_text("runs faults.nap")
-        first.result(timeout=60)
+        first.result(timeout=PATIENCE)
         expect(waiting.locator(".pill")).to_have_text("running")
-        second.result(timeout=60)
+        second.result(timeout=PATIENCE)
     ended = row(page, "history", second.id)
     expect(ended.locator(".pill")).to_have_text("succeeded")
     expect(ended.locator(".facts")).to_contain_text("ran 8")
@@ -136,7 +132,7 @@ def test_a_waiting_task_is_cancelled_from_the_page(farm: Farm, page: Page) -> No
         for task in (waiting, running):
             row(page, "queue", task.id).get_by_role("button", name="Cancel").click()
             with pytest.raises(TaskCancelled, match="cancelled by the operator"):
-                task.result(timeout=60)
+                task.result(timeout=PATIENCE)
     expect(row(page, "history", running.id).locator(".error")).to_contain_text("operator on the operator's page")
     assert [(each.verb, each.target) for each in Audit(farm.redis).latest(2)] == [
         ("cancel", running.id),
@@ -153,7 +149,7 @@ def test_a_space_is_paused_and_resumed_from_the_page(farm: Farm, page: Page) -> 
         task = client.submit("faults", "add", 1, 2)
         expect(space.locator(".facts")).to_contain_text("1 waiting")
         space.get_by_role("button", name="Resume").click()
-        assert task.result(timeout=60) == 3
+        assert task.result(timeout=PATIENCE) == 3
     expect(page.locator("#actions li").first).to_contain_text("resume")
     expect(page.locator("#actions li").first).to_contain_text("operator on the operator's page")
 
@@ -169,7 +165,7 @@ def test_a_worker_is_drained_from_the_page(farm: Farm, page: Page) -> None:
 
 def test_a_failed_task_is_found_with_its_traceback(farm: Farm, page: Page) -> None:
     with farm.client() as client, pytest.raises(ValueError, match="no such prompt"):
-        client.submit("faults", "fail").result(timeout=60)
+        client.submit("faults", "fail").result(timeout=PATIENCE)
     page.get_by_label("Search all remembered tasks").fill("faults no such prompt failed")
     expect(page.locator("#history li")).to_have_count(1)
     page.locator("#history li").get_by_role("button", name="Traceback").click()
@@ -214,16 +210,16 @@ def test_a_failed_task_is_retried_from_the_page(farm: Farm, page: Page, tmp_path
     with farm.client() as client:
         failed = client.submit("faults", "read", str(tmp_path / "prompt"))
         with pytest.raises(FileNotFoundError):
-            failed.result(timeout=60)
+            failed.result(timeout=PATIENCE)
         fine = client.submit("faults", "add", 1, 2)
-        fine.result(timeout=60)
+        fine.result(timeout=PATIENCE)
         (tmp_path / "prompt").write_text("a cat")
         row(page, "history", failed.id).get_by_role("button", name="Retry").click()
         expect(page.locator("#said")).to_contain_text(f"task {failed.id[:8]} is queued again, as task ")
         [action] = Audit(farm.redis).latest(1)
         assert (action.verb, action.target) == ("retry", failed.id)
         again = client.task(action.detail.removeprefix("as "))
-        assert again.result(timeout=60) == "a cat"
+        assert again.result(timeout=PATIENCE) == "a cat"
     expect(row(page, "history", again.id).locator(".pill")).to_have_text("succeeded")
     expect(row(page, "history", fine.id).get_by_role("button", name="Retry")).to_be_hidden()
 
@@ -249,8 +245,8 @@ def test_charts_are_drawn(page: Page) -> None:
     expect(page.locator("#charts svg")).to_have_count(4)
 
 
-def test_a_viewer_has_no_buttons_to_act(browser: Browser, address: str) -> None:
-    page = logged_in(browser, address, "vera", "a password")
+def test_a_viewer_has_no_buttons_to_act(person: BrowserContext, address: str) -> None:
+    page = logged_in(person, address, "vera", "a password")
     space = row(page, "spaces", "faults")
     expect(space.get_by_role("button", name="Log")).to_be_visible()
     expect(space.get_by_role("button", name="Pause")).to_be_hidden()
@@ -258,13 +254,13 @@ def test_a_viewer_has_no_buttons_to_act(browser: Browser, address: str) -> None:
     expect(page.get_by_label("Password")).to_be_visible()
 
 
-def test_the_gallery_stays_public(browser: Browser, address: str) -> None:
-    page = browser.new_page()
+def test_the_gallery_stays_public(person: BrowserContext, address: str) -> None:
+    page = person.new_page()
     page.goto(address)
     expect(row(page, "spaces", "faults")).to_be_visible()
 
 
-def test_the_page_fits_a_phone(browser: Browser, address: str, farm: Farm) -> None:
-    page = logged_in(browser, address, "vera", "a password")
+def test_the_page_fits_a_phone(person: BrowserContext, address: str, farm: Farm) -> None:
+    page = logged_in(person, address, "vera", "a password")
     page.set_viewport_size({"width": 360, "height": 740})
     assert page.evaluate("document.documentElement.scrollWidth") <= 360

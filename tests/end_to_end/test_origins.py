@@ -12,10 +12,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from spaces_workers.up.door.address import find_caddy
-from tests.end_to_end.test_operator_page import PATIENCE_MS, chromium_path
+from tests.end_to_end.browsers import chromium, window
 from tests.end_to_end.test_up import Up, serving
 from tests.harness import SPACES
 
@@ -42,11 +42,8 @@ READ = {
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", f"--host-resolver-rules=MAP {NAME} 127.0.0.1"]
-        browser = playwright.chromium.launch(executable_path=chromium_path(), args=arguments)
+    with chromium(f"--host-resolver-rules=MAP {NAME} 127.0.0.1") as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module", params=["one port", "two ports"])
@@ -81,15 +78,13 @@ def operator(browser: Browser, farm: Up, host: str) -> Iterator[BrowserContext]:
     """A browser that is logged in at the operator's page, and has Flower's password."""
     flower, page_login = (Path(str(farm.ready()[f"{name}_login_file"])).read_text() for name in ("flower", "operator"))
     user, _, password = flower.strip().partition(":")
-    context = browser.new_context(http_credentials={"username": user, "password": password})
-    page = context.new_page()
-    page.set_default_timeout(PATIENCE_MS)
-    page.goto(url(farm, host, "operator"))
-    page.get_by_label("Password").fill(page_login.strip().partition(":")[2])
-    page.get_by_role("button", name="Log in").click()
-    expect(page.locator("#live")).to_have_text("Live", timeout=PATIENCE_MS)
-    yield context
-    context.close()
+    with window(browser, http_credentials={"username": user, "password": password}) as context:
+        page = context.new_page()
+        page.goto(url(farm, host, "operator"))
+        page.get_by_label("Password").fill(page_login.strip().partition(":")[2])
+        page.get_by_role("button", name="Log in").click()
+        expect(page.locator("#live")).to_have_text("Live")
+        yield context
 
 
 @pytest.fixture(scope="module")
@@ -101,11 +96,9 @@ def context(browser: Browser, farm: Up, host: str) -> Iterator[BrowserContext]:
 @pytest.fixture
 def space(context: BrowserContext, farm: Up, host: str) -> Iterator[Page]:
     """The page of a Space, which the operator visits."""
-    page = context.new_page()
-    page.set_default_timeout(PATIENCE_MS)
-    page.goto(f"{url(farm, host, 'home')}/spaces/echo/config")
-    yield page
-    page.close()
+    with context.new_page() as page:
+        page.goto(f"{url(farm, host, 'home')}/spaces/echo/config")
+        yield page
 
 
 @pytest.mark.parametrize("way", READ)
@@ -122,14 +115,13 @@ def test_what_reads_would_read_a_page_of_a_space(farm: Up, host: str, space: Pag
 
 
 def test_the_operator_uses_both(farm: Up, host: str, context: BrowserContext) -> None:
-    page = context.new_page()
-    page.goto(url(farm, host, "operator"))
-    expect(page.locator("#live")).to_have_text("Live", timeout=PATIENCE_MS)
-    page.goto(f"{url(farm, host, 'flower')}/tasks")
-    with page.expect_response(lambda answer: "datatable" in answer.url, timeout=PATIENCE_MS) as asked:
-        page.reload()
-    assert asked.value.status == 200
-    page.close()
+    with context.new_page() as page:
+        page.goto(url(farm, host, "operator"))
+        expect(page.locator("#live")).to_have_text("Live")
+        page.goto(f"{url(farm, host, 'flower')}/tasks")
+        with page.expect_response(lambda answer: "datatable" in answer.url) as asked:
+            page.reload()
+        assert asked.value.status == 200
 
 
 def test_the_script_of_a_space_changes_nothing_in_flower(farm: Up, host: str, space: Page) -> None:

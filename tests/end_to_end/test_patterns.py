@@ -22,6 +22,7 @@ from gradio_client.exceptions import AppError
 
 from tests.end_to_end.test_web import browsing, states
 from tests.harness import SPACES, Farm, wait_until
+from tests.waiting import PATIENCE
 
 Visit = Callable[[str], Client]
 
@@ -230,17 +231,17 @@ def test_pattern_15_threads_routes_coroutines_and_pools(visit: Visit) -> None:
     assert chores.predict("Ada", api_name="/enqueue") == "built at import, in work for Ada"
     assert chores.predict("Ada", api_name="/later") == "later Ada"
     assert chores.predict("-1 2 -3", api_name="/in_pool") == "[1, 2, 3]"
-    with urllib.request.urlopen(f"{chores.src}later/Ada", timeout=60) as answer:
+    with urllib.request.urlopen(f"{chores.src}later/Ada", timeout=PATIENCE) as answer:
         assert json.load(answer) == {"said": "later Ada"}
-    with urllib.request.urlopen(f"{chores.src}built", data=b"", timeout=60) as answer:
+    with urllib.request.urlopen(f"{chores.src}built", data=b"", timeout=PATIENCE) as answer:
         assert json.load(answer) == {"said": "built at import, in work"}
 
 
 def test_pattern_15_startup_says_that_a_script_without_a_launch_is_complete(web_farm: Farm) -> None:
     url = web_farm.start_web("plain")
-    with urllib.request.urlopen(url, timeout=60) as answer:
+    with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
         web = answer.read().decode().rpartition(" ")[2]
-    with urllib.request.urlopen(f"{url}/hello", timeout=60) as answer:
+    with urllib.request.urlopen(f"{url}/hello", timeout=PATIENCE) as answer:
         said, _, pid = answer.read().decode().partition(" from ")
     assert said == "HELLO"
     assert pid != web

@@ -66,8 +66,8 @@ def test_a_page_below_a_path_finds_its_files_and_its_queue(
     port, prefix = int(request.getfixturevalue(space).rpartition(":")[2]), f"/spaces/{space}"
     with proxy(tmp_path, port, prefix, strips=strips) as front:
         page = f"http://127.0.0.1:{front}{prefix}{below}"
-        html = httpx.get(f"{page}/", timeout=60).raise_for_status().text
-        config = httpx.get(f"{page}/config", timeout=60).raise_for_status().json()
+        html = httpx.get(f"{page}/").raise_for_status().text
+        config = httpx.get(f"{page}/config").raise_for_status().json()
         assert config["root"] == page
         assert json.dumps(page) in html
         assert httpx.get(f"{config['root']}/theme.css").status_code == 200

@@ -21,6 +21,7 @@ from spaces.farm.task import State
 from spaces_workers.cli import main
 from tests.end_to_end.pages import called, refused
 from tests.harness import Farm, configured_farm, wait_until
+from tests.waiting import PATIENCE
 
 EXCEEDED = "ZeroGPU quota exceeded"
 
@@ -101,11 +102,11 @@ def test_a_batch_reserves_and_is_charged_for_one_task(ada: Client, ledger: Ledge
     together = [ada.submit(str(others), api_name="/work_together") for _ in range(2)]
     wait_until(lambda: all(job.status().code is Status.IN_QUEUE for job in together))
     first.touch()
-    assert alone.result(timeout=60) == "1 done"
+    assert alone.result(timeout=PATIENCE) == "1 done"
     wait_until(lambda: ledger.standing("user:ada").tasks == 1)
     assert 0.0 < ledger.standing("user:ada").reserved <= 20.0
     others.touch()
-    assert [job.result(timeout=60) for job in together] == ["2 done"] * 2
+    assert [job.result(timeout=PATIENCE) for job in together] == ["2 done"] * 2
     found = ledger.standing("user:ada")
     assert (found.reserved, found.tasks) == (0.0, 0)
 
@@ -177,7 +178,7 @@ def test_a_visitor_reads_how_many_tasks_of_theirs_may_run_at_once(ada: Client, l
     )
     refused(ada, "/work_until", end, words=words, title=EXCEEDED)
     Path(end).touch()
-    assert [job.result(timeout=60) for job in jobs] == ["done", "done"]
+    assert [job.result(timeout=PATIENCE) for job in jobs] == ["done", "done"]
 
 
 def test_a_visitor_reads_that_the_rest_is_allocated_to_tasks_of_theirs(
@@ -191,7 +192,7 @@ def test_a_visitor_reads_that_the_rest_is_allocated_to_tasks_of_theirs(
     words = r"exceeded your user ZeroGPU quota \(20s requested vs\. 10s left\): the rest is allocated to tasks of yours"
     refused(ada, "/work_on_until", end, words=words, title=EXCEEDED)
     Path(end).touch()
-    assert job.result(timeout=60) == "done"
+    assert job.result(timeout=PATIENCE) == "done"
 
 
 def test_a_visitor_reads_that_the_space_itself_has_used_its_share(ada: Client, metered: Farm, ledger: Ledger) -> None:
@@ -235,7 +236,7 @@ def test_a_task_whose_worker_is_killed_is_charged_once_and_for_its_second_worker
     wait_until(lambda: ledger.standing("user:ada").tasks == 1 and _running(metered))
     metered.start_worker("cpu1")
     os.kill(first.pid, signal.SIGKILL)
-    assert job.result(timeout=60) == "done"
+    assert job.result(timeout=PATIENCE) == "done"
     wait_until(lambda: ledger.standing("user:ada").tasks == 0)
     (task,) = (each for each in _tasks(metered) if each[1] > 1)
     charged = float(metered.redis.hget(metered.queue.keys.task(task[0]), "charged") or 0)

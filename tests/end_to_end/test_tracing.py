@@ -19,6 +19,7 @@ import spaces
 from tests.collector import Collector, Span, collector
 from tests.end_to_end.test_up import Up, serving
 from tests.harness import SPACES, Farm, farm, free_port, wait_until
+from tests.waiting import PATIENCE
 
 SPACES_OF_TESTS = ("faults", "traced")
 
@@ -39,7 +40,7 @@ def home_page(farm: Farm, **environment: str) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(PATIENCE)
         print(log.read_text())  # shown where a test fails
 
 

@@ -18,6 +18,7 @@ from gradio_client.exceptions import AppError
 
 from spaces.farm.task import State
 from tests.harness import Farm, wait_until
+from tests.waiting import PATIENCE
 
 QUEUE = "ZeroGPU queue"
 
@@ -49,7 +50,7 @@ def test_progress_reaches_the_page(visitor: Client, name: str, argument: Any) ->
     job = visitor.submit(argument, api_name=f"/{name}")
     seen = wait_until(lambda: (status := job.status()).progress_data and status.progress_data[0].desc)
     assert seen in ("step 0", "step 1", "step 2", "tracking")
-    job.result(timeout=30)
+    job.result(timeout=PATIENCE)
 
 
 def test_a_gr_error_keeps_its_words(visitor: Client) -> None:
@@ -92,7 +93,7 @@ def test_a_queued_task_of_a_visitor_who_leaves_never_runs(
     with browsing(studio, "hold", 0, str(tmp_path / "second")):
         wait_until(lambda: web_farm.queue.depth("large") == 1)
     wait_until(lambda: web_farm.queue.depth("large") == 0)
-    assert running.result(timeout=30) == "held"
+    assert running.result(timeout=PATIENCE) == "held"
     assert not (tmp_path / "second").exists()
 
 
@@ -104,7 +105,7 @@ def test_a_visitor_who_waits_sees_place_and_seconds_and_then_the_progress_of_the
     waiting = visitor.submit("Ada", api_name="/greet")
     assert re.fullmatch(r"Queue: 1st of 1, about \d+ s", wait_until(lambda: bar_of(waiting)))
     wait_until(lambda: bar_of(waiting).startswith("step"))
-    assert (running.result(timeout=30), waiting.result(timeout=30)) == ("held", "Hello Ada")
+    assert (running.result(timeout=PATIENCE), waiting.result(timeout=PATIENCE)) == ("held", "Hello Ada")
 
 
 def test_a_visitor_who_waits_is_told_so_and_one_who_does_not_is_not(
@@ -176,5 +177,5 @@ def browsing(url: str, function: str, *arguments: Any) -> Iterator[Iterator[str]
     request = {"data": arguments, "fn_index": index, "session_hash": uuid.uuid4().hex}
     base = f"{url}{config.get('api_prefix', '')}/queue"
     httpx.post(f"{base}/join", json=request).raise_for_status()
-    with httpx.stream("GET", f"{base}/data", params={"session_hash": request["session_hash"]}, timeout=60) as stream:
+    with httpx.stream("GET", f"{base}/data", params={"session_hash": request["session_hash"]}) as stream:
         yield stream.iter_lines()

@@ -66,7 +66,7 @@ def call(page: str, address: str, headers: dict[str, str]) -> str:
 def test_who_starts_a_sleeping_space_is_charged_by_the_own_address(farm: Up) -> None:
     """All of them were `address:127.0.0.1`, that of the porter, also those whom a trusted proxy named."""
     page = farm.ready()["spaces"]["echo"]
-    wait_until(lambda: farm.told("idle", name="Space echo"), 120)
+    wait_until(lambda: farm.told("idle", name="Space echo"))
     with ThreadPoolExecutor(len(VISITORS)) as threads:
         answers = [threads.submit(call, page, address, headers) for address, headers, _ in VISITORS]
         assert all("hello from process" in each.result() for each in answers)

@@ -17,6 +17,7 @@ from spaces.farm.queue.settings import FILE
 from tests.end_to_end.test_up import without_a_farm
 from tests.guides.blocks import parts
 from tests.harness import free_port, wait_until
+from tests.waiting import PATIENCE
 
 _STEP = re.compile(r"Save this as `([^`]+)`:\n\n```\w+\n(.*?)^```$|^```(console|diff)\n(.*?)^```$", re.M | re.S)
 
@@ -60,14 +61,14 @@ class Reader:
 
     def waits_for(self, words: str, times: int = 1) -> None:
         """Wait until the latest command that goes on has printed this."""
-        wait_until(lambda: self.latest().count(words) >= times or self._terminals[-1][0].poll() is not None, 120)
+        wait_until(lambda: self.latest().count(words) >= times or self._terminals[-1][0].poll() is not None)
         assert self.latest().count(words) >= times, self.latest()
 
     def interrupt(self) -> None:
         """Ctrl-C in the terminal of the latest command that goes on."""
         process, _ = self._terminals.pop()
         process.send_signal(signal.SIGINT)
-        process.wait(60)
+        process.wait(PATIENCE)
 
     def client(self, space: str) -> Client:
         """A visitor of a Space."""

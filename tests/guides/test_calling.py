@@ -16,6 +16,7 @@ from tests.end_to_end.test_up import Up, without_a_farm
 from tests.guides.blocks import block, blocks
 from tests.guides.farms import of_farm
 from tests.harness import free_port, wait_until
+from tests.waiting import PATIENCE
 
 GUIDE = "calling.md"
 
@@ -65,12 +66,12 @@ def service(farm: Up, tmp_path: Path) -> Iterator[str]:
         serves = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=log)
     address = f"http://127.0.0.1:{port}"
     try:
-        wait_until(lambda: answers(address) or serves.poll() is not None, 60)
+        wait_until(lambda: answers(address) or serves.poll() is not None)
         assert serves.poll() is None, (tmp_path / "log").read_text()
         yield address
     finally:
         serves.terminate()
-        serves.wait(30)
+        serves.wait(PATIENCE)
 
 
 def answers(address: str) -> bool:
@@ -83,17 +84,17 @@ def answers(address: str) -> bool:
 def test_the_service_draws_at_once_and_by_order(service: str, tmp_path: Path) -> None:
     drawn = httpx.get(f"{service}/digits/5", timeout=240)
     assert drawn.headers["content-type"] == "image/png"
-    order = httpx.post(f"{service}/orders/5", timeout=60).json()
+    order = httpx.post(f"{service}/orders/5").json()
     answer = fetched(service, order, tmp_path)
     assert answer.content == drawn.content
-    assert httpx.get(f"{service}/orders/{order}", timeout=60).status_code == 404
+    assert httpx.get(f"{service}/orders/{order}").status_code == 404
 
 
 def fetched(service: str, order: str, folder: Path) -> httpx.Response:
     """The picture that was ordered, once it is there."""
     deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
-        answer = httpx.get(f"{service}/orders/{order}", timeout=60)
+        answer = httpx.get(f"{service}/orders/{order}")
         assert answer.is_success, (folder / "log").read_text()
         if answer.headers["content-type"] == "image/png":
             return answer

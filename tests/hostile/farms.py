@@ -81,7 +81,7 @@ class HostileFarm:
         """What became of the attempts to take too much, from which the page itself may suffer too."""
         told = self._folder / "hostile" / "limits.json"
         self._client.submit(api_name="/limits")
-        wait_until(told.exists, patience=60)
+        wait_until(told.exists)
         found: Outcomes = json.loads(told.read_text())
         return found
 

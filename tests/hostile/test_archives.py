@@ -12,6 +12,7 @@ from spaces.farm.links import messages as says
 from spaces.farm.queue.registry import SpaceRecord
 from tests.harness import Farm
 from tests.processes.gateway_line import bare_page
+from tests.waiting import PATIENCE
 
 READ = "import spaces\n\n@spaces.GPU\ndef read():\n    return open('word.txt').read()\n"
 
@@ -45,9 +46,9 @@ def test_a_space_that_names_the_files_of_another_gets_none(own_farm: Farm, tmp_p
         page.ask(says.Register(replace(victim, root=str(tmp_path / "x"), app_file=str(tmp_path / "x" / "app.py"))))
     own_farm.start_worker("elsewhere", host="another-host")
     with own_farm.client("victim") as client:
-        assert client.submit("victim", "read").result(timeout=60) == "secret"
+        assert client.submit("victim", "read").result(timeout=PATIENCE) == "secret"
     with own_farm.client("thief") as client, pytest.raises(RefusedError, match="does not have"):
-        client.submit("thief", "read").result(timeout=60)
+        client.submit("thief", "read").result(timeout=PATIENCE)
 
 
 def test_a_space_cannot_replace_the_files_of_another(own_farm: Farm, tmp_path: Path) -> None:
@@ -71,5 +72,5 @@ def test_two_spaces_with_the_same_files_run_in_folders_of_their_own(own_farm: Fa
         (tmp_path / name / "app.py").unlink()
     own_farm.start_worker("elsewhere", host="another-host")
     with own_farm.client("one") as one, own_farm.client("other") as other:
-        assert one.submit("one", "count").result(timeout=60) == 1
-        assert other.submit("other", "count").result(timeout=60) == 1
+        assert one.submit("one", "count").result(timeout=PATIENCE) == 1
+        assert other.submit("other", "count").result(timeout=PATIENCE) == 1

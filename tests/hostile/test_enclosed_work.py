@@ -19,6 +19,7 @@ from spaces_workers.sandbox.users import uid_of
 from tests.end_to_end.test_up import Up
 from tests.harness import SPACES
 from tests.hostile.machine import need_mapped_owners
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.skipif(bool(problem_of(Level.USERS)), reason=f"no level users: {problem_of(Level.USERS)}")
 
@@ -73,7 +74,7 @@ def test_a_program_may_name_a_file_in_its_temporary_folder(enclosed: Up, visitor
     with spaces.Farm(address(enclosed)) as farm, tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         file.write("told")
         file.flush()
-        assert farm.submit("workshop", "read", file.name).result(timeout=60) == "told"
+        assert farm.submit("workshop", "read", file.name).result(timeout=PATIENCE) == "told"
 
 
 def test_a_file_that_cannot_be_given_to_a_space_is_refused_in_words(enclosed: Up, visitor: Client) -> None:
@@ -81,7 +82,7 @@ def test_a_file_that_cannot_be_given_to_a_space_is_refused_in_words(enclosed: Up
     path = enclosed.folder / "given.txt"
     path.write_text("told")
     with spaces.Farm(address(enclosed)) as farm, pytest.raises(RefusedError, match=f"{path} cannot be given"):
-        farm.submit("workshop", "read", str(path)).result(timeout=60)
+        farm.submit("workshop", "read", str(path)).result(timeout=PATIENCE)
 
 
 KEEPER = """

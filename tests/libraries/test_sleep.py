@@ -10,6 +10,7 @@ from spaces.farm.page_addresses import Pages
 from spaces.farm.queue.status import StatusReader
 from tests.harness import SPACES, Farm, farm, wait_until
 from tests.libraries.conftest import serve
+from tests.waiting import PATIENCE
 
 SETTINGS = """
 [isolation]
@@ -38,7 +39,7 @@ def test_a_quantised_model_computes_the_same_after_its_child_has_slept(
         serve(made, name)
         made.register("sleepy", SPACES / "sleepy" / "app.py")
         first, again, _ = client.submit(name, "check", duration=40).result(timeout=300)
-        client.submit("sleepy", "facts").result(timeout=120)
+        client.submit("sleepy", "facts").result(timeout=PATIENCE)
         log = tmp_path / "cpu0.log"
         wait_until(lambda: levels(made).get(name) == "asleep, pinned", otherwise=log.read_text)
         _, woken, _ = client.submit(name, "check", duration=40).result(timeout=300)

@@ -12,6 +12,7 @@ import pytest
 
 from spaces_workers.broker.server_settings import Listen
 from tests.harness import FARM_KEY, START_PATIENCE, Farm, farm, free_port, wait_until
+from tests.waiting import PATIENCE
 
 COMMAND = [sys.executable, "-m", "spaces_workers.cli"]
 OTHER_KEY = bytes(range(32, 64))
@@ -53,7 +54,7 @@ class Host:
             env=self.environment | variables,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE,
             check=False,
         )
 
@@ -93,13 +94,13 @@ def second(open_farm: Farm) -> Host:
 def zerofarm(farm: Farm, *words: str) -> str:
     """What a command of the operator prints, on the farm's host."""
     command = [*COMMAND, *words, "--state-dir", str(farm.folder / "broker")]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE).stdout
 
 
 def made_token(farm: Farm) -> subprocess.CompletedProcess[str]:
     """`zerofarm token worker` on the farm's host."""
     command = [*COMMAND, "token", "worker", "--state-dir", str(farm.folder / "broker")]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE)
 
 
 def line_of(farm: Farm) -> list[str]:

@@ -13,6 +13,7 @@ import pytest
 from gradio_client import Client
 
 from tests.harness import Farm
+from tests.waiting import PATIENCE
 
 pytest.importorskip("torch")
 
@@ -72,6 +73,6 @@ def test_torch_compile_is_allowed_and_keeps_its_cache_with_the_farm_s_state(own_
     own_farm.register("jit")
     own_farm.start_worker()
     with own_farm.client("jit") as client:
-        apart, folder = client.submit("jit", "compare").result(timeout=100)
+        apart, folder = client.submit("jit", "compare").result(timeout=PATIENCE)
     assert apart < 1e-6
     assert Path(folder).is_relative_to(own_farm.state_dir)

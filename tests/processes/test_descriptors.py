@@ -8,6 +8,7 @@ import psutil
 
 from spaces.web.descriptors import MOST
 from tests.harness import Farm, wait_until
+from tests.waiting import PATIENCE
 
 
 def test_a_worker_out_of_descriptors_recovers_and_fills_no_disk(own_farm: Farm) -> None:
@@ -24,7 +25,7 @@ def test_a_worker_out_of_descriptors_recovers_and_fills_no_disk(own_farm: Farm) 
         before = sum(worker.cpu_times())
         wait_until(lambda: sum(worker.cpu_times()) > before + 0.1)  # it has tried again, and again
         worker.rlimit(psutil.RLIMIT_NOFILE, (soft, hard))
-        assert call.result(timeout=60) == 3
+        assert call.result(timeout=PATIENCE) == 3
     assert log.stat().st_size - started < 100_000
 
 
@@ -42,7 +43,7 @@ def test_a_gateway_out_of_descriptors_recovers_and_fills_no_disk(own_farm: Farm)
     soft, hard = gateway.rlimit(psutil.RLIMIT_NOFILE)
     with own_farm.client_of_gateway() as page, ThreadPoolExecutor() as threads:
         gateway.rlimit(psutil.RLIMIT_NOFILE, (3, hard))
-        call = threads.submit(lambda: page.submit("faults", "add", 1, 2).result(timeout=60))
+        call = threads.submit(lambda: page.submit("faults", "add", 1, 2).result(timeout=PATIENCE))
         wait_until(lambda: log.read_text().count("was not accepted") >= 2)
         gateway.rlimit(psutil.RLIMIT_NOFILE, (soft, hard))
         assert call.result() == 3

@@ -31,6 +31,7 @@ from spaces.farm.task import State
 from spaces.web.handle import TaskHandle
 from spaces_workers.flower.ends import Ends
 from tests.harness import Farm, wait_until
+from tests.waiting import PATIENCE
 
 LOGIN = "operator:a-password"
 NODE = "cpu0@test-host"
@@ -50,7 +51,7 @@ class Flower:
         if login:
             request.add_header("Authorization", f"Basic {base64.b64encode(login.encode()).decode()}")
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:
@@ -94,7 +95,7 @@ def flower_of(farm: Farm, folder: Path, login: str = LOGIN) -> Iterator[Flower]:
             yield Flower(_read_url(process.stdout), process, log)
         finally:
             process.terminate()
-            assert process.wait(10) == 0, log.read_text()
+            assert process.wait(PATIENCE) == 0, log.read_text()
 
 
 def _read_url(output: IO[str] | None) -> str:
@@ -129,7 +130,7 @@ def child_of(flower: Flower) -> int:
 
 def test_a_task_is_shown_by_the_names_of_its_space_and_function(flower: Flower, client: spaces.Farm) -> None:
     handle = client.submit("faults", "add", 1, 2)
-    handle.result(timeout=60)
+    handle.result(timeout=PATIENCE)
     shown = flower.task_in("SUCCESS", handle)
     assert (shown["name"], shown["args"], shown["kwargs"]) == ("faults.add", "1, 2", "")
     assert shown["worker"] == NODE
@@ -151,7 +152,7 @@ def test_the_list_of_tasks_has_what_only_the_farm_knows(
     assert wait_until(lambda: row_of(flower, waiting).get("by"))
     running.cancel()
     done = client.submit("faults", "add", 1, 2)
-    done.result(timeout=60)
+    done.result(timeout=PATIENCE)
     assert str(wait_until(lambda: row_of(flower, done).get("held"))).endswith(" s")
     assert row_of(flower, done)["start"].startswith(("warm", "cold"))
     for column in ("Held", "Start", "Rank", "Visitor", "Cancelled by"):
@@ -166,7 +167,7 @@ def test_the_list_of_tasks_can_be_filtered_for_those_that_wait_or_were_cancelled
 
 def test_long_arguments_are_shown_short(flower: Flower, client: spaces.Farm) -> None:
     handle = client.submit("faults", "echo", "a cat " * 1000)
-    handle.result(timeout=60)
+    handle.result(timeout=PATIENCE)
     assert len(flower.task_in("SUCCESS", handle)["args"]) <= 120
 
 
@@ -200,7 +201,7 @@ def test_terminating_a_task_kills_its_child_and_tells_its_caller(flower: Flower,
     child = child_of(flower)
     assert flower.revoke(running, terminate="true")[0] == 200
     with pytest.raises(TaskCancelled, match=r"faults.nap was cancelled: revoked by an operator"):
-        running.result(timeout=30)
+        running.result(timeout=PATIENCE)
     wait_until(lambda: not psutil.pid_exists(child))
     assert flower.task_in("REVOKED", running)["name"] == "faults.nap"
 
@@ -215,7 +216,7 @@ def test_celerys_own_terminate_stops_a_task_too(shared_farm: Farm, flower: Flowe
     with make_celery(shared_farm.broker.url) as celery:
         celery.control.revoke(running.id, terminate=True)
         with pytest.raises(TaskCancelled, match="revoked"):
-            running.result(timeout=30)
+            running.result(timeout=PATIENCE)
     wait_until(lambda: not psutil.pid_exists(child))
     flower.task_in("REVOKED", running)
 
@@ -226,7 +227,7 @@ def test_a_waiting_task_that_is_revoked_ends_at_once(flower: Flower, client: spa
     flower.task_in("PENDING", handle)
     assert flower.revoke(handle)[0] == 200
     with pytest.raises(TaskCancelled, match=r"faults.add was cancelled: revoked by an operator"):
-        handle.result(timeout=30)
+        handle.result(timeout=PATIENCE)
     assert running.state is State.RUNNING
     assert flower.tasks()[handle.id]["state"] == "REVOKED"
     assert flower.revoke(handle)[1].endswith('it had ended before"}')
@@ -256,14 +257,14 @@ def test_a_waiting_task_whose_caller_left_does_not_wait_for_ever(
 def test_a_failure_is_told_in_one_line(flower: Flower, client: spaces.Farm, function: str, shown: str) -> None:
     handle = client.submit("faults", function)
     with pytest.raises((SpacesError, ValueError)):
-        handle.result(timeout=60)
+        handle.result(timeout=PATIENCE)
     assert flower.task_in("FAILURE", handle)["exception"] == shown
 
 
 def test_the_traceback_is_the_authors(flower: Flower, client: spaces.Farm) -> None:
     handle = client.submit("faults", "fail")
     with pytest.raises(ValueError, match="no such prompt"):
-        handle.result(timeout=60)
+        handle.result(timeout=PATIENCE)
     traceback = flower.task_in("FAILURE", handle)["traceback"]
     assert "in fail" in traceback
     assert "spaces_workers" not in traceback
@@ -321,7 +322,7 @@ def test_a_password_is_made_where_none_is_given(shared_farm: Farm, tmp_path: Pat
 def test_it_says_why_it_cannot_start(url: str, login: str, said: str) -> None:
     environment = os.environ | {"ZEROFARM_URL": url, "FLOWER_BASIC_AUTH": login}
     command = [sys.executable, "-m", "spaces_workers.flower", "--port", "0"]
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE)
     assert ended.returncode == 1
     assert ended.stderr.startswith("Flower cannot start at 127.0.0.1:0: ")
     assert said in ended.stderr
@@ -339,7 +340,7 @@ def test_a_taken_port_is_named(shared_farm: Farm, flower: Flower) -> None:
         "--port",
         port,
     ]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert ended.returncode == 1
     assert ended.stderr.startswith(f"Flower cannot start at 127.0.0.1:{port}: ")
 
@@ -366,7 +367,7 @@ def test_it_stops_while_the_broker_is_away(own_farm: Farm, tmp_path: Path) -> No
         assert flower.ask("/api/queues/length") == (503, "the broker does not answer")
         flower.ask("/?refresh=1")
         flower.process.send_signal(signal.SIGINT)
-        assert flower.process.wait(10) == 0
+        assert flower.process.wait(PATIENCE) == 0
 
 
 def test_a_task_that_was_lost_with_its_workers_is_shown_as_failed(own_farm: Farm) -> None:

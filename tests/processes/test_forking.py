@@ -9,6 +9,7 @@ import pytest
 
 from spaces.errors import ChildCrashed, TimeLimitExceeded
 from tests.harness import SPACES, Farm, farm, wait_until
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def forking_farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
 
 def call(farm: Farm, space: str, function: str, *args: object) -> object:
     with farm.client(space) as client:
-        return client.submit(space, function, *args).result(timeout=60)
+        return client.submit(space, function, *args).result(timeout=PATIENCE)
 
 
 def log_of(farm: Farm, space: str) -> str:

@@ -26,6 +26,7 @@ from spaces.farm.links.frames import HEADER
 from spaces.farm.task import LOAD, State, Task
 from tests.harness import Farm, wait_until
 from tests.processes.gateway_line import bare_page, task_of
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def page(gated: Farm) -> Iterator[spaces.Farm]:
 
 
 def test_values_streams_and_errors_arrive(page: spaces.Farm) -> None:
-    assert page.submit("faults", "add", 1, 2).result(timeout=30) == 3
+    assert page.submit("faults", "add", 1, 2).result(timeout=PATIENCE) == 3
     assert list(page.submit("faults", "count", 300)) == list(range(300))
     with pytest.raises(KeyError, match="third"):
         list(page.submit("faults", "yield_then_fail"))
@@ -62,13 +63,13 @@ def test_a_program_that_knows_an_earlier_revision_asks_again(page: spaces.Farm) 
 
 def test_a_large_value_waits_in_the_memory_of_the_host(page: spaces.Farm) -> None:
     data = os.urandom(500_000)
-    assert page.submit("faults", "echo", data).result(timeout=30) == data
+    assert page.submit("faults", "echo", data).result(timeout=PATIENCE) == data
 
 
 def test_a_value_of_another_host_passes_the_gateway_in_pieces(gated: Farm) -> None:
     data = os.urandom(3_000_000)
     with gated.client_of_gateway(host="elsewhere") as page:
-        assert page.submit("faults", "echo", data).result(timeout=30) == data
+        assert page.submit("faults", "echo", data).result(timeout=PATIENCE) == data
 
 
 def test_a_task_is_seen_and_cancelled(page: spaces.Farm) -> None:
@@ -79,12 +80,12 @@ def test_a_task_is_seen_and_cancelled(page: spaces.Farm) -> None:
     running.cancel("enough")
     for handle in (waiting, running):
         with pytest.raises(TaskCancelled, match="enough"):
-            handle.result(timeout=30)
+            handle.result(timeout=PATIENCE)
 
 
 def test_a_detached_task_is_found_again(page: spaces.Farm) -> None:
     task_id = page.submit("faults", "add", 2, 2).detach()
-    assert page.task(task_id).result(timeout=30) == 4
+    assert page.task(task_id).result(timeout=PATIENCE) == 4
 
 
 def test_what_nobody_reads_is_discarded(page: spaces.Farm) -> None:
@@ -98,10 +99,10 @@ def test_neither_celery_nor_redis_is_imported(gated: Farm) -> None:
 import os, sys, spaces
 os.environ["ZEROFARM_RUN_DIR"], os.environ["ZEROFARM_HOST"] = {str(gated.run_dir)!r}, "test-host"
 with spaces.Farm({gated.address_of("faults")!r}) as farm:
-    assert farm.submit("faults", "add", 1, 2).result(timeout=30) == 3
+    assert farm.submit("faults", "add", 1, 2).result() == 3
 print(*sorted(name for name in ("celery", "kombu", "redis") if name in sys.modules))
 """
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE)
     assert (found.stdout, found.returncode) == ("\n", 0), found.stderr
 
 
@@ -149,7 +150,7 @@ def test_a_page_cannot_read_stop_or_follow_a_task_of_another_space(own_farm: Far
 def test_no_page_gets_the_arguments_of_a_failed_task_that_was_not_detached(gated: Farm, page: spaces.Farm) -> None:
     with page.submit("faults", "fail") as failing:
         with pytest.raises(ValueError, match="no such prompt"):
-            failing.result(timeout=30)
+            failing.result(timeout=PATIENCE)
         with bare_page(gated.address_of("faults")) as other:
             answer = other.ask(says.Join(failing.id))
     assert isinstance(answer, says.Refusal)
@@ -254,7 +255,7 @@ with socket.socket(socket.AF_UNIX) as sock:
     sock.connect({path!r})
     print(sock.recv(1))
 """
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE)
     if "PermissionError" in found.stderr:
         return  # a folder above is closed to others, which is as good
     assert found.stdout == "b''\n", found.stderr
@@ -267,7 +268,7 @@ def test_calls_are_answered_once_although_the_gateway_is_killed_again_and_again(
     own_farm.start_worker()
     gateway = own_farm.start_gateway("faults")
     with own_farm.client_of_gateway() as page, ThreadPoolExecutor(8) as pool:
-        calls = [pool.submit(lambda n=n: page.submit("faults", "add", n, 1).result(timeout=60)) for n in range(200)]  # type: ignore[misc]
+        calls = [pool.submit(lambda n=n: page.submit("faults", "add", n, 1).result()) for n in range(200)]  # type: ignore[misc]
         stream = page.submit("faults", "count", 400, 0.005)
         seen = []
         for number, value in enumerate(stream):
@@ -277,7 +278,7 @@ def test_calls_are_answered_once_although_the_gateway_is_killed_again_and_again(
                 gateway.wait()
                 gateway = own_farm.start_gateway("faults")
         assert seen == list(range(400))
-        assert [call.result(timeout=60) for call in calls] == [n + 1 for n in range(200)]
+        assert [call.result(timeout=PATIENCE) for call in calls] == [n + 1 for n in range(200)]
     tasks = own_farm.redis.keys("*:task:*")
     assert len(tasks) == 201
     attempts = {own_farm.redis.hget(key, "attempt") for key in tasks}
@@ -290,7 +291,7 @@ def test_a_page_waits_for_a_gateway_that_is_away_and_says_so_at_last(
     own_farm.start_worker()
     gateway = own_farm.start_gateway("faults")
     with own_farm.client_of_gateway() as page:
-        assert page.submit("faults", "add", 1, 2).result(timeout=30) == 3
+        assert page.submit("faults", "add", 1, 2).result(timeout=PATIENCE) == 3
         gateway.kill()
         gateway.wait()
         monkeypatch.setattr("spaces.farm.links.line.PATIENCE", 0.2)
@@ -298,7 +299,7 @@ def test_a_page_waits_for_a_gateway_that_is_away_and_says_so_at_last(
             page.submit("faults", "add", 1, 2)
         monkeypatch.undo()
         own_farm.start_gateway("faults")
-        assert page.submit("faults", "add", 1, 2).result(timeout=30) == 3
+        assert page.submit("faults", "add", 1, 2).result(timeout=PATIENCE) == 3
 
 
 def test_a_page_that_does_not_read_is_disconnected_and_misses_nothing(gated: Farm) -> None:
@@ -343,7 +344,7 @@ def test_a_broker_that_is_away_is_told_and_calls_go_on_afterwards(own_farm: Farm
         with pytest.raises((FarmUnavailable, RefusedError)):
             page.submit("faults", "add", 1, 2)
         own_farm.revive_broker()
-        assert page.submit("faults", "add", 1, 2).result(timeout=60) == 3
+        assert page.submit("faults", "add", 1, 2).result(timeout=PATIENCE) == 3
         assert seen + list(waiting) == list(range(200))
 
 

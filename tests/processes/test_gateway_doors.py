@@ -13,6 +13,7 @@ from spaces_workers.gateway import orders
 from spaces_workers.gateway.place import Gate, orders_of, socket_of
 from tests.harness import Farm, wait_until
 from tests.processes.gateway_line import bare_page
+from tests.waiting import PATIENCE
 
 FAULTS = Gate("faults", "faults", os.getuid())
 SECOND = Gate("faults.2", "faults", os.getuid(), serves=False)
@@ -61,7 +62,7 @@ def test_strange_orders_change_nothing(gated: Farm, orders: bytes) -> None:
     wait_until(path.exists)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     with socket.socket(socket.AF_UNIX) as sock:
-        sock.settimeout(10)
+        sock.settimeout(PATIENCE)
         sock.connect(str(path))
         sock.sendall(orders)
         sock.shutdown(socket.SHUT_WR)

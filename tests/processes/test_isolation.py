@@ -24,6 +24,7 @@ from spaces_workers.isolation import IsolationError, SpaceEnvironment, farm_envi
 from spaces_workers.setup import process_environment
 from spaces_workers.setup.served_space import served_space
 from tests.harness import FARM_KEY, SPACES, Farm, wait_until
+from tests.waiting import PATIENCE
 
 Make = Callable[..., SpaceEnvironment]
 
@@ -119,7 +120,7 @@ def test_web_process_and_zygote_have_the_space_s_own_packages_and_the_farm_s_tor
     own_farm.registry.register(record, None)
     own_farm.start_worker()
     with own_farm.client("isolated") as client:
-        in_zygote = client.submit("isolated", "seen").result(timeout=60)
+        in_zygote = client.submit("isolated", "seen").result(timeout=PATIENCE)
 
     assert in_zygote == in_web
     assert in_web["humanize"] == "0.0.1"

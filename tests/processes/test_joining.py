@@ -32,6 +32,7 @@ from tests.processes.second_host import (
     second,
     token_of,
 )
+from tests.waiting import PATIENCE
 
 __all__ = ["open_farm", "port", "second"]  # fixtures
 
@@ -46,21 +47,21 @@ def test_a_host_joins_by_the_printed_line_and_needs_no_token_again(open_farm: Fa
     try:
         assert second.workers() == ["cpu0@second"]
         with open_farm.client() as client:
-            assert client.submit("faults", "add", 1, 2).result(timeout=60) == 3
+            assert client.submit("faults", "add", 1, 2).result(timeout=PATIENCE) == 3
     finally:
         joined.terminate()
-        assert joined.wait(60) == 0
+        assert joined.wait(PATIENCE) == 0
     wait_until(lambda: not second.workers())
     for name in ("farm.key", "joined.url"):
         assert stat.S_IMODE((second.state_dir / name).stat().st_mode) == 0o600
     again = second.start()
     try:
         with open_farm.client() as client:
-            assert client.submit("faults", "add", 1, 2).result(timeout=60) == 3
+            assert client.submit("faults", "add", 1, 2).result(timeout=PATIENCE) == 3
         assert second.run("ping").stdout == "cpu0@second answers\n"
     finally:
         again.terminate()
-        assert again.wait(60) == 0
+        assert again.wait(PATIENCE) == 0
     noted = {(each.verb, each.target) for each in Audit(open_farm.redis).latest(10)}
     assert {("make token", "a host"), ("join", "second")} <= noted
 
@@ -73,7 +74,7 @@ def test_a_worker_of_a_joined_host_that_dies_is_started_again(open_farm: Farm, s
         wait_until(lambda: {info["pid"] for info in open_farm.queue.leases.workers().values()} - {first})
     finally:
         joined.terminate()
-        assert joined.wait(60) == 0
+        assert joined.wait(PATIENCE) == 0
 
 
 def test_a_name_that_was_set_for_the_join_alone_is_kept(open_farm: Farm, second: Host, port: int) -> None:
@@ -85,7 +86,7 @@ def test_a_name_that_was_set_for_the_join_alone_is_kept(open_farm: Farm, second:
         assert second.run("drain", "--here").stdout == "cpu0@second is drained\n"
     finally:
         started.terminate()
-        assert started.wait(60) == 0
+        assert started.wait(PATIENCE) == 0
 
 
 def test_a_token_that_is_typed_at_a_terminal_is_not_shown(open_farm: Farm, second: Host, port: int) -> None:
@@ -100,7 +101,7 @@ def test_a_token_that_is_typed_at_a_terminal_is_not_shown(open_farm: Farm, secon
     try:
         wait_until(lambda: joined.poll() is not None or "Token: " in told.read_text(), START_PATIENCE)
         os.write(near, f"{token}\n".encode())
-        assert joined.wait(60) == 0, told.read_text()
+        assert joined.wait(PATIENCE) == 0, told.read_text()
         assert token not in told.read_text() + "".join(_shown(near))
     finally:
         joined.kill()
@@ -161,7 +162,7 @@ def test_a_broker_that_listens_for_its_own_host_alone_is_told_on_both_sides(
 
 def test_a_farm_without_a_port_for_its_broker_says_how_to_get_one(own_farm: Farm) -> None:
     command = [*COMMAND, "token", "worker", "--state-dir", str(own_farm.folder / "broker")]
-    refused = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert refused.returncode == 1
     assert "the broker of this farm listens at a socket of this host alone" in refused.stderr
     assert "`zerofarm up --broker-at ADDRESS:6379`" in refused.stderr
@@ -221,7 +222,7 @@ def test_two_hosts_of_one_name_that_join_before_either_starts_are_told_apart_at_
         assert "the farm has the worker cpu0@second, which does not run here" in refused.stderr
     finally:
         started.terminate()
-        assert started.wait(60) == 0
+        assert started.wait(PATIENCE) == 0
 
 
 def test_a_host_of_a_name_that_is_taken_joins_by_its_second_attempt_without_a_token(open_farm: Farm, port: int) -> None:
@@ -253,7 +254,7 @@ def test_a_mistyped_command_is_refused_in_a_sentence(tmp_path: Path, words: list
     environment = os.environ | {"ZEROFARM_STATE_DIR": str(tmp_path / "s"), "ZEROFARM_JOIN_TOKEN": token}
     environment |= {"ZEROFARM_RUN_DIR": str(tmp_path / "r")}
     refused = subprocess.run(
-        [*COMMAND, *words], env=environment, capture_output=True, text=True, timeout=120, check=False
+        [*COMMAND, *words], env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert refused.returncode == 1
     assert re.search(sentence, refused.stderr), refused.stderr

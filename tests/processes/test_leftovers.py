@@ -20,6 +20,7 @@ from spaces.farm.payloads.shared_memory import SharedMemoryStore
 from spaces.farm.queue.keys import PAYLOAD
 from spaces.farm.values.codec import Encoded
 from tests.harness import Farm, wait_until
+from tests.waiting import PATIENCE
 
 SIZE = 2**20
 
@@ -94,7 +95,7 @@ def test_a_queued_task_that_is_left_leaves_nothing(shared_farm: Farm, caller: sp
         with caller.submit("faults", "echo", bytes(SIZE)) as waiting:
             assert waiting.state == "queued"
         (tmp_path / "go").touch()
-        assert running.result(timeout=30) == b"ba"
+        assert running.result(timeout=PATIENCE) == b"ba"
         expect_none_left(shared_farm)
 
 
@@ -125,7 +126,7 @@ handle = farm.submit("faults", "reversed_when", {str(tmp_path / "go")!r}, bytes(
 print(handle.id)
 {end}
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=PATIENCE)
     task = done.stdout.strip()
     assert task, done.stderr
     assert shared_farm.payloads()

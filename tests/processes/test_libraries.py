@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.harness import SPACES, Farm, farm
+from tests.waiting import PATIENCE
 
 NAMES = ("sklearn", "tokenizers", "torch_fork", "torch_loader")
 
@@ -25,5 +26,5 @@ def libraries_farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
 def test_a_library_that_the_script_used_computes_the_same_in_a_function(libraries_farm: Farm, name: str) -> None:
     """tokenizers and `torch.jit.fork` waited for lost threads; a loader of torch took others' processes for its own."""
     with libraries_farm.client(name) as client:
-        first, again, _ = client.submit(name, "check", duration=40).result(timeout=120)
+        first, again, _ = client.submit(name, "check", duration=40).result(timeout=PATIENCE)
     assert again == first

@@ -16,6 +16,7 @@ from spaces.farm.queue.control.controls import ControlFault, Controls
 from spaces.farm.queue.status import StatusReader
 from spaces.farm.task import State, Task
 from tests.harness import SPACES, Farm, wait_until
+from tests.waiting import PATIENCE
 
 BROKEN = """
 import spaces
@@ -58,7 +59,7 @@ def test_a_space_is_on_a_worker_before_its_first_call(fresh: Farm) -> None:
     assert (action.by, action.verb, action.target) == ("ada on here", "load", "faults")
     before = psutil.pids()
     with fresh.client() as client:
-        assert client.submit("faults", "pid").result(timeout=60) in before, "its child was made anew"
+        assert client.submit("faults", "pid").result(timeout=PATIENCE) in before, "its child was made anew"
 
 
 def test_who_loads_a_space_is_told_that_no_worker_is_idle(fresh: Farm) -> None:
@@ -87,4 +88,4 @@ def test_a_space_that_cannot_be_loaded_says_why(fresh: Farm, tmp_path: Path) -> 
     with pytest.raises(RefusedError, match="the farm knows no Space 'nobody'"):
         load(fresh, "nobody")
     with fresh.client() as client:
-        assert client.submit("faults", "add", 1, 2).result(timeout=60) == 3
+        assert client.submit("faults", "add", 1, 2).result(timeout=PATIENCE) == 3

@@ -6,6 +6,7 @@ import pytest
 
 from spaces_workers.gpu.devices import H200_BYTES
 from tests.harness import SPACES, Farm
+from tests.waiting import PATIENCE
 
 WEIGHTS_GB = 0.1
 
@@ -26,7 +27,7 @@ def processes(farm: Farm, gigabytes: float) -> list[str]:
     served = []
     with farm.client("first") as client:
         for name in ("first", "second", "first", "second"):
-            value, pid = client.submit(name, "work").result(timeout=60)
+            value, pid = client.submit(name, "work").result(timeout=PATIENCE)
             assert value == 2
             seen += [] if pid in seen else [pid]
             served.append(f"{name} {seen.index(pid)}")

@@ -18,6 +18,7 @@ from spaces.errors import TaskCancelled
 from spaces.farm.task import State
 from spaces.farm.values.signing import derive_space_key
 from tests.harness import FARM_KEY, Farm, farm, wait_until
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 
@@ -129,7 +130,7 @@ def test_an_earlier_page_reaches_todays_gateway(todays: Farm, trees: dict[str, P
 
 def test_a_caller_of_today_calls_workers_of_an_earlier_version(earlier: Farm) -> None:
     with earlier.client(near=True) as client:
-        assert client.submit("faults", "add", 1, 2).result(timeout=60) == 3
+        assert client.submit("faults", "add", 1, 2).result(timeout=PATIENCE) == 3
         assert list(client.submit("faults", "count", 300)) == list(range(300))
         with pytest.raises(KeyError, match="third"):
             list(client.submit("faults", "yield_then_fail"))
@@ -137,7 +138,7 @@ def test_a_caller_of_today_calls_workers_of_an_earlier_version(earlier: Farm) ->
         wait_until(lambda: running.state is State.RUNNING)
         running.cancel("enough")
         with pytest.raises(TaskCancelled, match="enough"):
-            running.result(timeout=60)
+            running.result(timeout=PATIENCE)
 
 
 #: A farm that stops while a task waits; it prints the task's id.
@@ -161,11 +162,11 @@ def test_a_farm_of_today_goes_on_where_an_earlier_one_has_stopped(trees: dict[st
     """Its broker had no password, and a task waits."""
     with started_as_of(trees[BEFORE_TOKENS]):
         command = [sys.executable, "-c", STOPPED, str(tmp_path)]
-        ended = subprocess.run(command, cwd=trees[BEFORE_TOKENS], capture_output=True, text=True, timeout=120)
+        ended = subprocess.run(command, cwd=trees[BEFORE_TOKENS], capture_output=True, text=True, timeout=PATIENCE)
     assert ended.returncode == 0, ended.stderr
     task = ended.stdout.strip()
     assert not (tmp_path / "broker" / "broker.password").exists()
     with farm(tmp_path) as made:
         made.start_worker()
         with made.client() as client:
-            assert client.task(task).result(timeout=60) == 3
+            assert client.task(task).result(timeout=PATIENCE) == 3

@@ -18,6 +18,7 @@ from spaces_workers.link.messages import Spawn
 from spaces_workers.setup import process_environment
 from tests.harness import START_PATIENCE, wait_until
 from tests.processes.test_isolation import Make, make, wheel, wheels
+from tests.waiting import PATIENCE
 
 __all__ = ["make", "wheels"]  # fixtures
 
@@ -52,7 +53,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     wait_until(lambda: "modules are imported" in (folder / "log").read_text(), START_PATIENCE)
     yield folder / "socket"
     process.terminate()
-    process.wait(10.0)
+    process.wait(PATIENCE)
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def run(server: Path, tmp_path: Path) -> Callable[[SpaceEnvironment, str], str]:
         process = client.fork(server, spawn, bond.fileno())
         bond.given()
         if process is not None:
-            process.wait(60.0)
+            process.wait(PATIENCE)
         bond.cut()
         return log.read_text()
 

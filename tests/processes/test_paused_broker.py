@@ -20,6 +20,7 @@ from spaces.farm.task import Task
 from spaces_workers.broker.embedded import EmbeddedBroker
 from tests.harness import Farm, wait_until
 from tests.processes.test_deaths import running
+from tests.waiting import PATIENCE
 
 
 def task_of(client: spaces.Farm, function: str, *args: object) -> Task:
@@ -51,7 +52,7 @@ def test_tasks_and_leases_outlast_a_pause_that_is_longer_than_leases(own_farm: F
         with paused(own_farm):
             time.sleep(Rules().worker_lease + 1)
         assert list(stream) == list(range(40))
-        assert waiting.result(timeout=60) == 3
+        assert waiting.result(timeout=PATIENCE) == 3
         state = own_farm.queue.state(stream.id)
         assert state is not None
         assert state.attempt == 1
@@ -91,6 +92,6 @@ def test_a_call_that_was_told_that_it_was_not_queued_never_runs(
         wait_until(lambda: own_farm.redis.exists(own_farm.queue.keys.withdrawn(task.id)))
         last = client.submit("faults", "add", 3, 4)
         own_farm.start_worker()
-        assert (first.result(timeout=60), last.result(timeout=60)) == (3, 7)
+        assert (first.result(timeout=PATIENCE), last.result(timeout=PATIENCE)) == (3, 7)
         assert own_farm.queue.depth("large") == 0
     assert not ran.exists()

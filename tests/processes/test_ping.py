@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.harness import FARM_KEY, Farm, wait_until
+from tests.waiting import PATIENCE
 
 
 def ping(farm: Farm) -> subprocess.CompletedProcess[str]:
     command = [*COMMAND, "ping", "--timeout", "4"]
-    return subprocess.run(command, env=environment(farm), capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, env=environment(farm), capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 COMMAND = [sys.executable, "-m", "spaces_workers.cli"]

@@ -19,6 +19,7 @@ from spaces.web.handle import TaskHandle
 from spaces_workers.nursery import client as nursery
 from tests.harness import Farm, wait_until
 from tests.processes.test_deaths import processes, running
+from tests.waiting import PATIENCE
 
 #: A script that takes as long as the test wants, and notes each process that runs it.
 SCRIPT = """
@@ -77,7 +78,7 @@ def test_a_task_whose_zygote_is_killed_before_it_begins_is_tried_again(own_farm:
         begun(own_farm, handle, slow)
         assert kill_each(handle, slow, lambda pid: os.kill(pid, signal.SIGKILL), most=2) == 2
         (slow / "go").touch()
-        assert handle.result(timeout=60) == 3
+        assert handle.result(timeout=PATIENCE) == 3
 
 
 def test_a_task_whose_nursery_is_killed_before_it_begins_is_tried_again(own_farm: Farm, slow: Path) -> None:
@@ -89,19 +90,19 @@ def test_a_task_whose_nursery_is_killed_before_it_begins_is_tried_again(own_farm
             process.kill()
         wait_until(lambda: len(zygotes(slow)) > 1)
         (slow / "go").touch()
-        assert handle.result(timeout=60) == 3
+        assert handle.result(timeout=PATIENCE) == 3
 
 
 def test_a_task_whose_child_is_killed_before_it_reads_it_is_tried_again(own_farm: Farm) -> None:
     """It ended as a crash of the author's function, which never ran."""
     own_farm.start_worker()
     with own_farm.client() as client:
-        warm = client.submit("faults", "pid").result(timeout=30)
+        warm = client.submit("faults", "pid").result(timeout=PATIENCE)
         os.kill(warm, signal.SIGSTOP)
         handle = client.submit("faults", "pid")
         wait_until(lambda: any("faults.pid" in str(info["busy"]) for info in own_farm.queue.leases.workers().values()))
         os.kill(warm, signal.SIGKILL)
-        assert handle.result(timeout=60) != warm
+        assert handle.result(timeout=PATIENCE) != warm
 
 
 def test_a_task_that_cannot_begin_ends_after_its_attempts_and_blames_no_script(own_farm: Farm, slow: Path) -> None:
@@ -112,7 +113,7 @@ def test_a_task_that_cannot_begin_ends_after_its_attempts_and_blames_no_script(o
         most = Rules().attempts + 2
         assert Rules().attempts <= kill_each(handle, slow, lambda pid: os.kill(pid, signal.SIGKILL), most) < most
         with pytest.raises(ChildCrashed, match="its process could not be made: its zygote was killed by SIGKILL"):
-            handle.result(timeout=60)
+            handle.result(timeout=PATIENCE)
         assert handle.state is State.CRASHED
 
 
@@ -133,7 +134,7 @@ def test_a_script_that_kills_its_process_is_to_blame(own_farm: Farm, tmp_path: P
     own_farm.register("leaving", folder / "app.py")
     own_farm.start_worker()
     with own_farm.client("leaving") as client, pytest.raises(Exception, match="script of Space 'leaving'") as caught:
-        client.submit("leaving", "add", 1, 2).result(timeout=60)
+        client.submit("leaving", "add", 1, 2).result(timeout=PATIENCE)
     assert "exited with code 3" in str(caught.value.__cause__)
 
 
@@ -145,9 +146,9 @@ def test_a_task_that_is_given_back_still_has_its_arguments(own_farm: Farm) -> No
         handle = client.submit("faults", "nap_with", 2.0, array)
         wait_until(lambda: running(own_farm, handle.id))
         first.send_signal(signal.SIGQUIT)
-        first.wait(30)
+        first.wait(PATIENCE)
         own_farm.start_worker("second")
-        assert handle.result(timeout=60) == array.nbytes
+        assert handle.result(timeout=PATIENCE) == array.nbytes
 
 
 def test_a_nursery_that_is_killed_while_it_starts_is_started_again(tmp_path: Path) -> None:
@@ -156,11 +157,11 @@ def test_a_nursery_that_is_killed_while_it_starts_is_started_again(tmp_path: Pat
     starting = starter.submit(nursery.ensure, tmp_path / "run", tmp_path / "logs")
     victim = wait_until(lambda: [each for each in psutil.Process().children() if is_nursery(each)])
     victim[0].kill()
-    process = starting.result(timeout=30)
+    process = starting.result(timeout=PATIENCE)
     assert process is not None
     assert process.pid != victim[0].pid
     process.terminate()
-    process.wait(10)
+    process.wait(PATIENCE)
     starter.shutdown()
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from spaces.farm.links.retrying import retry
 from tests.harness import Farm
+from tests.waiting import PATIENCE
 
 SCRIPT = """
 from pathlib import Path
@@ -27,8 +28,8 @@ def test_a_large_outcome_of_a_retried_task_is_read_on_another_host(own_farm: Far
     own_farm.register("draws", tmp_path / "app.py")
     own_farm.start_worker()
     with own_farm.client("draws", near=True) as caller, pytest.raises(ValueError, match="no such file"):
-        (handle := caller.submit("draws", "draw", 1_000_000)).result(timeout=60)
+        (handle := caller.submit("draws", "draw", 1_000_000)).result(timeout=PATIENCE)
     (tmp_path / "mended").touch()
     again = retry(own_farm.queue, handle.id, "ada on here")
     with own_farm.client("draws") as elsewhere:
-        assert elsewhere.task(again.id).result(timeout=60) == b"x" * 1_000_000
+        assert elsewhere.task(again.id).result(timeout=PATIENCE) == b"x" * 1_000_000

@@ -20,6 +20,7 @@ from spaces.farm.queue.control.controls import ControlFault, Controls
 from spaces.farm.queue.status import StatusReader
 from spaces_workers.gpu.standin_memory import StandInMemory
 from tests.harness import SPACES, Farm, farm, wait_until
+from tests.waiting import PATIENCE
 
 MEGABYTES = 40
 BYTES = MEGABYTES << 20
@@ -62,7 +63,7 @@ def caller(farm: Farm) -> Iterator[Call]:
     with farm.client("first") as client:
 
         def call(space: str, function: str, *arguments: object) -> Any:
-            value = client.submit(space, function, *arguments).result(timeout=60)
+            value = client.submit(space, function, *arguments).result(timeout=PATIENCE)
             met.update([value[0]] if function == "facts" else [])
             assert held(farm) <= CARD_BYTES
             return value
@@ -257,18 +258,18 @@ def test_two_spaces_with_the_same_weights_keep_one_copy(tmp_path: Path) -> None:
 def test_two_workers_of_a_host_keep_one_copy_which_outlives_the_one_that_made_it(tmp_path: Path) -> None:
     settings = SETTINGS.replace(f"stand_in_gb = {CARD_BYTES / 1e9}", "stand_in_gb = 1")
     with two_spaces(tmp_path, settings) as pair, pair.client("first") as client:
-        first = client.submit("first", "facts").result(timeout=60)
+        first = client.submit("first", "facts").result(timeout=PATIENCE)
         other, controls = pair.start_worker("cpu1"), Controls(pair.queue, "ada on here")
         controls.drain("cpu0@test-host")
-        second = client.submit("second", "facts").result(timeout=60)
+        second = client.submit("second", "facts").result(timeout=PATIENCE)
         controls.undrain("cpu0@test-host")
         wait_until(lambda: all(common([first[0], second[0]]).values()))
         assert common([first[0]])[first[0]] == common([second[0]])[second[0]]
         other.kill()
         other.wait()
         wait_until(lambda: not psutil.pid_exists(second[0]))
-        assert client.submit("first", "facts").result(timeout=60) == first
-        again = client.submit("second", "facts").result(timeout=60)
+        assert client.submit("first", "facts").result(timeout=PATIENCE) == first
+        again = client.submit("second", "facts").result(timeout=PATIENCE)
         assert again[1:] == second[1:]
         wait_until(lambda: all(common([first[0], again[0]]).values()))
         assert common([first[0]])[first[0]] == common([again[0]])[again[0]]
@@ -324,7 +325,7 @@ def test_a_task_of_another_space_halts_a_wake_that_nobody_waits_for(tmp_path: Pa
 
         def halts() -> bool:
             """Not if the wake had ended before the worker's beat told that it had begun."""
-            wait_until(makes_room, patience=120)
+            wait_until(makes_room)
             assert call("second", "facts") == second
             return "a task needs the device: the child of Space first did not wake" in log(slow)
 
@@ -335,6 +336,8 @@ def test_a_task_of_another_space_halts_a_wake_that_nobody_waits_for(tmp_path: Pa
 @pytest.mark.parametrize("settings", [SETTINGS.replace('"on"', '"auto"'), ""])
 def test_nothing_sleeps_on_a_stand_in_unless_that_is_asked_for(tmp_path: Path, settings: str) -> None:
     with two_spaces(tmp_path, settings) as usual, usual.client("first") as client:
-        pids = [client.submit(name, "facts").result(timeout=60)[0] for name in ("first", "second", "first", "second")]
+        pids = [
+            client.submit(name, "facts").result(timeout=PATIENCE)[0] for name in ("first", "second", "first", "second")
+        ]
         assert pids[:2] == pids[2:]
         assert not (usual.run_dir / "standin-0.memory").exists()

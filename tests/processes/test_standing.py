@@ -14,6 +14,7 @@ import pytest
 from spaces.farm.queue.control.controls import Controls, drained
 from spaces_workers.link.service_manager import VARIABLE
 from tests.harness import FARM_KEY, Farm, wait_until
+from tests.waiting import PATIENCE
 
 COMMAND = [sys.executable, "-m", "spaces_workers.cli"]
 
@@ -76,11 +77,11 @@ def test_a_worker_says_once_that_it_is_ready_and_then_computes(
 ) -> None:
     assert said(tmp_path) == ["cpu0@test-host is ready"]
     with own_farm.client() as client:
-        child = client.submit("faults", "pid").result(timeout=60)
+        child = client.submit("faults", "pid").result(timeout=PATIENCE)
         variables = Path(f"/proc/{child}/environ").read_bytes()
     assert VARIABLE.encode() not in variables, "a Space could speak for the worker"
     worker.terminate()
-    assert worker.wait(60) == 0
+    assert worker.wait(PATIENCE) == 0
     assert systemd.lines() == ["READY=1", "STATUS=cpu0@test-host is ready", "STOPPING=1"]
     assert said(tmp_path) == ["cpu0@test-host is ready"]
 
@@ -130,13 +131,13 @@ def test_the_workers_of_a_container_are_drained_before_it_is_stopped_and_take_ta
         wait_until(lambda: drained(own_farm.queue))
         assert drain.poll() is None, "it did not wait for the task"
         running.cancel("enough")
-        assert drain.communicate(timeout=60)[0] == "cpu0@test-host is drained\n"
+        assert drain.communicate(timeout=PATIENCE)[0] == "cpu0@test-host is drained\n"
         waiting = client.submit("faults", "add", 1, 2)
         worker.terminate()
-        assert worker.wait(60) == 0
+        assert worker.wait(PATIENCE) == 0
         assert drained(own_farm.queue) == set()
         own_farm.start_worker()
-        assert waiting.result(timeout=60) == 3
+        assert waiting.result(timeout=PATIENCE) == 3
 
 
 def worker_name(farm: Farm) -> str:

@@ -15,10 +15,11 @@ import spaces
 from spaces.errors import ChildCrashed, EncodingError, RefusedError, TaskCancelled, TimeLimitExceeded
 from spaces.farm.task import State
 from tests.harness import Farm, wait_until
+from tests.waiting import PATIENCE
 
 
 def call(client: spaces.Farm, function: str, *args: object) -> object:
-    return client.submit("faults", function, *args).result(timeout=60)
+    return client.submit("faults", function, *args).result(timeout=PATIENCE)
 
 
 def test_a_call_returns_its_value_from_another_process(client: spaces.Farm) -> None:
@@ -75,12 +76,12 @@ def test_an_error_arrives_as_itself_and_the_child_stays_warm(client: spaces.Farm
 def test_a_function_without_a_match_raises_stop_iteration_and_its_parameters_have_any_name(client: spaces.Farm) -> None:
     """It arrived as `RuntimeError: generator raised StopIteration`, and these keywords were taken by the farm."""
     first_above = client.function("faults", "first_above", duration=30)
-    assert first_above.submit([1, 5, 9], self="me", duration=3, timeout=3).result(timeout=60) == 5
+    assert first_above.submit([1, 5, 9], self="me", duration=3, timeout=3).result(timeout=PATIENCE) == 5
     with pytest.raises(StopIteration):
-        first_above.submit([1], self="me", duration=3, timeout=3).result(timeout=60)
+        first_above.submit([1], self="me", duration=3, timeout=3).result(timeout=PATIENCE)
     handle = client.submit("faults", "first_above", [1, 5, 9], self="me", timeout=3, duration=30)
     with pytest.raises(TypeError, match="missing 1 required positional argument: 'duration'"):
-        handle.result(timeout=60)
+        handle.result(timeout=PATIENCE)
 
 
 def test_yields_before_an_error_are_delivered(client: spaces.Farm) -> None:
@@ -130,7 +131,7 @@ def test_a_loop_in_c_is_killed_at_its_limit_and_says_how_to_ask_for_more(
 ) -> None:
     handle = client.submit("faults", "loop_in_c")
     with pytest.raises(TimeLimitExceeded, match=r"stopped after 2 s: it asked for 2 s. Raise @spaces.GPU\(duration="):
-        handle.result(timeout=30)
+        handle.result(timeout=PATIENCE)
     state = shared_farm.queue.state(handle.id)
     assert state is not None
     assert state.state is State.TIMED_OUT
@@ -163,8 +164,8 @@ def test_a_queued_task_that_is_cancelled_never_runs(client: spaces.Farm) -> None
     assert 0 <= queued.eta <= 60
     queued.cancel("changed my mind")
     with pytest.raises(TaskCancelled, match="changed my mind"):
-        queued.result(timeout=30)
-    running.result(timeout=30)
+        queued.result(timeout=PATIENCE)
+    running.result(timeout=PATIENCE)
 
 
 def test_a_cancelled_generator_is_closed_and_its_child_stays_warm(client: spaces.Farm) -> None:
@@ -184,7 +185,7 @@ def test_a_cancelled_plain_function_is_killed_with_what_it_started(client: space
     grandchild = int(wait_until(lambda: note.exists() and note.read_text()) or 0)
     handle.cancel("the visitor left")
     with pytest.raises(TaskCancelled, match="the visitor left"):
-        handle.result(timeout=30)
+        handle.result(timeout=PATIENCE)
     wait_until(lambda: not psutil.pid_exists(grandchild))
     assert call(client, "add", 1, 1) == 2
 

@@ -13,6 +13,7 @@ from spaces.errors import RefusedError
 from spaces.farm.task import State
 from spaces.farm.values.signing import derive_space_key
 from tests.harness import FARM_KEY, Farm, wait_until
+from tests.waiting import PATIENCE
 
 
 def test_a_task_is_found_again_while_it_runs(shared_farm: Farm, client: spaces.Farm) -> None:
@@ -30,7 +31,7 @@ def test_a_task_that_ended_meanwhile_is_found_again(shared_farm: Farm, client: s
     with shared_farm.client() as later:
         handle = later.task(task_id)
         assert handle.done
-        assert handle.result(60) == bytes(2**20)
+        assert handle.result(PATIENCE) == bytes(2**20)
 
 
 @pytest.mark.parametrize("ended", [True, False])
@@ -48,14 +49,14 @@ def test_who_only_looks_at_a_task_leaves_its_outcome_to_others(
         with shared_farm.client() as looks, looks.task(task_id) as handle:
             assert handle.done is ended
     with shared_farm.client() as reads:
-        assert reads.task(task_id).result(60) == bytes(2**20)
+        assert reads.task(task_id).result(PATIENCE) == bytes(2**20)
 
 
 def test_an_error_is_found_again(shared_farm: Farm, client: spaces.Farm) -> None:
     with client.submit("faults", "fail") as handle:
         task_id = handle.detach()
     with shared_farm.client() as later, pytest.raises(ValueError, match="no such prompt"):
-        later.task(task_id).result(60)
+        later.task(task_id).result(PATIENCE)
 
 
 PROGRAM = """
@@ -70,7 +71,7 @@ def in_a_program(farm: Farm, how: str) -> str:
     """The id of a task whose program has ended."""
     arguments = [farm.broker.url, derive_space_key(FARM_KEY, "faults").hex(), how]
     told = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *arguments], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", PROGRAM, *arguments], capture_output=True, text=True, timeout=PATIENCE, check=True
     )
     return told.stdout.strip()
 

@@ -30,6 +30,7 @@ from spaces_workers.gateway.admission import MOST_OF_A_TOKEN
 from spaces_workers.gateway.tokens import Tokens, Use
 from tests.harness import FARM_KEY, SPACES, START_PATIENCE, Farm, free_port, wait_until
 from tests.processes.gateway_line import BarePage, task_of
+from tests.waiting import PATIENCE
 
 DAY = 24 * 3600.0
 
@@ -73,25 +74,27 @@ def program(remote: Remote) -> Iterator[spaces.Farm]:
 
 
 def test_a_program_with_a_token_calls_streams_and_stops(program: spaces.Farm) -> None:
-    assert program.submit("faults", "add", 1, 2).result(timeout=30) == 3
+    assert program.submit("faults", "add", 1, 2).result(timeout=PATIENCE) == 3
     assert list(program.submit("faults", "count", 300)) == list(range(300))
     running = program.submit("faults", "nap", 30)
     running.cancel("enough")
     with pytest.raises(TaskCancelled, match="enough"):
-        running.result(timeout=30)
+        running.result(timeout=PATIENCE)
 
 
 def test_large_values_and_detached_tasks_pass_too(program: spaces.Farm) -> None:
     data = os.urandom(3_000_000)
-    assert program.submit("faults", "echo", data).result(timeout=30) == data
+    assert program.submit("faults", "echo", data).result(timeout=PATIENCE) == data
     task_id = program.submit("faults", "add", 2, 2).detach()
-    assert program.task(task_id).result(timeout=30) == 4
+    assert program.task(task_id).result(timeout=PATIENCE) == 4
 
 
 def test_the_environment_names_gateway_and_token(remote: Remote) -> None:
-    code = "import spaces\nwith spaces.Farm() as farm: print(farm.submit('faults', 'add', 1, 2).result(timeout=30))"
+    code = "import spaces\nwith spaces.Farm() as farm: print(farm.submit('faults', 'add', 1, 2).result())"
     environment = os.environ | {"ZEROFARM_URL": remote.address, "ZEROFARM_TOKEN": remote.token()}
-    found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
+    found = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=PATIENCE
+    )
     assert (found.stdout, found.returncode) == ("3\n", 0), found.stderr
 
 
@@ -274,14 +277,14 @@ def greeting(token: str = "") -> bytes:
 def test_a_stranger_is_disconnected_and_others_go_on(remote: Remote, program: spaces.Farm, sent: bytes) -> None:
     with connected(remote.address) as sock:
         sock.sendall(sent)
-        sock.settimeout(20)
+        sock.settimeout(PATIENCE)
         while True:
             try:
                 if not sock.recv(4096):
                     break
             except ConnectionResetError:
                 break
-    assert program.submit("faults", "add", 1, 2).result(timeout=30) == 3
+    assert program.submit("faults", "add", 1, 2).result(timeout=PATIENCE) == 3
 
 
 def test_the_holder_of_one_token_does_not_keep_others_out(remote: Remote, program: spaces.Farm) -> None:
@@ -289,7 +292,7 @@ def test_the_holder_of_one_token_does_not_keep_others_out(remote: Remote, progra
     pages = [remote.bare(token) for _ in range(MOST_OF_A_TOKEN + 1)]
     kinds = [type(answer).__name__ for _, answer in pages]
     assert kinds == ["Welcome"] * MOST_OF_A_TOKEN + ["Refusal"]
-    assert program.submit("faults", "add", 1, 2).result(timeout=30) == 3
+    assert program.submit("faults", "add", 1, 2).result(timeout=PATIENCE) == 3
     for page, _ in pages:
         page.socket.close()
 
@@ -321,11 +324,11 @@ def test_the_command_makes_lists_and_revokes_tokens(remote: Remote) -> None:
     def zerofarm(*words: str) -> str:
         url = ["--redis-url", remote.farm.broker.url]
         command = [sys.executable, "-m", "spaces_workers.cli", "token", *words, *url]
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE).stdout
 
     text = zerofarm("new", "--space", "faults", "--days", "2").strip()
     with remote.program(text) as program:
-        assert program.submit("faults", "add", 1, 2).result(timeout=30) == 3
+        assert program.submit("faults", "add", 1, 2).result(timeout=PATIENCE) == 3
     listed = {each["id"]: each for each in json.loads(zerofarm("list", "--json"))}
     name = text.split("_")[1]
     assert listed[name]["space"] == "faults"
@@ -354,7 +357,7 @@ def test_a_gateway_alone_needs_no_folder_of_a_farm(own_farm: Farm, tmp_path: Pat
         token = Tokens(own_farm.redis).new("faults", DAY, Use.CALL)[1]
         wait_until(lambda: gateway.poll() is not None or answers(port), patience=START_PATIENCE)
         with spaces.Farm(f"gateway://127.0.0.1:{port}", token=token) as farm:
-            assert farm.submit("faults", "add", 1, 2).result(timeout=60) == 3
+            assert farm.submit("faults", "add", 1, 2).result(timeout=PATIENCE) == 3
     finally:
         gateway.terminate()
         gateway.wait(START_PATIENCE)

@@ -7,6 +7,7 @@ from pathlib import Path
 import psutil
 
 from tests.harness import farm
+from tests.waiting import PATIENCE
 
 
 def nurseries(run_dir: Path) -> list[psutil.Process]:
@@ -23,7 +24,9 @@ def test_each_farm_has_zygotes_of_its_own(tmp_path: Path) -> None:
             each.start_worker()
         assert len(nurseries(one.run_dir)) == 2
         with one.client() as first, two.client() as second:
-            assert first.submit("faults", "pid").result(timeout=60) != second.submit("faults", "pid").result(timeout=60)
+            assert first.submit("faults", "pid").result(timeout=PATIENCE) != second.submit("faults", "pid").result(
+                timeout=PATIENCE
+            )
         one.stop_workers()
         with two.client() as second:
-            assert second.submit("faults", "add", 1, 2).result(timeout=60) == 3
+            assert second.submit("faults", "add", 1, 2).result(timeout=PATIENCE) == 3

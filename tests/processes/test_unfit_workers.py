@@ -18,6 +18,7 @@ from tests.processes.second_host import (
     second,
     token_of,
 )
+from tests.waiting import PATIENCE
 
 __all__ = ["open_farm", "port", "second"]  # fixtures
 
@@ -49,7 +50,7 @@ def test_a_worker_whose_password_is_changed_while_it_runs_says_so_and_leaves(
     open_farm.kill_broker()
     (open_farm.folder / "broker" / "broker.password").write_text("another")
     open_farm.revive_broker()
-    assert worker.wait(60) == LOGIN_REFUSED
+    assert worker.wait(PATIENCE) == LOGIN_REFUSED
     assert f"redis://worker:***@127.0.0.1:{port}/0 refuses the login of this host" in log_path.read_text()
 
 

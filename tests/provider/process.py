@@ -29,7 +29,7 @@ def provider(log: Path, *redirects: str, port: int | None = None) -> Iterator[st
         subprocess.Popen(command, env=environment, cwd=ROOT, stdout=file, stderr=file) as process,
     ):
         try:
-            wait_until(lambda: _listens(port), patience=60)
+            wait_until(lambda: _listens(port))
             yield f"http://127.0.0.1:{port}/realms/lab"
         finally:
             process.terminate()

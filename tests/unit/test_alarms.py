@@ -8,6 +8,7 @@ import time
 from spaces_workers.worker.run.alarms import Alarms
 from spaces_workers.worker.run.attendants import Attendants
 from tests.harness import wait_until
+from tests.waiting import PATIENCE
 
 
 def test_alarms_ring_in_the_order_of_their_moments_whatever_the_order_in_which_they_are_set() -> None:
@@ -20,7 +21,7 @@ def test_alarms_ring_in_the_order_of_their_moments_whatever_the_order_in_which_t
 
     alarms.set("late", now + 0.4, ring_late)
     alarms.set("early", now + 0.05, lambda: rung.append("early"))
-    assert done.wait(30)
+    assert done.wait(PATIENCE)
     assert rung == ["early", "late"]
     assert time.monotonic() >= now + 0.4
 
@@ -31,7 +32,7 @@ def test_an_alarm_that_is_cleared_does_not_ring() -> None:
     alarms.set("cleared", now + 0.05, lambda: rung.append("cleared"))
     alarms.set("kept", now + 0.2, done.set)
     alarms.clear("cleared")
-    assert done.wait(30)
+    assert done.wait(PATIENCE)
     assert rung == []
 
 
@@ -40,11 +41,11 @@ def test_an_alarm_that_takes_long_delays_no_other() -> None:
     now = time.monotonic()
 
     def take_long() -> None:
-        release.wait(60)
+        release.wait(PATIENCE)
 
     alarms.set("long", now, take_long)
     alarms.set("other", now + 0.05, done.set)
-    assert done.wait(30)
+    assert done.wait(PATIENCE)
     release.set()
 
 
@@ -56,7 +57,7 @@ def test_runs_after_each_other_share_a_thread_and_runs_at_once_have_one_each() -
         names.append(threading.get_ident())
 
     def meet() -> None:
-        meeting.wait(30)
+        meeting.wait(PATIENCE)
 
     for _ in range(3):
         attendants.give(note)

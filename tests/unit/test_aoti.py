@@ -33,6 +33,7 @@ from spaces.aoti.compiled_weights import KeptWeights
 from spaces.aoti.model import CompiledModel
 from spaces.aoti.official_names import LazyAOTIModel, ZeroGPUCompiledModel, ZeroGPUWeights, drain_module_parameters
 from spaces.aoti.package import Package
+from tests.waiting import PATIENCE
 
 # Torch warns of its own pickles, and of its own use of TorchScript.
 pytestmark = [
@@ -482,7 +483,7 @@ def _keep_once(gate: Any, note: Path) -> None:
             file.write("made\n")
         (folder / "complete").touch()
 
-    gate.wait(30)
+    gate.wait(PATIENCE)
     assert (cache.keep(NAME, make) / "complete").exists()
 
 

@@ -36,6 +36,7 @@ from spaces_workers.up.process import Command, Process, described
 from spaces_workers.up.reports import Answering, Failed, JsonLines, Ready, Report, Restarting, Starting, Words
 from tests.harness import free_port
 from tests.unit.command_run import Run
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture(autouse=True)
@@ -498,6 +499,6 @@ def test_no_command_takes_itself_for_the_page_of_a_space() -> None:
     """As in the container of a Space, whose gateway refuses those without a token, and may not be there yet."""
     environment = os.environ | {"ZEROFARM_URL": f"gateway://127.0.0.1:{free_port()}"}
     command = [sys.executable, "-m", "spaces_workers.cli", "web", "/nowhere"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith("zerofarm: there is no Space at /nowhere"), done.stderr

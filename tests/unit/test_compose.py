@@ -26,6 +26,7 @@ from spaces.farm.queue.rules import Rules
 from spaces.farm.queue.settings import read
 from spaces_workers.broker.users import RULES
 from spaces_workers.up.door.address import find_caddy
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 BASE = "docker-compose.yml"
@@ -167,7 +168,7 @@ def test_systemd_understands_each_unit(unit: Path, tmp_path: Path) -> None:
     here = tmp_path / unit.name
     here.write_text(re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", unit.read_text(), flags=re.MULTILINE))
     command = ["systemd-analyze", "verify", str(here)]
-    checked = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    checked = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (checked.returncode, [line for line in checked.stderr.splitlines() if unit.name in line]) == (0, [])
 
 
@@ -281,7 +282,7 @@ def test_the_first_host_prints_the_lines_that_a_further_one_needs(tmp_path: Path
     (tmp_path / "broker.url").write_text("redis://worker:secret@broker:6379/0")
     (script,) = re.findall(r"sh -c '(.+)'", (ROOT / WORKER).read_text())
     command = ["sh", "-c", script.replace("/secrets", str(tmp_path))]
-    printed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    printed = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True).stdout
     assert printed.splitlines() == ["ZEROFARM_KEY=00ff", "REDIS_URL=redis://worker:secret@broker:6379/0"]
 
 
@@ -390,7 +391,7 @@ def test_caddy_understands_the_configuration_of_the_proxy(site: str, certificate
     command = [str(find_caddy()), "validate", "--adapter", "caddyfile", "--config", str(ROOT / "deploy" / "Caddyfile")]
     given = {"ZEROFARM_SITE": site, "ZEROFARM_CERTIFICATES": certificates, "ZEROFARM_SPACES_AT": spaces_at}
     environment = os.environ | {name: value for name, value in given.items() if value}
-    checked = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    checked = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert checked.returncode == 0, checked.stderr
 
 

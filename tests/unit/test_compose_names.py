@@ -59,7 +59,7 @@ class Proxy:
             subprocess.Popen(command, env=environment, stderr=log) as running,
         ):
             try:
-                wait_until(self._answers, 60)
+                wait_until(self._answers)
                 yield self
             finally:
                 running.terminate()

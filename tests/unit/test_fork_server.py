@@ -32,6 +32,7 @@ from spaces_workers.up.process import Command, Process
 from spaces_workers.up.process import Fork as Forked
 from spaces_workers.up.readiness import listens
 from tests.harness import wait_until
+from tests.waiting import PATIENCE
 
 # --- which Spaces may be forked
 
@@ -170,7 +171,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     wait_until(lambda: listens(folder / "socket"))
     yield folder / "socket"
     process.terminate()
-    process.wait(10.0)
+    process.wait(PATIENCE)
 
 
 Fork = Callable[..., tuple[ForkedProcess, Bond, Path]]
@@ -216,13 +217,13 @@ import spaces, torch
 print("drew", random.random(), torch.rand(1).item())
 """
     process, _, log = fork(script, MINE="x", TMPDIR=str(tmp_path))
-    assert process.wait(30.0) == 0, log.read_text()
+    assert process.wait(PATIENCE) == 0, log.read_text()
     first = log.read_text()
     assert "a thread that is no daemon\n" in first
     assert "exit handler\n" in first
     log.unlink()
     process, _, log = fork(script, MINE="x", TMPDIR=str(tmp_path))
-    assert process.wait(30.0) == 0, log.read_text()
+    assert process.wait(PATIENCE) == 0, log.read_text()
     numbers = [line for line in first.splitlines() if line.startswith("drew")]
     assert numbers
     assert not set(numbers) & set(log.read_text().splitlines())
@@ -239,7 +240,7 @@ print("drew", random.random(), torch.rand(1).item())
 )
 def test_the_end_of_a_fork_is_told_as_it_was(fork: Fork, script: str, status: int, words: str) -> None:
     process, _, log = fork(script)
-    assert process.wait(30.0) == status
+    assert process.wait(PATIENCE) == status
     assert words in log.read_text()
 
 
@@ -268,7 +269,7 @@ def test_a_fork_dies_with_its_starter_and_with_everything_that_it_started(fork: 
     process, bond, log = fork("import subprocess, time\nprint(subprocess.Popen(['sleep', '600']).pid)\ntime.sleep(600)")
     helper = int(wait_until(lambda: log.exists() and log.read_text().strip()))
     bond.cut()
-    assert process.wait(10.0) == -signal.SIGKILL
+    assert process.wait(PATIENCE) == -signal.SIGKILL
     wait_until(lambda: not psutil.pid_exists(helper) or psutil.Process(helper).status() == psutil.STATUS_ZOMBIE)
 
 
@@ -276,7 +277,7 @@ def test_a_fork_shows_its_script_as_its_command_line(fork: Fork, tmp_path: Path)
     process, _, _ = fork("import time\ntime.sleep(600)")
     wait_until(lambda: psutil.Process(process.pid).cmdline()[-1] == str(tmp_path / "app.py"))
     process.kill()
-    assert process.wait(10.0) == -signal.SIGKILL
+    assert process.wait(PATIENCE) == -signal.SIGKILL
 
 
 def test_a_fork_shows_its_own_environment(fork: Fork) -> None:
@@ -287,15 +288,15 @@ def test_a_fork_shows_its_own_environment(fork: Fork) -> None:
     assert shown["ZEROFARM_ROLE"] == "worker"
     assert shown.items() <= (environment_of_tests() | {"ZEROFARM_ROLE": "worker", "ZEROFARM_SPACE": "mine"}).items()
     process.kill()
-    assert process.wait(10.0) == -signal.SIGKILL
+    assert process.wait(PATIENCE) == -signal.SIGKILL
 
 
 def test_one_space_s_changes_are_not_seen_by_another(fork: Fork) -> None:
     process, _, log = fork("import torch, gradio\ntorch.mine = gradio.mine = 1\ntorch.set_default_dtype(torch.float64)")
-    assert process.wait(30.0) == 0, log.read_text()
+    assert process.wait(PATIENCE) == 0, log.read_text()
     script = "import torch, gradio\nassert not hasattr(torch, 'mine') and not hasattr(gradio, 'mine')"
     process, _, log = fork(f"{script}\nassert torch.get_default_dtype() is torch.float32")
-    assert process.wait(30.0) == 0, log.read_text()
+    assert process.wait(PATIENCE) == 0, log.read_text()
 
 
 def test_a_fork_finds_no_trace_of_what_was_done_ahead(fork: Fork) -> None:
@@ -310,7 +311,7 @@ assert logging.root.level == logging.WARNING and not logging.root.handlers
 assert torch.initial_seed() != 0 and torch.get_default_dtype() is torch.float32
 """
     process, _, log = fork(script)
-    assert process.wait(30.0) == 0, log.read_text()
+    assert process.wait(PATIENCE) == 0, log.read_text()
 
 
 def test_a_fork_copies_little_of_the_memory_that_it_shares(fork: Fork) -> None:
@@ -325,7 +326,7 @@ App.create_app(page)
 print(psutil.Process().memory_full_info().uss)
 """
     process, _, log = fork(script)
-    assert process.wait(30.0) == 0, log.read_text()
+    assert process.wait(PATIENCE) == 0, log.read_text()
     assert int(log.read_text()) < 40e6
 
 
@@ -343,7 +344,7 @@ assert "torch" not in since and "os" not in since, since
 assert [module.__name__ for module in space_modules(Path.cwd())()] == ["__main__", "second", "own"]
 """
     process, _, log = fork(script)
-    assert process.wait(30.0) == 0, log.read_text()
+    assert process.wait(PATIENCE) == 0, log.read_text()
 
 
 HUB = """
@@ -407,7 +408,7 @@ def test_a_variable_that_a_script_sets_before_its_imports_takes_effect(
     if "matplotlib" in shown:
         pytest.importorskip("matplotlib")
     process, _, log = fork(f"import os\nos.environ[{variable!r}] = {value!r}\n{shown}")
-    assert process.wait(60.0) == 0, log.read_text()
+    assert process.wait(PATIENCE) == 0, log.read_text()
     command = [sys.executable, "-m", "spaces.script", str(tmp_path / "app.py")]
     environment = environment_of_tests() | {"ZEROFARM_ROLE": "worker"}
     plain = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
@@ -415,7 +416,7 @@ def test_a_variable_that_a_script_sets_before_its_imports_takes_effect(
     if variable != "HF_HUB_ENABLE_HF_TRANSFER":  # which only warns, in both
         log.unlink()
         process, _, log = fork(shown.replace("os.environ.update", ""))
-        assert process.wait(60.0) == 0, log.read_text()
+        assert process.wait(PATIENCE) == 0, log.read_text()
         assert printed(log.read_text()) != printed(plain.stdout)
 
 
@@ -428,7 +429,7 @@ def test_a_fork_starts_in_a_fraction_of_the_time_of_an_import(fork: Fork) -> Non
     """Not by the clock: by the processor's time, which another load does not change much."""
     script = "import time, torch, gradio, diffusers, transformers\nprint(time.process_time())"
     process, _, log = fork(script)
-    assert process.wait(60.0) == 0
+    assert process.wait(PATIENCE) == 0
     ours = float(log.read_text())
     plain = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert ours < float(plain) / 3

@@ -13,6 +13,7 @@ from spaces_workers.up.door import chosen
 from spaces_workers.up.door.address import Certificates, Door, find_caddy
 from spaces_workers.up.door.caddy_config import configuration
 from spaces_workers.up.door.chosen import DoorOptions, chosen_door
+from tests.waiting import PATIENCE
 
 
 @pytest.mark.skipif(find_caddy() is None, reason="needs Caddy")
@@ -26,7 +27,7 @@ def test_caddy_understands_a_door_with_a_domain(tmp_path: Path, certificates: Ce
         env={"XDG_DATA_HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert told.returncode == 0, told.stderr
     issuers = [policy["issuers"] for policy in made["apps"]["tls"].get("automation", {}).get("policies", [])]

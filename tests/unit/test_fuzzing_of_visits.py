@@ -22,6 +22,7 @@ from spaces_workers.up.hosting.affinity import Request
 from spaces_workers.up.page_port import PagePort
 from spaces_workers.up.porter import Porter, is_plain
 from tests.unit.test_fuzzing import bounded_memory, damaged
+from tests.waiting import PATIENCE
 
 HEADS = [
     b"GET / HTTP/1.1\r\nHost: a\r\nAccept: text/html\r\nX-Forwarded-For: 1.2.3.4\r\n\r\n",
@@ -133,7 +134,7 @@ def test_a_request_that_some_programs_read_otherwise_is_refused(at_a_sleeping_sp
 
 def _asked(address: tuple[str, int] | str, request: bytes) -> bytes:
     with socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET) as asking:
-        asking.settimeout(30)
+        asking.settimeout(PATIENCE)
         asking.connect(address)
         asking.sendall(request)
         asking.shutdown(socket.SHUT_WR)
@@ -172,7 +173,7 @@ def test_the_door_hears_of_no_space_that_was_not_asked_for(lookup: str, uri: byt
 
 
 def test_the_door_gets_an_answer_also_if_the_farm_fails_to_find_a_space(lookup: str) -> None:
-    with httpx.Client(transport=httpx.HTTPTransport(uds=lookup), timeout=60) as door:
+    with httpx.Client(transport=httpx.HTTPTransport(uds=lookup)) as door:
         answer = door.get("http://farm/lookup", headers={"X-Forwarded-Uri": "/spaces/faulty/"})
         assert (answer.status_code, answer.text) == (500, "The farm could not find this page. Its log says why.\n")
         assert door.get("http://farm/lookup", headers={"X-Forwarded-Uri": "/spaces/digits/"}).status_code == 204

@@ -11,6 +11,7 @@ import spaces
 from spaces.errors import EncodingError
 from spaces.farm.task import State
 from spaces.testing import InMemoryFarm
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def test_a_generator_that_is_left_early_is_closed(farm: InMemoryFarm) -> None:
     values = forever()
     next(values)
     values.close()
-    assert closed.wait(5)
+    assert closed.wait(PATIENCE)
     assert farm.state(farm.tasks[0]) in (State.RUNNING, State.CANCELLED)
 
 
@@ -143,11 +144,11 @@ def test_a_submitted_task_is_watched_through_its_handle(farm: InMemoryFarm) -> N
         return "done"
 
     handle = wait.submit()  # type: ignore[attr-defined] # the decorator adds it
-    assert started.wait(5)
+    assert started.wait(PATIENCE)
     with pytest.raises(TimeoutError):
         handle.result(timeout=0.01)
     assert handle.state is State.RUNNING
     assert not handle.done
     go.set()
-    assert handle.result(timeout=5) == "done"
+    assert handle.result(timeout=PATIENCE) == "done"
     assert handle.done

@@ -21,6 +21,7 @@ from spaces_workers.isolation.requirements import Requirements, requirements_of
 from spaces_workers.isolation.space_environment import NOTES
 from spaces_workers.isolation.startup import runs_pip
 from spaces_workers.isolation.uv import Outcome
+from tests.waiting import PATIENCE
 
 
 def space(folder: Path, **files: str) -> Source:
@@ -289,14 +290,14 @@ def test_whoever_comes_second_waits_for_the_first(tmp_path: Path) -> None:
 
     def make(staging: Path) -> None:
         second.start()
-        assert waited.wait(10)
+        assert waited.wait(PATIENCE)
         whole("first")(staging)
 
     second = threading.Thread(
         target=store.kept, args=(tmp_path, "key", whole("second"), lambda line: waited.set()), daemon=True
     )
     root = store.kept(tmp_path, "key", make, ignore)
-    second.join(10)
+    second.join(PATIENCE)
     assert not second.is_alive()
     assert (root / "bin" / "python").read_text() == "first"
 

@@ -16,6 +16,7 @@ from spaces_workers.up import mending
 from spaces_workers.up.keeper import Keeper, Service
 from spaces_workers.up.process import Command, Process
 from spaces_workers.up.reports import Failed, Importing, Report
+from tests.waiting import PATIENCE
 
 IMPORTS_A_MODULE = "import helper\n"
 
@@ -129,7 +130,11 @@ def test_the_traceback_of_a_script_begins_with_its_own_lines(script: str, tmp_pa
     (tmp_path / "app.py").write_text(script)
     command = [sys.executable, "-m", "spaces.script", str(tmp_path / "app.py")]
     told = subprocess.run(
-        command, capture_output=True, text=True, timeout=60, env={"ZEROFARM_ROLE": "web", "ZEROFARM_SPACE": "demo"}
+        command,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        env={"ZEROFARM_ROLE": "web", "ZEROFARM_SPACE": "demo"},
     )
     assert told.returncode == 1
     first = told.stderr.removeprefix("Traceback (most recent call last):\n")

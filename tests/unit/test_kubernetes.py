@@ -27,6 +27,7 @@ from spaces.farm.size import Size
 from spaces_app.home.metrics import catalogue
 from spaces_workers.broker.users import RULES
 from spaces_workers.up.door.address import find_caddy
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "kubernetes"
@@ -60,7 +61,7 @@ def written(folder: str) -> list[Document]:
 def built(folder: str) -> tuple[Document, ...]:
     """What `kubectl apply -k` would send."""
     command = ["kubectl", "kustomize", str(FOLDER / folder)]
-    made = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    made = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert made.returncode == 0, made.stderr
     return tuple(yaml.safe_load_all(made.stdout))
 
@@ -324,7 +325,7 @@ def test_keda_asks_prometheus_for_metrics_that_there_are() -> None:
 @pytest.mark.skipif(find_caddy() is None, reason="needs Caddy")
 def test_caddy_understands_the_configuration_of_the_door() -> None:
     command = [str(find_caddy()), "validate", "--adapter", "caddyfile", "--config", str(FOLDER / "base" / "Caddyfile")]
-    checked = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    checked = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert checked.returncode == 0, checked.stderr
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from spaces_workers.sandbox import system_calls as calls
+from tests.waiting import PATIENCE
 
 #: The first version of the interface that lets a domain allow what the test does.
 WITH_REFER = 2
@@ -33,6 +34,6 @@ def test_files_are_moved_between_folders(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     (tmp_path / "one" / "file").write_text("text")
     command = [sys.executable, "-c", _CONFINED, str(tmp_path)]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert ran.returncode == 0, ran.stderr
     assert (tmp_path / "two" / "one" / "again").read_text() == "text"

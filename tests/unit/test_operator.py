@@ -31,6 +31,7 @@ from spaces_workers.up.door.chosen import DoorOptions, chosen_door
 from spaces_workers.up.reports import Report
 from tests.broker.support import MESSAGE, make_task
 from tests.unit.command_run import Run
+from tests.waiting import PATIENCE
 
 ADA, BOB = "user:ada", "user:bob"
 RULES = Rules(quota=QuotaRules(enabled=True, tiers={"user": Tier("user", daily=60.0)}))
@@ -174,7 +175,7 @@ def test_doctor_reads_the_settings_that_up_would_read(
 def told_by_command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Of a process of its own, because `logs` becomes another program."""
     command = [sys.executable, "-m", "spaces_workers.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
 
 
 @pytest.fixture
@@ -234,7 +235,7 @@ def test_a_new_space_works(run: Run, tmp_path: Path) -> None:
     assert (served.name, served.title, served.emoji) == ("my-space", "My space", "🌱")
     program = "import runpy, sys; demo = runpy.run_path(sys.argv[1])['demo']; print(demo.fns[0].fn('a'), demo.title)"
     told = subprocess.run(
-        [sys.executable, "-c", program, str(folder / "app.py")], capture_output=True, text=True, timeout=100
+        [sys.executable, "-c", program, str(folder / "app.py")], capture_output=True, text=True, timeout=PATIENCE
     )
     assert told.stdout == "A My space\n", told.stderr
 

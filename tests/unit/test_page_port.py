@@ -18,6 +18,7 @@ from spaces.servers import fixed_ports, page_address, page_socket
 from spaces_workers.up.page_port import PagePort
 from spaces_workers.up.porter import Porter
 from spaces_workers.up.visits import Visits, latest_visits
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -104,7 +105,7 @@ def test_a_shut_port_refuses_nobody(port: PagePort) -> None:
             with pytest.raises(TimeoutError):
                 late.result(0.3)
             port.open()
-            late.result(30).close()
+            late.result(PATIENCE).close()
 
 
 @pytest.mark.usefixtures("of_page")

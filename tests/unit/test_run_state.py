@@ -27,6 +27,7 @@ from spaces_workers.worker.run.run_state import (
     Stopping,
     TryAgain,
 )
+from tests.waiting import PATIENCE
 
 TASK = RunTask("1", "digits.generate", FunctionName("__main__", "generate"), Payload(b""), far=False)
 ENOUGH = Cancelled("seen enough")
@@ -178,7 +179,7 @@ def test_a_child_keeps_its_task_until_it_is_killed() -> None:
         assert not heard.wait(0.05)
 
     assert run.with_child(kill)
-    thread.join(10)
+    thread.join(PATIENCE)
     assert run.now == Over(DONE, Reported(DONE))
 
 
@@ -215,5 +216,5 @@ def test_a_signal_handler_may_stop_a_run_while_its_own_thread_gives_the_task_to_
         target=lambda: outcome.append(run.begin(cast(ChildLink, InterruptedChild()), TASK)), daemon=True
     )
     thread.start()
-    thread.join(10)
+    thread.join(PATIENCE)
     assert (outcome, run.now) == ([False], Over(AWAY, NoAnswer()))

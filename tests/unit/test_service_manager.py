@@ -11,6 +11,7 @@ import pytest
 
 from spaces_workers.link.service_manager import VARIABLE, ServiceManager
 from spaces_workers.up.reports import Joined, Note, Notifying, Ready, Report, Stopping
+from tests.waiting import PATIENCE
 
 READY = Ready(home="http://127.0.0.1:7860", flower=None, flower_login_file=None, broker="", workers=[], spaces={})
 
@@ -22,7 +23,7 @@ def manager(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv(VARIABLE, name)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as made:
         made.bind(name.replace("@", "\0", 1) if name.startswith("@") else name)
-        made.settimeout(10)
+        made.settimeout(PATIENCE)
         yield made
 
 

@@ -131,7 +131,7 @@ class AtDoor:
             homes = dict.fromkeys(("XDG_DATA_HOME", "XDG_CONFIG_HOME", "HOME"), str(self.folder))
             with (self.folder / "log").open("wb") as log, subprocess.Popen(command, env=homes, stderr=log) as running:
                 try:
-                    wait_until(self.answers, 60)
+                    wait_until(self.answers)
                     yield self
                 finally:
                     running.terminate()
@@ -157,7 +157,7 @@ class AtDoor:
         """The answer to somebody who visits this name before the domain; empty: the domain itself."""
         host = f"{name}.{DOMAIN}" if name else DOMAIN
         trust = ssl.create_default_context(cafile=self.root)
-        with httpx.Client(verify=trust, timeout=60) as visitor:
+        with httpx.Client(verify=trust) as visitor:
             return visitor.get(
                 f"https://{INSIDE}:{self.door.port}{path}",
                 headers={"Host": f"{host}:{self.door.port}", "Accept": "*/*", **(headers or {})},

@@ -14,6 +14,7 @@ import spaces
 from spaces.errors import TaskCancelled, WaitTimeout
 from spaces.farm.task import State
 from spaces.functions.local_handle import LocalHandle
+from tests.waiting import PATIENCE
 
 
 def test_submit_returns_at_once_and_gives_the_result() -> None:
@@ -22,7 +23,7 @@ def test_submit_returns_at_once_and_gives_the_result() -> None:
 
     @spaces.GPU
     def double(number: int) -> int:
-        assert let_go.wait(60)
+        assert let_go.wait(PATIENCE)
         return 2 * number
 
     handle: LocalHandle = double.submit(number=4)  # type: ignore[attr-defined] # given by the decorator
@@ -30,7 +31,7 @@ def test_submit_returns_at_once_and_gives_the_result() -> None:
     with pytest.raises(WaitTimeout, match="double has not ended in time"):
         handle.result(timeout=0)
     let_go.set()
-    assert handle.result(60) == 8
+    assert handle.result(PATIENCE) == 8
     assert (handle.state, handle.done) == (State.SUCCEEDED, True)
 
 
@@ -80,7 +81,7 @@ def test_a_generator_that_is_left_is_closed() -> None:
 
     with forever.submit() as handle:  # type: ignore[attr-defined]
         assert next(iter(handle)) == 1
-    assert closed.wait(60)
+    assert closed.wait(PATIENCE)
     assert handle.state is State.CANCELLED
     with pytest.raises(TaskCancelled, match="its caller left"):
         handle.result()

@@ -14,17 +14,17 @@ def echo(text):
     return f"{text} from process {os.getpid()}"
 
 
-@spaces.GPU(duration=30)
+@spaces.GPU(duration=600)
 def wait(seconds):
     time.sleep(seconds)
     return "done"
 
 
-@spaces.GPU(duration=30)
+@spaces.GPU(duration=600)
 def daemon():
     """Start a process that leaves the group and loses its parent, and compute on."""
     subprocess.run(["setsid", "-f", "sleep", "6000"], check=True)
-    time.sleep(25)
+    time.sleep(600)
 
 
 @spaces.GPU
