@@ -95,15 +95,25 @@ def broker(broker_url: str) -> Iterator[BrokerSide]:
     made.relay.close()
 
 
+@pytest.fixture(scope="module")
+def drains() -> Drains:
+    """Has a thread for as long as this process lives."""
+    return Drains()
+
+
 @fuzzed
 @given(streams)
-def test_a_page_gets_answers_or_is_disconnected_whatever_it_sends(broker: BrokerSide, data: bytes) -> None:
+def test_a_page_gets_answers_or_is_disconnected_whatever_it_sends(
+    broker: BrokerSide, drains: Drains, data: bytes
+) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs, bounded_memory():
         hello, submit = (frame(FIRST_CALL, wire.pack(each)) for each in (HELLO, says.Submit(TASK)))
         theirs.sendall(hello + submit + data)
         theirs.shutdown(socket.SHUT_WR)
-        Session(ours, Outlet(ours, Drains()), broker, ByPlace(Tenant("digits"))).serve()
+        outlet = Outlet(ours, drains)
+        Session(ours, outlet, broker, ByPlace(Tenant("digits"))).serve()
+        drains.remove(outlet)
         ours.shutdown(socket.SHUT_RDWR)
         answers = list(_read(theirs))
     assert isinstance(answers[0], says.Welcome)
