@@ -10,6 +10,7 @@ from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue.queue import CancelOutcome, Queue
 from spaces.farm.queue.rules import Rules
 from spaces.farm.task import State
+from tests.waiting import PATIENCE
 
 from .support import claimed, expire_worker, pushed, said, state_of
 
@@ -33,9 +34,9 @@ def test_the_worker_of_a_running_task_is_told_at_once_and_again_at_its_beat(queu
     lease = claimed(queue, "w1").lease
     with PubSub(queue.redis.connection_pool, ignore_subscribe_messages=True) as words:
         words.subscribe(queue.keys.cancellations("w1"))
-        words.get_message(timeout=1)
+        words.get_message(timeout=PATIENCE)  # subscribed
         assert queue.cancel(task.id, "the visitor left") is CancelOutcome.TOLD
-        word = words.get_message(timeout=1)
+        word = words.get_message(timeout=PATIENCE)
     assert word is not None
     assert word["data"] == f"{task.id} the visitor left".encode()
     assert queue.leases.beat("w1").cancelled == {task.id: "the visitor left"}

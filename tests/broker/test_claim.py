@@ -13,6 +13,7 @@ from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.warmth import Warmth
 from spaces.farm.task import Lease, State
 from spaces.farm.version import VERSION
+from tests.waiting import PATIENCE
 
 from .support import MESSAGE, SIZES, claimed, events_of, in_thread, make_task, pushed, state_of, wait_until
 
@@ -197,11 +198,11 @@ def test_an_idle_worker_is_woken_by_a_push_and_does_not_poll(queue: Queue, broke
 
     def wait_for_the_bell() -> None:
         with connect(broker_url) as redis:
-            redis.brpop([queue.keys.bell("large"), queue.keys.bell("xlarge")], timeout=10)
+            redis.brpop([queue.keys.bell("large"), queue.keys.bell("xlarge")], timeout=10 * PATIENCE)
             woken.set()
 
     thread = in_thread(wait_for_the_bell)
     wait_until(lambda: queue.redis.info("clients")["blocked_clients"] == 1)
     queue.push(make_task(size="xlarge"), MESSAGE)
-    assert woken.wait(0.5)
+    assert woken.wait(PATIENCE)
     thread.join()

@@ -49,7 +49,7 @@ def lease_of(queue: Queue, worker: str) -> float:
 
 
 def test_a_heartbeat_extends_the_lease_again_and_again(queue: Queue, listener: Listener) -> None:
-    assert queue.leases.workers() == {"w1": {"device": "cpu"}}
+    wait_until(lambda: queue.leases.workers() == {"w1": {"device": "cpu"}})
     for _ in range(3):
         before = lease_of(queue, "w1")
         wait_until(lambda before=before: lease_of(queue, "w1") > before)  # type: ignore[misc]
