@@ -6,12 +6,14 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.harness import Farm, farm, wait_until
+from tests.waiting import PATIENCE
 
 CROWD = 60  #: of each kind; the three together are more than the threads and the events of a page on Gradio alone
 
@@ -34,10 +36,18 @@ class Visitor:
 
     async def call(self, function: str, text: str) -> Any:
         """Press a button and read until the end. Returns the page's final content."""
+        await self.press(function, text)
+        return await self.read()
+
+    async def press(self, function: str, text: str) -> None:
+        """Press a button; the call is queued then."""
         page = self._page
         body = {"data": [text], "fn_index": page.functions[function], "session_hash": self.session}
         (await page.client.post(f"{page.prefix}/queue/join", json=body)).raise_for_status()
-        parameters = {"session_hash": self.session}
+
+    async def read(self) -> Any:
+        """Read until the end."""
+        page, parameters = self._page, {"session_hash": self.session}
         async with page.client.stream("GET", f"{page.prefix}/queue/data", params=parameters) as answer:
             async for line in answer.aiter_lines():
                 if line.startswith("data:") and (end := self._end(json.loads(line[5:]))) is not None:
@@ -72,7 +82,7 @@ async def opened(url: str) -> AsyncIterator[Page]:
         yield Page(client, (await client.get("/config")).json())
 
 
-async def wait_for(condition: Any, patience: float = 60.0) -> None:
+async def wait_for(condition: Any, patience: float = PATIENCE) -> None:
     await asyncio.to_thread(wait_until, condition, patience)
 
 
@@ -89,7 +99,7 @@ async def _all_wait_and_are_answered(made: Farm, url: str) -> None:
         await wait_for(lambda: made.queue.depth("large") == 3 * CROWD)
         assert (await page.client.get("/", timeout=60)).status_code == 200  # while no worker serves anybody
         await wait_for(lambda: all(each.places for each in crowd))
-        assert any(f"of {3 * CROWD}" in words for words in crowd[-1].places)
+        await wait_for(lambda: any(f"of {3 * CROWD}" in words for words in crowd[-1].places))
         await asyncio.to_thread(made.start_worker)
         answers = await asyncio.gather(*calls)
     assert answers[:2] == [["AB"], ["AB!"]]
@@ -98,7 +108,7 @@ async def _all_wait_and_are_answered(made: Farm, url: str) -> None:
 
 @pytest.mark.parametrize(("event", "alone"), [("gather_default", 1), ("gather_2", 2)])
 def test_calls_of_a_batched_event_are_batched_and_a_batch_is_one_task(
-    crowded: tuple[Farm, str], event: str, alone: int
+    crowded: tuple[Farm, str], tmp_path: Path, event: str, alone: int
 ) -> None:
     """Each call was started alone, for as many events ran as there were visitors.
 
@@ -108,7 +118,7 @@ def test_calls_of_a_batched_event_are_batched_and_a_batch_is_one_task(
     if not made.workers:
         made.start_worker()
     before = _tasks(made)
-    sizes = [int(answer[0].rpartition(" ")[2]) for answer in asyncio.run(_eight_calls(url, event))]
+    sizes = [int(answer[0].rpartition(" ")[2]) for answer in asyncio.run(_eight_calls(url, event, tmp_path / "end"))]
     assert sizes.count(1) <= alone
     assert len(_tasks(made) - before) == round(sum(1 / size for size in sizes))
 
@@ -117,7 +127,10 @@ def _tasks(farm: Farm) -> set[bytes]:
     return set(farm.redis.scan_iter(farm.queue.keys.task("*")))
 
 
-async def _eight_calls(url: str, event: str) -> list[Any]:
+async def _eight_calls(url: str, event: str, end: Path) -> list[Any]:
+    """None of them ends before all of them have come."""
     async with opened(url) as page:
         crowd = [Visitor(page, 1000 + number) for number in range(8)]
-        return list(await asyncio.gather(*(each.call(event, "x") for each in crowd)))
+        await asyncio.gather(*(each.press(event, str(end)) for each in crowd))
+        end.touch()
+        return list(await asyncio.gather(*(each.read() for each in crowd)))

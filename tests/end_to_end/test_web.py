@@ -13,7 +13,6 @@ from typing import Any
 import httpx
 import pytest
 from gradio_client import Client
-from gradio_client.client import Job
 from gradio_client.exceptions import AppError
 
 from spaces.farm.task import State
@@ -45,12 +44,10 @@ def test_a_generator_streams_every_value(visitor: Client) -> None:
     assert list(job) == ["0", "1", "2", "3", "4"]
 
 
-@pytest.mark.parametrize(("name", "argument"), [("greet", "Ada"), ("tracked", 4)])
-def test_progress_reaches_the_page(visitor: Client, name: str, argument: Any) -> None:
-    job = visitor.submit(argument, api_name=f"/{name}")
-    seen = wait_until(lambda: (status := job.status()).progress_data and status.progress_data[0].desc)
-    assert seen in ("step 0", "step 1", "step 2", "tracking")
-    job.result(timeout=PATIENCE)
+@pytest.mark.parametrize(("name", "argument", "shown"), [("greet", "Ada", "step "), ("tracked", 4, "tracking")])
+def test_progress_reaches_the_page(studio: str, name: str, argument: Any, shown: str) -> None:
+    with browsing(studio, name, argument) as lines:
+        assert [bar for bar in bars(lines) if bar.startswith(shown)]
 
 
 def test_a_gr_error_keeps_its_words(visitor: Client) -> None:
@@ -88,35 +85,40 @@ def test_a_running_plain_function_of_a_visitor_who_leaves_is_killed(
 def test_a_queued_task_of_a_visitor_who_leaves_never_runs(
     studio: str, visitor: Client, web_farm: Farm, tmp_path: Path
 ) -> None:
-    running = visitor.submit(4, str(tmp_path / "first"), api_name="/hold")
+    running = visitor.submit(str(tmp_path / "end"), str(tmp_path / "first"), api_name="/hold_until")
     wait_until((tmp_path / "first").exists)
     with browsing(studio, "hold", 0, str(tmp_path / "second")):
         wait_until(lambda: web_farm.queue.depth("large") == 1)
     wait_until(lambda: web_farm.queue.depth("large") == 0)
+    (tmp_path / "end").touch()
     assert running.result(timeout=PATIENCE) == "held"
     assert not (tmp_path / "second").exists()
 
 
 def test_a_visitor_who_waits_sees_place_and_seconds_and_then_the_progress_of_the_function(
-    visitor: Client, tmp_path: Path
+    studio: str, visitor: Client, tmp_path: Path
 ) -> None:
-    running = visitor.submit(4, str(tmp_path / "note"), api_name="/hold")
+    running = visitor.submit(str(tmp_path / "end"), str(tmp_path / "note"), api_name="/hold_until")
     wait_until((tmp_path / "note").exists)
-    waiting = visitor.submit("Ada", api_name="/greet")
-    assert re.fullmatch(r"Queue: 1st of 1, about \d+ s", wait_until(lambda: bar_of(waiting)))
-    wait_until(lambda: bar_of(waiting).startswith("step"))
-    assert (running.result(timeout=PATIENCE), waiting.result(timeout=PATIENCE)) == ("held", "Hello Ada")
+    with browsing(studio, "greet", "Ada") as lines:
+        shown = bars(lines)
+        assert re.fullmatch(r"Queue: 1st of 1, about \d+ s", next(shown))
+        (tmp_path / "end").touch()
+        assert [bar for bar in shown if bar.startswith("step ")]
+    assert running.result(timeout=PATIENCE) == "held"
 
 
 def test_a_visitor_who_waits_is_told_so_and_one_who_does_not_is_not(
     studio: str, visitor: Client, tmp_path: Path
 ) -> None:
-    with browsing(studio, "hold", 3, str(tmp_path / "note")) as words:
+    with browsing(studio, "hold_until", str(tmp_path / "end"), str(tmp_path / "note")) as words:
         wait_until((tmp_path / "note").exists)
         with browsing(studio, "later", "Ada") as others:
             told = toasts(others)
-        assert toasts(words) == []
-    assert told == ["Waiting for a GPU to become available", "Successfully acquired a GPU"]
+            assert next(told) == "Waiting for a GPU to become available"
+            (tmp_path / "end").touch()
+            assert [*told] == ["Successfully acquired a GPU"]
+        assert [*toasts(words)] == []
 
 
 def test_a_visitor_is_warned_before_a_task_is_stopped(studio: str) -> None:
@@ -151,22 +153,29 @@ def test_tasks_of_a_web_process_that_is_killed_end(web_farm: Farm, tmp_path: Pat
         wait_until(lambda: "running" not in states(web_farm))
 
 
-def bar_of(job: Job) -> str:
-    """The text of the progress bar."""
-    progress = job.status().progress_data
-    return (progress[0].desc or "") if progress else ""
-
-
-def toasts(lines: Iterator[str]) -> list[str]:
-    """The toasts of the farm's queue, up to the end of the event."""
-    told = []
+def messages(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
+    """All that the browser is told, up to the end of the event."""
     for line in lines:
         message = json.loads(line.removeprefix("data: ") or "{}")
-        if message.get("msg") == "log" and message.get("title", QUEUE) == QUEUE:  # Gradio 4 has no titles
-            told.append(message["log"])
+        yield message
         if message.get("msg") == "process_completed":
-            return told
+            return
     raise AssertionError("the stream ended before the event")
+
+
+def bars(lines: Iterator[str]) -> Iterator[str]:
+    """The texts of the progress bar."""
+    for message in messages(lines):
+        for bar in message.get("progress_data") or []:
+            if bar["desc"]:
+                yield bar["desc"]
+
+
+def toasts(lines: Iterator[str]) -> Iterator[str]:
+    """The toasts of the farm's queue."""
+    for message in messages(lines):
+        if message.get("msg") == "log" and message.get("title", QUEUE) == QUEUE:  # Gradio 4 has no titles
+            yield message["log"]
 
 
 @contextmanager

@@ -10,7 +10,8 @@ import psutil
 import pytest
 
 import spaces
-from spaces.errors import ChildCrashed, TimeLimitExceeded
+from spaces.errors import ChildCrashed, TaskCancelled, TimeLimitExceeded
+from spaces.farm.task import State
 from tests.harness import Farm, wait_until
 from tests.waiting import PATIENCE
 
@@ -48,14 +49,17 @@ def test_a_daemon_is_left_alone_when_another_child_of_its_zygote_ends(own_farm: 
     own_farm.start_worker("second")
     paths = [tmp_path / "one", tmp_path / "two"]
     with own_farm.client() as client:
-        handles = [client.submit("faults", "detach", str(path), 3.0) for path in paths]
+        handles = [client.submit("faults", "detach", str(path), 600.0, duration=600) for path in paths]
         one, two = [pid_in(path) for path in paths]
         os.kill(psutil.Process(one).ppid(), signal.SIGKILL)
         wait_until(lambda: not psutil.pid_exists(one))
         assert psutil.pid_exists(two)
         with pytest.raises(ChildCrashed):
             handles[0].result(timeout=PATIENCE)
-        handles[1].result(timeout=PATIENCE)
+        assert handles[1].state is State.RUNNING
+        handles[1].cancel()
+        with pytest.raises(TaskCancelled):
+            handles[1].result(timeout=PATIENCE)
 
 
 def test_a_daemon_ends_with_a_worker_that_is_killed(own_farm: Farm, tmp_path: Path) -> None:

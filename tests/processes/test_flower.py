@@ -172,11 +172,11 @@ def test_long_arguments_are_shown_short(flower: Flower, client: spaces.Farm) -> 
 
 
 def test_a_waiting_task_is_shown_and_counted(flower: Flower, client: spaces.Farm, running: TaskHandle) -> None:
-    assert flower.waiting() == {"zerofarm.large": 0, "zerofarm.xlarge": 0}
+    wait_until(lambda: flower.waiting() == {"zerofarm.large": 0, "zerofarm.xlarge": 0})
     with client.submit("faults", "add", 1, 2) as handle:
         shown = flower.task_in("PENDING", handle)
         assert (shown["name"], shown["args"]) == ("faults.add", "1, 2")
-        assert flower.waiting() == {"zerofarm.large": 1, "zerofarm.xlarge": 0}
+        wait_until(lambda: flower.waiting() == {"zerofarm.large": 1, "zerofarm.xlarge": 0})
         status, page = flower.ask("/broker")
         assert status == 200
         assert "zerofarm.large" in page
@@ -229,7 +229,7 @@ def test_a_waiting_task_that_is_revoked_ends_at_once(flower: Flower, client: spa
     with pytest.raises(TaskCancelled, match=r"faults.add was cancelled: revoked by an operator"):
         handle.result(timeout=PATIENCE)
     assert running.state is State.RUNNING
-    assert flower.tasks()[handle.id]["state"] == "REVOKED"
+    flower.task_in("REVOKED", handle)
     assert flower.revoke(handle)[1].endswith('it had ended before"}')
 
 

@@ -73,7 +73,7 @@ def test_a_value_of_another_host_passes_the_gateway_in_pieces(gated: Farm) -> No
 
 
 def test_a_task_is_seen_and_cancelled(page: spaces.Farm) -> None:
-    running, waiting = page.submit("faults", "nap", 30), page.submit("faults", "nap", 30)
+    running, waiting = page.submit("faults", "nap", 600), page.submit("faults", "nap", 600)
     wait_until(lambda: running.state is State.RUNNING)
     assert waiting.position == 0
     waiting.cancel("enough")
@@ -139,6 +139,7 @@ def test_a_page_cannot_read_stop_or_follow_a_task_of_another_space(own_farm: Far
         page.tell(says.Follow(task.id, "0-0"))
         page.tell(says.Credit(task.id, 5))
         page.ask(says.AskHosts())
+        wait_until(lambda: page.failures or page.next(timeout=0.1))
         own_farm.queue.cancel(task.id, "the end")
         assert page.next(timeout=0.3) is None
         assert page.events == []
@@ -352,7 +353,7 @@ def test_tasks_of_a_page_end_when_it_dies(own_farm: Farm) -> None:
     """Its lease is the connection: no beat of it comes any more."""
     own_farm.start_gateway("faults")
     with bare_page(own_farm.address_of("faults")) as page:
-        task = task_of("faults", "nap", 30)
+        task = task_of("faults", "nap", 600)
         assert page.ask(says.Submit(task)) == says.Done()
         client = cast(bytes, own_farm.redis.hget(own_farm.queue.keys.task(task.id), "client")).decode()
         assert own_farm.queue.leases.has_client(client)

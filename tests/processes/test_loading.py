@@ -64,7 +64,7 @@ def test_a_space_is_on_a_worker_before_its_first_call(fresh: Farm) -> None:
 
 def test_who_loads_a_space_is_told_that_no_worker_is_idle(fresh: Farm) -> None:
     fresh.register("plain", SPACES / "plain" / "app.py")
-    with fresh.client() as client, client.submit("faults", "nap", 60) as nap:
+    with fresh.client() as client, client.submit("faults", "nap", 600) as nap:
         wait_until(lambda: nap.state is State.RUNNING)
         busy = "no worker is idle that could load plain, of size 'large': cpu0@test-host runs faults.nap"
         with pytest.raises(ControlFault, match=busy):

@@ -14,8 +14,8 @@ from tests.harness import FARM_KEY, Farm, wait_until
 from tests.waiting import PATIENCE
 
 
-def ping(farm: Farm) -> subprocess.CompletedProcess[str]:
-    command = [*COMMAND, "ping", "--timeout", "4"]
+def ping(farm: Farm, seconds: int = 60) -> subprocess.CompletedProcess[str]:
+    command = [*COMMAND, "ping", "--timeout", str(seconds)]
     return subprocess.run(command, env=environment(farm), capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
@@ -44,7 +44,7 @@ def test_a_worker_that_hears_is_healthy(own_farm: Farm, worker: subprocess.Popen
 def test_a_worker_that_is_stuck_is_not_and_is_named(own_farm: Farm, worker: subprocess.Popen[bytes]) -> None:
     worker.send_signal(signal.SIGSTOP)
     try:
-        answer = ping(own_farm)
+        answer = ping(own_farm, seconds=4)
     finally:
         worker.send_signal(signal.SIGCONT)
     assert answer.returncode == 1

@@ -137,7 +137,7 @@ def test_a_loop_in_c_is_killed_at_its_limit_and_says_how_to_ask_for_more(
     assert state.state is State.TIMED_OUT
     assert state.ended_at is not None
     assert state.started_at is not None
-    assert 2 <= state.ended_at - state.started_at < 8  # 2 s and the grace; the rest is for slow machines
+    assert 2 <= state.ended_at - state.started_at < 60  # 2 s and the grace; the rest is for slow machines
     assert call(client, "add", 1, 1) == 2
 
 
@@ -155,17 +155,18 @@ def test_a_function_may_tidy_up_within_the_grace(client: spaces.Farm, tmp_path: 
     assert (tmp_path / "note").read_text() == "tidied"
 
 
-def test_a_queued_task_that_is_cancelled_never_runs(client: spaces.Farm) -> None:
-    running = client.submit("faults", "nap", 1.0)
+def test_a_queued_task_that_is_cancelled_never_runs(client: spaces.Farm, tmp_path: Path) -> None:
+    running = client.submit("faults", "reversed_when", str(tmp_path / "end"), b"ab")
     wait_until(lambda: running.state is State.RUNNING)
     queued = client.submit("faults", "leave")
     assert queued.position == 0
     assert queued.eta is not None
-    assert 0 <= queued.eta <= 60
+    assert 0 <= queued.eta <= 660
     queued.cancel("changed my mind")
     with pytest.raises(TaskCancelled, match="changed my mind"):
         queued.result(timeout=PATIENCE)
-    running.result(timeout=PATIENCE)
+    (tmp_path / "end").touch()
+    assert running.result(timeout=PATIENCE) == b"ba"
 
 
 def test_a_cancelled_generator_is_closed_and_its_child_stays_warm(client: spaces.Farm) -> None:

@@ -1,5 +1,6 @@
 """A Space that many visitors press at once: by a GPU function itself, and by a handler that calls one."""
 
+import os
 import time
 
 import gradio as gr
@@ -20,9 +21,11 @@ def aloud(text):
     return shout(text) + "!"
 
 
-def gather(texts):
-    time.sleep(0.5)  # while other calls arrive
-    return [[f"{text} of {len(texts)}" for text in texts]]
+def gather(ends):
+    """Runs until all these files are there: as long as a test needs it."""
+    while not all(os.path.exists(end) for end in ends):
+        time.sleep(0.01)
+    return [[f"one of {len(ends)}"] * len(ends)]
 
 
 with gr.Blocks() as demo:
@@ -30,7 +33,7 @@ with gr.Blocks() as demo:
     gr.Button("Shout").click(shout, text, out, api_name="shout")
     gr.Button("Aloud").click(aloud, text, out, api_name="aloud")
     gr.Button("Spell").click(spell, text, out, api_name="spell")
-    batched = spaces.GPU(gather)
+    batched = spaces.GPU(duration=600)(gather)
     for limit in ("default", 2):
         options = {"max_batch_size": 4, "concurrency_limit": limit, "concurrency_id": f"gather {limit}"}
         gr.Button("Gather").click(batched, text, out, api_name=f"gather_{limit}", batch=True, **options)

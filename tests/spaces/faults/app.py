@@ -38,13 +38,13 @@ def draw():
     return random.random()
 
 
-@spaces.GPU(duration=30)
+@spaces.GPU(duration=600)
 def nap(seconds):
     time.sleep(seconds)
     return os.getpid()
 
 
-@spaces.GPU(duration=30)
+@spaces.GPU(duration=600)
 def nap_with(seconds, array):
     time.sleep(seconds)
     return array.nbytes
@@ -103,7 +103,7 @@ def same_lock(lock):
     return lock is LOCK
 
 
-@spaces.GPU(duration=60)
+@spaces.GPU(duration=600)
 def count(n, pause=0.0):
     for number in range(n):
         yield number
@@ -111,15 +111,16 @@ def count(n, pause=0.0):
     return "counted"
 
 
-@spaces.GPU(duration=60)
+@spaces.GPU(duration=600)
 def frames(n, size):
     for number in range(n):
         yield bytes([number % 256]) * size
     return bytes(size)
 
 
-@spaces.GPU
+@spaces.GPU(duration=600)
 def reversed_when(path, data):
+    """Runs until the file is there: as long as a test needs it."""
     while not os.path.exists(path):
         time.sleep(0.01)
     return data[::-1]

@@ -35,7 +35,7 @@ def change(place, value):
     head.data[place] = value  # which its version counter does not see
 
 
-@spaces.GPU
+@spaces.GPU(duration=600)
 def nap(seconds):
     time.sleep(seconds)
 

@@ -28,7 +28,7 @@ def tracked(n, progress=gr.Progress(track_tqdm=True)):
     return "tracked"
 
 
-@spaces.GPU(duration=60)
+@spaces.GPU(duration=600)
 def count(n, pause):
     for number in range(int(n)):
         yield str(number)
@@ -50,6 +50,15 @@ def hold(seconds, note):
     with open(note, "w") as file:
         file.write(str(os.getpid()))
     time.sleep(seconds)
+    return "held"
+
+
+@spaces.GPU(duration=600)
+def hold_until(end, note):
+    with open(note, "w") as file:
+        file.write(str(os.getpid()))
+    while not os.path.exists(end):
+        time.sleep(0.01)
     return "held"
 
 
@@ -77,7 +86,8 @@ def with_lock():
 
 
 with gr.Blocks() as demo:
-    name, number, pause, note = gr.Textbox("you"), gr.Number(5), gr.Number(0.1), gr.Textbox(visible=False)
+    name, number, pause = gr.Textbox("you"), gr.Number(5), gr.Number(0.1)
+    note, end = gr.Textbox(visible=False), gr.Textbox(visible=False)
     out = gr.Textbox(label="out")
     greet_button, count_button, stop_button = gr.Button("Greet"), gr.Button("Count"), gr.Button("Stop")
     greet_button.click(greet, name, out, api_name="greet")
@@ -88,6 +98,7 @@ with gr.Blocks() as demo:
         (refuse, []),
         (fail, []),
         (hold, [number, note]),
+        (hold_until, [end, note]),
         (overrun, []),
         (dawdle, []),
         (later, [name]),
