@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import BrowserContext, expect
 
 from tests.end_to_end.hosted import said, write_space
-from tests.end_to_end.test_operator_page import PATIENCE_MS, browser  # noqa: F401 - a fixture
-from tests.end_to_end.test_up import Start, start  # noqa: F401 - a fixture
+from tests.end_to_end.test_operator_page import browser, person
+from tests.end_to_end.test_up import Start, start
+
+__all__ = ["browser", "person", "start"]  # fixtures
 
 EMPTY = ("--no-demos", "--gpus", "none", "--no-flower")
 
 
 def test_an_empty_farm_says_how_to_add_the_first_space_and_keeps_it(
-    start: Start,  # noqa: F811 - the fixture
-    browser: Browser,  # noqa: F811 - the fixture
-    tmp_path: Path,
+    start: Start, person: BrowserContext, tmp_path: Path
 ) -> None:
     farm = start(*EMPTY)
     ready = farm.ready()
     assert (ready["spaces"], ready["failed"]) == ({}, [])
-    expect.set_options(timeout=PATIENCE_MS)
-    home = browser.new_page()
+    home = person.new_page()
     home.goto(ready["home"])
     expect(home.get_by_text("zerofarm add")).to_be_visible()
 
