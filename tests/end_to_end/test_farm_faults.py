@@ -44,7 +44,7 @@ def test_a_visitor_reads_that_the_script_failed_in_the_worker_and_the_log_has_wh
     words = "^the script of Space 'one_sided' failed in the worker; its log has the traceback$"
     with closing(Client(own_farm.start_web("one_sided"), verbose=False)) as visitor:
         refused(visitor, "/shout", "hello", words=words, title=WORKER)
-    for log in ("web-one_sided.log", "state/logs/one_sided.log"):
+    for log in ("web-one_sided.log", "state/logs/zygote-one_sided.log"):
         text = (own_farm.folder / log).read_text()
         assert 'tests/spaces/one_sided/app.py", line 9, in <module>' in text
         assert "RuntimeError: the weights are on another disk" in text

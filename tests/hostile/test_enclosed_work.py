@@ -138,7 +138,7 @@ def test_a_space_with_requirements_runs_in_an_environment_of_its_own_user(tmp_pa
         client = up.client("needy")
         assert str(client.predict("hello", api_name="/echo")).startswith("hello from process")
         client.close()
-        assert "Error" not in up.log("needy")
+        assert "Error" not in up.log("zygote-needy")
     finally:
         up.stop()
     (environment,) = (tmp_path / "state" / "spaces" / "needy" / "state" / "environments").glob("needy-*")

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from spaces.errors import ChildCrashed
+from spaces.farm import log_files
 from tests.harness import Farm
 from tests.libraries.conftest import LIBRARIES, serve, tell
 
@@ -30,7 +31,7 @@ def test_a_library_that_the_script_used_computes_the_same_in_a_function(library_
         until_first = time.monotonic() - began
         began = time.monotonic()
         client.submit(name, "check", duration=40).result(timeout=300)
-    forked = "zerofarm: a fork" not in (library_farm.state_dir / "logs" / f"{name}.log").read_text()
+    forked = "zerofarm: a fork" not in log_files.of_workers(library_farm.state_dir, name).read_text()
     requirements = " ".join((LIBRARIES / name / "requirements.txt").read_text().split()) or "Python's own"
     tell(
         f"| {name} | {requirements} | {'fork' if forked else 'no fork'} | {threads} | {until_first:.1f} | "

@@ -8,6 +8,7 @@ import psutil
 import pytest
 
 from spaces.errors import ChildCrashed, TimeLimitExceeded
+from spaces.farm import log_files
 from tests.harness import SPACES, Farm, farm, wait_until
 from tests.waiting import PATIENCE
 
@@ -28,7 +29,7 @@ def call(farm: Farm, space: str, function: str, *args: object) -> object:
 
 
 def log_of(farm: Farm, space: str) -> str:
-    return (farm.state_dir / "logs" / f"{space}.log").read_text()
+    return log_files.of_workers(farm.state_dir, space).read_text()
 
 
 def test_executors_pools_and_loops_that_worked_before_the_fork_work_after_it(forking_farm: Farm) -> None:

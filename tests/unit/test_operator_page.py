@@ -422,5 +422,5 @@ def test_the_log_of_a_page_is_that_of_the_revision_that_wrote_last(tmp_path: Pat
         os.utime(logs / name, (at, at))
     assert log_of(tmp_path, "painter", "web").name == "web-painter.2-2.log"
     assert log_of(tmp_path, "echo", "web").name == "web-echo.log"
-    assert log_of(tmp_path, "painter", "worker") == logs / "painter.log"
+    assert log_of(tmp_path, "painter", "worker") == logs / "zygote-painter.log"
     assert log_of(tmp_path, "painter", "build") == logs / "builds" / "painter.log"

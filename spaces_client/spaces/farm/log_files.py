@@ -1,4 +1,7 @@
-"""The log files of a Space, below `logs` in the state directory of a host. Their writers use the same names."""
+"""The log files of a farm on a host, below its state directory.
+
+Whatever a Space is called, its files are none of another Space's, and none of the farm's own processes.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +9,40 @@ import re
 from pathlib import Path
 
 
-def of_pages(folder: Path, space: str) -> list[Path]:
+def folder_of(state_dir: Path) -> Path:
+    """The folder of the logs."""
+    return state_dir / "logs"
+
+
+def of_process(state_dir: Path, name: str) -> Path:
+    """The log of a process of the farm's own."""
+    return folder_of(state_dir) / f"{name}.log"
+
+
+def of_page(state_dir: Path, page: str) -> Path:
+    """The log of a page: of a Space, or of one of its revisions."""
+    return folder_of(state_dir) / f"web-{page}.log"
+
+
+def of_pages(state_dir: Path, space: str) -> list[Path]:
     """The logs of the latest two revisions that have written: one that failed, and the one that serves. Newest last."""
     revisions = re.compile(rf"web-{re.escape(space)}(\.\d+(-\d+)?)?\.log")
-    found = [path for path in folder.glob("web-*.log") if revisions.fullmatch(path.name)]
+    found = [path for path in folder_of(state_dir).glob("web-*.log") if revisions.fullmatch(path.name)]
     return sorted(found, key=lambda path: path.stat().st_mtime)[-2:]
 
 
-def of_workers(folder: Path, space: str) -> Path:
-    """The log of its zygotes and children."""
-    return folder / f"{space}.log"
+def of_workers(state_dir: Path, space: str) -> Path:
+    """The log of a Space's zygotes and children."""
+    return folder_of(state_dir) / f"zygote-{space}.log"
 
 
-def of_builds(folder: Path, space: str) -> Path:
-    """The log of the making of its environment, and of the trials of its revisions."""
-    return folder / "builds" / f"{space}.log"
+def of_builds(state_dir: Path, space: str) -> Path:
+    """The log of the making of a Space's environment, and of the trials of its revisions."""
+    return folder_of(state_dir) / "builds" / f"{space}.log"
 
 
-def spaces_with_pages(folder: Path) -> list[str]:
+def spaces_with_pages(state_dir: Path) -> list[str]:
     """The Spaces whose pages have written."""
     prefix, suffix = "web-", ".log"
-    names = (path.name[len(prefix) : -len(suffix)] for path in folder.glob(f"{prefix}*{suffix}"))
+    names = (path.name[len(prefix) : -len(suffix)] for path in folder_of(state_dir).glob(f"{prefix}*{suffix}"))
     return sorted({re.sub(r"\.\d+(-\d+)?$", "", name) for name in names})

@@ -42,21 +42,22 @@ def logs(
 ) -> None:
     """Show the log of a Space: of its page, and of its processes on the workers of this host."""
     asked = {Kind.BUILD: build, Kind.WEB: web, Kind.WORKER: worker}
-    files = _files(state_dir / "logs", space, *(kind for kind, is_asked in asked.items() if is_asked))
+    files = _files(state_dir, space, *(kind for kind, is_asked in asked.items() if is_asked))
     how = ["--follow=name", "--retry"] if follow else []
     os.execvp("tail", ["tail", f"--lines={lines}", *how, "--", *map(str, files)])
 
 
-def _files(folder: Path, space: str, *kinds: Kind) -> list[Path]:
+def _files(state_dir: Path, space: str, *kinds: Kind) -> list[Path]:
     """The logs that are asked for. Raises SpacesError for a Space without any."""
     wanted = {
-        Kind.BUILD: [log_files.of_builds(folder, space)],
-        Kind.WEB: log_files.of_pages(folder, space),
-        Kind.WORKER: [log_files.of_workers(folder, space)],
+        Kind.BUILD: [log_files.of_builds(state_dir, space)],
+        Kind.WEB: log_files.of_pages(state_dir, space),
+        Kind.WORKER: [log_files.of_workers(state_dir, space)],
     }
     found = [path for kind in kinds or (Kind.WEB, Kind.WORKER) for path in wanted[kind] if path.is_file()]
     if not found or "/" in space:
-        known = ", ".join(log_files.spaces_with_pages(folder)) or "none"
+        known = ", ".join(log_files.spaces_with_pages(state_dir)) or "none"
         kind = " of this kind" if kinds else ""
+        folder = log_files.folder_of(state_dir)
         raise SpacesError(f"Space {space!r} has no log{kind} in {folder}, which has logs of: {known}")
     return found

@@ -30,7 +30,7 @@ class BuildLog:
     """The log of one Space."""
 
     def __init__(self, state_dir: Path, space: str) -> None:
-        self.path = log_files.of_builds(state_dir / "logs", space)
+        self.path = log_files.of_builds(state_dir, space)
 
     def open(self) -> int | None:
         """A descriptor that appends to it; none if it cannot be opened."""

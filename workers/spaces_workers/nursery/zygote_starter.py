@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from spaces.farm import log_files
 from spaces_workers.forkserver import client as fork_server
 from spaces_workers.forkserver.client import ForkedProcess
 from spaces_workers.isolation import MODULE
@@ -22,13 +23,13 @@ class ZygoteStarter:
     """For the nursery of a farm. They die with the calling thread, or with the fork server."""
 
     def __init__(self, run_dir: Path, log_dir: Path, fork_server: Path | None) -> None:
-        self._log_dir = log_dir
+        self._state_dir = log_dir.parent
         self._fork_server = fork_server
-        self._sandboxes = Sandboxes(log_dir.parent, run_dir)
+        self._sandboxes = Sandboxes(self._state_dir, run_dir)
 
     def log_of(self, spec: ZygoteSpec) -> Path:
         """The file that a zygote and its children write to."""
-        return self._log_dir / f"{spec.space}.log"
+        return log_files.of_workers(self._state_dir, spec.space)
 
     def start(self, spec: ZygoteSpec, channel: Channel) -> subprocess.Popen[bytes] | ForkedProcess:
         """A zygote that has this end of its channel, which must be inheritable."""

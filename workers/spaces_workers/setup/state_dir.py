@@ -10,6 +10,7 @@ from pathlib import Path
 
 from spaces import config
 from spaces.errors import SpacesError
+from spaces.farm import log_files
 from spaces.farm.version import VERSION, check_version
 
 VARIABLE = config.STATE_DIR
@@ -39,10 +40,10 @@ def usable(folder: Path, option: str = "--state-dir") -> Path:
 
 
 def shared(folder: Path) -> Path:
-    """Like `usable`, and sets `$ZEROFARM_RUN_DIR` to it for the processes that this one starts."""
+    """Like `usable`, and sets `$ZEROFARM_STATE_DIR` to it for the processes that this one starts."""
     found = usable(folder)
     _check_version(found)
-    _check_folder(found / "logs")
+    _check_folder(log_files.folder_of(found))
     os.environ[VARIABLE] = str(found)
     return found
 

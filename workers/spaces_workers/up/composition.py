@@ -10,6 +10,7 @@ from pathlib import Path
 
 from spaces import config
 from spaces.errors import SpacesError
+from spaces.farm import log_files
 from spaces.farm.links.gateway_address import at
 from spaces.farm.queue import settings
 from spaces.farm.queue.leases import Leases
@@ -35,7 +36,7 @@ from spaces_workers.up.door.address import FLOWER, OPERATOR, path_of_space
 from spaces_workers.up.keeper import Service
 from spaces_workers.up.page_port import PagePort
 from spaces_workers.up.process import Command, ForkPlan
-from spaces_workers.up.workers.services import environment_of, log_of, nursery_of, of_module, workers_of
+from spaces_workers.up.workers.services import environment_of, nursery_of, of_module, workers_of
 
 
 def fork_server_of(options: FarmOptions) -> Service:
@@ -102,7 +103,7 @@ class Composition:
             command = self._command_of(space, name, port, path)
         except SpacesError as error:  # of what the operator has set for this Space: its page says so, others go on
             saying = [sys.executable, "-c", f"import sys; sys.exit({str(error)!r})"]
-            command = Command(saying, {}, self._log(f"web-{name}"))
+            command = Command(saying, {}, log_files.of_page(self._options.state_dir, name))
         ways = ("/config", "/")  # Gradio's, and that of another framework
         page = self._page(f"Space {name}", command, (self._options.host, port), *ways, space=space)
         door = self._options.door
@@ -114,7 +115,7 @@ class Composition:
         return Command(
             [sys.executable, *space.command(own or self._options.state_dir, isolate=self._options.isolate)],
             process_environment.of_web(space.name, farm, key, address, own, path) | {config.PAGE: name, FOLLOWED: "1"},
-            self._log(f"web-{name}"),
+            log_files.of_page(self._options.state_dir, name),
             fork=self._fork_of(space),
             sandbox=self._sandboxes.of_page(space.name, space.app_file, farm),
             page_port=_page_port(self._options.host, port, key),
@@ -195,7 +196,7 @@ class Composition:
         return replace(service, space=space.name, root_path=path, source=source_at(space.app_file), title=space.title)
 
     def _log(self, name: str) -> Path:
-        return log_of(self._options, name)
+        return log_files.of_process(self._options.state_dir, name)
 
 
 def _page_port(host: str, port: int, key: bytes) -> PagePort | None:

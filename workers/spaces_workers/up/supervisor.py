@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import Any
 
 from spaces.errors import SpacesError
+from spaces.farm import log_files
 from spaces.farm.connection import connect, redacted
 from spaces.farm.page_addresses import Pages, pages_path
 from spaces.farm.queue import settings
@@ -192,7 +193,7 @@ class Supervisor:
         return found
 
     def _zygotes(self) -> list[Listed]:
-        return roster.read(roster.roster_path(self._options.run_dir, self._options.state_dir / "logs"))
+        return roster.read(roster.roster_path(self._options.run_dir, log_files.folder_of(self._options.state_dir)))
 
     def _note_memory(self, found: Mapping[str, int]) -> None:
         self._memory = found

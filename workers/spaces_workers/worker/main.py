@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from spaces import config
+from spaces.farm import log_files
 from spaces.farm.celery import transport
 from spaces.farm.celery.celery_app import make_celery
 from spaces.farm.connection import connect
@@ -127,7 +128,7 @@ def run_worker(options: WorkerOptions) -> int:
 
 
 def _workplace(options: WorkerOptions, level: Level, eviction: Eviction) -> Workplace:
-    settings, log_dir = config.current(), options.state_dir / "logs"
+    settings, log_dir = config.current(), log_files.folder_of(options.state_dir)
     for folder in (settings.run_dir, log_dir):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     stand_in = stand_in_of(farm_settings.current().memory, options.device, settings.run_dir)
@@ -148,7 +149,7 @@ def _workplace(options: WorkerOptions, level: Level, eviction: Eviction) -> Work
 
 def _residency(options: WorkerOptions, stand_in: StandIn | None, eviction: Eviction) -> Residency:
     memory = memory_of(options.device, options.memory_fraction, stand_in)
-    run_dir, log_dir = config.current().run_dir, options.state_dir / "logs"
+    run_dir, log_dir = config.current().run_dir, log_files.folder_of(options.state_dir)
     copies = SharedCopies(HostListing(run_dir, log_dir), scope_of)
     zygotes = Recent(lambda: zygote_bytes(run_dir, log_dir))
     budget = budget_of(

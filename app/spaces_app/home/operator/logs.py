@@ -17,14 +17,13 @@ INTERVAL = 1.0
 
 def log_of(state_dir: Path, space: str, kind: str) -> Path:
     """The file; `kind` is `web`, of the page that has written last, `worker` or `build`."""
-    folder = state_dir / "logs"
     match kind:
         case "build":
-            return log_files.of_builds(folder, space)
+            return log_files.of_builds(state_dir, space)
         case "worker":
-            return log_files.of_workers(folder, space)
+            return log_files.of_workers(state_dir, space)
         case _:
-            return next(reversed(log_files.of_pages(folder, space)), folder / f"web-{space}.log")
+            return next(reversed(log_files.of_pages(state_dir, space)), log_files.of_page(state_dir, space))
 
 
 async def follow(path: Path) -> AsyncIterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from spaces.farm import log_files
 from spaces_workers.forkserver import client
 from spaces_workers.sandbox import space_folders
 from spaces_workers.sandbox.plan import Sandboxes
@@ -29,9 +30,13 @@ def begin(run_dir: Path, state_dir: Path) -> Begun:
 def command(run_dir: Path, state_dir: Path) -> Command:
     """The command that starts it."""
     arguments = client.command(socket_path(run_dir, state_dir))
-    return Command(arguments, process_environment.of_fork_server(), state_dir / "logs" / "fork-server.log")
+    return Command(
+        arguments,
+        process_environment.of_fork_server(),
+        log_files.of_process(state_dir, "fork-server"),
+    )
 
 
 def socket_path(run_dir: Path, state_dir: Path) -> Path:
     """The path of its socket."""
-    return client.socket_path(run_dir, state_dir / "logs")
+    return client.socket_path(run_dir, log_files.folder_of(state_dir))

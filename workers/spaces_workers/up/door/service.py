@@ -7,6 +7,7 @@ import os
 from hashlib import sha256
 from pathlib import Path
 
+from spaces.farm import log_files
 from spaces.farm.queue import settings
 from spaces_workers.up.door.address import Door
 from spaces_workers.up.door.caddy_config import configuration
@@ -32,7 +33,11 @@ def command(door: Door, run_dir: Path, state_dir: Path, ports: tuple[int, int | 
     )
     folders = dict.fromkeys(_FOLDERS, str(state_dir / "caddy"))
     environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(state_dir)} | folders
-    return Command([str(door.caddy), "run", "--config", str(file)], environment, state_dir / "logs" / "door.log")
+    return Command(
+        [str(door.caddy), "run", "--config", str(file)],
+        environment,
+        log_files.of_process(state_dir, "door"),
+    )
 
 
 def _path(run_dir: Path, state_dir: Path, name: str) -> Path:

@@ -17,6 +17,7 @@ from pathlib import Path
 from redis import RedisError
 
 from spaces.errors import SpacesError
+from spaces.farm import log_files
 from spaces.farm.queue.registry import Registry, SpaceRecord
 from spaces.farm.values.signing import derive_space_key
 from spaces_workers.gateway import orders
@@ -194,7 +195,7 @@ class HostedSpaces:
             with suppress(RedisError):  # the broker is away, or ends with the farm: the record expires
                 await asyncio.to_thread(self._known.withdraw, name)
             if isinstance(error, TrialFault):
-                before, log = self._current.get(name), self._options.state_dir / "logs" / f"web-{page.name}.log"
+                before, log = self._current.get(name), log_files.of_page(self._options.state_dir, page.name)
                 refusal = trial.refusal(revision, before.revision if before else None, str(error), log)
                 self._builds(name).note(str(refusal))
                 raise refusal from None
@@ -290,7 +291,7 @@ class HostedSpaces:
 
     @property
     def _nursery(self) -> Path:
-        return nursery.socket_path(self._options.run_dir, self._options.state_dir / "logs")
+        return nursery.socket_path(self._options.run_dir, log_files.folder_of(self._options.state_dir))
 
 
 def _keepers(pages: Iterable[HostedPage]) -> Iterator[Keeper]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from spaces import config
+from spaces.farm import log_files
 from spaces.farm.queue.leases import Leases
 from spaces.role import ROLE, URL, Role
 from spaces.withheld_variables import without_secrets
@@ -43,12 +44,12 @@ class Host(Protocol):
 
 def nursery_of(host: Host) -> Service:
     """The nursery, unless one of this farm runs on this host already."""
-    log_dir = host.state_dir / "logs"
+    log_dir = log_files.folder_of(host.state_dir)
     socket = nursery.socket_path(host.run_dir, log_dir)
     arguments = of_module("spaces_workers.nursery.server", str(host.run_dir), str(log_dir), "preload")
     return Service(
         "nursery",
-        Command(arguments, without_secrets(), log_of(host, "nursery"), STOP_NURSERY),
+        Command(arguments, without_secrets(), log_files.of_process(host.state_dir, "nursery"), STOP_NURSERY),
         probe=lambda _: readiness.listener(socket),
         is_provided=lambda: readiness.listens(socket),
     )
@@ -60,7 +61,12 @@ def workers_of(host: Host, url: str, leases: Leases) -> Iterator[Service]:
     for planned in host.workers:
         yield Service(
             f"worker {planned.name}",
-            Command(_worker(host, planned), environment, log_of(host, f"worker-{planned.name}"), STOP_WORKER),
+            Command(
+                _worker(host, planned),
+                environment,
+                log_files.of_process(host.state_dir, f"worker-{planned.name}"),
+                STOP_WORKER,
+            ),
             probe=lambda process: _lease(leases, process),
         )
 
@@ -81,11 +87,6 @@ def environment_of(url: str, more: Mapping[str, str] | None = None) -> dict[str,
 def of_module(name: str, *arguments: str) -> list[str]:
     """The command line of a module."""
     return [sys.executable, *MODULE, name, *arguments]
-
-
-def log_of(host: Host, name: str) -> Path:
-    """The log of a process."""
-    return host.state_dir / "logs" / f"{name}.log"
 
 
 def _worker(host: Host, planned: PlannedWorker) -> list[str]:
