@@ -83,14 +83,18 @@ class Child:
         self.sleep = Asleep(self.memory, self._size, self.host_bytes, self._pinned)
 
     def save(self, *, pinned: bool) -> None:
-        """Read all weights; copy them out unless that was done before."""
+        """Read all weights; copy out what was not copied before. It keeps what it has when it is halted."""
         if self.is_saved:
             return
         self._clock.spend(self._size / self._speeds.digest)
-        if not self.host_bytes:
-            self._clock.spend(self._size / (self._speeds.pinned if pinned else self._speeds.ordinary))
-            self.host_bytes, self._pinned = self._size, self._size if pinned else 0
-        self.is_saved = True
+        speed, began, had = self._speeds.pinned if pinned else self._speeds.ordinary, self._clock.now, self.host_bytes
+        try:
+            self._clock.spend((self._size - had) / speed)
+            self.is_saved = True
+        finally:
+            copied = self._size - had if self.is_saved else int((self._clock.now - began) * speed)
+            self.host_bytes = had + copied
+            self._pinned += copied if pinned else 0
 
     def wake(self, *, keep: bool) -> None:
         """Copy all weights back; one that is awake only drops its copies."""

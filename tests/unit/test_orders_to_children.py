@@ -8,7 +8,7 @@ import pytest
 
 from spaces_workers.link.channel import Channel
 from spaces_workers.link.messages import ZygoteSpec
-from spaces_workers.link.sleep_messages import Halt, Unable, Wake
+from spaces_workers.link.sleep_messages import Halt, HostCopy, Unable, Wake
 from spaces_workers.worker.child_link import ChildLink, Halted, StaysAwake, UnfitChild
 from tests.unit.test_child_ends import Zygote
 
@@ -54,3 +54,12 @@ def test_a_child_is_told_to_halt_only_while_it_obeys(line: tuple[ChildLink, Chan
     assert theirs.receive(1.0) == Wake(keep=True)
     with pytest.raises(TimeoutError):
         assert isinstance(theirs.receive(0.0), Halt)
+
+
+def test_a_worker_counts_what_a_halted_child_has_copied_to_the_host(line: tuple[ChildLink, Channel]) -> None:
+    child, theirs = line
+    part = HostCopy(bytes(16), 2 << 20, is_shared=False)
+    theirs.send(Unable("halted", False, halted=True, host_bytes=3 << 20, pinned_bytes=2 << 20, copies=(part,)))
+    with pytest.raises(StaysAwake):
+        child.save(pinned=True)
+    assert (child.host_bytes, child.pinned_bytes, child.copies.sizes) == (3 << 20, 2 << 20, {part.name: part.size})

@@ -14,12 +14,15 @@ import torch
 from hypothesis import settings
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from spaces_workers.child.sleep import sleeper as sleeper_module
 from spaces_workers.child.sleep.digest import digest, mixed
+from spaces_workers.child.sleep.host_memory import SMALL
 from spaces_workers.child.sleep.sleeper import CannotSleep, Halted, Sleeper
 from spaces_workers.child.sleep.storages import freeze
 from spaces_workers.gpu.standin_memory import OutOfMemoryError
 from tests.unit.sleeping import Bed, bytes_of, card_in
 from tests.unit.sleeping_models import Machine, two_in_one
+from tests.unit.test_host_memory_of_sleep import Driver
 
 
 @pytest.fixture
@@ -134,6 +137,57 @@ def test_a_save_that_is_halted_keeps_the_copies_from_before(bed: Bed) -> None:
         bed.sleeper.save(pinned=True, halted=at_look(3))
     assert bed.sleeper.host_bytes == 4032
     bed.nap()
+
+
+def test_a_save_that_is_halted_goes_on_from_there(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All was lost that it had copied and pinned: a large child that is halted often was never saved."""
+    monkeypatch.setattr(sleeper_module, "KEPT_BYTES", SMALL)
+    tensors = [torch.full((SMALL,), n, dtype=torch.uint8) for n in range(5)]
+    before = [bytes_of(each) for each in tensors]
+    bed.put(*tensors)
+    driver = Driver()
+    sleeper = Sleeper(bed.card, driver)
+    fetched: list[int] = []
+    fetch = bed.card.fetch
+
+    def noted(storage: Any, into: Any, *, pinned: bool) -> None:
+        fetched.append(storage.nbytes())
+        fetch(storage, into, pinned=pinned)
+
+    monkeypatch.setattr(bed.card, "fetch", noted)
+    for kept in range(1, 5):
+        with pytest.raises(Halted):
+            sleeper.save(pinned=True, halted=lambda enough=kept: len(fetched) == enough)  # type: ignore[misc]
+        assert sleeper.host_bytes == sleeper.pinned_bytes == sum(driver.registered.values()) == kept * SMALL
+    sleeper.sleep(pinned=True)
+    assert len(fetched) == 5
+    sleeper.wake(keep=True)
+    assert [bytes_of(each) for each in tensors] == before
+
+
+def test_a_copy_under_way_ends_before_its_memory_is_freed(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    tensors = [torch.randn(1000) for _ in range(2)]
+    bed.put(*tensors)
+    done: list[str] = []
+    monkeypatch.setattr(bed.card, "settle", lambda: done.append("settled"))
+    driver = Driver()
+    monkeypatch.setattr(driver, "unregister", lambda _: done.append("freed"))
+    with pytest.raises(Halted):
+        Sleeper(bed.card, driver).save(pinned=True, halted=at_look(4))
+    assert done == ["settled", "freed"]
+
+
+def test_a_child_that_is_halted_pins_no_more(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It pinned all at once, a tenth of a second for each GB, while a task waited."""
+    tensors = [torch.full((SMALL,), n, dtype=torch.uint8) for n in range(5)]
+    bed.put(*tensors)
+    driver, pinned = Driver(), count()
+    register = driver.register
+    monkeypatch.setattr(driver, "register", lambda *args, **more: (next(pinned), register(*args, **more)))
+    with pytest.raises(Halted):
+        Sleeper(bed.card, driver).save(pinned=True, halted=lambda: bool(driver.registered))
+    assert next(pinned) == 1
+    assert not driver.registered
 
 
 def at_look(number: int) -> Callable[[], bool]:

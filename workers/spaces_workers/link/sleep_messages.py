@@ -89,12 +89,18 @@ class Halt:
 
 @message
 @dataclass(frozen=True, slots=True)
-class Unable:
-    """The other answer to each of these: the child is still as it was. The text is the error."""
+class Unable(Sizes):
+    """The other answer to each of these: the child is still as it was, but may have copied something to the host.
+
+    The text is the error.
+    """
 
     reason: str
     out_of_memory: bool
     halted: bool = False
+    host_bytes: int = 0
+    pinned_bytes: int = 0
+    copies: tuple[HostCopy, ...] = ()
 
 
 @message

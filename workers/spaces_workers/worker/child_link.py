@@ -225,7 +225,11 @@ class ChildLink:
 
     def _answer_to(self, order: Save | Sleep | Wake) -> object:
         with self._obeying(order):
-            return self.channel.receive(SLEEP_PATIENCE)
+            answer = self.channel.receive(SLEEP_PATIENCE)
+        if isinstance(answer, Unable):
+            self.host_bytes, self.pinned_bytes = answer.host_bytes, answer.pinned_bytes
+            self.copies.hear(answer.copies, answer.host_bytes)
+        return answer
 
     @contextlib.contextmanager
     def _obeying(self, order: Save | Sleep | Wake | ShowCopy | ShareCopy, fd: int | None = None) -> Iterator[None]:

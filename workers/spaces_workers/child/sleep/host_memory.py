@@ -59,6 +59,10 @@ class HostMemory:
         region = self._copies[key]
         return Copy(region.of(key), region.pinned)
 
+    def lacking(self, wanted: Iterable[Key]) -> Iterable[list[Key]]:
+        """The contents that it does not have, in groups that lie in one region each if they are added at once."""
+        return _grouped(dict.fromkeys(key for key in wanted if key not in self._copies))
+
     def add(self, wanted: Iterable[Key], *, pinned: bool) -> list[Key]:
         """Make room for contents; returns those that are new and have no bytes yet. Raises OSError, MemoryError."""
         new = list(dict.fromkeys(key for key in wanted if key not in self._copies))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -72,10 +73,12 @@ class Orders:
             try:
                 return own_thread.submit(carry_out, self._sleeper).result()
             except Halted as error:
-                return Unable(str(error), out_of_memory=False, halted=True)
+                unable = Unable(str(error), out_of_memory=False, halted=True)
             except Exception as error:
                 name, text = type(error).__name__, str(error)
-                return Unable(f"{name}: {text}", lacks_gpu_memory(name, text))
+                unable = Unable(f"{name}: {text}", lacks_gpu_memory(name, text))
+        host, pinned = self._sleeper.host_bytes, self._sleeper.pinned_bytes
+        return replace(unable, host_bytes=host, pinned_bytes=pinned, copies=_copies_of(self._sleeper))
 
     def _carry_out(self, order: Save | Sleep | Wake, unchanged: bool, sleeper: Sleeper) -> Saved | Asleep | Awake:
         match order:

@@ -6,7 +6,7 @@ the same, with their version counters; generators and streams are not touched.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from spaces import emulation
 from spaces.errors import SpacesError
@@ -16,8 +16,11 @@ from spaces_workers.child.sleep.host_memory import HostMemory
 from spaces_workers.child.sleep.region import Driver, Key, Region
 from spaces_workers.child.sleep.storages import storages
 
-#: Bytes that are copied between two looks whether the child is to halt: 20 ms of a GPU's bus.
+#: Bytes that are copied to the device between two looks whether the child is to halt: 20 ms of a GPU's bus.
 STEP_BYTES = 1 << 30
+
+#: Bytes that are copied to the host in one step, of which a child that is halted keeps all or nothing.
+KEPT_BYTES = 128 << 20
 
 
 class Halted(SpacesError):
@@ -29,7 +32,10 @@ class CannotSleep(SpacesError):
 
 
 class Sleeper:
-    """The sleep of one process, which computes nothing meanwhile. A failure leaves it as it was."""
+    """The sleep of one process, which computes nothing meanwhile.
+
+    A failure leaves it as it was, except for copies in host memory that were made before it.
+    """
 
     def __init__(
         self,
@@ -114,19 +120,24 @@ class Sleeper:
             self._host.keep_only(())
 
     def _copied(self, pinned: bool, halted: Callable[[], bool]) -> list[tuple[Storage, Key]]:
-        """All that the card holds, after it was copied to the host as far as the host did not have it."""
+        """All that the card holds, after it was copied to the host as far as the host did not have it.
+
+        After a failure the host has all that came in earlier steps, so that the next attempt goes on from there.
+        """
         self._saved = None
         self._card.finish()
         content = list(self._digested(self._find(self._card.holds), halted))
         keys = {key for _, key in content}
         self._host.keep_only(keys)
-        new = self._host.add((key for _, key in content), pinned=pinned)
-        try:
-            self._fetch(content, set(new), halted)
-        except BaseException:
-            self._card.drop()
-            self._host.keep_only(keys.difference(new))
-            raise
+        holders = {key: storage for storage, key in content}
+        for step in _steps(self._host.lacking(keys)):
+            try:
+                self._fetch(step, holders, pinned, halted)
+            except BaseException:
+                self._card.drop()
+                self._card.settle()  # a copy under way writes to memory that would be free
+                self._host.keep_only(keys.difference(*step))
+                raise
         return content
 
     def _wake(self, halted: Callable[[], bool]) -> None:
@@ -152,13 +163,16 @@ class Sleeper:
             _check(halted)
             yield storage, (digest(storage), storage.nbytes())
 
-    def _fetch(self, content: list[tuple[Storage, Key]], new: set[Key], halted: Callable[[], bool]) -> None:
-        for storage, key in self._in_steps(content, halted):
-            if key in new:
-                new.discard(key)
+    def _fetch(
+        self, step: list[list[Key]], holders: Mapping[Key, Storage], pinned: bool, halted: Callable[[], bool]
+    ) -> None:
+        for group in step:
+            _check(halted)
+            for key in self._host.add(group, pinned=pinned):
+                _check(halted)
                 copy = self._host[key]
-                self._card.fetch(storage, copy.bytes, pinned=copy.pinned)
-        self._card.finish()
+                self._card.fetch(holders[key], copy.bytes, pinned=copy.pinned)
+        self._card.settle()
 
     def _in_steps(
         self, content: Iterable[tuple[Storage, Key]], halted: Callable[[], bool]
@@ -172,6 +186,18 @@ class Sleeper:
             _check(halted)
             yield storage, key
             begun += key[1]
+
+
+def _steps(groups: Iterable[list[Key]]) -> Iterator[list[list[Key]]]:
+    """Groups of contents that are copied to the host together: at most `KEPT_BYTES`, or one group."""
+    step: list[list[Key]] = []
+    for group in groups:
+        if step and sum(size for each in (*step, group) for _, size in each) > KEPT_BYTES:
+            yield step
+            step = []
+        step.append(group)
+    if step:
+        yield step
 
 
 def _check(halted: Callable[[], bool]) -> None:
