@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -11,8 +10,10 @@ import pytest
 from spaces.farm.queue.rules import SpaceRules
 from spaces_workers.gpu.devices import GIB, Device
 from spaces_workers.worker.child_link import ChildLink
+from spaces_workers.worker.gpu_memory import host_capacity
 from spaces_workers.worker.gpu_memory.device_memory import DeviceMemory
 from spaces_workers.worker.gpu_memory.eviction import Demand, Eviction, Pins
+from spaces_workers.worker.gpu_memory.host_capacity import Capacity
 from spaces_workers.worker.gpu_memory.residency import Residency
 from spaces_workers.worker.gpu_memory.sleepers import HostMemoryBudget, level_of
 from spaces_workers.worker.gpu_memory.swap_costs import Level
@@ -24,7 +25,7 @@ DEVICE = Device("GPU-1", 0, "NVIDIA H200", 80 * GIB, "gpu", ("large",))
 
 @pytest.fixture(autouse=True)
 def much_host_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(total=1 << 50, available=1 << 50))
+    monkeypatch.setattr(host_capacity, "capacity", lambda: Capacity(total=1 << 50, available=1 << 50))
 
 
 class Card:

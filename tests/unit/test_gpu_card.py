@@ -22,6 +22,7 @@ def card(monkeypatch: pytest.MonkeyPatch) -> Iterator[GpuCard]:
             (torch.cuda.CUDAGraph, "capture_begin"),
             (torch.Tensor, "__dlpack__"),
             (torch.Tensor, "__cuda_array_interface__"),
+            (torch.UntypedStorage, "_share_cuda_"),
         ):
             patch.setattr(owner, name, getattr(owner, name))
         map_files(patch, "/usr/lib/libc.so.6")  # another test of this process may have loaded a compiled model
@@ -54,6 +55,14 @@ def test_a_tensor_that_another_library_has_stays(card: GpuCard) -> None:
     with pytest.raises(AttributeError):  # it is not on a GPU
         _ = other.__cuda_array_interface__
     assert not hasattr(other, "__cuda_array_interface__")
+
+
+def test_so_does_one_that_another_process_has(card: GpuCard) -> None:
+    """A process that a function had given a tensor to would have read memory that is free, or another's."""
+    tensor = torch.arange(3)
+    with pytest.raises(RuntimeError):  # it is not on a GPU
+        tensor._typed_storage()._share_cuda_()
+    assert tensor.untyped_storage().stays
 
 
 def test_what_is_not_on_the_gpu_does_not_leave_it(card: GpuCard) -> None:

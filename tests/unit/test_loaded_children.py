@@ -20,8 +20,10 @@ from spaces.farm.task import LOAD, Task
 from spaces_workers.gpu.devices import GIB, Device
 from spaces_workers.link.messages import Unfit
 from spaces_workers.worker.child_link import ChildLink, UnfitChild
+from spaces_workers.worker.gpu_memory import host_capacity
 from spaces_workers.worker.gpu_memory.device_memory import DeviceMemory, DoesNotFit
 from spaces_workers.worker.gpu_memory.eviction import Eviction
+from spaces_workers.worker.gpu_memory.host_capacity import Capacity
 from spaces_workers.worker.gpu_memory.residency import Residency
 from spaces_workers.worker.gpu_memory.sleepers import HostMemoryBudget
 from spaces_workers.worker.workplace import Workplace
@@ -50,7 +52,7 @@ class FullCard:
 
 @pytest.fixture
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workplace:
-    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(total=1 << 50, available=1 << 50))
+    monkeypatch.setattr(host_capacity, "capacity", lambda: Capacity(total=1 << 50, available=1 << 50))
     (tmp_path / "app.py").touch()
     here = replace(config.current(), host="here", run_dir=tmp_path)
     record = SpaceRecord("loaded", "1", str(tmp_path / "app.py"), str(tmp_path), True, "here", "/python", False, ())

@@ -124,6 +124,7 @@ def bed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bed:
         (torch.cuda.CUDAGraph, "capture_begin"),
         (torch.Tensor, "__dlpack__"),
         (torch.Tensor, "__cuda_array_interface__"),
+        (torch.UntypedStorage, "_share_cuda_"),
     ):
         monkeypatch.setattr(owner, name, getattr(owner, name))  # the card replaces it
     monkeypatch.setattr(GpuCard, "obstacle", lambda _: "")

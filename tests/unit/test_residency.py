@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -15,9 +14,11 @@ from spaces_workers.link.messages import MemoryUse, Unfit, ZygoteSpec
 from spaces_workers.link.sleep_messages import Asleep
 from spaces_workers.worker.child_copies import Copies
 from spaces_workers.worker.child_link import ChildLink, StaysAwake, UnfitChild
+from spaces_workers.worker.gpu_memory import host_capacity
 from spaces_workers.worker.gpu_memory import residency as residency_module
 from spaces_workers.worker.gpu_memory.device_memory import DeviceMemory, DoesNotFit
 from spaces_workers.worker.gpu_memory.eviction import Eviction
+from spaces_workers.worker.gpu_memory.host_capacity import Capacity
 from spaces_workers.worker.gpu_memory.residency import Residency
 from spaces_workers.worker.gpu_memory.sleepers import HostMemoryBudget as Budget
 from spaces_workers.worker.gpu_memory.sleepers import level_of, wake
@@ -310,7 +311,7 @@ def with_budget(gigabytes: int, budget: Budget, *children: Dozing) -> tuple[Resi
 
 @pytest.fixture
 def much_host_memory(monkeypatch: pytest.MonkeyPatch) -> Budget:
-    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(total=1 << 50, available=1 << 50))
+    monkeypatch.setattr(host_capacity, "capacity", lambda: Capacity(total=1 << 50, available=1 << 50))
     return Budget(1 << 40, 25 * GIB)
 
 

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -25,7 +24,9 @@ from spaces_workers.link.messages import ZygoteSpec
 from spaces_workers.link.sleep_messages import CopyShown, HostCopy, ShareCopy, ShowCopy
 from spaces_workers.worker.child_copies import TRIES, common_bytes
 from spaces_workers.worker.child_link import ChildLink, Halted
+from spaces_workers.worker.gpu_memory import host_capacity
 from spaces_workers.worker.gpu_memory.device_memory import DeviceMemory
+from spaces_workers.worker.gpu_memory.host_capacity import Capacity
 from spaces_workers.worker.gpu_memory.host_listing import HostListing, Listing
 from spaces_workers.worker.gpu_memory.residency import Residency
 from spaces_workers.worker.gpu_memory.sealed_files import taken
@@ -344,7 +345,7 @@ def test_a_child_copies_nothing_for_others_while_the_host_has_no_room(
     room = Residency(2, DeviceMemory(CARD, reading=lambda _: None), budget, copies=scene.copies).host
     total = 1 << 30
     free = total // 10 + SMALL - 32
-    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(total=total, available=free))
+    monkeypatch.setattr(host_capacity, "capacity", lambda: Capacity(total=total, available=free))
     for child in children:
         assert not room.can_share(child.link)
         room.share(child.link)

@@ -73,6 +73,39 @@ def hierarchies(state_dir: Path) -> Iterator[Hierarchy]:
             yield Hierarchy(2, found, place / name)
 
 
+@dataclass(frozen=True, slots=True)
+class GroupMemory:
+    """The memory of a group with a limit."""
+
+    limit_bytes: int
+    used_bytes: int  #: without cached files that the kernel would drop first
+
+
+#: Of a version: the files with limit and usage, and the word in `memory.stat` for cached files not used lately.
+_MEMORY = {
+    1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    2: ("memory.max", "memory.current", "inactive_file"),
+}
+
+
+def memory_of_own_groups() -> Iterator[GroupMemory]:
+    """The memory of the group of this process and of those above it, as far as they have limits and are shown here."""
+    own = dict(_own_groups())
+    for place, kind, root, options in _mounts():
+        version, name = (2, "") if kind == "cgroup2" else (1, "memory")
+        if version == 2 or name in options:
+            folder = _below(place, root, own.get(name, "/"))
+            for group in (each for each in (folder, *folder.parents) if each.is_relative_to(place)):
+                with suppress(OSError, ValueError):  # the topmost has no limit, and others may say `max`
+                    yield _memory_of(group, *_MEMORY[version])
+
+
+def _memory_of(group: Path, limit: str, usage: str, cached: str) -> GroupMemory:
+    counted = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+    used = int((group / usage).read_text()) - int(counted.get(cached, 0))
+    return GroupMemory(int((group / limit).read_text()), max(0, used))
+
+
 def _made(hierarchy: Hierarchy, space: str, limits: Limits) -> Path | None:
     group = hierarchy.folder / space
     try:

@@ -86,7 +86,7 @@ class GpuCard:
         kind.capture_begin = noticed
 
     def _watch_exports(self) -> None:
-        """Another library keeps the address of a tensor that it is given, so its storage stays where it is."""
+        """Another library or process keeps the address of a tensor that it is given: its storage stays where it is."""
         kind = self._torch.Tensor
         to_dlpack, interface = kind.__dlpack__, kind.__cuda_array_interface__
 
@@ -100,6 +100,15 @@ class GpuCard:
             tensor.untyped_storage().stays = True
             return description
 
+        storages = self._torch.UntypedStorage
+        share = storages._share_cuda_
+
+        @wraps(share)
+        def shared(storage: Any, *args: Any, **options: Any) -> Any:
+            storage.stays = True
+            return share(storage, *args, **options)
+
+        storages._share_cuda_ = shared
         kind.__dlpack__ = exported
         kind.__cuda_array_interface__ = property(described)
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import psutil
-
 from spaces_workers.nursery import roster
+from spaces_workers.worker.gpu_memory import host_capacity
 
 _PAGE = os.sysconf("SC_PAGESIZE")
 
@@ -17,7 +16,7 @@ def host_share(zygotes: int, elsewhere: int) -> float:
 
     Below 0 if the sleepers of other workers already hold more than the whole part.
     """
-    return (psutil.virtual_memory().total - zygotes) / 2 - elsewhere
+    return (host_capacity.capacity().total - zygotes) / 2 - elsewhere
 
 
 def zygote_bytes(run_dir: Path, log_dir: Path) -> int:

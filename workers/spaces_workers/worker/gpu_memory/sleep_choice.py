@@ -9,14 +9,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
-
 from spaces.farm.queue import settings
 from spaces.farm.queue.rules import MemoryRules
 from spaces_workers.gpu.devices import Device, DeviceReading
 from spaces_workers.gpu.sleep_record import has_passed
 from spaces_workers.gpu.standin_memory import StandInMemory
 from spaces_workers.link.messages import StandIn
+from spaces_workers.worker.gpu_memory import host_capacity
 from spaces_workers.worker.gpu_memory.device_memory import DeviceMemory
 from spaces_workers.worker.gpu_memory.sleepers import HostMemoryBudget
 
@@ -29,7 +28,7 @@ def budget_of(
     """The host memory for sleepers; None if no child of this worker sleeps."""
     if rules.sleep == "off" or (rules.sleep == "auto" and not has_passed(device, state_dir)):
         return None
-    half = psutil.virtual_memory().total // 2
+    half = host_capacity.capacity().total // 2
     host_bytes = int(min(half, rules.host_gb * GB))
     pinned_bytes = int(min(host_bytes, rules.pinned_gb * GB))
     return HostMemoryBudget(host_bytes, pinned_bytes, left_by_others=left_by_others)

@@ -8,11 +8,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
-import psutil
-
 from spaces_workers.link.channel import ChannelClosed
 from spaces_workers.worker.child_copies import common_bytes
 from spaces_workers.worker.child_link import ChildLink, StaysAwake, UnfitChild
+from spaces_workers.worker.gpu_memory import host_capacity
 from spaces_workers.worker.gpu_memory.swap_costs import Level
 
 logger = logging.getLogger(__name__)
@@ -91,7 +90,7 @@ def weights_of(child: ChildLink) -> int:
 
 
 def _is_available(size: int) -> bool:
-    now = psutil.virtual_memory()
+    now = host_capacity.capacity()
     return now.available - size >= RESERVE * now.total
 
 
