@@ -16,7 +16,7 @@ from typing import TextIO
 #: Characters of a task's id; `-` stands for none.
 ID_LENGTH = 8
 
-_MARK = re.compile(r"^\d\d:\d\d:\d\d (?:-|[0-9a-f]{8}) ", re.MULTILINE)
+_MARK = re.compile(rf"^\d\d:\d\d:\d\d (?:-|[0-9a-f]{{{ID_LENGTH}}}) ", re.MULTILINE)
 
 
 class _Now:

@@ -27,7 +27,7 @@ from spaces_workers.setup.ports import INSIDE, PortError, Ports
 from spaces_workers.setup.provider import check_provider
 from spaces_workers.setup.served_space import ServedSpace, served_spaces
 from spaces_workers.setup.state_dir import only_farm, shared
-from spaces_workers.up.beginning import fork_server
+from spaces_workers.up.beginning import earlier_starts, fork_server
 from spaces_workers.up.beginning.farm_options import FLOWER_HOST, FarmOptions
 from spaces_workers.up.door.address import Certificates, Door, SpacesAt
 from spaces_workers.up.door.chosen import DoorOptions, chosen_door, note_spaces_without_names
@@ -133,7 +133,7 @@ def up(
     url = broker_address.of_farm(redis_url or options.named_in_environment(), broker_at, state_dir)
     with options.using(run_dir) as run_dir, only_farm(state_dir):
         sandboxes = Sandboxes(state_dir, run_dir)
-        fork_server.clear_the_way(state_dir, sandboxes)
+        earlier_starts.clear_away(state_dir, sandboxes)
         begun = fork_server.begin(run_dir, state_dir) if len(served) > 1 else None  # a single Space is not worth it
         door = chosen_door(DoorOptions(host, port, domain, certificates, spaces_at, operator_port), reporter)
         inside = INSIDE if door else host

@@ -38,11 +38,8 @@ class HostMemoryBudget:
     def has_room_for(self, child: ChildLink, others: Collection[ChildLink]) -> bool:
         """Whether a child may take as much host memory as it holds of the device."""
         wanted = max(0, child.memory.held_bytes - child.host_bytes)
-        own = sum(each.host_bytes - each.copies.shared_bytes for each in others)
-        fits = wanted + own + common_bytes([each.copies for each in others]) <= min(
-            self.host_bytes, self.left_by_others()
-        )
-        return fits and self.leaves(wanted)
+        held = _held(others, lambda each: each.host_bytes)
+        return held + wanted <= min(self.host_bytes, self.left_by_others()) and self.leaves(wanted)
 
     def leaves(self, size: int) -> bool:
         """Whether enough of the host's real memory stays available when so many bytes more are taken."""
@@ -51,9 +48,8 @@ class HostMemoryBudget:
     def would_pin(self, child: ChildLink, others: Collection[ChildLink]) -> bool:
         """Whether the copies of a child would be pinned."""
         pinned = [each for each in others if each is not child and each.pinned_bytes]
-        own = sum(max(0, each.pinned_bytes - each.copies.shared_bytes) for each in pinned)
-        common = common_bytes([each.copies for each in pinned])
-        return own + common + child.memory.held_bytes <= min(self.pinned_bytes, self.left_by_others())
+        held = _held(pinned, lambda each: each.pinned_bytes)
+        return held + child.memory.held_bytes <= min(self.pinned_bytes, self.left_by_others())
 
     def put(self, child: ChildLink, others: Collection[ChildLink]) -> bool:
         """Put a child to sleep. False: there was no room for it, or it did not sleep, and is of no use any more."""
@@ -87,6 +83,12 @@ def wake(child: ChildLink, residents: Residents) -> None:
 def weights_of(child: ChildLink) -> int:
     """The bytes of the device that a child holds when it is awake, without a task."""
     return child.memory.held_bytes + (child.sleep.left_bytes if child.sleep is not None else 0)
+
+
+def _held(children: Collection[ChildLink], size_of: Callable[[ChildLink], int]) -> int:
+    """Bytes that the copies of some children hold together; what they share counts once."""
+    own = sum(max(0, size_of(each) - each.copies.shared_bytes) for each in children)
+    return own + common_bytes([each.copies for each in children])
 
 
 def _is_available(size: int) -> bool:
