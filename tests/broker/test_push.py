@@ -6,13 +6,13 @@ from typing import cast
 
 from spaces.farm import wire
 from spaces.farm.queue.estimates import EstimateRules
-from spaces.farm.queue.keys import WAITING
+from spaces.farm.queue.keys import RENEWAL, WAITING
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.rules import Rules
 from spaces.farm.size import Size
 from spaces.farm.task import State
 
-from .support import MESSAGE, make_task, pushed, state_of
+from .support import MESSAGE, leaked_keys, make_task, pushed, state_of
 
 
 def test_a_pushed_task_waits_in_its_queue_and_in_its_spaces_part_of_it(queue: Queue) -> None:
@@ -88,6 +88,38 @@ def test_everything_that_waits_has_a_lifetime(queue: Queue) -> None:
     keys = queue.keys
     for key in (keys.task(task.id), keys.queue("large"), keys.waiting("large", "digits"), keys.bell("large")):
         assert WAITING - 5 <= queue.redis.ttl(key) <= WAITING
+
+
+def test_keys_of_all_pushes_outlive_the_last_of_them_by_as_long_as_a_task_may_wait(queue: Queue) -> None:
+    """Their lifetime is renewed once an hour, and when they may be new: also if only other sizes were pushed lately."""
+    keys = queue.keys
+    shared = keys.arrivals(), keys.contenders("large"), keys.contenders("xlarge"), keys.demand()
+
+    def pass_an_hour() -> None:
+        soon, later, at = cast(bytes, queue.redis.hget(keys.demand(), "digits")).split()
+        queue.redis.hset(keys.demand(), "digits", b"%b %b %f" % (soon, later, float(at) - RENEWAL))
+        for key in shared:
+            queue.redis.expire(key, WAITING + RENEWAL - 3600)
+
+    for size in ("large", "xlarge"):
+        pushed(queue, size=size)
+    pass_an_hour()
+    pushed(queue, size="large")
+    pushed(queue, size="xlarge")
+    for key in shared:
+        assert queue.redis.ttl(key) > WAITING + RENEWAL - 5
+    for key in shared:
+        queue.redis.delete(key)
+    for size in ("large", "xlarge"):
+        pushed(queue, size=size)
+        assert all(queue.redis.ttl(key) > WAITING for key in shared if queue.redis.exists(key))
+
+
+def test_every_key_that_empties_has_a_lifetime_again(queue: Queue) -> None:
+    for _ in range(3):
+        for task in [pushed(queue), pushed(queue, space="names")]:
+            assert leaked_keys(queue) == []
+            queue.cancel(task.id, "enough")
 
 
 def test_the_place_in_the_queue_is_exact(queue: Queue) -> None:

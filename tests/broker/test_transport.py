@@ -22,6 +22,7 @@ from spaces.errors import FarmUnavailable
 from spaces.farm.celery import message_form, transport
 from spaces.farm.celery.celery_app import make_celery, submit
 from spaces.farm.celery.message_form import RUN, MessageForm
+from spaces.farm.celery.one_connection import OneConnection
 from spaces.farm.celery.sending import Sender
 from spaces.farm.connection import connect
 from spaces.farm.events import Cancelled, Failed, Started, Succeeded
@@ -514,10 +515,10 @@ def test_a_broker_that_was_away_between_two_tasks_is_not_noticed(server: Server)
     app.close()
 
 
-@pytest.fixture
-def sender(broker_url: str) -> Iterator[Sender]:
+@pytest.fixture(params=[Redis, OneConnection])
+def sender(broker_url: str, request: pytest.FixtureRequest) -> Iterator[Sender]:
     with connect(broker_url) as redis:
-        yield Sender(lambda: Redis(connection_pool=redis.connection_pool, single_connection_client=True))
+        yield Sender(lambda: request.param(connection_pool=redis.connection_pool, single_connection_client=True))
 
 
 def test_an_answer_that_nobody_waited_for_is_not_taken_for_that_of_the_next_push(sender: Sender, queue: Queue) -> None:

@@ -33,13 +33,15 @@ KEEPALIVE = {
 
 def connect(
     url: str,
+    client: type[Redis] | None = None,
     **options: Any,  # any: the options of redis.Redis, which refuses unknown ones
 ) -> Redis:
     """Return a client of the broker at `url`. Nothing is sent before its first command.
 
     Answers are bytes. A broken connection is remade with growing pauses, for about a second; a command that *timed
     out* is not repeated, because the broker may have executed it. A blocking read must wait less than
-    `READ_TIMEOUT`, or be given a longer `socket_timeout`. `options` are those of `redis.Redis`.
+    `READ_TIMEOUT`, or be given a longer `socket_timeout`. `options` are those of `redis.Redis`,
+    or of another class of `client`.
 
         broker = connect("redis+socket:///run/zerofarm/broker.sock")
         broker.ping()
@@ -68,7 +70,7 @@ def connect(
     address = as_redis_py(url)
     if not address.startswith("unix:"):
         settings |= {"socket_keepalive": True, "socket_keepalive_options": KEEPALIVE}
-    return redis.Redis.from_url(address, **settings)
+    return (client or redis.Redis).from_url(address, **settings)
 
 
 def as_redis_py(url: str) -> str:

@@ -15,6 +15,7 @@ from redis.retry import Retry
 
 from spaces.farm.broker_errors import AWAY
 from spaces.farm.celery.message_form import MessageForm
+from spaces.farm.celery.one_connection import OneConnection
 from spaces.farm.celery.sending import Sender
 from spaces.farm.celery.sent_events import SentEvents
 from spaces.farm.connection import connect
@@ -88,6 +89,7 @@ class Outbox:
     def _connect(self) -> Redis:
         return connect(
             self._app.conf.broker_url,
+            OneConnection,
             single_connection_client=True,
             socket_timeout=SOCKET_TIMEOUT,
             retry=Retry(NoBackoff(), 0),

@@ -92,6 +92,9 @@ WITHDRAWN = 600
 #: Seconds from a visitor's first task until the day ends and the full quota is available again.
 DAY = 24 * 3600
 
+#: Seconds after which the lifetime of a key that every push writes is renewed; it is longer by so much.
+RENEWAL = 3600
+
 #: Seconds that a worker counts as idle after a claim that found no task; an idle worker claims again each second.
 IDLE = 3
 

@@ -20,6 +20,7 @@ from spaces.farm.queue.keys import (
     IDLE,
     LEARNED,
     REFUSED,
+    RENEWAL,
     TAKES_SEVERAL,
     WAITING,
     WITHDRAWN,
@@ -92,7 +93,7 @@ def constants_in_lua(ended: int) -> str:
     """The lifetimes, sizes and half-lives, for the scripts; `ended` is the seconds for which an outcome can be read."""
     return f"""
 local WAITING, ENDED, DAY, IDLE, EVENTS_KEPT = {WAITING}, {ended}, {DAY}, {IDLE}, {EVENTS_KEPT}
-local LEARNED, REFUSED, WITHDRAWN = {LEARNED}, {REFUSED}, {WITHDRAWN}
+local LEARNED, REFUSED, WITHDRAWN, RENEWAL = {LEARNED}, {REFUSED}, {WITHDRAWN}, {RENEWAL}
 local SOON, LATER = {SOON}, {LATER}
 local TAKES_SEVERAL = '{TAKES_SEVERAL}'
 local COUNTED, HISTORY, HISTORY_BYTES = {COUNTED}, {HISTORY}, {HISTORY_BYTES}

@@ -26,6 +26,7 @@ local function has_changed()
 end
 if ARGV[18] ~= '' and has_changed() then return { 'changed' } end
 
+local waiting, operated = redis.call('ZCARD', keys.arrivals()), redis.call('EXISTS', keys.paused(), keys.priority()) > 0
 local now, workers, rules = server_time(), redis.call('SCARD', keys.serving(size)), cmsgpack.unpack(ARGV[13])
 
 -- The arithmetic of `estimates.estimate`; the task's own estimate if nothing was learned.
@@ -65,7 +66,6 @@ local function limit_passed()
   local instead = workers == 0 and sizes_instead() or {}
   if #instead > 0 then return { 'size', unpack(instead) } end
   if tonumber(ARGV[10]) > rules.payload_bytes then return { 'payload', ARGV[10], tostring(rules.payload_bytes) } end
-  local waiting = redis.call('ZCARD', keys.arrivals())
   local of_space = waiting >= rules.space_queue and waiting_of_space() or 0
   if of_space >= rules.space_queue then return { 'space_queue', tostring(of_space), tostring(rules.space_queue) } end
   if waiting >= rules.farm_queue then return { 'farm_queue', tostring(waiting), tostring(rules.farm_queue) } end
@@ -76,13 +76,15 @@ local function handicap()
   return rules.weight / math.max(1, workers) * math.min(math.max(estimate, rules.floor), rules.cap)
 end
 
--- The arithmetic of `demand.Arrivals.after_one`.
+-- The arithmetic of `demand.Arrivals.after_one`. Returns whether this is not the Space's first arrival of the hour.
 local function count_arrival()
   local soon, later, at = (redis.call('HGET', keys.demand(), space) or '0 0 0'):match('^(%S+) (%S+) (%S+)$')
   local passed = math.max(0, now - tonumber(at))
   soon, later = soon * 2 ^ (-passed / SOON) + 1, later * 2 ^ (-passed / LATER) + 1
   redis.call('HSET', keys.demand(), space, string.format('%.9g %.9g %.17g', soon, later, now))
-  redis.call('EXPIRE', keys.demand(), LEARNED)
+  local lately = math.floor(at / RENEWAL) == math.floor(now / RENEWAL)
+  if not lately then redis.call('EXPIRE', keys.demand(), LEARNED + RENEWAL) end
+  return lately
 end
 
 -- A retry that was cancelled does not count, nor does one that was withdrawn.
@@ -108,7 +110,7 @@ if over then
 end
 
 -- So many seconds of waiting are given to each task of a Space that its operator puts ahead.
-local ahead = tonumber(redis.call('HGET', keys.priority(), space) or 0)
+local ahead = operated and tonumber(redis.call('HGET', keys.priority(), space) or 0) or 0
 
 local score = now + handicap() + handicap_of_usage - ahead
 redis.call('HSET', KEYS[1], 'task', ARGV[2], 'message', ARGV[3], 'label', ARGV[4], 'space', space, 'size', size,
@@ -127,6 +129,5 @@ if client ~= '' then
     redis.call('EXPIRE', keys.clients(), WAITING)
   end
 end
-enqueue(id, size, space, score, now)
-count_arrival()
+enqueue(id, size, space, score, now, count_arrival() and waiting > 0, not operated)
 return 1

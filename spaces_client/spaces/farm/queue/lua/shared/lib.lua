@@ -20,12 +20,16 @@ local function insert(queue, score, id)
   redis.call('EXPIRE', queue, WAITING)
 end
 
-local function enqueue(id, size, space, score, arrived_at)
+-- The keys that all pushes share get their lifetime when they may be new, and once an hour: `lately` says that tasks
+-- wait, and that the Space has got another one within this hour.
+local function enqueue(id, size, space, score, arrived_at, lately, never_paused)
   insert(keys.waiting(size, space), score, id)
-  insert(keys.arrivals(), arrived_at, id)
-  redis.call('SADD', keys.contenders(size), space)
-  redis.call('EXPIRE', keys.contenders(size), WAITING)
-  if redis.call('SISMEMBER', keys.paused(), space) == 1 then return end
+  redis.call('ZADD', keys.arrivals(), arrived_at, id)
+  if redis.call('SADD', keys.contenders(size), space) == 1 or not lately then
+    redis.call('EXPIRE', keys.arrivals(), WAITING + RENEWAL)
+    for _, each in ipairs(SIZES) do redis.call('EXPIRE', keys.contenders(each), WAITING + RENEWAL) end
+  end
+  if not never_paused and redis.call('SISMEMBER', keys.paused(), space) == 1 then return end
   insert(keys.queue(size), score, id)
   ring(size)
 end
