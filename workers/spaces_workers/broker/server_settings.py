@@ -76,15 +76,7 @@ class ServerSettings:
     def _url(self, login: str) -> str:
         if self.listen is None:
             return f"redis+socket://{login}@{self.socket_path}"
-        return self._tcp_url(login, self.listen.local_host)
-
-    def url_for(self, host: str) -> str:
-        """Return the URL for clients that reach this host as `host`. Only for a server with a TCP address."""
-        return self._tcp_url(f":{self.password}", host)
-
-    def _tcp_url(self, login: str, host: str) -> str:
-        if self.listen is None:
-            raise ValueError("a broker that listens on a unix socket only has no URL for other hosts")
+        host = self.listen.local_host
         name = f"[{host}]" if ":" in host else host
         return f"redis://{login}@{name}:{self.listen.port}/0"
 
