@@ -304,23 +304,34 @@ def _python_of_spaces() -> tuple[Path, dict[str, str]]:
     return own.python, dict(own.variables)
 
 
+#: Each process that runs tests has so many ports of its own.
+PORTS = 100
+
+
+@cache
 def _own_ports() -> Iterator[int]:
-    """Ports below those that farms choose, in turns, and apart from those of other workers of pytest-xdist.
+    """Ports below those that farms choose, in turns, and apart from those of all other processes that run tests here.
 
     A page listens some seconds after its port was chosen: until then nobody else may take it.
     """
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 5
-    return cycle(range(10_000 + 2_000 * worker, 12_000 + 2_000 * worker))
+    first = next(each for each in range(10_000, 20_000, PORTS) if _is_ours(each))
+    return cycle(range(first, first + PORTS))
 
 
-_ports = _own_ports()
+def _is_ours(first: int) -> bool:
+    """Whether the ports from this one on are for this process, which keeps their name until it ends."""
+    with socket.socket(socket.AF_UNIX) as name, suppress(OSError):
+        name.bind(f"\0zerofarm-test-ports-{first}")
+        name.detach()
+        return True
+    return False
 
 
 def free_port() -> int:
     """A port of this host that nothing listens at."""
     while True:
         with suppress(PortError):
-            return Ports("127.0.0.1").exactly(next(_ports), "--port")
+            return Ports("127.0.0.1").exactly(next(_own_ports()), "--port")
 
 
 def _answers(url: str) -> bool:

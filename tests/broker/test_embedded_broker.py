@@ -27,6 +27,7 @@ from spaces_workers.broker.broker import Broker, BrokerError
 from spaces_workers.broker.embedded import EmbeddedBroker
 from spaces_workers.broker.find import find_broker
 from spaces_workers.broker.server_settings import SOCKET_PATH_LIMIT, Listen
+from tests.harness import free_port
 from tests.waiting import PATIENCE
 
 from .support import PLAIN, Server, claimed, pushed, wait_until
@@ -35,12 +36,6 @@ from .support import PLAIN, Server, claimed, pushed, wait_until
 @pytest.fixture(autouse=True)
 def without_an_operators_broker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("REDIS_URL", raising=False)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def embedded(broker: Broker) -> EmbeddedBroker:
