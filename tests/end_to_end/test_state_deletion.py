@@ -21,7 +21,7 @@ import spaces
 
 folder = Path(os.environ["TEST_FOLDER"])
 
-@spaces.GPU(duration=60)
+@spaces.GPU(duration=600)
 def clean_up(name):
     (folder / f"{name}-begun").touch()
     while not (folder / "go").exists():

@@ -134,11 +134,13 @@ def test_a_failed_task_names_the_class_of_its_error_alone(client: spaces.Farm, c
 
 
 def test_a_task_that_no_worker_had_only_waits(client: spaces.Farm, traced_farm: Farm, collected: Collector) -> None:
-    first = client.submit("faults", "nap", 1.0)
+    end = traced_farm.folder / "end"
+    first = client.submit("faults", "reversed_when", str(end), b"ab")
     second = client.submit("faults", "nap", 1.0)
     second.cancel()
     assert list(spans_of(collected, second.task.id)) == PARTS[:3]
-    first.result()
+    end.touch()
+    assert first.result() == b"ba"
 
 
 def test_a_task_belongs_to_the_trace_of_its_caller(client: spaces.Farm, collected: Collector) -> None:
