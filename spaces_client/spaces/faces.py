@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def wrapped(function: GPUFunction) -> Callable[..., Any]:
-    """What a decorated function is replaced by in this process."""
+    """The replacement of a decorated function in this process."""
     faces = _INLINE if role.current() is Role.WORKER else _FACES
     wrapper: Any = functools.update_wrapper(faces[function.kind](function), function.function)
     wrapper.__annotations__ = getattr(

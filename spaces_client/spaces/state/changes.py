@@ -23,7 +23,7 @@ class Change:
 
     @property
     def slot(self) -> Slot:
-        """Which global."""
+        """The global that has changed."""
         return Slot(self.module, self.path, self.name)
 
 

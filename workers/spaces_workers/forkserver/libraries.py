@@ -87,7 +87,7 @@ OURS = (
 
 @dataclass(slots=True)
 class Preloaded:
-    """What a fork server has in memory."""
+    """The libraries that a fork server has in memory, and the names that their imports looked up."""
 
     environment: dict[str, str] = field(default_factory=lambda: dict(os.environ))  #: before the imports changed it
     modules: frozenset[str] = frozenset()  #: names of top-level modules outside the standard library
@@ -135,7 +135,7 @@ class Preloading:
         self._waiting = [each for each in libraries if importlib.util.find_spec(each.name) is not None]
 
     def missing(self, named: Set[str]) -> list[Library]:
-        """Of these libraries, and of those that they use, the ones that are still to be imported."""
+        """Those of these libraries, and of the libraries that they use, that are still to be imported."""
         all_named = _with_used(named)
         return [library for library in self._waiting if library.name in all_named]
 

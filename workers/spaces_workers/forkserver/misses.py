@@ -1,4 +1,4 @@
-"""What libraries look for in vain while they are imported: with it they would have become something else."""
+"""The packages that libraries look for in vain while they are imported: with them they would be something else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What libraries do only once, at their first use: done in the fork server, so that no Space has to.
+"""Does in the fork server the work of libraries at their first use, so that no Space has to.
 
 They build tables, compile expressions and look up classes: a fifth of a second for each process, and 15 MB that forks
 would not share. Nothing of it may leave a trace that a Space could notice.

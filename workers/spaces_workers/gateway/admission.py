@@ -1,4 +1,4 @@
-"""Who is admitted at a door: the page of the Space whose socket it is, or who shows a token that is valid now."""
+"""Admits callers at a door: the page of the Space whose socket it is, or the holder of a token that is valid now."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Admission(Protocol):
         """Seconds after which the answer may be another one; None: it stays."""
 
     def admit(self, token: str, queue: Queue) -> Tenant:
-        """Who shows this token, if any. Raises RefusedError."""
+        """The holder of this token, if any. Raises RefusedError."""
 
     def enter(self, tenant: Tenant) -> None:
         """Count a connection. Raises RefusedError for one too many."""
@@ -33,7 +33,7 @@ class Admission(Protocol):
 
 
 class ByPlace:
-    """Who could connect is the page of this Space."""
+    """Every caller is the page of this Space: nobody else can connect."""
 
     asks_again_after: float | None = None
 
@@ -55,7 +55,7 @@ MOST_OF_A_TOKEN = 64
 
 
 class ByToken:
-    """Who shows a token is whom it names, until it expires or is revoked."""
+    """A caller that shows a token is its holder, until it expires or is revoked."""
 
     asks_again_after: float | None = 2.0
 
@@ -105,7 +105,7 @@ class Visa:
         return self._admission.asks_again_after
 
     def ask(self, token: str) -> Tenant:
-        """Who shows this token, and enters. Raises RefusedError."""
+        """The holder of this token, who enters. Raises RefusedError."""
         self._token = token
         tenant = self._asked()
         self._admission.enter(tenant)

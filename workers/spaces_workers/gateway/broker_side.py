@@ -1,4 +1,4 @@
-"""What all sessions of a gateway share on the side of the broker."""
+"""The side of the broker, which all sessions of a gateway share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the gateway sends to one page: at once if the page reads, else from a bounded buffer, as the page takes it.
+"""Sends to one page: at once if the page reads, else from a bounded buffer, as the page takes it.
 
 A page that leaves more unread than the buffer holds is disconnected. It connects again and asks for what it missed.
 """

@@ -16,7 +16,7 @@ GATES = "ZEROFARM_GATES"
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What the gateway is told of one page."""
+    """One page, as the gateway is told of it."""
 
     page: str  #: its name: that of the Space, or of one of its revisions
     space: str

@@ -1,4 +1,4 @@
-"""Who has connected: the page of one Space, which the socket tells.
+"""A caller that is the page of one Space, which the socket tells.
 
 All that a page may decide is checked or replaced here, before it reaches the broker.
 """
@@ -51,7 +51,7 @@ class Tenant:
         return True
 
     def found(self, record: SpaceRecord) -> SpaceRecord:
-        """What it may know of its Space."""
+        """Its Space, as it may know it."""
         return record
 
     def task(self, task: Task, client: str, reader: str, counts: bool) -> Task:

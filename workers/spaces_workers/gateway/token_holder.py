@@ -1,4 +1,4 @@
-"""Who has connected from another host: a program, or the page of a Space, with a token that names the Space."""
+"""A caller on another host: a program, or the page of a Space, with a token that names the Space."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NOWHERE = PurePosixPath("/dev/null")
 
 
 def holder_of(record: TokenRecord) -> Program:
-    """What the holder of a token may do."""
+    """The rights of the holder of a token."""
     kind = RemotePage if record.use == Use.SERVE else Program
     return kind(record.space, token=record.id)
 
@@ -46,7 +46,7 @@ class Program(Tenant):
         return visitor == f"token:{self.token}"
 
     def found(self, record: SpaceRecord) -> SpaceRecord:
-        """What a caller needs to know of a Space: not where it is, nor who serves it."""
+        """A Space as a caller may know it: not where it is, nor who serves it."""
         return replace(record, app_file="", root="", host="", python="", calls=(), client="")
 
     def record(self, record: SpaceRecord, client: str, host: str) -> SpaceRecord:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Use(StrEnum):
-    """What a token is for."""
+    """The purpose of a token."""
 
     CALL = "call"  #: a program calls functions of the Space
     SERVE = "serve"  #: a page on another host is the Space's own, and brings its code
@@ -30,7 +30,7 @@ class Use(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TokenRecord:
-    """What the farm knows of a token."""
+    """A token, as the farm knows it."""
 
     id: str
     space: str

@@ -20,7 +20,7 @@ CONTROLLERS = ("memory", "pids", "cpu")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one Space may take of the host."""
+    """The most that one Space may take of the host."""
 
     memory_bytes: int
     processes: int

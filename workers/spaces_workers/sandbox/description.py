@@ -11,7 +11,7 @@ from enum import StrEnum
 
 
 class Level(StrEnum):
-    """What separates Spaces from each other and from the farm, the strongest first."""
+    """How far Spaces are separated from each other and from the farm, the strongest first."""
 
     USERS = "users"  #: a user for each Space, with its own view of the file system; needs root
     NAMESPACES = "namespaces"  #: its own view of the file system, for the farm's user; needs user namespaces
@@ -19,7 +19,7 @@ class Level(StrEnum):
 
 
 def in_words(level: Level) -> str:
-    """What a level means, for operators."""
+    """The meaning of a level, for operators."""
     match level:
         case Level.USERS:
             return "Spaces are separated: each has a Unix user of its own, and sees no other Space's files or processes"
@@ -30,7 +30,7 @@ def in_words(level: Level) -> str:
 
 
 class Kind(StrEnum):
-    """What a place in the sandbox shows."""
+    """The content of a place in the sandbox."""
 
     HOST = "host"  #: a file or folder of the host, with everything that is mounted in it
     OWN = "own"  #: a file or folder of the host, whose owner is shown as the Space's user
@@ -53,7 +53,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """What encloses one process of a Space, and all that it starts."""
+    """The enclosure of one process of a Space, and of all that it starts."""
 
     level: Level
     space: str

@@ -1,4 +1,4 @@
-"""What a Space must not see although it lies in a folder that it sees: the farm's directories, folders of other Spaces.
+"""The parts of a folder that a Space must not see: the farm's directories, folders of other Spaces.
 
 `zerofarm up` notes the folders of all Spaces that it serves, for the nursery, which is asked for some of them.
 """

@@ -1,4 +1,4 @@
-"""What a Space sees of the host: programs and libraries, its own folders, and nothing that it did not need.
+"""The parts of the host that a Space sees: programs and libraries, its own folders, and nothing that it did not need.
 
 Everything else is not there: the state directory, the sources of other Spaces, the homes of users.
 """

@@ -34,12 +34,12 @@ class Sandboxes:
         self._owners = Owners()
 
     def of_page(self, space: str, app_file: Path, url: str) -> Sandbox | None:
-        """That of a Space's web process, which reaches the farm at `url`; None if nothing separates Spaces."""
+        """The sandbox of a Space's web process, which reaches the farm at `url`; None if nothing separates Spaces."""
         made = self._of(space, app_file, Path(sys.executable), gpus=False)
         return made and replace(made, places=(*made.places, *self._mapped(_farm(url), made.uid)))
 
     def of_zygote(self, space: str, app_file: Path, python: Path) -> Sandbox | None:
-        """That of a Space's zygote and its children; None if nothing separates Spaces."""
+        """The sandbox of a Space's zygote and its children; None if nothing separates Spaces."""
         return self._of(space, app_file, python, gpus=True)
 
     def user_of(self, space: str) -> int:
@@ -82,7 +82,7 @@ class Sandboxes:
         return control_groups.groups_of(self._state_dir, space, limits)
 
     def _shared(self) -> Iterator[Place]:
-        """What processes of the farm and of the Space both use: payloads."""
+        """The places that processes of the farm and of the Space both use: payloads."""
         blobs = self._run_dir / "blobs"
         blobs.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self.level is Level.USERS:

@@ -29,7 +29,7 @@ SHORT_OF_MEMORY = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """What the broker knows of Spaces, and is told. All may raise RedisError."""
+    """The questions about Spaces that the broker answers, and the news that it is told. All may raise RedisError."""
 
     unused_for: Callable[[Iterable[str]], Mapping[str, float]]  #: seconds since the last task of each of these Spaces
     tell_of_idleness: Callable[[str], None]

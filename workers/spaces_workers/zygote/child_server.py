@@ -115,7 +115,7 @@ class ChildServer:
         os._exit(0)
 
     def _see_children_of_dead_workers_end(self) -> None:
-        """What they leave behind comes to this process, and would come to nobody later.
+        """Their remains come to this process, and would come to nobody later.
 
         A nursery that dies with its worker does so before that worker's sockets are closed. SIGTERM cuts this short.
         """

@@ -37,7 +37,7 @@ class SpaceRules:
 
 @dataclass(frozen=True, slots=True)
 class IsolationRules:
-    """What separates Spaces from each other and from the farm: see docs/isolation.md."""
+    """How Spaces are separated from each other and from the farm: see docs/isolation.md."""
 
     level: str = ""  #: the level of separation that must be had; empty: the best that the host can give
     first_uid: int = 60600  #: the first of the users for Spaces; systemd and distributions use none of them

@@ -210,7 +210,7 @@ def path() -> Path | None:
 
 
 def of_space(name: str) -> SpaceRules:
-    """What the file says of one Space now; while it has a mistake, what it said before. Raises SettingsFault."""
+    """The rules of one Space that the file has now; while it has a mistake, those before. Raises SettingsFault."""
     return latest().spaces.get(name, SpaceRules())
 
 

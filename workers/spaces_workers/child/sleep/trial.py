@@ -24,7 +24,7 @@ GIVEN_BACK = 0.9
 def problem_with(
     sleeper: Sleeper, make: Callable[[Any], Any], used_bytes: Callable[[], int], large: int = LARGE
 ) -> str:
-    """What is wrong with the sleep of tensors that `make` puts on the device; empty if nothing is."""
+    """The fault in the sleep of tensors that `make` puts on the device; empty if there is none."""
     import torch
 
     whole = make(torch.arange(large, dtype=torch.int32).to(torch.uint8))

@@ -32,7 +32,7 @@ def farm_queue(redis_url: str | None, state_dir: Path) -> Iterator[Queue]:
 
 
 def controls(queue: Queue) -> Controls:
-    """What the user of this process changes."""
+    """The controls of the queue, for the user of this process."""
     return Controls(queue, this_user())
 
 

@@ -79,7 +79,7 @@ def _checked(address: str) -> str:
 
 
 def _login(url: str) -> str:
-    """That of the broker's user for workers, where it has one; else that of the URL."""
+    """The login of the broker's user for workers, where it has one; else that of the URL."""
     parts = urlsplit(url)
     own = f"worker:{password_of('worker', unquote(parts.password or ''))}"
     address = parts._replace(netloc=f"{own}@{parts.netloc.rpartition('@')[2]}").geturl()

@@ -1,4 +1,4 @@
-"""What a module here offers: `prepare(objects)`.
+"""The function that each module here offers: `prepare(objects)`.
 
 It is given all objects of the zygote, brings those it knows into a state that survives a fork, and returns what a child
 does for them, or None if there are none.

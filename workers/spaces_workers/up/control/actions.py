@@ -1,4 +1,4 @@
-"""What `zerofarm up` can be asked to do: each action of the control socket is a method here."""
+"""The actions of the control socket of `zerofarm up`: each is a method here."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def describe(page: HostedPage) -> Json:
 
 
 def target_of(arguments: Json) -> str:
-    """What an action acts on, for the record."""
+    """The subject of an action, for the record."""
     return str(arguments.get("space") or arguments.get("name") or "")
 
 

@@ -12,7 +12,7 @@ from spaces_workers.up.door.space_routes import CERTIFICATE
 
 
 def server_options() -> Json:
-    """Of a server that speaks HTTPS alone; plain requests at its port are told so by a redirect."""
+    """Settings of a server that speaks HTTPS alone; plain requests at its port are told so by a redirect."""
     return {
         "tls_connection_policies": [{}],
         "listener_wrappers": [{"wrapper": "http_redirect"}, {"wrapper": "tls"}],

@@ -27,7 +27,7 @@ _SESSION = re.compile(r"(?:^|&)session_hash=([\w-]+)")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the front door tells of a request."""
+    """A request, as the front door tells of it."""
 
     method: str
     path: str
@@ -48,7 +48,7 @@ class Request:
 
     @property
     def call(self) -> str:
-        """What names the call whose events it asks for; empty: it begins one, or is something else."""
+        """The name of the call whose events it asks for; empty: it begins one, or is something else."""
         if self.method != "GET":
             return ""
         found = _CALL.search(self.path)

@@ -115,7 +115,7 @@ class Declared:
         return str(origin.path) if isinstance(origin, Local) else source
 
     def _rules(self) -> dict[str, SpaceRules]:
-        """What the file says now. A mistake in it is told once, and then it says what it said before."""
+        """The tables of the file now. A mistake in it is told once; the tables before it hold meanwhile."""
         path = settings.path()
         try:
             if path is not None and path.exists():

@@ -28,7 +28,7 @@ KEPT = 3
 
 @dataclass(frozen=True, slots=True)
 class KeptSpace:
-    """What is kept of one Space."""
+    """The kept revisions of one Space."""
 
     source: str
     current: Revision
@@ -56,7 +56,7 @@ class KeptSources:
         return found
 
     def find(self, name: str) -> KeptSpace | None:
-        """What is kept of a Space; None if it was not added."""
+        """The kept revisions of a Space; None if it was not added."""
         try:
             told = json.loads(self._note(name).read_text())
         except FileNotFoundError:

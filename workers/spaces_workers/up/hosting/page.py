@@ -35,7 +35,7 @@ class HostedPage:
 
     @property
     def gate(self) -> Gate:
-        """What the gateway is told of it."""
+        """The page, as the gateway is told of it."""
         space = self.revision.space
         return Gate(self.name, space.name, self._uid, str(space.app_file), self.standing == "current")
 

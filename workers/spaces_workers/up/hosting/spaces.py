@@ -43,7 +43,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What the Spaces need of `zerofarm up`."""
+    """The parts of `zerofarm up` that the Spaces need."""
 
     options: FarmOptions
     report: Reporter

@@ -28,7 +28,7 @@ STOP_NURSERY: Steps = ((signal.SIGTERM, 1.0),)
 
 
 class Host(Protocol):
-    """What an operator has chosen for the workers of a host."""
+    """The options of an operator for the workers of a host."""
 
     @property
     def workers(self) -> Sequence[PlannedWorker]: ...

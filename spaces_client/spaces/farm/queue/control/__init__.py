@@ -1,1 +1,1 @@
-"""What operators do with a farm while it runs, and the record of it."""
+"""The controls that operators have over a farm while it runs, and the record of their use."""

@@ -54,7 +54,7 @@ class Audit:
 
 
 def this_user() -> str:
-    """Who runs this process: the user, the one behind `sudo`, and the host."""
+    """The user who runs this process, the one behind `sudo`, and the host."""
     user = os.environ.get("SUDO_USER") or _login_name()
     return f"{user} on {socket.gethostname()}"
 

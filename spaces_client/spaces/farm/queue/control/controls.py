@@ -1,6 +1,6 @@
-"""What an operator may change of a farm's queue at any time: each takes effect with the next claim of any worker.
+"""The changes that an operator may make to a farm's queue: each takes effect with the next claim of any worker.
 
-The broker keeps it, so it holds for all hosts, and over restarts. `zerofarm` and the operator's page call this.
+The broker keeps them, so they hold for all hosts, and over restarts. `zerofarm` and the operator's page call this.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What a farm counts and remembers of its tasks, for `/metrics` and the operator's page."""
+"""Counts and remembers the tasks of a farm, for `/metrics` and the operator's page."""

@@ -8,7 +8,7 @@ from spaces.farm.events import Cancelled, CrashCause, Crashed, End, Failed, Succ
 
 
 class Cause(StrEnum):
-    """What stopped a run before its function returned or raised."""
+    """The cause that stopped a run before its function returned or raised."""
 
     TIME_LIMIT = "time_limit"
     CANCELLED = "cancelled"

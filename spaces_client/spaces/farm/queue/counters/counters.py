@@ -51,7 +51,7 @@ class Histogram:
 
 @dataclass(frozen=True, slots=True)
 class SpaceCounts:
-    """What became of the tasks of one Space, since it is known."""
+    """The ends of the tasks of one Space, since it is known."""
 
     ended: Mapping[str, int]  #: by final state
     stopped: Mapping[str, int]  #: by `causes.Cause`
@@ -61,7 +61,7 @@ class SpaceCounts:
 
 @dataclass(frozen=True, slots=True)
 class WorkerTally:
-    """What a worker has done, over its restarts."""
+    """The work of a worker, over its restarts."""
 
     busy_seconds: float
     evicted: Mapping[str, int]  #: by what became of the child

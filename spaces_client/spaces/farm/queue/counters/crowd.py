@@ -1,4 +1,4 @@
-"""Who waits for a farm: its web processes, and the visitors of waiting tasks."""
+"""Counts those who wait for a farm: its web processes, and the visitors of waiting tasks."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ MOST = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """Who waits now."""
+    """Those who wait now."""
 
     web_processes: int
     visitors: int  #: different ones; a task without a visitor counts as one
 
 
 def read_crowd(redis: Redis, keys: Keys) -> Crowd:
-    """Who waits now. Raises redis's errors."""
+    """Those who wait now. Raises redis's errors."""
     now, _ = redis.time()
     waiting = cast(list[bytes], redis.zrange(keys.arrivals(), 0, MOST - 1))
     with redis.pipeline(transaction=False) as pipe:

@@ -1,4 +1,4 @@
-"""What an operator sees of a waiting or running task beyond its status: rank, estimate, visitor."""
+"""The rank, estimate and visitor of waiting and running tasks, which operators see beside their status."""
 
 from __future__ import annotations
 

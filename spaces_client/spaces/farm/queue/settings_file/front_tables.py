@@ -1,4 +1,4 @@
-"""Who may ask the home page, and what operators see of visitors, read and checked from the operator's settings.
+"""Reads `[home]` and `[privacy]` of `farm.toml`: the names of the home page, and how lists name visitors.
 
 [home]
 hosts = ["farm.example.org"]    # names by which browsers reach the home page, beside this host's own
@@ -47,7 +47,7 @@ class HomeRules:
 
 @dataclass(frozen=True, slots=True)
 class PrivacyRules:
-    """What operators see of visitors."""
+    """How much operators see of visitors."""
 
     arguments: bool = True  #: whether Flower shows the arguments of calls in a few words
     visitors: str = FULL  #: how lists name visitors: `full`, or only their beginning

@@ -109,7 +109,7 @@ def _variables(value: object) -> str:
 
 
 def of_variable(name: str) -> str:
-    """What a variable of a Space must be instead; empty if it may have this name."""
+    """The words that follow "must be" in an error; empty if a variable of a Space may have this name."""
     if not _VARIABLE.fullmatch(name):
         return f"variables of letters, digits and _, without {name!r}"
     if name in SECRETS or name.startswith(_OURS):
