@@ -103,7 +103,7 @@ def test_a_space_that_nobody_uses_gives_up_its_processes_until_somebody_comes(fa
     assert "is starting" in text
     assert "refresh" in text
     wait_until(lambda: as_browser(url)[0] == 200)
-    wait_until(lambda: len(farm.told("answering", name="Space echo")) == 2)
+    wait_until(lambda: len(farm.told("answering", name="Space echo")) >= 2)
     wait_until(lambda: is_idle(farm, 2))
 
 
@@ -142,7 +142,7 @@ def test_a_task_starts_an_idle_space(farm: Up) -> None:
     wait_until(lambda: is_idle(farm))
     with spaces.Farm((farm.state_dir / "broker.url").read_text().strip()) as program:
         assert program.submit("echo", "echo", "hello").result().startswith("hello from process")
-    wait_until(lambda: len(farm.told("answering", name="Space echo")) == 2)
+    wait_until(lambda: len(farm.told("answering", name="Space echo")) >= 2)
     wait_until(lambda: is_idle(farm, 2))
 
 
@@ -154,4 +154,4 @@ def test_a_visitor_who_is_there_keeps_the_space_running(farm: Up) -> None:
     assert len(farm.told("idle", name="Space counting")) == before
     assert visitor.predict(api_name="/count") == 2
     visitor.close()
-    wait_until(lambda: len(farm.told("idle", name="Space counting")) == before + 1)
+    wait_until(lambda: len(farm.told("idle", name="Space counting")) > before)

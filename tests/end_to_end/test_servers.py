@@ -168,13 +168,21 @@ def test_a_page_and_another_server_each_have_their_address(
     url = serving.start_web(name, script, path="/config")
     try:
         assert called(url, "shout", "hello") == ["HELLO"]
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=PATIENCE) as answer:
-            answered = answer.read()
+        answered = wait_until(lambda: _answer_at(port))  # which listens from a thread, at any time
         if server != "a second page, after":
             assert json.loads(answered) == {"pid": serving.webs[name].pid}
         assert psutil.Process(serving.webs[name].pid).children() == []
     finally:
         serving.stop_web(name)
+
+
+def _answer_at(port: int) -> bytes:
+    """What the server says there; nothing while none listens."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=PATIENCE) as answer:
+            return bytes(answer.read())
+    except OSError:
+        return b""
 
 
 def test_a_port_that_is_taken_is_told_with_its_holder(serving: Farm, port: int, tmp_path: Path) -> None:

