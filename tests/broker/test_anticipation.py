@@ -41,6 +41,9 @@ class Recorder:
     def share(self) -> None:
         pass
 
+    def bury(self) -> None:
+        pass
+
     def exchange(self) -> None:
         pass
 

@@ -302,6 +302,16 @@ def levels(farm: Farm) -> dict[str, str]:
     return {each.space: each.level for each in worker.residents}
 
 
+def test_a_sleeper_that_dies_gives_up_its_room_without_a_task(tmp_path: Path) -> None:
+    """It counted as asleep, with all its memory of the host, until the next task."""
+    with two_spaces(tmp_path, SETTINGS + 'share = "space"\n') as small, caller(small) as call:
+        first, _ = call("first", "facts"), call("second", "facts")
+        wait_until(lambda: levels(small).get("first") == "asleep, pinned")
+        os.kill(first[0], signal.SIGKILL)
+        wait_until(lambda: "first" not in levels(small))
+        assert call("first", "facts")[1:] == first[1:]
+
+
 def test_a_page_that_is_opened_wakes_its_space(call: Call, sleepy: Farm) -> None:
     first, second = call("first", "facts"), call("second", "facts")
 

@@ -32,6 +32,7 @@ ANSWERS = st.one_of(
     st.builds(partial(_message, Awake.__name__), uses, numbers),
     st.builds(partial(_message, Trimmed.__name__), uses),
     st.builds(partial(_message, Unable.__name__), st.text(max_size=20), st.booleans(), st.booleans()),
+    st.builds(partial(_message, Unable.__name__), st.text(max_size=20), st.booleans(), st.booleans(), numbers, numbers),
     st.builds(partial(_message, Saved.__name__), numbers, numbers),
 )
 packed = ANSWERS.map(msgpack.packb)

@@ -241,3 +241,15 @@ def test_children_save_their_tensors_until_a_task_needs_the_device(alone: Scene)
     assert (first.is_saved, second.is_saved) == (True, False)
     assert first.host_bytes == 10 * GIB
     assert alone.levels() == {"first": Level.CHILD, "late": Level.PINNED}
+
+
+def test_a_dead_child_is_buried_unless_others_are_moved(alone: Scene) -> None:
+    dead = Dozing("dead", 10)
+    dead.gone = True
+    alone.card.keep(dead)
+    with alone.prefetch.halted("other"):
+        alone.prefetch.bury()
+        assert not dead.discarded
+    alone.prefetch.bury()
+    assert dead.discarded
+    assert alone.levels() == {"late": Level.PINNED}

@@ -50,6 +50,7 @@ class Anticipation(BrokerThread):
         self._demand.hear(calls_a_second(queue.redis, queue.keys.demand()))
         self._pins.hear(pinned(queue))
         self._answered()
+        self._prefetch.bury()
         if self._prefetch.has_sleepers:
             self._wake(list(dict.fromkeys([*_first(queue, self._sizes), *self._visited()])))
         if not self._running():

@@ -82,6 +82,17 @@ class Prefetch:
         finally:
             self._moves.release()
 
+    def bury(self) -> None:
+        """Discard idle children that have died, so that others get their room on the host."""
+        if not self._moves.acquire(blocking=False):
+            return  # one that moves answers, which looks like its end
+        try:
+            for child in self._residency.children():
+                if child.gone:
+                    self._residency.discard(child)
+        finally:
+            self._moves.release()
+
     def exchange(self) -> None:
         """Tell other workers of the host what these children hold of its memory, and hear of theirs."""
         self._residency.host.exchange()
