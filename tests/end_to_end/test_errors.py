@@ -31,7 +31,7 @@ ENDS = {
     "too_large_for_torch": (WORKER, r"Out of memory: .*DefaultCPUAllocator: can't allocate memory"),
     "too_large_for_the_gpu": (WORKER, r"Out of memory: CUDA out of memory\. Tried to allocate 20\.00 GiB\. GPU 0 has"),
     "crash": (WORKER, r"errors\.crash crashed: its process was killed by SIGSEGV\. The log of the Space may say why"),
-    "killed": (WORKER, r"errors\.killed crashed: its process was killed by SIGKILL \(it held up to \d+ MB\)"),
+    "killed": (WORKER, r"errors\.killed crashed: its process was killed by SIGKILL \(it held up to [\d.]+ [MG]iB\)"),
     "left": (WORKER, r"errors\.left crashed: its process exited with code 3"),
     "of_no_duration": (CLIENT, "duration must be positive, got -5"),
     "with_generator": (CLIENT, r"argument 'value' of echo\(\) cannot be sent to a GPU worker: it is a generator"),

@@ -160,7 +160,7 @@ def test_status_and_flower_show_who_sleeps_and_in_which_memory(call: Call, sleep
             "second": "on the device",
         }
     [pool] = [reply["pool"] for reply in make_celery(sleepy.broker.url).control.inspect(timeout=10).stats().values()]
-    assert any("asleep, pinned, 0 MB of the device, 42 MB of the host" in each for each in pool["children"])
+    assert any("asleep, pinned, 0 bytes of the device, 40 MiB of the host" in each for each in pool["children"])
 
 
 @pytest.mark.parametrize("error", ["broken", "kill"])

@@ -48,7 +48,7 @@ ENDS: list[tuple[Exited | None, str, CrashCause]] = [
     (None, "died together with its zygote", CrashCause.FARM),
     (Exited(1, 3, 0), "exited with code 3", CrashCause.FUNCTION),
     (Exited(1, -signal.SIGSEGV, 10**9), "was killed by SIGSEGV", CrashCause.FUNCTION),
-    (Exited(1, -signal.SIGKILL, 312 * 10**6), "was killed by SIGKILL (it held up to 312 MB)", CrashCause.KILLED),
+    (Exited(1, -signal.SIGKILL, 312 * 2**20), "was killed by SIGKILL (it held up to 312 MiB)", CrashCause.KILLED),
 ]
 
 
@@ -58,16 +58,16 @@ def test_the_end_of_a_child_in_words_and_by_cause(exited: Exited | None, words: 
 
 
 def test_a_kill_for_want_of_memory_is_told_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    killed = child(Exited(1, -signal.SIGKILL, 12_300_000_000))
+    killed = child(Exited(1, -signal.SIGKILL, int(12.3 * 2**30)))
     monkeypatch.setattr(oom_kills, "kills", lambda: 10**9)
-    words = "was killed by SIGKILL because the machine ran out of memory (it held up to 12.3 GB)"
+    words = "was killed by SIGKILL because the machine ran out of memory (it held up to 12.3 GiB)"
     assert killed.how_it_ended() == Death(words, CrashCause.OUT_OF_MEMORY)
 
 
 def test_a_kill_for_want_of_memory_before_the_task_is_another_one_s(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(oom_kills, "kills", lambda: 10**9)
     monkeypatch.setattr(oom_kills, "recent_kills", lambda: 10**9)
-    words = "was killed by SIGKILL (it held up to 0 MB)"
+    words = "was killed by SIGKILL (it held up to 0 bytes)"
     assert child(Exited(1, -signal.SIGKILL, 0)).how_it_ended() == Death(words, CrashCause.KILLED)
 
 

@@ -142,6 +142,6 @@ def test_a_place_outside_of_the_space_is_refused(root: Path, path: str) -> None:
 
 def test_too_much_is_refused_with_the_size(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_BYTES", 10)
-    (root / "large").write_bytes(bytes(2_000_000))
-    with pytest.raises(RefusedError, match="files of 2 MB would have to go"):
+    (root / "large").write_bytes(bytes(2 * 2**20))
+    with pytest.raises(RefusedError, match="files of 2 MiB would have to go"):
         SpaceFiles(root).to_send("large")

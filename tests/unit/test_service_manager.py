@@ -45,9 +45,12 @@ def test_systemd_is_told_what_an_operator_is_told(manager: socket.socket, report
     assert manager.recv(4096).decode() == told
 
 
-def test_without_a_service_manager_nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_service_manager_nothing_is_told_or_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
     ServiceManager().ready("it works")
+    assert caplog.text == ""
 
 
 def test_a_service_manager_that_is_gone_changes_nothing(

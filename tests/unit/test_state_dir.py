@@ -27,7 +27,7 @@ def test_a_new_one_has_the_version_and_a_folder_for_logs(tmp_path: Path) -> None
 @pytest.mark.parametrize("version", [VERSION - 1, VERSION, VERSION + 1])
 def test_one_of_a_neighbour_is_used(tmp_path: Path, version: int) -> None:
     (tmp_path / "version").write_text(f"{version}\n")
-    state_dir.shared(tmp_path)
+    assert state_dir.shared(tmp_path) == tmp_path
 
 
 def test_one_of_another_version_is_refused(tmp_path: Path) -> None:

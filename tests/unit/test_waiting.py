@@ -76,3 +76,4 @@ def test_places_and_bytes_are_said_as_people_say_them() -> None:
     places = [ordinal(number) for number in (1, 2, 3, 4, 11, 12, 13, 21, 102, 111)]
     assert places == ["1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "102nd", "111th"]
     assert [bytes_in_words(number) for number in (12, 1536, 1024**3)] == ["12 bytes", "1.5 KiB", "1 GiB"]
+    assert [bytes_in_words(number * 1024**2) for number in (998, 999.7, 1010)] == ["998 MiB", "0.976 GiB", "0.986 GiB"]

@@ -21,9 +21,9 @@ def seconds_in_words(seconds: float) -> str:
 
 
 def bytes_in_words(number: float) -> str:
-    """`512 bytes`, `1.5 GiB`."""
+    """`512 bytes`, `1.5 GiB`: three digits at most."""
     power = 0
-    while number >= 1024 and power < len(_BYTES) - 1:
+    while round(number) >= 1000 and power < len(_BYTES) - 1:
         number /= 1024
         power += 1
     return f"{number:.3g} {_BYTES[power]}"

@@ -6,8 +6,8 @@ import signal
 from dataclasses import dataclass
 
 from spaces.farm.events import CrashCause
+from spaces.farm.units import bytes_in_words
 from spaces_workers.link.messages import Exited
-from spaces_workers.worker.oom_kills import words
 
 #: Signals that ask a process to end. The farm sends none of them to a child; some libraries send them to themselves.
 _ORDERS_TO_END = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
@@ -31,7 +31,7 @@ def death_of(exited: Exited | None, *, memory_ran_out: bool) -> Death:
     if exited.status != -signal.SIGKILL:
         why = _NOT_OURS if -exited.status in _ORDERS_TO_END else ""
         return Death(f"was killed by {signal.Signals(-exited.status).name}{why}", CrashCause.FUNCTION)
-    held = f"(it held up to {words(exited.peak_bytes)})"
+    held = f"(it held up to {bytes_in_words(exited.peak_bytes)})"
     if memory_ran_out:
         return Death(f"was killed by SIGKILL because the machine ran out of memory {held}", CrashCause.OUT_OF_MEMORY)
     return Death(f"was killed by SIGKILL {held}", CrashCause.KILLED)

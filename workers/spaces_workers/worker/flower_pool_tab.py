@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from spaces.farm.units import bytes_in_words
 from spaces_workers.gpu.devices import Device
 from spaces_workers.worker.child_link import ChildLink
 from spaces_workers.worker.gpu_memory.sleepers import level_of
 from spaces_workers.worker.gpu_memory.swap_costs import LEVELS
-from spaces_workers.worker.oom_kills import words
 from spaces_workers.worker.run.runs import Runs
 
 
@@ -26,6 +26,6 @@ def pool_tab(device: Device, runs: Runs, idle: Sequence[ChildLink]) -> dict[str,
 
 
 def _in_words(child: ChildLink) -> str:
-    on_host = f", {words(child.host_bytes)} of the host" if child.host_bytes else ""
-    memory = f"{LEVELS[level_of(child)]}, {words(child.memory.held_bytes)} of the device{on_host}"
+    on_host = f", {bytes_in_words(child.host_bytes)} of the host" if child.host_bytes else ""
+    memory = f"{LEVELS[level_of(child)]}, {bytes_in_words(child.memory.held_bytes)} of the device{on_host}"
     return f"{child.spec.space} (pid {child.pid}, {child.tasks_done} done, {memory})"

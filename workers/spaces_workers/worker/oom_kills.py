@@ -20,8 +20,3 @@ def kills(counters: Path = _COUNTERS) -> int:
 
 #: The same as it was up to a second ago: reading takes longer than a small task.
 recent_kills = Recent(kills)
-
-
-def words(size_bytes: int) -> str:
-    """A size for people: `312 MB`, `12.3 GB`."""
-    return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.0f} MB"

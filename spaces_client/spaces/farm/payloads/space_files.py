@@ -20,6 +20,7 @@ from typing import Any
 
 from spaces.errors import RefusedError
 from spaces.farm.payloads.payload import FileCopy, Stamp
+from spaces.farm.units import bytes_in_words
 
 #: The most bytes of files that are sent with one payload.
 MOST_BYTES = 256 * 1024 * 1024
@@ -71,8 +72,8 @@ class SpaceFiles:
         size = sum(size for size, _ in found.values())
         if size > MOST_BYTES:
             raise RefusedError(
-                f"files of {size / 1e6:.0f} MB would have to go to another host, but at most {MOST_BYTES / 1e6:.0f} MB "
-                "may. Let the hosts share a disk, and put large files there"
+                f"files of {bytes_in_words(size)} would have to go to another host, but at most "
+                f"{bytes_in_words(MOST_BYTES)} may. Let the hosts share a disk, and put large files there"
             )
         return found
 

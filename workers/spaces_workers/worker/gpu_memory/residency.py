@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 from spaces.farm.queue.warmth import MOST_KNOWN, Warmth
+from spaces.farm.units import bytes_in_words
 from spaces_workers.link.channel import ChannelClosed
 from spaces_workers.link.messages import ZygoteSpec
 from spaces_workers.worker.child_link import ChildLink, Halted
@@ -22,7 +23,6 @@ from spaces_workers.worker.gpu_memory.host_room import HostRoom
 from spaces_workers.worker.gpu_memory.shared_copies import SharedCopies
 from spaces_workers.worker.gpu_memory.sleepers import HostMemoryBudget, level_of, weights_of
 from spaces_workers.worker.gpu_memory.swap_costs import Level, SwapCosts
-from spaces_workers.worker.oom_kills import words
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ class Residency:
         if self._free_bytes(0) < weights_bytes:
             logger.warning(
                 "Space %s has %s of weights, and its device %s free with nothing of this worker's on it",
-                *(spec.space, words(weights_bytes), words(self._free_bytes(0))),
+                *(spec.space, bytes_in_words(weights_bytes), bytes_in_words(self._free_bytes(0))),
             )
 
     def make_room_for_weights(self, spec: ZygoteSpec, weights_bytes: int, held: int = 0) -> None:
