@@ -34,6 +34,7 @@ MORE = {
     "visitors": "[quotas.md](../quotas.md#how-a-visitor-is-identified)",
     "isolation": "[isolation.md](../isolation.md)",
     "memory": "[memory.md](../memory.md)",
+    "files": "[operating.md](../operating.md#files-of-visitors)",
     "login": "[operating.md](../operating.md#login-by-openid-connect)",
 }
 

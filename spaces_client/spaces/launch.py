@@ -59,10 +59,11 @@ def _tell_visitors_apart() -> None:
 
 def _let_visitors_wait() -> None:
     from spaces.faces import without_thread
-    from spaces.web import gradio_queue, state_deletion
+    from spaces.web import gradio_queue, old_files, state_deletion
 
     when_imported("gradio.blocks", lambda blocks: gradio_queue.watch_functions(blocks, without_thread))
     when_imported("gradio.blocks", gradio_queue.watch_limiter)
+    when_imported("gradio.blocks", old_files.watch)
     when_imported("gradio.queueing", gradio_queue.watch_queue)
     when_imported("gradio.components.state", state_deletion.watch)
 
@@ -102,3 +103,7 @@ def _at_launch() -> None:
         from spaces.web.client import current_client
 
         current_client().serve_space()
+    if role.current() is Role.WEB:
+        from spaces.web import old_files
+
+        old_files.begin()

@@ -356,6 +356,11 @@ modules = "HF_" + "MODULES_CACHE"  # Spaces that name this variable are not fork
 print([getattr(each, modules) for each in (transformers.utils, transformers.utils.hub, diffusers.utils.constants)])
 """
 
+UPLOADS = """
+import gradio.routes
+print(gradio.utils.get_upload_folder(), gradio.routes.DEFAULT_TEMP_DIR)
+"""
+
 THREADS = """
 import numpy, torch
 from threadpoolctl import threadpool_info
@@ -393,7 +398,7 @@ VARIABLES = {
     "TOKENIZERS_PARALLELISM": ("true", PARALLEL),
     "CUDA_VISIBLE_DEVICES": ("1,2", "import torch\nprint(torch.cuda._parse_visible_devices())"),
     "TORCH_HOME": ("/elsewhere", "import torch\nprint(torch.hub.get_dir())"),
-    "GRADIO_TEMP_DIR": ("/elsewhere", "import gradio\nprint(gradio.utils.get_upload_folder())"),
+    "GRADIO_TEMP_DIR": ("/elsewhere", UPLOADS),
     "MPLBACKEND": ("svg", "import matplotlib\nprint(matplotlib.get_backend())"),
     "TMPDIR": ("/dev/shm", "import tempfile\nprint(tempfile.gettempdir())"),
 }

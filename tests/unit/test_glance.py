@@ -16,7 +16,7 @@ import spaces
 from spaces.errors import DefinitionError, EncodingError
 from spaces.farm import wire
 from spaces.farm.events import Failed
-from spaces.farm.payloads.space_files import _texts
+from spaces.farm.payloads.space_files import texts
 from spaces.farm.values.codec import Codec
 from spaces.farm.values.failure import describe, rebuild
 from spaces.farm.values.glance import glance
@@ -80,7 +80,7 @@ def test_a_global_whose_own_code_raises_fails_no_call(name: str) -> None:
 def test_a_result_whose_own_code_raises_is_looked_through_for_owners_and_files(name: str) -> None:
     value = HOSTILE[name]
     KeptResults().keep([value, {"a": value}])
-    assert "/tmp/a.png" in list(_texts([value, "/tmp/a.png", {"a": value}]))
+    assert "/tmp/a.png" in list(texts([value, "/tmp/a.png", {"a": value}]))
 
 
 class MuteError(Exception):

@@ -21,6 +21,7 @@ from spaces.functions.function import complete, functions
 from spaces.functions.sent_functions import Carried
 from spaces.role import URL, Role
 from spaces.space import space_codec, space_name, space_source
+from spaces.web import old_files
 from spaces.web.farm_connection import FarmConnection
 from spaces.web.handle import TaskHandle
 from spaces.web.identity import current_identity
@@ -123,9 +124,11 @@ class FarmClient:
         with farm.submitting(f"{space_name()}.{function.name}"):
             task = self._task(function, args, kwargs, time_limit)
             farm.submit(task)
-        if self._launched:
-            return TaskHandle(task, farm, current_visitor())
-        return RecordedHandle(task, farm, current_visitor(), space_codec(), self._calls.append)
+        if not self._launched:
+            return RecordedHandle(task, farm, current_visitor(), space_codec(), self._calls.append)
+        handle = TaskHandle(task, farm, current_visitor())
+        old_files.hold(handle, (args, kwargs))
+        return handle
 
     def _task(self, function: GPUFunction, args: Sequence[Any], kwargs: Mapping[str, Any], time_limit: float) -> Task:
         began = time.monotonic()

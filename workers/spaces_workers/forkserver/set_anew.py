@@ -110,11 +110,20 @@ def _modules_of(libraries: tuple[str, ...]) -> Iterator[ModuleType]:
             yield module
 
 
+def _folder_of_files() -> None:
+    """Gradio asks for its folder when it uses one, except for these copies of its name."""
+    utils: Any = sys.modules.get("gradio.utils")  # Any: Gradio's own
+    for module in _modules_of(("gradio",)) if utils else ():
+        if "DEFAULT_TEMP_DIR" in vars(module):
+            vars(module)["DEFAULT_TEMP_DIR"] = utils.get_upload_folder()
+
+
 _VERBOSITIES = {f"{library.upper()}_VERBOSITY": library for library in ("transformers", "diffusers")}
 
 #: What to do when a variable is set anew.
 CAN_BE_SET: Mapping[str, Callable[[], None]] = {
     **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), _threads),
+    "GRADIO_TEMP_DIR": _folder_of_files,
     **{variable: _verbosity(library, variable) for variable, library in _VERBOSITIES.items()},
     **dict.fromkeys(
         (

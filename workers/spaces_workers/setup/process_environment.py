@@ -13,6 +13,7 @@ from spaces.withheld_variables import for_spaces
 from spaces_workers.isolation import variables_of
 from spaces_workers.link.messages import ZygoteSpec
 from spaces_workers.setup.compile_cache import of_compilers
+from spaces_workers.setup.file_folder import folder_of_files, keeping_files
 from spaces_workers.setup.ports import INSIDE
 from spaces_workers.setup.space_variables import variables_of_space
 from spaces_workers.setup.state_dir import default_state_dir
@@ -64,6 +65,7 @@ def of_zygote(spec: ZygoteSpec, state_dir: Path | None = None) -> dict[str, str]
         | of_compilers(default_state_dir())
         | PAGES
         | for_spaces()
+        | folder_of_files(spec.space, spec.key)
         | variables_of_space(spec.space)
         | {
             ROLE: Role.WORKER,
@@ -98,7 +100,9 @@ def of_web(
         | of_compilers(default_state_dir())
         | PAGES
         | for_spaces()
+        | folder_of_files(space, key)
         | variables_of_space(space)
+        | keeping_files(space)
         | ONE_SERVER
         | {
             ROLE: Role.WEB,

@@ -107,7 +107,7 @@ class SpaceFiles:
     def _named_or_written(self, value: object) -> Iterator[tuple[Path, Stamp]]:
         with self._writing:
             written, self._written = list(self._written), {}
-        for text in (*_texts(value), *written):
+        for text in (*texts(value), *written):
             stamp = _stamp(text)  # first, because most texts are no file, and to resolve links takes ten times as long
             if stamp is not None and (path := self._allowed(text)) is not None:
                 yield path, stamp
@@ -161,7 +161,7 @@ def _temporary_folders() -> list[Path]:
     return [Path(tempfile.gettempdir()), *([Path(named)] if named else [])]
 
 
-def _texts(value: object) -> Iterator[str]:
+def texts(value: object) -> Iterator[str]:
     """Every text in a value that may be a path, and every path in its texts (JSON, HTML)."""
     waiting, count = [value], 0
     while waiting and count < _MOST_ITEMS:

@@ -76,6 +76,13 @@ class IdleRules:
 
 
 @dataclass(frozen=True, slots=True)
+class FileRules:
+    """How long a page keeps files of its visitors: uploads, and results that it has shown."""
+
+    keep: float = 24 * 3600  #: seconds after their last use
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """How tasks are ranked and limited, and when a worker or web process counts as dead."""
 
@@ -88,6 +95,7 @@ class Rules:
     isolation: IsolationRules = field(default_factory=IsolationRules)
     memory: MemoryRules = field(default_factory=MemoryRules)
     idle: IdleRules = field(default_factory=IdleRules)
+    files: FileRules = field(default_factory=FileRules)
     spaces: Mapping[str, SpaceRules] = field(default_factory=dict)  #: by name
     worker_lease: float = 5.0  #: seconds without a beat after which a worker's tasks go to others
     client_lease: float = 15.0  #: the same for a web process; importing a model may block its threads for long

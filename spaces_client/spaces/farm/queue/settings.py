@@ -28,6 +28,9 @@
     [idle]
     after = 172800        # seconds without a use; inf: never
 
+    [files]
+    keep = 86400          # seconds for which pages keep files of visitors after a use; inf: for ever
+
     [spaces.NAME]         # see `settings_file/space_tables.py`
     max_gpus = 1
 
@@ -109,8 +112,10 @@ ISOLATION: Keys = {
     "writable": Paths(),
 }
 IDLE: Keys = {"after": Number(1.0), "memory": Number(0.0, 1.0)}
+FILES: Keys = {"keep": Number(1.0)}
 
-_TABLES = ("rank", "limits", "isolation", "memory", "idle", "login", "spaces", *front_tables.TABLES, *tiers.TABLES)
+_OTHERS = ("login", "spaces", *front_tables.TABLES, *tiers.TABLES)
+_TABLES = ("rank", "limits", "isolation", "memory", "idle", "files", *_OTHERS)
 
 
 def read(path: Path) -> Rules:
@@ -146,6 +151,7 @@ def _rules(path: Path, found: Mapping[str, Any]) -> Rules:  # Any: parsed TOML
         rank=rank,
         limits=_filled(path, "limits", found, rules.limits, LIMITS),
         idle=_filled(path, "idle", found, rules.idle, IDLE),
+        files=_filled(path, "files", found, rules.files, FILES),
         isolation=_isolation(path, found),
         memory=_filled(path, "memory", found, rules.memory, MEMORY),
         spaces=spaces,
