@@ -85,5 +85,6 @@ def test_files_that_the_script_shows_stay(visitor: Client, page: str, tmp_path: 
     wait_until(lambda: not path.exists())
     files = [each for each in path.parents[1].rglob("*") if each.is_file()]
     assert [each.name for each in files] == ["example.txt"]
-    assert httpx.get(f"{page}/gradio_api/file={files[0]}").text == "an example"
+    prefix = visitor.config.get("api_prefix", "")  # Gradio 4 has none
+    assert httpx.get(f"{page}{prefix}/file={files[0]}").text == "an example"
     assert visitor.predict(handle_file(str(written(tmp_path / "new.txt", "new"))), api_name="/where")

@@ -19,7 +19,8 @@ def folder_of_files(space: str, key: bytes) -> dict[str, str]:
 
     It is a temporary folder, because files go to workers of other hosts by their paths there.
     """
-    above = os.environ.get(FOLDER) or variables_of_space(space).get("TMPDIR") or tempfile.gettempdir()
+    variables = os.environ | variables_of_space(space)
+    above = os.environ.get(FOLDER) or variables.get("TMPDIR") or tempfile.gettempdir()
     return {FOLDER: str(Path(above, f"gradio-{space}-{sha256(key).hexdigest()[:10]}"))}
 
 
