@@ -12,6 +12,12 @@ from gradio_client import Client, handle_file
 
 from tests.harness import configured_farm, wait_until
 
+#: Seconds for which files are kept: a call must begin within them after its upload.
+KEEP = 10
+
+#: Seconds in which a file that is old must be gone, on a busy machine.
+PATIENCE = 90
+
 SPACE = """
 import os
 import time
@@ -48,11 +54,11 @@ demo.launch()
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The page of a Space, on a farm that keeps files of visitors for two seconds."""
+    """The page of a Space, on a farm that keeps files of visitors for some seconds."""
     folder = tmp_path_factory.mktemp("old")
     (folder / "letters").mkdir()
     (folder / "letters" / "app.py").write_text(SPACE)
-    with configured_farm(folder, "[files]\nkeep = 2\n") as farm:
+    with configured_farm(folder, f"[files]\nkeep = {KEEP}\n") as farm:
         farm.start_worker()
         yield farm.start_web("letters", folder / "letters" / "app.py")
 
@@ -72,17 +78,17 @@ def test_an_upload_that_nobody_uses_is_removed_but_none_of_an_open_call(visitor:
     signal = written(tmp_path / "signal", "")
     called = visitor.submit(handle_file(written(tmp_path / "used.txt", "used")), str(signal), api_name="/read_later")
     path = Path(visitor.predict(handle_file(written(tmp_path / "unused.txt", "unused")), api_name="/where"))
-    wait_until(lambda: not path.exists())
-    wait_until(lambda: not path.parent.exists())
+    wait_until(lambda: not path.exists(), PATIENCE)
+    wait_until(lambda: not path.parent.exists(), PATIENCE)
     signal.unlink()
     assert called.result(60) == "used"
     used = next(path.parents[1].rglob("used.txt"))
-    wait_until(lambda: not used.exists())
+    wait_until(lambda: not used.exists(), PATIENCE)
 
 
 def test_files_that_the_script_shows_stay(visitor: Client, page: str, tmp_path: Path) -> None:
     path = Path(visitor.predict(handle_file(written(tmp_path / "unused.txt", "another")), api_name="/where"))
-    wait_until(lambda: not path.exists())
+    wait_until(lambda: not path.exists(), PATIENCE)
     files = [each for each in path.parents[1].rglob("*") if each.is_file()]
     assert [each.name for each in files] == ["example.txt"]
     prefix = visitor.config.get("api_prefix", "")  # Gradio 4 has none
