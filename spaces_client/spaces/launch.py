@@ -59,7 +59,8 @@ def _tell_visitors_apart() -> None:
 
 def _let_visitors_wait() -> None:
     from spaces.faces import without_thread
-    from spaces.web import gradio_queue, old_files, state_deletion
+    from spaces.farm.payloads import old_files
+    from spaces.web import gradio_queue, state_deletion
 
     when_imported("gradio.blocks", lambda blocks: gradio_queue.watch_functions(blocks, without_thread))
     when_imported("gradio.blocks", gradio_queue.watch_limiter)
@@ -104,6 +105,6 @@ def _at_launch() -> None:
 
         current_client().serve_space()
     if role.current() is Role.WEB:
-        from spaces.web import old_files
+        from spaces.farm.payloads import old_files
 
         old_files.begin()

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 from spaces import config, emulation, role
 from spaces.config import Config
 from spaces.errors import RefusedError, SpacesError
+from spaces.farm.payloads import old_files
 from spaces.farm.queue.registry import ImportCall
 from spaces.farm.task import Task
 from spaces.functions.function import complete, functions
 from spaces.functions.sent_functions import Carried
 from spaces.role import URL, Role
 from spaces.space import space_codec, space_name, space_source
-from spaces.web import old_files
 from spaces.web.farm_connection import FarmConnection
 from spaces.web.handle import TaskHandle
 from spaces.web.identity import current_identity

@@ -9,8 +9,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from spaces import config
+from spaces.farm.payloads.old_files import FOLDER
 from spaces.farm.queue import settings
-from spaces.web.old_files import FOLDER
 from spaces_workers.setup.space_variables import variables_of_space
 
 
