@@ -14,7 +14,7 @@ from spaces import config, effect_check, import_progress, import_shortcuts, role
 from spaces.functions import replay
 from spaces.import_hooks import when_imported
 from spaces.role import Role
-from spaces.servers import fixed_ports, gradio_pages, late_apps, sessions, uvicorn_servers
+from spaces.servers import fixed_ports, gradio_pages, late_apps, sessions, streamed_generators, uvicorn_servers
 from spaces.web.login import stand_for_nobody
 
 Serve = Callable[[], NoReturn]
@@ -67,6 +67,8 @@ def _let_visitors_wait() -> None:
     when_imported("gradio.blocks", old_files.watch)
     when_imported("gradio.queueing", gradio_queue.watch_queue)
     when_imported("gradio.components.state", state_deletion.watch)
+    for name in streamed_generators.STREAMING:
+        when_imported(name, streamed_generators.watch)
 
 
 def take_over_at_launch(serve: Serve) -> None:
