@@ -10,7 +10,7 @@ from kombu import Connection, Consumer, Exchange, Queue
 from kombu.transport import redis as kombu_redis
 
 from benchmarks.scale.brokers import make_task
-from spaces.farm.celery import transport
+from spaces.farm.celery import here, transport
 from spaces.farm.celery.celery_app import make_celery
 from spaces.farm.task import Task
 
@@ -58,7 +58,7 @@ class Ours(Messaging):
     """The ranked queue. A message that is acknowledged without having run ends its task: the whole price of an end."""
 
     def __init__(self, url: str) -> None:
-        transport.identify("w1", "NVIDIA H200")
+        here.identify("w1", "NVIDIA H200")
         super().__init__(url, transport.Transport)
         self._app = make_celery(url)
         self._app.conf.task_send_sent_event = False  # kombu alone sends none

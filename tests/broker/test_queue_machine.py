@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 
 from spaces.farm.events import Cancelled, End, Expired, Lost, Said, Succeeded, is_end, state_after
 from spaces.farm.payloads.payload import Payload
-from spaces.farm.queue import estimates
+from spaces.farm.queue import claiming, estimates
 from spaces.farm.queue.control.controls import Controls
 from spaces.farm.queue.estimates import Learned
 from spaces.farm.queue.leases import CLIENT_GONE
@@ -247,6 +247,32 @@ class QueueMachine(RuleBasedStateMachine):
         if held:
             task.finish(result)
             self.model.learn(task.space, seconds)
+
+    @rule(
+        target=leases,
+        lease=leases,
+        sizes=st.lists(st.sampled_from(SIZES), min_size=1, unique=True),
+        warmth=WARMTHS,
+        seconds=st.floats(0, TIME_LIMIT),
+    )
+    def end_and_claim(
+        self, lease: Lease, sizes: list[str], warmth: Warmth, seconds: float
+    ) -> Lease | MultipleResults[Lease]:
+        """As `end` and `claim`, one after the other; without the claim if the lease is lost."""
+        result = Succeeded(Payload(b"result"), seconds)
+        task = self.model.tasks[lease.task.id]
+        held = self.model.holds(lease)
+        had_ended_it = task.end is not None and (task.worker, task.attempt) == (lease.worker, lease.attempt)
+        claim = claiming.arguments(self.queue.rules, lease.worker, sizes, warmth, None, 0.0)
+        how, reply = self.queue.end_and_claim(lease, result, 0.0, None, claim)
+        assert bool(how) == (held or had_ended_it)
+        if held:
+            task.finish(result)
+            self.model.learn(task.space, seconds)
+        expected = self.model.best(lease.worker, sizes, warmth) if how else None
+        found = self.queue.claimed(lease.worker, reply)
+        assert expected == (None if found is None else found.lease.task.id)
+        return multiple() if found is None else self._taken(found.lease)
 
     @rule(lease=leases)
     def release(self, lease: Lease) -> None:

@@ -19,11 +19,12 @@ from kombu import Queue as CeleryQueue
 from redis import Redis
 
 from spaces.errors import FarmUnavailable
-from spaces.farm.celery import message_form, transport
+from spaces.farm.celery import here, message_form, steps
 from spaces.farm.celery.celery_app import make_celery, submit
 from spaces.farm.celery.message_form import RUN, MessageForm
 from spaces.farm.celery.one_connection import OneConnection
 from spaces.farm.celery.sending import Sender
+from spaces.farm.celery.steps import Step
 from spaces.farm.connection import connect
 from spaces.farm.events import Cancelled, Failed, Started, Succeeded
 from spaces.farm.payloads.payload import Payload
@@ -41,13 +42,15 @@ RESULT = Succeeded(Payload(b"result"))
 @pytest.fixture(autouse=True)
 def identity() -> Iterator[None]:
     """This process is worker w1."""
-    transport.identify("w1")
+    here.identify("w1")
     yield
-    transport.identify("")
-    transport.set_warmth(Warmth)
-    transport.attend_with(lambda _: None, lambda _: None)
-    transport._here.in_hand.clear()
-    transport._here.settled.clear()
+    here.identify("")
+    here.set_warmth(Warmth)
+    here.attend_with(lambda _: None, lambda _: None)
+    here.facts.in_hand.clear()
+    here.facts.settled.clear()
+    here.facts.unheard.clear()
+    here.facts.steps = 0
 
 
 @pytest.fixture
@@ -108,7 +111,7 @@ def test_a_submitted_task_is_delivered_with_its_lease(app: Celery, worker: Worke
 def test_a_task_that_is_delivered_says_on_which_device_it_has_started(
     app: Celery, worker: Worker, queue: Queue
 ) -> None:
-    transport.identify("w1", "cpu")
+    here.identify("w1", "cpu")
     task = make_task()
     submit(app, task)
     message = worker.take()
@@ -118,7 +121,7 @@ def test_a_task_that_is_delivered_says_on_which_device_it_has_started(
 
 def test_a_claimed_task_is_begun_before_celery_gets_its_message(app: Celery, worker: Worker) -> None:
     begun, forsaken = list[tuple[Lease, int]](), list[str]()
-    transport.attend_with(lambda lease: begun.append((lease, len(worker.messages))), forsaken.append)
+    here.attend_with(lambda lease: begun.append((lease, len(worker.messages))), forsaken.append)
     task = make_task()
     submit(app, task)
     message = worker.take()
@@ -136,11 +139,11 @@ def test_a_task_whose_end_is_written_is_acknowledged_without_the_broker(
     message = worker.take()
     lease = message.properties["lease"]
     queue.end(lease, RESULT)
-    transport.settled(lease)
+    here.settled(lease)
     before = queue.redis.info("commandstats")["cmdstat_evalsha"]["calls"]
     message.ack()
     assert queue.redis.info("commandstats")["cmdstat_evalsha"]["calls"] == before
-    assert (transport._here.in_hand, transport._here.settled) == (set(), set())
+    assert (here.facts.in_hand, here.facts.settled) == (set(), set())
 
 
 def test_the_lease_reaches_the_pool_and_no_event_or_answer_of_celery(app: Celery, worker: Worker) -> None:
@@ -180,7 +183,7 @@ def test_a_worker_takes_the_next_task_when_it_has_acknowledged_the_last(app: Cel
 
 
 def test_what_is_warm_is_asked_at_each_claim(app: Celery, worker: Worker) -> None:
-    transport.set_warmth(lambda: Warmth({"names": 0.0}, unseen=100.0))
+    here.set_warmth(lambda: Warmth({"names": 0.0}, unseen=100.0))
     cold, warm = make_task("digits", 1.0), make_task("names", 1.5)
     submit(app, cold)
     submit(app, warm)
@@ -208,7 +211,7 @@ def test_an_idle_worker_is_woken_by_a_task(app: Celery, worker: Worker, queue: Q
 def test_a_task_that_is_left_to_a_warmer_worker_is_taken_when_the_moment_is_over(
     app: Celery, worker: Worker, queue: Queue
 ) -> None:
-    transport.set_warmth(lambda: Warmth({}, unseen=100.0))
+    here.set_warmth(lambda: Warmth({}, unseen=100.0))
     assert queue.claim("w2", SIZES, Warmth({"digits": 0.0}, unseen=100.0), hold=1.0) is None
     task = make_task("digits")
     submit(app, task)
@@ -224,7 +227,7 @@ def test_a_task_that_is_left_to_a_warmer_worker_is_taken_when_the_moment_is_over
 def test_an_idle_worker_is_called_where_another_heard_the_bell(
     app: Celery, worker: Worker, queue: Queue, broker_url: str
 ) -> None:
-    transport.set_warmth(lambda: Warmth({"digits": 0.0}, unseen=100.0))
+    here.set_warmth(lambda: Warmth({"digits": 0.0}, unseen=100.0))
     with connect(broker_url) as other:
         bell = in_thread(lambda: other.brpop([queue.keys.bell("large")], timeout=10 * PATIENCE))
         wait_until(lambda: queue.redis.info("clients")["blocked_clients"] == 1)
@@ -237,11 +240,95 @@ def test_an_idle_worker_is_called_where_another_heard_the_bell(
     worker.messages[-1].ack()
 
 
+class Stepping:
+    """The end of a run, on a thread of its own, in a step of the worker."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+
+    def end(self, lease: Lease) -> Step:
+        step = steps.begun()
+        assert step is not None
+        _, reply = self._queue.end_and_claim(lease, RESULT, 0.0, 0.0, step.arguments())
+        step.answered(reply)
+        here.settled(lease)
+        return step
+
+
+def test_the_task_that_a_step_has_claimed_is_passed_on_by_the_channel(
+    app: Celery, worker: Worker, queue: Queue
+) -> None:
+    first, second = make_task(estimate=1), make_task(estimate=2)
+    submit(app, first)
+    submit(app, second)
+    message = worker.take()
+    step = Stepping(queue).end(message.properties["lease"])
+    assert step.found is not None
+    assert step.found.lease == Lease(second, "w1", 1)
+    message.ack()
+    drained(worker.connection)  # the channel claims nothing while it has not heard of the step
+    assert len(worker.messages) == 1
+    assert step.finish()
+    assert worker.messages[-1].properties["lease"] == Lease(second, "w1", 1)
+    worker.messages[-1].ack()
+
+
+def test_after_a_step_that_found_nothing_the_channel_waits_for_the_bell_at_once(
+    app: Celery, worker: Worker, queue: Queue
+) -> None:
+    submit(app, make_task())
+    message = worker.take()
+    step = Stepping(queue).end(message.properties["lease"])
+    assert step.found is None
+    message.ack()
+    assert step.finish()
+    before = queue.redis.info("commandstats")["cmdstat_evalsha"]["calls"]
+    thread = in_thread(lambda: drained(worker.connection, 5.0))
+    wait_until(lambda: queue.redis.info("clients")["blocked_clients"] == 1)
+    assert queue.redis.info("commandstats")["cmdstat_evalsha"]["calls"] == before
+    submit(app, make_task())
+    thread.join()
+    assert len(worker.messages) == 2
+
+
+def test_there_is_no_step_while_the_channel_claims_or_consumes_nothing(
+    app: Celery, worker: Worker, queue: Queue
+) -> None:
+    thread = in_thread(lambda: drained(worker.connection, 5.0))
+    wait_until(lambda: queue.redis.info("clients")["blocked_clients"] == 1)
+    assert steps.begun() is None
+    submit(app, make_task())
+    thread.join()
+    worker.consumer.cancel()
+    assert steps.begun() is None
+
+
+def test_a_task_of_a_step_that_celery_cannot_be_told_of_keeps_the_worker_from_claiming(
+    app: Celery, worker: Worker, queue: Queue
+) -> None:
+    """Its connection was lost during the step. The task runs on, and the worker has room for one."""
+    first, second, third = (make_task(estimate=seconds) for seconds in (1, 2, 3))
+    for task in (first, second, third):
+        submit(app, task)
+    message = worker.take()
+    step = Stepping(queue).end(message.properties["lease"])
+    worker.close()
+    assert not step.finish()
+    here.unheard(second.id)
+    other = Worker(app)
+    drained(other.connection)
+    assert (other.messages, state_of(queue, third)) == ([], State.QUEUED)
+    here.over(second.id)
+    queue.end(Lease(second, "w1", 1), RESULT)
+    assert other.take().properties["lease"] == Lease(third, "w1", 1)
+    other.close()
+
+
 def test_a_worker_that_stops_while_its_claim_is_under_way_gives_the_task_back(
     app: Celery, worker: Worker, queue: Queue
 ) -> None:
     begun = list[Lease]()
-    transport.attend_with(begun.append, lambda _: None)
+    here.attend_with(begun.append, lambda _: None)
     queue.claim("w2", SIZES)  # so that the broker knows the script
     task = make_task()
     submit(app, task)
@@ -347,7 +434,7 @@ def test_a_task_whose_delivery_was_lost_is_delivered_again(app: Celery, worker: 
 
 
 def test_a_process_that_is_no_worker_cannot_take_tasks(app: Celery) -> None:
-    transport.identify("")
+    here.identify("")
     with pytest.raises(RuntimeError, match=r"cannot take tasks from zerofarm\.large: this process is no worker"):
         Worker(app)
 

@@ -81,14 +81,14 @@ class Child:
                 return
             self.heard.append(type(order))
             if len(self.heard) == self.dies_at:
-                self._channel.abandon()
                 if fd is not None:
                     os.close(fd)
+                self._channel.abandon()
                 return
             match order:
                 case ShowCopy(name):
                     answer, shown = self._orders.show(name) if self._instead is None else (CopyShown(), self._instead())
-                    self._channel.send(answer, shown)
+                    self._channel.send(answer, fd=shown)
                     if shown is not None:
                         os.close(shown)
                 case ShareCopy(name):

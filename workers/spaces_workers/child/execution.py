@@ -47,6 +47,7 @@ class Execution:
         self.native_thread_id = 0  #: the same, as the system counts it
         self.closing = False  #: set by another thread: stop at the next yield
         self.ended = False  #: no more events follow
+        self.is_settled = False  #: the worker is told so, together with the end
 
     def end(self) -> End:
         """Run the function to its end, sending its events, and return how it ended."""

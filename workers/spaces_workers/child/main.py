@@ -19,7 +19,7 @@ from typing import NoReturn
 
 from spaces import config, emulation
 from spaces.errors import TimeLimitExceeded
-from spaces.farm.events import Event
+from spaces.farm.events import End, Event
 from spaces.farm.memory_errors import lacks_gpu_memory
 from spaces_workers.child import hang
 from spaces_workers.child.execution import Execution
@@ -27,7 +27,7 @@ from spaces_workers.child.memory_meter import Meter
 from spaces_workers.child.sleep.cards import means_of
 from spaces_workers.child.sleep.orders import Orders
 from spaces_workers.child.sleep.sleeper import Sleeper
-from spaces_workers.child.stragglers import do_nothing, settled
+from spaces_workers.child.stragglers import are_settled, do_nothing, settled
 from spaces_workers.child.upload import upload
 from spaces_workers.forking.judgement import Loss
 from spaces_workers.link.channel import Bell, Channel, ChannelClosed
@@ -102,19 +102,20 @@ class Child:
 
     def _show(self, name: bytes) -> None:
         answer, fd = self._orders.show(name)
-        self._channel.send(answer, fd)
+        self._channel.send(answer, fd=fd)
         if fd is not None:
             os.close(fd)
 
     def _run(self, run: RunTask) -> None:
-        before = set(threading.enumerate())
+        self._before = set(threading.enumerate())
         self._meter.begin()
         self._orders.task_begins()
         execution = Execution(run, self._tell)
         thread = self._next.begin(execution)
         self._attend(execution)
         thread.join()
-        self._channel.send(Idle(settled(before, STRAGGLER_GRACE), self._meter.read()))
+        if not execution.is_settled:
+            self._channel.send(Idle(settled(self._before, STRAGGLER_GRACE), self._meter.read()))
         self._next = _ThreadAhead(self._execute)
 
     def _execute(self, execution: Execution) -> None:
@@ -122,18 +123,24 @@ class Child:
             end = execution.end()
             sys.stdout.flush()
             sys.stderr.flush()
-            self._channel.send(end)
+            self._tell_end(execution, end)
         except ChannelClosed:
             pass  # the main thread sees it too
         finally:
             execution.ended = True
             self._bell.ring()
 
+    def _tell_end(self, execution: Execution, end: End) -> None:
+        """With the end goes that this child can have another task, unless threads of this one still compute."""
+        execution.is_settled = are_settled(self._before)
+        execution.ended = True  # the next message may be another task
+        self._channel.send(end, *([Idle(True, self._meter.read())] if execution.is_settled else []))
+
     def _attend(self, execution: Execution) -> None:
         """Receive the worker's messages while the task runs."""
         while not execution.ended:
             ready = {key.fileobj for key, _ in self._selector.select()}
-            if self._channel in ready:
+            if self._channel in ready and not execution.ended:
                 self._hear(self._channel.receive(), execution)
         self._bell.silence()
 

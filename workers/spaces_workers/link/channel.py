@@ -61,22 +61,18 @@ class Channel:
     def fileno(self) -> int:
         return self._socket.fileno()
 
-    def send(self, message: object, fd: int | None = None) -> None:
-        """Send a message, with a descriptor if given.
+    def send(self, *messages: object, fd: int | None = None) -> None:
+        """Send messages, which arrive together if they are short; with a descriptor if given.
 
         Raises ChannelClosed if the other side is gone, BadMessage for a message that is too long.
         """
-        data = wire.pack(message)
-        check_length(len(data))
-        header = LENGTH.pack(len(data))
+        data = b"".join(_framed(message) for message in messages)
         try:
             with self._sending:
-                if fd is None:
-                    self._socket.sendall(header + data if len(data) < 65536 else header)
-                else:
-                    socket.send_fds(self._socket, [header], [fd])
-                if fd is not None or len(data) >= 65536:
-                    self._socket.sendall(data)
+                if fd is not None:
+                    socket.send_fds(self._socket, [data[: LENGTH.size]], [fd])
+                    data = data[LENGTH.size :]
+                self._socket.sendall(data)
         except OSError as error:
             raise ChannelClosed(str(error)) from None
 
@@ -173,6 +169,12 @@ class Channel:
         self._incoming.drop()
         self.abandon()
         return Garbled(reason)
+
+
+def _framed(message: object) -> bytes:
+    data = wire.pack(message)
+    check_length(len(data))
+    return LENGTH.pack(len(data)) + data
 
 
 class Bell:

@@ -236,7 +236,7 @@ class ChildLink:
         with self._ordering:  # a child that was told to halt before its order would not
             if self._is_halted:
                 raise Halted(f"the child of Space {self.spec.space} was not told to {type(order).__name__.lower()}")
-            self.channel.send(order, fd)
+            self.channel.send(order, fd=fd)
             self._obeys = True
         try:
             yield

@@ -13,7 +13,7 @@ from typing import Any
 
 from spaces import config
 from spaces.farm import log_files
-from spaces.farm.celery import transport
+from spaces.farm.celery import here
 from spaces.farm.celery.celery_app import make_celery
 from spaces.farm.connection import connect
 from spaces.farm.queue import settings as farm_settings
@@ -113,8 +113,8 @@ def run_worker(options: WorkerOptions) -> int:
         after_beat=standing.look,
         on_refused=dismissal.dismiss,
     )
-    transport.identify(worker, options.device.name)
-    transport.set_warmth(residency.warmth)
+    here.identify(worker, options.device.name)
+    here.set_warmth(residency.warmth)
     for thread in (*helpers, heartbeat):
         thread.start()
     try:

@@ -19,12 +19,15 @@ from celery.concurrency.prefork import _run_ready_callbacks
 from celery.exceptions import Retry
 from celery.worker import state
 
-from spaces.farm.celery import transport
+from spaces.farm.celery import here, steps
 from spaces.farm.celery.message_form import RUN
+from spaces.farm.celery.steps import Step
 from spaces.farm.events import Cancelled, Crashed, Expired, Failed, Lost, Succeeded, TimedOut
+from spaces.farm.queue.claiming import Claimed
 from spaces.farm.task import Lease
 from spaces_workers.worker.flower_pool_tab import pool_tab
 from spaces_workers.worker.mailbox import Mailbox
+from spaces_workers.worker.run.attendants import Work
 from spaces_workers.worker.run.run_state import GivenBack, Outcome
 from spaces_workers.worker.run.runs import Runs
 from spaces_workers.worker.run.task_run import TaskRun
@@ -66,7 +69,8 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
         self._mailbox = Mailbox()
         self._callbacks: dict[str, Callbacks] = {}
         self._begun: dict[str, TaskRun] = {}  #: runs that Celery has not passed on yet
-        transport.attend_with(self._begin, self._forsake)
+        self._accepted: dict[str, Callable[[], None]] = {}  #: tells Celery that they have begun, once it asks
+        here.attend_with(self._begin, self._forsake)
         self._closed = False
         self._hub: Any = None
 
@@ -87,26 +91,33 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
     ) -> TaskRun:
         lease: Lease = args[2]["properties"]["lease"]
         self._callbacks[lease.task.id] = Callbacks(accept_callback, timeout_callback, callback, error_callback)
-        return self._begun.pop(lease.task.id, None) or self._started(lease)
+        run = self._begun.pop(lease.task.id, None)
+        if run is None:
+            run = TaskRun(lease, self.workplace, self)
+            self._start(run)
+        if accept := self._accepted.pop(lease.task.id, None):
+            accept()
+        return run
 
-    def _started(self, lease: Lease) -> TaskRun:
-        run = TaskRun(lease, self.workplace, self)
+    def _start(self, run: TaskRun) -> None:
         self.runs.add(run)
         run.start()
-        return run
 
     # --- called by the transport
 
     def _begin(self, lease: Lease) -> None:
-        """Start the run of a task that was claimed, before Celery's accounts of it, which take longer than many a task.
+        """Start the run of a task that was claimed, before Celery's accounts, which take longer than many a task."""
+        if self._may_begin(lease):
+            self._begun[lease.task.id] = run = TaskRun(lease, self.workplace, self)
+            self._start(run)
 
-        Not if Celery may keep it from running.
-        """
-        if lease.task.id not in state.revoked and self.app.tasks[RUN].rate_limit is None:
-            self._begun[lease.task.id] = self._started(lease)
+    def _may_begin(self, lease: Lease) -> bool:
+        """Whether Celery has no way to keep it from running."""
+        return lease.task.id not in state.revoked and self.app.tasks[RUN].rate_limit is None
 
     def _forsake(self, task: str) -> None:
         """Celery did not pass on this task, and has ended it or given it back."""
+        self._accepted.pop(task, None)
         run = self._begun.pop(task, None)
         if run is not None:
             run.abandon()
@@ -117,12 +128,29 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
         """The child has the task."""
         if run.child is None:
             raise ValueError(f"task {run.lease.task.id} began without a child")
-        pid, now = run.child.pid, time.monotonic()
-        self._mailbox.post(lambda: self._accept(run, pid, now))
+        task, pid, now = run.lease.task.id, run.child.pid, time.monotonic()
+        self._accepted[task] = lambda: self._accept(task, pid, now)
+        if task not in self._begun and (accept := self._accepted.pop(task, None)):  # else `on_apply` takes it
+            self._mailbox.post(accept)
 
-    def ended(self, run: TaskRun, outcome: Outcome) -> None:
-        """The task's end is written, or the task is requeued."""
-        self._mailbox.post(lambda: self._settle(run, outcome))
+    def step(self) -> Step | None:
+        """A step in which a task ends and the next one is claimed, unless the worker is to take no other."""
+        is_stopping = {state.should_stop, state.should_terminate} - {None, False}
+        return None if is_stopping or self.workplace.device_lost else steps.begun()
+
+    def ended(self, run: TaskRun, outcome: Outcome, step: Step | None) -> Work | None:
+        """The task's end is written, or the task is requeued. The task that was claimed in the same step begins."""
+        try:
+            return self._following(run, step.found) if step is not None and step.found is not None else None
+        finally:
+            self._mailbox.post(lambda: self._settle(run, outcome, step))
+
+    def _following(self, run: TaskRun, found: Claimed) -> Work | None:
+        if not self._may_begin(found.lease):
+            return None
+        self._begun[found.lease.task.id] = following = TaskRun(found.lease, self.workplace, self)
+        self.runs.add(following, after=run)
+        return following.begin()
 
     # --- called by Celery
 
@@ -161,18 +189,38 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
     def num_processes(self) -> int:
         return int(self.limit)
 
-    def _accept(self, run: TaskRun, pid: int, now: float) -> None:
-        callbacks = self._callbacks.get(run.lease.task.id)
+    def _accept(self, task: str, pid: int, now: float) -> None:
+        callbacks = self._callbacks.get(task)
         if callbacks is not None:
             callbacks.accept(pid, now)
 
-    def _settle(self, run: TaskRun, outcome: Outcome) -> None:
+    def _settle(self, run: TaskRun, outcome: Outcome, step: Step | None) -> None:
+        try:
+            self._tell(run, outcome)
+        finally:
+            if step is not None and step.found is not None:
+                self._pass_on(step, step.found.lease.task.id)
+            elif step is not None:
+                step.finish()
+
+    def _pass_on(self, step: Step, task: str) -> None:
+        """Have the channel give Celery the task that came with a step. Without a channel it runs on, unheard of."""
+        if step.finish():
+            return
+        if self._begun.pop(task, None) is None:
+            here.over(task)  # it has not begun; the next claim hands it over again
+        else:
+            here.unheard(task)
+
+    def _tell(self, run: TaskRun, outcome: Outcome) -> None:
         self.runs.remove(run)
         callbacks = self._callbacks.pop(run.lease.task.id, None)
-        if callbacks is None:
-            return  # it was forsaken
+        self._accepted.pop(run.lease.task.id, None)
+        if callbacks is None:  # it was forsaken, or never told to Celery
+            here.over(run.lease.task.id)
+            return
         if run.is_settled:
-            transport.settled(run.lease)
+            here.settled(run.lease)
         match outcome:
             case Succeeded(seconds=seconds):
                 callbacks.success((False, "", seconds))

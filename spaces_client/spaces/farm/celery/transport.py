@@ -1,15 +1,13 @@
 """Celery's transport: kombu's for Redis, with the queues `zerofarm.large` and `zerofarm.xlarge` kept by rank.
 
 `register()` replaces kombu's own transport, so URLs stay `redis://`; all but the ranked queues (control, events and so
-on) is inherited. A caller needs only `sending.py`; this adds the receiving half for workers, which call `identify` and
-`set_warmth` once. A message from a ranked queue has its `Lease` in `properties["lease"]`; its tag is the task's id.
+on) is inherited. A caller needs only `sending.py`; this adds the receiving half for workers, of which `here.py` has the
+facts. A message from a ranked queue has its `Lease` in `properties["lease"]`; its tag is the task's id.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cached_property
 from queue import Empty
 from time import monotonic
@@ -24,13 +22,13 @@ from redis import ConnectionPool, Redis
 from redis.exceptions import NoScriptError
 
 from spaces.farm.broker_errors import REFUSES
+from spaces.farm.celery import here, steps
 from spaces.farm.celery.ranked_queues import RANKED, is_ranked
 from spaces.farm.celery.sending import SendingChannel
 from spaces.farm.events import Cancelled, End, Failed
 from spaces.farm.queue import claiming
 from spaces.farm.queue.claiming import Claimed, moment
 from spaces.farm.queue.queue import Queue
-from spaces.farm.queue.warmth import Warmth
 from spaces.farm.size import Size
 from spaces.farm.task import Lease
 
@@ -43,53 +41,11 @@ REVOKED = Cancelled("revoked")
 REFUSED = Failed("Reject", "the worker could not read its message. Run the same zerofarm on client and worker", "")
 
 
-@dataclass
-class Here:
-    """The facts that this process, as a worker, sends to the broker with each claim."""
-
-    worker: str = ""
-    device: str = ""
-    warmth: Callable[[], Warmth] = Warmth
-    in_hand: set[str] = field(default_factory=set)  #: tasks that are delivered and not yet acknowledged
-    settled: set[str] = field(default_factory=set)  #: those of them whose end, or return, is in the broker
-    begin: Callable[[Lease], None] = lambda _: None
-    forsake: Callable[[str], None] = lambda _: None
-
-
-_here = Here()
-
-
 def register() -> None:
     """Use this transport for `redis://`, `rediss://` and `redis+socket://` in every connection from now on."""
     for scheme in ("redis", "rediss"):
         kombu_transports.TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"
         kombu_transports._transport_cache.pop(scheme, None)
-
-
-def identify(worker: str, device: str = "") -> None:
-    """Set the name of the worker in this process, and the device that the event `Started` of its tasks names.
-
-    Its heartbeat must use the same name, and no two workers may share one. Without a device no `Started` is written.
-    """
-    _here.worker, _here.device = worker, device
-
-
-def set_warmth(warmth: Callable[[], Warmth]) -> None:
-    """Set the function that returns, at each claim, this worker's seconds to begin a task of each Space."""
-    _here.warmth = warmth
-
-
-def attend_with(begin: Callable[[Lease], None], forsake: Callable[[str], None]) -> None:
-    """Have `begin` called with each task that is claimed, before Celery gets its message.
-
-    `forsake` is called with the id of a task that is acknowledged or rejected, after this is written.
-    """
-    _here.begin, _here.forsake = begin, forsake
-
-
-def settled(lease: Lease) -> None:
-    """The task's end or its return is written: its message can be acknowledged without asking the broker."""
-    _here.settled |= {lease.task.id} & _here.in_hand
 
 
 class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu has no types
@@ -132,13 +88,13 @@ class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu has no types
     def _settle(self, tag: str, end: End | None) -> None:
         lease = self._leases.pop(tag)
         try:
-            if tag not in _here.settled:
+            if tag not in here.facts.settled:
                 self._write(lease, end)
         finally:
-            _here.in_hand.discard(tag)
-            _here.settled.discard(tag)
+            here.facts.in_hand.discard(tag)
+            here.facts.settled.discard(tag)
             virtual.QoS.ack(self, tag)
-            _here.forsake(tag)
+            here.facts.forsake(tag)
 
     def _write(self, lease: Lease, end: End | None) -> None:
         queue = self.channel.ranked_queue
@@ -155,6 +111,9 @@ class Channel(SendingChannel):
     #: The answer that the consuming connection awaits: to a claim, a bell, or, as in kombu, a list.
     _awaited = "list"
 
+    #: The answer to the claim of a step that found no task, which makes another claim superfluous.
+    _answered: tuple[claiming.Reply, ...] = ()
+
     #: Until when the broker, which refused a claim, is not asked again; 0 if it did not refuse.
     _paused_until = 0.0
 
@@ -168,8 +127,10 @@ class Channel(SendingChannel):
         return Queue(Redis(connection_pool=ConnectionPool(**self._parameters)))
 
     def basic_consume(self, queue: str, *args: Any, **kwargs: Any) -> Any:  # Any: kombu's own
-        if is_ranked(queue) and not _here.worker:
+        if is_ranked(queue) and not here.facts.worker:
             raise RuntimeError(f"cannot take tasks from {queue}: this process is no worker, identify() was not called")
+        if is_ranked(queue):
+            steps.consuming(self)
         return super().basic_consume(queue, *args, **kwargs)
 
     # Receiving: claim; if no task is found, wait for the bell; when it rings, claim again.
@@ -177,11 +138,22 @@ class Channel(SendingChannel):
     def _brpop_start(self, timeout: float | None = None) -> None:
         if monotonic() < self._paused_until:
             return  # kombu calls this again, once a second at least
-        if any(map(is_ranked, self.active_queues)):
-            self._send_claim()
+        if self._sizes:
+            self._claim()
         else:
             self._awaited = "list"
             super()._brpop_start(timeout)
+
+    def _claim(self) -> None:
+        """Claim, unless a run does; or wait at once, if a step has claimed in vain."""
+        answered, self._answered = self._answered, ()
+        with here.facts.claiming:
+            if here.facts.claims_elsewhere:
+                return  # kombu calls this again when that is over
+            if answered:
+                self._wait_after(*answered)
+            else:
+                self._send_claim()
 
     def _brpop_read(self, **options: Any) -> bool:  # Any: redis-py's own
         if self._awaited == "list":
@@ -213,13 +185,18 @@ class Channel(SendingChannel):
 
     def _on_claimed(self, reply: Any) -> bool:  # Any: the answer of claim.lua
         self._paused_until = 0.0
-        claimed = self.ranked_queue.claimed(_here.worker, reply)
+        claimed = self.ranked_queue.claimed(here.facts.worker, reply)
         if claimed is not None:
             self._deliver(claimed)
             return True
-        if (reply is None or isinstance(reply, bytes)) and self._consumes_ranked:
-            self._send_wait([] if reply == claiming.DRAINED else self._bells, moment(reply))
+        if claiming.found_nothing(reply) and self._consumes_ranked:
+            self._wait_after(reply)
         raise Empty
+
+    def _wait_after(self, reply: claiming.Reply) -> None:
+        """Wait after a claim that found no task."""
+        bells = [] if reply == claiming.DRAINED else [self.ranked_queue.keys.bell(size) for size in self._sizes]
+        self._send_wait(bells, moment(reply))
 
     def _on_bell(self, reply: tuple[bytes, bytes] | None) -> bool:
         if reply is None:
@@ -227,18 +204,16 @@ class Channel(SendingChannel):
         name = reply[0].decode()
         if name in self._all_bells:
             if self._consumes_ranked:
-                self._send_claim()  # at once: a task waits, and kombu's loop would do other things first
+                self._claim()  # at once: a task waits, and kombu's loop would do other things first
             raise Empty
         self.connection._deliver(loads(reply[1].decode()), name.rsplit(self.sep, 1)[0])
         return True
 
     def _send_claim(self, command: str = "EVALSHA") -> None:
-        queue, sizes = self.ranked_queue, [RANKED[name] for name in self.active_queues if is_ranked(name)]
+        queue = self.ranked_queue
         script = queue.scripts.get("claim")
-        terms = _here.warmth(), _here.in_hand, queue.rules.hold, _here.device
-        arguments = claiming.arguments(queue.rules, _here.worker, sizes, *terms)
-        what = script.sha if command == "EVALSHA" else script.script
-        self._send("claim", command, what, 1, queue.keys.workers(), *arguments)
+        code = script.sha if command == "EVALSHA" else script.script
+        self._send("claim", command, code, 1, queue.keys.workers(), *self.claim_arguments())
 
     def _send_wait(self, bells: list[str], at_most: float) -> None:
         lists = [
@@ -247,7 +222,7 @@ class Channel(SendingChannel):
             for name in self.active_queues
             if not is_ranked(name)
         ]
-        call = self.ranked_queue.keys.call(_here.worker)
+        call = self.ranked_queue.keys.call(here.facts.worker)
         self._send("bell", "BRPOP", call, *bells, *lists, min(at_most, self.brpop_timeout))
 
     def _send(self, awaited: str, *command: Any) -> None:  # Any: what redis-py encodes
@@ -258,32 +233,57 @@ class Channel(SendingChannel):
 
     def _deliver(self, claimed: Claimed) -> None:
         queue = f"zerofarm.{claimed.size}"
-        _here.in_hand.add(claimed.lease.task.id)
+        here.facts.in_hand.add(claimed.lease.task.id)
         if queue in self.connection._callbacks:  # else kombu rejects the message
-            _here.begin(claimed.lease)
+            here.facts.begin(claimed.lease)
         self.connection._deliver(_message(claimed), queue)
+
+    # Called by a step, see `steps.py`.
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether a claim would be sent now, if there were room for a task."""
+        return self._consumes_ranked and not self._in_poll and monotonic() >= self._paused_until
+
+    def claim_arguments(self) -> list[str | bytes | float]:
+        """Those of `claim.lua` for the queues that are consumed."""
+        rules, sizes = self.ranked_queue.rules, self._sizes
+        terms = here.facts.warmth(), here.facts.in_hand, rules.hold, here.facts.device
+        return claiming.arguments(rules, here.facts.worker, sizes, *terms)
+
+    def found(self, claimed: Claimed) -> bool:
+        """Give Celery a task that was claimed, and may have begun; False if its queue is not consumed any more."""
+        queue = f"zerofarm.{claimed.size}"
+        if not self._consumes_ranked or queue not in self.connection._callbacks:
+            return False
+        self.connection._deliver(_message(claimed), queue)
+        return True
+
+    def found_nothing(self, reply: claiming.Reply) -> None:
+        """A step has claimed in vain: wait for a bell next."""
+        self._answered = (reply,)
 
     @cached_property
     def _all_bells(self) -> set[str]:
         keys = self.ranked_queue.keys
-        return {keys.call(_here.worker), *map(keys.bell, Size)}
+        return {keys.call(here.facts.worker), *map(keys.bell, Size)}
 
     @property
-    def _bells(self) -> list[str]:
-        return [self.ranked_queue.keys.bell(RANKED[name]) for name in self.active_queues if is_ranked(name)]
+    def _sizes(self) -> list[Size]:
+        return [RANKED[name] for name in self.active_queues if is_ranked(name)]
 
     @property
     def _consumes_ranked(self) -> bool:
-        return not self._closing and any(map(is_ranked, self.active_queues))
+        return not self._closing and bool(self._sizes)
 
     def _get(self, queue: str) -> Any:  # Any: a kombu message
         if not is_ranked(queue):
             return super()._get(queue)
-        terms = _here.warmth(), _here.in_hand, 0.0, _here.device
-        claimed = self.ranked_queue.claim(_here.worker, [RANKED[queue]], *terms)
+        terms = here.facts.warmth(), here.facts.in_hand, 0.0, here.facts.device
+        claimed = self.ranked_queue.claim(here.facts.worker, [RANKED[queue]], *terms)
         if claimed is None:
             raise Empty
-        _here.in_hand.add(claimed.lease.task.id)
+        here.facts.in_hand.add(claimed.lease.task.id)
         return _message(claimed)
 
 

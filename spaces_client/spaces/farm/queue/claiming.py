@@ -49,6 +49,11 @@ def arguments(
 DRAINED = b"drained"
 
 
+def found_nothing(reply: Reply) -> bool:
+    """Whether this answer of `claim.lua` has no task."""
+    return reply is None or isinstance(reply, bytes)
+
+
 def moment(reply: Reply) -> float:
     """Seconds after which to claim again if no bell rings before, from the answer of `claim.lua`; may be infinite."""
     return max(0.001, float(reply)) if isinstance(reply, bytes) and reply != DRAINED else math.inf

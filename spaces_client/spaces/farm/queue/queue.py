@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, cast
 
 from spaces.errors import RefusedError, SpacesError
 from spaces.farm import wire
-from spaces.farm.events import Cancelled, End, Event, Expired, Succeeded, TimedOut, state_after
+from spaces.farm.events import Cancelled, End, Event, Expired, state_after
 from spaces.farm.queue import claiming, estimates, pushing, quota, settings
 from spaces.farm.queue.claiming import Claimed, Reply
-from spaces.farm.queue.counters.causes import seconds_of, stopped_by
+from spaces.farm.queue.counters import ending
 from spaces.farm.queue.estimates import Learned
 from spaces.farm.queue.keys import Keys
 from spaces.farm.queue.leases import Leases
@@ -146,7 +146,19 @@ class Queue:
         `held` has the seconds for which its function had a GPU; its visitor is charged for them if `end` is charged.
         `swap` has the seconds that passed before, until its child was ready; None if its function never began.
         """
-        return self._end(lease.task.id, lease.worker, lease.attempt, end, estimates.kind(lease.task), held, swap)
+        arguments = ending.arguments(self.rules, lease, end, held, swap)
+        return Ended(self.scripts.run("end", self.keys.task(lease.task.id), *arguments))
+
+    def end_and_claim(
+        self, lease: Lease, end: End, held: float, swap: float | None, claim: Sequence[str | bytes | float]
+    ) -> tuple[Ended, Reply]:
+        """`end`, and in the same step a claim with these arguments, of `claiming.arguments`; none if the lease is lost.
+
+        Called again after its answer was lost, it hands over the task that was claimed before, as `claim` does.
+        """
+        arguments = (*ending.arguments(self.rules, lease, end, held, swap), *claim)
+        how, *reply = self.scripts.run("steps/end_and_claim", self.keys.task(lease.task.id), *arguments)
+        return Ended(how), reply[0] if reply else None
 
     def release(self, lease: Lease) -> Ended:
         """Return a task to its old place, without counting an attempt. A task that was cancelled ends instead."""
@@ -218,33 +230,10 @@ class Queue:
         try:
             task = claiming.read_task(packed)
         except (wire.BadMessage, RefusedError) as error:
-            self._end(_text(task_id), worker, attempt, claiming.unreadable(error))
+            end = ending.of_unread(self.rules, _text(task_id), worker, attempt, claiming.unreadable(error))
+            self.scripts.run("end", self.keys.task(_text(task_id)), *end)
             return None
         return Claimed(Lease(task, worker, attempt), message, _text(size))
-
-    def _end(
-        self,
-        task: str,
-        worker: str,
-        attempt: int,
-        end: End,
-        kind: str = "",
-        held: float = 0.0,
-        swap: float | None = None,
-    ) -> Ended:
-        charged = max(0.0, held) if quota.is_charged(end) else 0.0
-        how = (state_after(end), wire.pack(end), _lesson(end), kind, self.rules.rank.memory, charged)
-        spans = ("", "", "") if swap is None else (swap, seconds_of(end, held), stopped_by(end))
-        return Ended(self.scripts.run("end", self.keys.task(task), task, worker, attempt, *how, *spans))
-
-
-def _lesson(end: End) -> str:
-    """The seconds to learn from, as text; empty if the run was cut short by anything but its limit."""
-    match end:
-        case Succeeded(seconds=seconds) | TimedOut(seconds=seconds) if seconds > 0:
-            return repr(seconds)
-        case _:
-            return ""
 
 
 def _fence(lease: Lease) -> tuple[str, str, int]:

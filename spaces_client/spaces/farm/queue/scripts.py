@@ -47,13 +47,16 @@ _DEFINED = re.compile(r"local (function )?([\w, ]+)")
 
 _COMMENT = re.compile(r"--.*")
 
+#: Another script as the body of a function.
+_INCLUDE = re.compile(r"include\('(\w+)'\)")
+
 
 @cache
 def source(name: str, keys: Keys, ended: int) -> str:
     """A script below the shared definitions that it uses; others are left out, because each run evaluates them anew."""
     folder = files("spaces.farm.queue") / "lua"
     shared = [constants_in_lua(ended), *((folder / "shared" / f"{part}.lua").read_text() for part in _SHARED)]
-    text = (folder / f"{name}.lua").read_text()
+    text = _INCLUDE.sub(lambda use: (folder / f"{use[1]}.lua").read_text(), (folder / f"{name}.lua").read_text())
     for definition in reversed(_BOUNDARY.split("\n".join(shared))):
         if _is_used(definition, _COMMENT.sub("", text)):
             text = f"{definition}\n{text}"

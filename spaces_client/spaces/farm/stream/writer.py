@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from redis import RedisError
 
@@ -18,6 +18,7 @@ from spaces.errors import RemoteError, SpacesError
 from spaces.farm import wire
 from spaces.farm.broker_errors import AWAY, REFUSES
 from spaces.farm.events import End, Event, Failed, Yielded
+from spaces.farm.queue.claiming import Reply
 from spaces.farm.queue.keys import YIELDS_PER_CREDIT
 from spaces.farm.queue.queue import Ended, Queue
 from spaces.farm.task import Lease
@@ -25,6 +26,8 @@ from spaces.farm.texts import cut
 
 if TYPE_CHECKING:
     from redis import Redis
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -79,10 +82,19 @@ class EventWriter:
 
         An end that cannot be packed, or that the broker does not accept, is replaced by a failure that says so.
         """
+        return self._ended(end, lambda end: self._queue.end(self._lease, end, held, swap))
+
+    def end_and_claim(
+        self, end: End, held: float, swap: float | None, claim: Sequence[str | bytes | float]
+    ) -> tuple[Ended, Reply]:
+        """`end`, and claim in the same step, see `Queue.end_and_claim`."""
+        return self._ended(end, lambda end: self._queue.end_and_claim(self._lease, end, held, swap, claim))
+
+    def _ended(self, end: End, write: Callable[[End], T]) -> T:
         patience = _Patience(end)
         while True:
             try:
-                return self._queue.end(self._lease, end, held, swap)
+                return write(end)
             except PASSES as error:
                 self._outlast(error)
                 if not patience.is_over(error, self._queue.redis):

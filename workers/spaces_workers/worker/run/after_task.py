@@ -8,6 +8,7 @@ from spaces.farm.events import Cancelled, Failed, Succeeded
 from spaces.farm.memory_errors import lacks_gpu_memory
 from spaces_workers.link.channel import ChannelClosed
 from spaces_workers.link.messages import Idle
+from spaces_workers.link.readiness import is_readable
 from spaces_workers.worker.carrier import Carrier
 from spaces_workers.worker.child_link import ChildLink
 from spaces_workers.worker.run.run_state import NoAnswer, NotGiven, Over, Reported, Verdict
@@ -18,6 +19,11 @@ SETTLE_PATIENCE = 10.0
 
 #: Texts in an error after which a CUDA context cannot be trusted any more.
 _HARM = ("CUDA error", "AcceleratorError", "cuDNN error", "CUBLAS_STATUS", "device-side assert")
+
+
+def is_settled(child: ChildLink, over: Over) -> bool:
+    """Whether `put_away` would keep it without waiting: it has reported to be ready, together with the end."""
+    return isinstance(over.answer, Reported) and _is_harmless(over.verdict) and is_readable(child.channel)
 
 
 def put_away(child: ChildLink, over: Over, workplace: Workplace) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+from spaces.farm.celery.steps import Step
 from spaces.farm.queue.queue import Ended
 from spaces.farm.stream.writer import EventWriter
 from spaces.farm.task import Lease
@@ -22,12 +23,14 @@ class Spans:
     held: float  #: since then
 
 
-def write_outcome(over: Over, lease: Lease, writer: EventWriter, workplace: Workplace, spans: Spans) -> Outcome:
-    """End the task, or requeue it, and delete payloads that nobody will read.
+def write_outcome(
+    over: Over, lease: Lease, writer: EventWriter, workplace: Workplace, spans: Spans, step: Step | None = None
+) -> Outcome:
+    """End the task, or requeue it, and delete payloads that nobody will read. An end may be part of a step.
 
     Returns what was written: of a task that could not begin, whether it waits again is decided by the broker.
     """
-    outcome, ended = _written(over, lease, writer, workplace, spans)
+    outcome, ended = _written(over, lease, writer, workplace, spans, step)
     if not ended:
         logger.warning("task %s: its lease was lost; another worker ends it", lease.task.id)
     if isinstance(over.answer, Reported) and not (ended and over.answer.end is outcome):
@@ -37,7 +40,7 @@ def write_outcome(over: Over, lease: Lease, writer: EventWriter, workplace: Work
 
 
 def _written(
-    over: Over, lease: Lease, writer: EventWriter, workplace: Workplace, spans: Spans
+    over: Over, lease: Lease, writer: EventWriter, workplace: Workplace, spans: Spans, step: Step | None
 ) -> tuple[Outcome, Ended]:
     match over.verdict:
         case GivenBack() as back:
@@ -48,4 +51,8 @@ def _written(
         case end:
             if isinstance(over.answer, NotGiven):  # making its child is the farm's
                 return end, writer.end(end)
+            if step is not None:
+                ended, reply = writer.end_and_claim(end, spans.held, spans.swap, step.arguments())
+                step.answered(reply)
+                return end, ended
             return end, writer.end(end, spans.held, spans.swap)

@@ -20,10 +20,12 @@ class Runs:
         self._busy = BusyTime()
         self._lock = threading.Lock()
 
-    def add(self, run: TaskRun) -> None:
-        """A task has arrived; it may have been cancelled already."""
+    def add(self, run: TaskRun, after: TaskRun | None = None) -> None:
+        """A task has arrived, in the step in which another has ended; it may have been cancelled already."""
         with self._lock:  # else a cancellation at this moment would find neither the run nor be found by it
             self._runs[run.lease.task.id] = run
+            if after is not None:
+                self._forget(after)
             self._busy.note(bool(self._runs))
             reason = self._early.pop(run.lease.task.id, None)
         if reason is not None:
@@ -32,8 +34,12 @@ class Runs:
     def remove(self, run: TaskRun) -> None:
         """A task has ended, or is another worker's."""
         with self._lock:
-            del self._runs[run.lease.task.id]
+            self._forget(run)
             self._busy.note(bool(self._runs))
+
+    def _forget(self, run: TaskRun) -> None:
+        if self._runs.get(run.lease.task.id) is run:
+            del self._runs[run.lease.task.id]
             self._early.pop(run.lease.task.id, None)
             self._done += 1
 

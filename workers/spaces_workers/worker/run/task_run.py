@@ -13,13 +13,15 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
+from spaces.farm.celery.steps import Step
 from spaces.farm.events import Cancelled, Crashed, Succeeded, TimedOut, is_end
 from spaces.farm.payloads.payload import Payload, blobs_of
 from spaces.farm.task import LOAD, Lease
 from spaces.farm.traces import task_traces
 from spaces_workers.link.messages import Idle, RunTask
 from spaces_workers.worker.child_link import ChildLink
-from spaces_workers.worker.run.after_task import put_away
+from spaces_workers.worker.run.after_task import is_settled, put_away
+from spaces_workers.worker.run.attendants import Work
 from spaces_workers.worker.run.child_events import MOST_TOGETHER, arrived_together, event_of_child
 from spaces_workers.worker.run.deadline import Deadline, Steps
 from spaces_workers.worker.run.ending import Spans, write_outcome
@@ -48,7 +50,8 @@ class Report(Protocol):
     """Receives the progress of a run: the pool, on behalf of Celery."""
 
     def began(self, run: TaskRun) -> None: ...
-    def ended(self, run: TaskRun, outcome: Outcome) -> None: ...
+    def step(self) -> Step | None: ...
+    def ended(self, run: TaskRun, outcome: Outcome, step: Step | None) -> Work | None: ...
 
 
 class TaskRun:
@@ -66,6 +69,7 @@ class TaskRun:
         steps = Steps(self._warn, self._time_out, self._kill, self._look)
         self._deadline = Deadline(lease.task.time_limit, steps, workplace.alarms)
         self._done = threading.Event()
+        self._is_put_away = False
         self.is_settled = False  #: the broker knows the outcome, or has given the task to another worker
 
     def start(self) -> None:
@@ -73,12 +77,16 @@ class TaskRun:
 
         Does not block: a warm child gets the task at once, all else happens on the run's own thread.
         """
+        self._workplace.attendants.give(self.begin())
+
+    def begin(self) -> Work:
+        """Like `start`, but return what is to be done on the run's own thread."""
         error: Exception | None = None
         try:
             self._begin_if_warm()
         except Exception as raised:
             error = raised
-        self._workplace.attendants.give(lambda: self._attend(error))
+        return lambda: self._attend(error)
 
     def join(self, timeout: float) -> None:
         """Wait for the end, at most `timeout` seconds."""
@@ -138,7 +146,7 @@ class TaskRun:
 
     # --- on the run's thread
 
-    def _attend(self, error: Exception | None) -> None:
+    def _attend(self, error: Exception | None) -> Work | None:
         try:
             if error is not None:
                 raise error
@@ -146,7 +154,7 @@ class TaskRun:
         except Exception as raised:
             self._state.fail(verdict_on(raised, self._state.now, self.lease.task, self._workplace, self._seconds))
         try:
-            self._finish()
+            return self._finish()
         finally:
             self._done.set()
 
@@ -211,26 +219,41 @@ class TaskRun:
             for event in events if not written else ():
                 carrier.discard_value_of(event)
 
-    def _finish(self) -> None:
-        """End the run; every run ends here."""
+    def _finish(self) -> Work | None:
+        """End the run; every run ends here. Returns the work on the next one, if its task was claimed meanwhile."""
         over, task, seconds = self._state.now, self.lease.task, self._seconds
         if not isinstance(over, Over):
             raise RuntimeError(f"task {task.id} is finished while it is {type(over).__name__}")
         self._deadline.stop()
+        step = self._step(over)
         outcome = over.verdict.end if isinstance(over.verdict, TryAgain) else over.verdict
         try:
-            outcome = write_outcome(over, self.lease, self._writer, self._workplace, self._spans(seconds))
+            outcome = write_outcome(over, self.lease, self._writer, self._workplace, self._spans(seconds), step)
             self.is_settled = True
             self._workplace.carrier.forget(self._arguments, task.arguments)
         except Exception:  # the lease then expires, and another worker takes the task
             logger.exception("task %s: its end could not be written", task.id)
-        try:
-            if self.child is not None:
-                put_away(self.child, over, self._workplace)
-        except Exception:
-            logger.exception("task %s: its child could not be kept or ended", task.id)
+        self._put_away(over)
+        following = self._report.ended(self, outcome, step)
         logger.info("task %s: %s %s after %.2f s", task.id, task.label, in_words(outcome), seconds)
-        self._report.ended(self, outcome)
+        return following
+
+    def _step(self, over: Over) -> Step | None:
+        """A step, if the child can have another task already."""
+        if self.child is None or not is_settled(self.child, over):
+            return None
+        self._put_away(over)
+        return self._report.step()
+
+    def _put_away(self, over: Over) -> None:
+        """Keep or end the child, once."""
+        if self.child is None or self._is_put_away:
+            return
+        self._is_put_away = True
+        try:
+            put_away(self.child, over, self._workplace)
+        except Exception:
+            logger.exception("task %s: its child could not be kept or ended", self.lease.task.id)
 
     def _spans(self, seconds: float) -> Spans:
         return Spans(self._started - self._leased, seconds)
