@@ -41,6 +41,15 @@ def follow(reader: Reader, chromium: Browser, address: str) -> None:
     save(drawn(opened(chromium, space, WINDOW)), "tutorial/colours")
     reader.interrupt()
 
+    reader.follow("An error")
+    save(told(opened(chromium, space, WINDOW), "Error"), "tutorial/error")
+    reader.follow("Find it, and go back")
+    reader.interrupt()
+
+    reader.follow("A quota")
+    reader.waits_for(READY)
+    save(told(opened(chromium, space, WINDOW), "GPU duration"), "tutorial/quota")
+
 
 def queue(chromium: Browser, space: str) -> None:
     """Three visitors at once; the picture is the last one's."""
@@ -58,6 +67,14 @@ def drawn(page: Page) -> Page:
     """A page with a picture."""
     page.get_by_role("button", name="Submit").click()
     page.locator("img[src*='/file=']").first.wait_for()
+    return page
+
+
+def told(page: Page, words: str) -> Page:
+    """A page that has these words in place of a picture."""
+    page.get_by_role("button", name="Submit").click()
+    page.get_by_text(words).first.wait_for()
+    page.wait_for_timeout(1000)  # it fades in
     return page
 
 

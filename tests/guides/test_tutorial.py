@@ -1,7 +1,8 @@
-"""`docs/tutorial.md`, followed by the letter up to the quota."""
+"""`docs/tutorial.md`, followed by the letter."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from tests.guides.blocks import block
+from tests.guides.blocks import block, parts
 from tests.guides.reader import Reader
 
 
@@ -50,3 +51,14 @@ def test_who_follows_the_tutorial_has_a_shared_space(tmp_path: Path) -> None:
         log = reader.follow("Find it, and go back")
         shown = block("tutorial.md", "Find it, and go back", "text").splitlines()
         assert [line for line in shown if (line.partition("…")[2] or line) not in log] == []
+
+        reader.interrupt()
+        reader.follow("A quota")
+        reader.waits_for("The farm is ready")
+        (refusal,) = re.findall(r"told why: \*(.*)\*", parts("tutorial.md")["A quota"])
+        with pytest.raises(AppError, match=re.escape(refusal)):
+            drawn(reader)
+
+        reader.follow("Ask for less")
+        assert is_coloured(drawn(reader))
+        assert "address:127.0.0.1" in reader.follow("Who uses how much")
