@@ -169,7 +169,7 @@ def add_to_file(file: Path, space: str) -> None:
     added["volumes"].append(f"./{space}:/{space}:ro")
     services["tokens"]["command"].append(f"--space={space}")
     services["tokens"]["volumes"].append(f"token-{space}:/secrets/{space}")
-    document["volumes"][f"token-{space}"] = None
+    document["volumes"] |= {f"token-{space}": None, f"cache-{space}": None}
     file.write_text(yaml.safe_dump(document))
 
 

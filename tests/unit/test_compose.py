@@ -204,11 +204,20 @@ def told(service: str) -> str:
 @pytest.mark.parametrize("service", SPACES)
 def test_the_container_of_a_space_has_a_token_and_no_secret_of_the_farm(service: str) -> None:
     settings = compose(BASE)["services"][service]
-    assert set(settings["volumes"]) == {f"token-{service}:/secrets:ro", "cache:/cache"}
+    assert set(settings["volumes"]) == {f"token-{service}:/secrets:ro", f"cache-{service}:/cache"}
     environment = settings["environment"]
     assert not environment.keys() & {"ZEROFARM_KEY", "ZEROFARM_KEY_FILE", "REDIS_URL", "REDIS_URL_FILE"}
     assert environment["ZEROFARM_URL"] == "gateway://gateway:7870"
     assert settings["depends_on"].keys() == {"gateway", "tokens"}
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_no_other_container_mounts_what_that_of_a_space_writes(space: str) -> None:
+    """A model in a cache is a program for those who load it, and all of them loaded from one."""
+    services = compose(BASE)["services"]
+    written = {each.partition(":")[0] for each in services[space]["volumes"] if not each.endswith(":ro")}
+    others = (each for name, service in services.items() if name != space for each in service.get("volumes", []))
+    assert not written & {each.partition(":")[0] for each in others}
 
 
 @pytest.mark.parametrize("service", ["broker", "worker", "gateway", "home", "flower"])
