@@ -167,7 +167,7 @@ def use(farm: Farm, prometheus: Prometheus) -> None:
             client.submit("faults", "fail").result(timeout=PATIENCE)
         with pytest.raises(ChildCrashed):
             client.submit("faults", "crash").result(timeout=PATIENCE)
-        naps = [client.submit("faults", "nap", 20.0)]
+        naps = [client.submit("faults", "nap", 600.0)]
         wait_until(lambda: naps[0].state == State.RUNNING)
         naps += [client.submit("faults", "nap", 0.1) for _ in range(3)]
         with pytest.raises(RefusedError, match="3 tasks of faults wait"):

@@ -40,7 +40,7 @@ with spaces.Farm(url, key) as farm:
         list(farm.submit("faults", "yield_then_fail"))
     except KeyError as error:
         print(error)
-    waiting = farm.submit("faults", "nap", 30)
+    waiting = farm.submit("faults", "nap", 600)
     waiting.cancel("enough")
     try:
         waiting.result(timeout=60)
@@ -134,7 +134,7 @@ def test_a_caller_of_today_calls_workers_of_an_earlier_version(earlier: Farm) ->
         assert list(client.submit("faults", "count", 300)) == list(range(300))
         with pytest.raises(KeyError, match="third"):
             list(client.submit("faults", "yield_then_fail"))
-        running = client.submit("faults", "nap", 30)
+        running = client.submit("faults", "nap", 600)
         wait_until(lambda: running.state is State.RUNNING)
         running.cancel("enough")
         with pytest.raises(TaskCancelled, match="enough"):

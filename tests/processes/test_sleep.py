@@ -153,7 +153,7 @@ def test_status_and_flower_show_who_sleeps_and_in_which_memory(call: Call, sleep
     assert residents()["first"] == ResidentStatus("first", "asleep, pinned", 0, BYTES)
     assert residents()["second"].level == "on the device"
     assert residents()["second"].held_bytes >= BYTES
-    with sleepy.client("first") as client, client.submit("second", "nap", 60):
+    with sleepy.client("first") as client, client.submit("second", "nap", 600):
         wait_until(lambda: StatusReader(sleepy.queue).read(Pages()).workers[0].busy)
         assert {space: each.level for space, each in residents().items()} == {
             "first": "asleep, pinned",
