@@ -15,6 +15,7 @@ from spaces.web import waiting_room
 from spaces.web.waiting import WAITING, Rolls, Wait
 from spaces.web.waiting_room import WaitingRoom
 from tests.harness import wait_until
+from tests.waiting import PATIENCE
 
 
 class Page:
@@ -40,10 +41,13 @@ class Farm:
         self.questions: list[int] = []
         self.cancelled: list[str] = []
         self.is_away = False
+        self.answers = threading.Event()
+        self.answers.set()
 
     def places(self, tasks: Sequence[Task]) -> list[Place | None]:
         if self.is_away:
             raise ConnectionError("the broker is away")
+        self.answers.wait(PATIENCE)
         self.questions.append(len(tasks))
         return [Place(number, len(tasks), 9.0) for number in range(len(tasks))]
 
@@ -67,7 +71,9 @@ def test_a_thousand_visitors_are_shown_their_places_by_one_question_and_one_thre
     monkeypatch.setattr(waiting_room, "PLACE_INTERVAL", 60.0)
     before = threading.active_count()
     room, farm = WaitingRoom(interval=0.05), Farm()
+    farm.answers.clear()
     guests = entered(room, farm, 1000)
+    farm.answers.set()
     wait_until(lambda: all(page.told for page, _ in guests))
     assert sum(farm.questions) == 1000
     assert len(farm.questions) <= 3
