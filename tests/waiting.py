@@ -15,8 +15,8 @@ PATIENCE = 120.0
 #: The same as browsers count.
 PATIENCE_MS = PATIENCE * 1000
 
-#: The same for a page or a whole farm, whose scripts and zygotes import a lot.
-START_PATIENCE = 240.0
+#: The same for a page or a whole farm, whose scripts and zygotes import a lot; one runs a compiler.
+START_PATIENCE = 480.0
 
 
 def wait_until(

@@ -20,7 +20,7 @@ class Model(torch.nn.Module):
 model = Model().eval().to("cuda")
 
 
-@spaces.GPU(duration=150)
+@spaces.GPU(duration=900)
 def compile_model():
     with spaces.aoti_capture(model) as call, torch.no_grad():
         model(torch.ones(2, 4, device="cuda"), scale=torch.tensor(2.0, device="cuda"))

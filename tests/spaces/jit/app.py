@@ -11,7 +11,7 @@ def wave(x):
     return torch.sin(x) * 2 + torch.cos(x)
 
 
-@spaces.GPU(duration=150)
+@spaces.GPU(duration=900)
 def compare():
     x = torch.linspace(0, 1, 16, device="cuda")
     apart = (wave(x) - (torch.sin(x) * 2 + torch.cos(x))).abs().max()
