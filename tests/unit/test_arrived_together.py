@@ -13,8 +13,8 @@ from spaces.farm.payloads.payload import Payload
 from spaces_workers.link.channel import TOGETHER_BYTES, Channel, ChannelClosed, Garbled
 from spaces_workers.link.incoming import LENGTH
 from spaces_workers.link.messages import Idle, MemoryUse, Trim
-from spaces_workers.worker.run.child_events import MOST_TOGETHER, Arrived, arrived_together
-from spaces_workers.worker.run.pace import EAGER, MOMENT, Pace
+from spaces_workers.worker.run.child_events import Arrived, arrived_together
+from spaces_workers.worker.run.pace import EAGER, MOMENT, MOST_TOGETHER, Pace
 
 IDLE = Idle(clean=True, memory=MemoryUse(0, 0))
 END = Succeeded(Payload(b"end"))
@@ -37,16 +37,16 @@ def test_what_has_arrived_is_taken_together(ends: tuple[Channel, Channel]) -> No
     frames = tuple(map(frame, range(3)))
     for each in frames:
         child.send(each)
-    assert arrived_together(worker) == Arrived(frames)
+    assert arrived_together(worker, MOST_TOGETHER) == Arrived(frames)
     child.send(frame(3))
-    assert arrived_together(worker) == Arrived((frame(3),))
+    assert arrived_together(worker, MOST_TOGETHER) == Arrived((frame(3),))
 
 
 def test_nothing_is_taken_behind_an_end(ends: tuple[Channel, Channel]) -> None:
     child, worker = ends
     for each in (frame(0), END, IDLE):
         child.send(each)
-    assert arrived_together(worker) == Arrived((frame(0),), END)
+    assert arrived_together(worker, MOST_TOGETHER) == Arrived((frame(0),), END)
     assert worker.receive() == IDLE
 
 
@@ -54,16 +54,16 @@ def test_a_message_that_is_no_event_comes_last(ends: tuple[Channel, Channel]) ->
     child, worker = ends
     for each in (frame(0), Trim(), frame(1)):
         child.send(each)
-    assert arrived_together(worker) == Arrived((frame(0),), Trim())
+    assert arrived_together(worker, MOST_TOGETHER) == Arrived((frame(0),), Trim())
 
 
 def test_what_a_child_said_before_its_death_is_taken_with_it(ends: tuple[Channel, Channel]) -> None:
     child, worker = ends
     child.send(frame(0))
     child.close()
-    assert arrived_together(worker) == Arrived((frame(0),))
+    assert arrived_together(worker, MOST_TOGETHER) == Arrived((frame(0),))
     with pytest.raises(ChannelClosed):
-        arrived_together(worker)
+        arrived_together(worker, MOST_TOGETHER)
 
 
 def test_a_stream_is_taken_in_pieces(ends: tuple[Channel, Channel]) -> None:
@@ -71,8 +71,8 @@ def test_a_stream_is_taken_in_pieces(ends: tuple[Channel, Channel]) -> None:
     frames = tuple(map(frame, range(MOST_TOGETHER + 1)))
     for each in frames:
         child.send(each)
-    assert arrived_together(worker).events == frames[:-1]
-    assert arrived_together(worker).events == frames[-1:]
+    assert arrived_together(worker, MOST_TOGETHER).events == frames[:-1]
+    assert arrived_together(worker, MOST_TOGETHER).events == frames[-1:]
 
 
 def test_large_frames_are_not_taken_all_together(ends: tuple[Channel, Channel]) -> None:
@@ -80,9 +80,9 @@ def test_large_frames_are_not_taken_all_together(ends: tuple[Channel, Channel]) 
     frames = tuple(Yielded(Payload(b"x" * (TOGETHER_BYTES // 3))) for _ in range(5))
     for each in frames:
         child.send(each)
-    first = arrived_together(worker).events
+    first = arrived_together(worker, MOST_TOGETHER).events
     assert len(first) == 3
-    assert first + arrived_together(worker).events == frames
+    assert first + arrived_together(worker, MOST_TOGETHER).events == frames
 
 
 def test_half_a_frame_is_left_until_all_of_it_is_there(ends: tuple[Channel, Channel]) -> None:
@@ -92,9 +92,9 @@ def test_half_a_frame_is_left_until_all_of_it_is_there(ends: tuple[Channel, Chan
     packed = wire.pack(frame(2))
     data = LENGTH.pack(len(packed)) + packed
     os.write(child.fileno(), data[:7])
-    assert arrived_together(worker).events == (frame(0), frame(1))
+    assert arrived_together(worker, MOST_TOGETHER).events == (frame(0), frame(1))
     os.write(child.fileno(), data[7:])
-    assert arrived_together(worker).events == (frame(2),)
+    assert arrived_together(worker, MOST_TOGETHER).events == (frame(2),)
 
 
 def test_what_was_said_before_garbage_is_taken_and_the_garbage_is_noticed(ends: tuple[Channel, Channel]) -> None:
@@ -102,9 +102,9 @@ def test_what_was_said_before_garbage_is_taken_and_the_garbage_is_noticed(ends: 
     child.send(frame(0))
     child.send(frame(1))
     os.write(child.fileno(), LENGTH.pack(3) + b"abc")
-    assert arrived_together(worker).events == (frame(0), frame(1))
+    assert arrived_together(worker, MOST_TOGETHER).events == (frame(0), frame(1))
     with pytest.raises(Garbled):
-        arrived_together(worker)
+        arrived_together(worker, MOST_TOGETHER)
 
 
 def test_only_a_fast_stream_waits_for_more() -> None:
@@ -118,3 +118,21 @@ def test_only_a_fast_stream_waits_for_more() -> None:
     pace.wrote(64, 64)  # more is there already
     pace.wrote(1, 64)
     assert waits == [MOMENT]
+
+
+def test_the_first_event_is_written_alone_and_then_ever_more_together() -> None:
+    pace = Pace(lambda _: None)
+    together = []
+    for _ in range(8):
+        together.append(pace.most)
+        pace.wrote(pace.most, pace.most)
+    assert together == [1, 2, 4, 8, 16, 32, 64, 64]
+
+
+def test_no_more_are_taken_than_may_be_written(ends: tuple[Channel, Channel]) -> None:
+    child, worker = ends
+    for number in range(4):
+        child.send(frame(number))
+    assert arrived_together(worker, 1) == Arrived((frame(0),))
+    assert arrived_together(worker, 2) == Arrived((frame(1), frame(2)))
+    assert arrived_together(worker, 64) == Arrived((frame(3),))

@@ -10,9 +10,6 @@ from dataclasses import dataclass
 from spaces.farm.events import Cancelled, ChangedGlobals, Failed, Progressed, Said, Succeeded, Yielded, is_end
 from spaces_workers.link.channel import Channel, Garbled
 
-#: Messages that are written together at most: a part of the window of a stream.
-MOST_TOGETHER = 64
-
 _OF_A_CHILD = (Yielded, Progressed, Said, ChangedGlobals, Succeeded, Failed, Cancelled)
 
 ChildEvent = Yielded | Progressed | Said | ChangedGlobals | Succeeded | Failed | Cancelled
@@ -36,7 +33,7 @@ class Arrived:
     last: object | None = None  #: after which no event follows: an end, or another message than an event
 
 
-def arrived_together(channel: Channel, most: int = MOST_TOGETHER) -> Arrived:
+def arrived_together(channel: Channel, most: int) -> Arrived:
     """The next message of a child, with those that have arrived behind it, up to an end, and at most so many.
 
     While one write is under way a fast stream sends the next messages; the first message of all waits for no other.

@@ -1,8 +1,11 @@
-"""When the events of a fast stream are written: several together, because each write costs as much as many events."""
+"""When the events of a stream are written, and how many together: each write costs as much as many events."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+
+#: Events that are written together at most: a part of the window of a stream.
+MOST_TOGETHER = 64
 
 #: Writes of several events, one after the other, after which a stream counts as fast.
 EAGER = 3
@@ -14,15 +17,18 @@ MOMENT = 0.001
 class Pace:
     """Waits between two writes of a fast stream; `wait` waits, and returns early if the task is stopped.
 
-    No event waits for others in a stream that is slower than its writes, and none of the first few of any stream.
+    The first event is written alone, and at most twice as many in each further write. No event waits for others in a
+    stream that is slower than its writes, and none of the first few of any stream.
     """
 
     def __init__(self, wait: Callable[[float], object]) -> None:
         self._wait = wait
         self._in_a_row = 0
+        self.most = 1  #: events that may be written together now
 
     def wrote(self, count: int, most: int) -> None:
-        """So many events have been written together; if as many as may be, more are there already."""
+        """So many events have been written together; if as many as might be, more are there already."""
+        self.most = min(2 * self.most, MOST_TOGETHER)
         self._in_a_row = self._in_a_row + 1 if count > 1 else 0
         if self._in_a_row > EAGER and count < most:
             self._wait(MOMENT)

@@ -22,7 +22,7 @@ from spaces_workers.link.messages import Idle, RunTask
 from spaces_workers.worker.child_link import ChildLink
 from spaces_workers.worker.run.after_task import is_settled, put_away
 from spaces_workers.worker.run.attendants import Work
-from spaces_workers.worker.run.child_events import MOST_TOGETHER, arrived_together, event_of_child
+from spaces_workers.worker.run.child_events import arrived_together, event_of_child
 from spaces_workers.worker.run.deadline import Deadline, Steps
 from spaces_workers.worker.run.ending import Spans, write_outcome
 from spaces_workers.worker.run.failures import LEASE_LOST, verdict_on
@@ -195,7 +195,7 @@ class TaskRun:
     def _listen(self, child: ChildLink) -> None:
         pace = Pace(self._writer.pause)
         while True:
-            most = min(MOST_TOGETHER, self._writer.room)
+            most = min(pace.most, self._writer.room)
             arrived = arrived_together(child.channel, most)
             self._pass_on(arrived.events)
             match arrived.last:
