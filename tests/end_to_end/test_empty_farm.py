@@ -22,6 +22,7 @@ def test_an_empty_farm_says_how_to_add_the_first_space_and_keeps_it(
     ready = farm.ready()
     assert (ready["spaces"], ready["failed"]) == ({}, [])
     home = person.new_page()
+    assert "zerofarm add" in farm.run("list").stdout
     home.goto(ready["home"])
     expect(home.get_by_text("zerofarm add")).to_be_visible()
 

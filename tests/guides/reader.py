@@ -38,6 +38,7 @@ class Reader:
             "HOME": str(self.home),
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "ZEROFARM_RUN_DIR": str(folder / "run"),
+            "ZEROFARM_HOST": "host",  # pictures show it
         }
         self._environment.pop("XDG_STATE_HOME", None)
         self._terminals: list[tuple[subprocess.Popen[bytes], Path]] = []

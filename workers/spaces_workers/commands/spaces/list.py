@@ -20,6 +20,9 @@ def list(state_dir: options.StateDir = options.STATE_DIR, json: options.Json = F
     if json:
         print(json_format.dumps(found))
         return
+    if not found:
+        print("There is no Space yet: add the first with `zerofarm add`")
+        return
     table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
     for column in ("space", "state", "revision", "since", "source", "address"):
         table.add_column(column)
