@@ -46,7 +46,7 @@ def packages(cache: Path) -> dict[str, int]:
     return {package.name: package.stat().st_ino for package in cache.glob("program-*")}
 
 
-@pytest.mark.timeout(600)  # a compiler runs, and two web processes start
+@pytest.mark.timeout(1500)  # a compiler runs, and two web processes start
 def test_what_a_child_compiled_is_used_by_all_that_follow(own_farm: Farm, cache: Path) -> None:
     worker = own_farm.start_worker()
     unpacked = set(Path("/tmp").glob("*/data/aotinductor"))
