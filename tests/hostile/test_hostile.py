@@ -74,7 +74,9 @@ def test_what_would_harm_others_is_refused(enclosed: HostileFarm, place: str, at
 def test_a_space_has_only_the_variables_of_the_farm_that_it_needs(free: HostileFarm, place: str) -> None:
     found = {name for name in free.variables(place) if name.startswith("ZEROFARM_")}
     of_page = (
-        {"ZEROFARM_URL", "ZEROFARM_PAGE", "ZEROFARM_DOOR", "ZEROFARM_FOLLOWS_LOG"} if place == "page" else set[str]()
+        {"ZEROFARM_URL", "ZEROFARM_PAGE", "ZEROFARM_DOOR", "ZEROFARM_FOLLOWS_LOG", "ZEROFARM_KEEP_FILES"}
+        if place == "page"
+        else set[str]()
     )
     assert found <= VARIABLES | of_page
 
