@@ -1,8 +1,9 @@
 """Removes from a page's folder of Gradio's cache the files that nobody has used for long: uploads, and shown results.
 
-A file is used when it is written or read, and as long as a call of a GPU function that names it is open. Files that the
-script itself has put there, such as examples, stay. The farm gives each Space a folder of its own, and says how long; a
-script that chooses another folder keeps its files itself. Gradio is never imported here.
+A file is used when it is written or read, and as long as a call of a GPU function that names it is open. Most kernels
+note only the first read of a day (`relatime`), so a file that has been read stays for up to a day longer. Files that
+the script itself has put there, such as examples, stay. The farm gives each Space a folder of its own, and says how
+long; a script that chooses another folder keeps its files itself. Gradio is never imported here.
 """
 
 from __future__ import annotations
@@ -31,13 +32,16 @@ FOLDER = "GRADIO_TEMP_DIR"
 #: before the first.
 INTERVAL = 3600.0
 
+#: Seconds in which a kernel notes no second read of a file, with `relatime`.
+_UNNOTED = 86400.0
+
 _blocks: WeakSet[Any] = WeakSet()  # Any: gradio's Block
 _held: WeakKeyDictionary[object, set[str]] = WeakKeyDictionary()  #: the files that a call names
 _change = threading.Lock()
 
 
 class OldFiles:
-    """The files of one folder, which are removed `keep` seconds after their last use."""
+    """The files of one folder, which are removed `keep` seconds after their last use, or at most twice as much."""
 
     def __init__(self, folder: Path, keep: float, clock: Callable[[], float] = time.time) -> None:
         self._folder = folder
@@ -46,10 +50,10 @@ class OldFiles:
 
     def remove(self, kept: Collection[str] = ()) -> int:
         """Remove those that are old, except `kept`; returns how many. Empty folders go as they get old themselves."""
-        removed = 0
+        removed, unnoted = 0, min(self.keep, _unnoted(self._folder))
         for name, folders, files in os.walk(self._folder, topdown=False):
             for path in (os.path.join(name, file) for file in files):
-                if path not in kept and self._is_old(path, lambda state: max(state.st_atime, state.st_ctime)):
+                if path not in kept and self._is_old(path, lambda state: _last_use(state, unnoted)):
                     with suppress(OSError):  # it is gone already, or belongs to another user
                         os.unlink(path)
                         removed += 1
@@ -68,6 +72,17 @@ class OldFiles:
             return self._clock() - used_at(os.lstat(path)) > self.keep
         except OSError:
             return False
+
+
+def _last_use(state: os.stat_result, unnoted: float) -> float:
+    """The latest moment at which a file may have been used."""
+    return state.st_atime + unnoted if state.st_atime > state.st_ctime else state.st_ctime
+
+
+def _unnoted(folder: Path) -> float:
+    with suppress(OSError):  # there is no file yet
+        return _UNNOTED if os.statvfs(folder).f_flag & os.ST_RELATIME else 0.0
+    return 0.0
 
 
 def watch(blocks: ModuleType) -> None:
