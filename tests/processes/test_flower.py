@@ -395,6 +395,7 @@ def test_the_end_of_a_task_is_told_though_its_worker_stops_at_once(own_farm: Far
     with app.connection_for_read() as first, own_farm.client() as client:
         receiver = app.events.Receiver(first, handlers={"*": lambda event: told.append(event["type"])})
         with receiver.consumer_context(wakeup=False) as (connection, channel, _consumers):
+            pool = channel.pool  # which the channel gives up at its end
 
             def heard(kind: str) -> bool:
                 with suppress(TimeoutError):
@@ -405,7 +406,7 @@ def test_the_end_of_a_task_is_told_though_its_worker_stops_at_once(own_farm: Far
             client.submit("faults", "add", 1, 2).result()
             worker.terminate()
             wait_until(lambda: heard("worker-offline"))
-        channel.pool.disconnect()  # kombu leaves these connections to the garbage collector, which warns at times
+        pool.disconnect()  # kombu leaves these connections to the garbage collector, which warns at times
     app.close()
     of_task = [kind for kind in told if kind.startswith("task") and kind != "task-sent"]  # which its caller tells
     assert of_task == ["task-received", "task-started", "task-succeeded"]

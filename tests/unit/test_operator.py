@@ -182,7 +182,7 @@ def told_by_command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 def logged(tmp_path: Path) -> Path:
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs" / "web-demo.log").write_text("".join(f"page {number}\n" for number in range(200)))
-    (tmp_path / "logs" / "demo.log").write_text("worker\n")
+    (tmp_path / "logs" / "zygote-demo.log").write_text("worker\n")
     (tmp_path / "logs" / "web-other.log").write_text("other\n")
     return tmp_path
 
