@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from spaces.errors import SpacesError
+from spaces.farm.links.operator_line import runs
+from spaces_workers.commands import options
 
 _APP = '''"""Writes a text larger. Replace `louder` by what needs a GPU."""
 
@@ -38,12 +40,14 @@ app_file: app.py
 short_description: A Space to start from
 ---
 
-Serve it with `zerofarm up {folder}`. Packages that it needs go into `requirements.txt`.
+Serve it with `zerofarm up {folder}`, or where a farm runs with `zerofarm add {folder}`.
+Packages that it needs go into `requirements.txt`.
 """
 
 
 def new(
     folder: Annotated[Path, typer.Argument(metavar="NAME", help="The folder to make; its name is the Space's.")],
+    state_dir: options.StateDir = options.STATE_DIR,
 ) -> None:
     """Make a folder with a working Space to start from."""
     try:
@@ -53,4 +57,5 @@ def new(
     title = folder.resolve().name.replace("-", " ").replace("_", " ").capitalize()
     (folder / "app.py").write_text(_APP.format(title=title.replace('"', "'")))
     (folder / "README.md").write_text(_README.format(title=title, folder=folder), encoding="utf-8")
-    print(f"{folder} is a Space: change {folder / 'app.py'}, and serve it with `zerofarm up {folder}`")
+    command = "add" if runs(state_dir) else "up"
+    print(f"{folder} is a Space: change {folder / 'app.py'}, and serve it with `zerofarm {command} {folder}`")

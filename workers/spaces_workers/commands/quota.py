@@ -52,13 +52,7 @@ def quota(
     if json:
         print(json_format.dumps([asdict(each) for each in standings]))
         return
-    console = output()
-    console.print(_table(standings))
-    if not standings and not settings.current().quota.enabled:
-        console.print(
-            "No visitor has been counted so far. Quotas are off unless farm.toml of the farm's pages has "
-            "[bold]enabled = true[/bold] in \\[quota]."
-        )
+    output().print(_table(standings) if standings else _nobody())
 
 
 def _known(ledger: Ledger, visitor: str) -> str:
@@ -66,6 +60,15 @@ def _known(ledger: Ledger, visitor: str) -> str:
     if not ledger.knows(name):
         raise SpacesError(f"the farm has not counted a visitor {name}: `zerofarm quota` lists those it has")
     return name
+
+
+def _nobody() -> str:
+    if settings.current().quota.enabled:
+        return "No visitor has been counted so far."
+    return (
+        "No visitor has been counted so far. Quotas are off unless farm.toml of the farm's pages has "
+        "[bold]enabled = true[/bold] in \\[quota]."
+    )
 
 
 def _table(standings: list[Standing]) -> Table:

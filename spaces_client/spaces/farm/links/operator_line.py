@@ -55,6 +55,15 @@ def ask(
     raise OperatorFault(f"zerofarm up has ended before it answered {action}; see the output of zerofarm up")
 
 
+def runs(state_dir: Path) -> bool:
+    """Whether a `zerofarm up` of a state directory runs, and this user may ask it."""
+    try:
+        with _connected(state_dir, patience=None):
+            return True
+    except OperatorFault:
+        return False
+
+
 @contextmanager
 def in_folder(state_dir: Path) -> Iterator[str]:
     """A path of the socket that is short enough, however long that of the folder is: the kernel takes 107 bytes."""
