@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from spaces.farm.queue.control.controls import Controls
 from spaces.farm.queue.queue import Queue
 from spaces.web.handle import TaskHandle
 from tests.harness import Farm, wait_until
+from tests.waiting import PATIENCE
 
 #: The events of a task that a worker sends for Flower.
 TOLD = ["task-received", "task-started", "task-succeeded"]
@@ -30,12 +32,12 @@ def paused(farm: Farm) -> Iterator[None]:
 
 
 def test_tasks_that_wait_need_no_claim_of_their_own(shared_farm: Farm, client: spaces.Farm) -> None:
-    assert client.submit("faults", "add", 0, 0).result(timeout=60) == 0
+    assert client.submit("faults", "add", 0, 0).result(timeout=PATIENCE) == 0
     step = Queue(shared_farm.redis).scripts.get("steps/end_and_claim").sha
     with shared_farm.redis.monitor() as monitor:  # type: ignore[no-untyped-call]  # redis has no types for it
         with paused(shared_farm):
             handles = [client.submit("faults", "add", number, 1) for number in range(6)]
-        assert [handle.result(timeout=60) for handle in handles] == [1, 2, 3, 4, 5, 6]
+        assert [handle.result(timeout=PATIENCE) for handle in handles] == [1, 2, 3, 4, 5, 6]
         shared_farm.redis.echo("the end of the test")
         commands = list(iter(lambda: monitor.next_command()["command"], "ECHO the end of the test"))
     assert sum(step in command for command in commands if command.startswith("EVALSHA")) >= 5
@@ -56,7 +58,7 @@ def test_celery_hears_of_all_that_follow_each_other_in_order(shared_farm: Farm, 
             with paused(shared_farm):
                 handles = [client.submit("faults", "add", number, 1) for number in range(20)]
             for handle in handles:
-                handle.result(timeout=60)
+                handle.result(timeout=PATIENCE)
 
             def all_told() -> bool:
                 with suppress(TimeoutError):
@@ -71,26 +73,28 @@ def test_celery_hears_of_all_that_follow_each_other_in_order(shared_farm: Farm, 
 def test_a_task_that_follows_in_a_step_can_be_cancelled(shared_farm: Farm, client: spaces.Farm) -> None:
     with paused(shared_farm):
         first = client.submit("faults", "add", 1, 1)
-        second = client.submit("faults", "nap", 20)
+        second = client.submit("faults", "nap", 600)
         third = client.submit("faults", "add", 2, 1)
-    assert first.result(timeout=60) == 2
+    assert first.result(timeout=PATIENCE) == 2
     wait_until(lambda: second.state == "running")
     second.cancel()
     with pytest.raises(TaskCancelled):
-        second.result(timeout=60)
-    assert third.result(timeout=60) == 3
+        second.result(timeout=PATIENCE)
+    assert third.result(timeout=PATIENCE) == 3
 
 
-def test_a_worker_that_shuts_down_takes_no_task_in_the_step_of_its_last(own_farm: Farm) -> None:
+def test_a_worker_that_shuts_down_takes_no_task_in_the_step_of_its_last(own_farm: Farm, tmp_path: Path) -> None:
     worker = own_farm.start_worker()
     with own_farm.client() as client:
-        assert client.submit("faults", "add", 0, 0).result(timeout=60) == 0
-        running = client.submit("faults", "nap", 2)
+        assert client.submit("faults", "add", 0, 0).result(timeout=PATIENCE) == 0
+        running = client.submit("faults", "reversed_when", str(tmp_path / "end"), b"ab")
         wait_until(lambda: running.state == "running")
         waiting: TaskHandle = client.submit("faults", "add", 1, 1)
         worker.terminate()
-        assert isinstance(running.result(timeout=60), int)
-        worker.wait(30)
+        wait_until(lambda: "Warm shutdown" in (own_farm.folder / "cpu0.log").read_text())
+        (tmp_path / "end").touch()
+        assert running.result(timeout=PATIENCE) == b"ba"
+        worker.wait(PATIENCE)
         assert waiting.state == "queued"
         own_farm.start_worker()
-        assert waiting.result(timeout=60) == 2
+        assert waiting.result(timeout=PATIENCE) == 2

@@ -135,8 +135,7 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
 
     def step(self) -> Step | None:
         """A step in which a task ends and the next one is claimed, unless the worker is to take no other."""
-        is_stopping = {state.should_stop, state.should_terminate} - {None, False}
-        return None if is_stopping or self.workplace.device_lost else steps.begun()
+        return None if _is_stopping() or self.workplace.device_lost else steps.begun()
 
     def ended(self, run: TaskRun, outcome: Outcome, step: Step | None) -> Work | None:
         """The task's end is written, or the task is requeued. The task that was claimed in the same step begins."""
@@ -257,6 +256,11 @@ class Reported(Exception):
 
     def __repr__(self) -> str:
         return str(self)
+
+
+def _is_stopping() -> bool:
+    """Whether Celery was told to shut down. Its flags then have an exit code, which may be 0."""
+    return any(code is not None and code is not False for code in (state.should_stop, state.should_terminate))
 
 
 def _failure(text: str, traceback: str = "") -> ExceptionInfo:
