@@ -16,7 +16,6 @@ from tests.harness import Farm, wait_until
 _SPACE = """
 import gradio as gr
 import spaces
-from tests.waiting import PATIENCE
 
 demo = gr.Interface(spaces.GPU(lambda text: text), "text", "text")
 demo.launch(prevent_thread_lock=True)

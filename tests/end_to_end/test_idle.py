@@ -112,7 +112,7 @@ def test_a_space_that_is_added_to_a_farm_of_demos_is_idle_when_nobody_uses_it(fa
     ready = farm_of_demos.ready()
     added = farm_of_demos.run("add", str(SPACES / "echo"))
     assert added.returncode == 0, added.stderr
-    wait_until(lambda: farm_of_demos.told("idle"), 60)
+    wait_until(lambda: farm_of_demos.told("idle"))
     assert {each["name"] for each in farm_of_demos.told("idle")} == {"Space echo.1"}  # its first revision
     assert all(as_browser(url)[0] == 200 for url in ready["spaces"].values())
 

@@ -31,7 +31,6 @@ daily = 3600
 SCRIPT = """
 import gradio as gr
 import spaces
-from tests.waiting import PATIENCE
 
 @spaces.GPU(duration=10)
 def shout(text: str) -> str:
