@@ -34,7 +34,7 @@ HOST = "ZEROFARM_HOST"
 #: The address of the farm's front door, whose X-Forwarded headers a page believes.
 DOOR = "ZEROFARM_DOOR"
 
-#: Seconds after their last use for which files of visitors are kept in a page's folder; none: the farm removes none.
+#: Seconds for which a page keeps files of visitors after their last use; without it the page removes none.
 KEEP_FILES = "ZEROFARM_KEEP_FILES"
 
 #: The name of this page among all of the farm.

@@ -106,7 +106,7 @@ class InMemoryFarm:
         return [Place(waiting.index(task.id), len(waiting), None) if task.id in waiting else None for task in tasks]
 
     def follow(self, handle: TaskHandle, task: Task) -> None:
-        """Whatever nobody reads is discarded at the end."""
+        """Do nothing: values that nobody reads are discarded at the end."""
 
     def keep(self, task: Task) -> None:
         """See `follow`."""

@@ -1,4 +1,4 @@
-"""Which variables of the operator's environment a Space's processes inherit."""
+"""The variables of the operator's environment that a Space's processes inherit."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class Snapshots:
             return status, read_counters(queue.redis, queue.keys, spaces, nodes)
 
     def readings(self) -> Readings:
-        """What the metrics are made of, now. Raises FarmUnavailable."""
+        """The values of the metrics now. Raises FarmUnavailable."""
         status, counters = self.counters()
         with self._answering():
             return Readings(status, counters, read_crowd(self.queue.redis, self.queue.keys))

@@ -126,7 +126,7 @@ class TimedOut:
 
 
 class CrashCause(StrEnum):
-    """What killed a child while it had a task. Only a crash of the function is charged to its visitor."""
+    """The cause of a child's death while it had a task. Only a crash of the function is charged to its visitor."""
 
     FUNCTION = "function"  #: it exited, or by a signal for its own errors, or one that it sent to itself
     KILLED = "killed"  #: SIGKILL from outside, by an unknown process

@@ -1,6 +1,6 @@
 """The log files of a farm on a host, below its state directory.
 
-Whatever a Space is called, its files are none of another Space's, and none of the farm's own processes.
+A Space of any name has files of its own: never those of another Space or of a process of the farm.
 """
 
 from __future__ import annotations

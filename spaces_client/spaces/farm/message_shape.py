@@ -1,4 +1,4 @@
-"""What the fields of a message must hold, read off its class once; checked for every message that arrives."""
+"""The types of a message's fields, read off its class once, and checked for every message that arrives."""
 
 from __future__ import annotations
 

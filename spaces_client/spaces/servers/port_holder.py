@@ -1,4 +1,4 @@
-"""Which process of this host listens at a port, read from /proc."""
+"""Finds the process of this host that listens at a port, in /proc."""
 
 from __future__ import annotations
 

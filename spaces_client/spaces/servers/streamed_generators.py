@@ -1,4 +1,4 @@
-"""Closes a generator that a route streams, once its client has left: so its GPU task is cancelled then.
+"""Closes a generator that a route streams, once its client has left, which cancels its GPU task.
 
 Starlette 1.10 drops such a generator in a cycle of references, and only Python's garbage collector closes it, some time
 later (`findings/starlette_leaves_a_generator_open_when_its_client_leaves.sh`). Starlette is never imported here.
@@ -16,7 +16,7 @@ STREAMING = ("starlette.responses", "fastapi.routing", "sse_starlette.sse")
 
 
 def watch(module: Any) -> None:  # Any: one of `STREAMING`, of any version
-    """Have it close what it iterates in threads."""
+    """Have the module close the generators that it iterates in threads."""
     original = getattr(module, "iterate_in_threadpool", None)
     if original is None:
         return

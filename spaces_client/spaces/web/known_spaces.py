@@ -1,8 +1,8 @@
 """The records of the Spaces that a program calls, so that it does not ask for them before each call.
 
 The farm compares the revision of a kept record with the latest one when it accepts the task. So no call runs on an
-earlier revision than one that asks. A record that changes without its revision, for instance because a duration depends
-on the environment of the Space, is noticed within LIFETIME.
+earlier revision than a call that asks. A record may change without its revision, for instance where a duration depends
+on the environment of the Space: this is noticed within LIFETIME.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LIFETIME = 10.0
 
 
 class KnownSpaces:
-    """Keeps what `find` has found."""
+    """Keeps the records that `find` has found."""
 
     def __init__(self, find: Callable[[str], SpaceRecord], clock: Callable[[], float] = time.monotonic) -> None:
         self._find = find

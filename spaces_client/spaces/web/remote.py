@@ -100,7 +100,7 @@ class Farm:
         return TaskHandle(task, self._farm, current_visitor())
 
     def _submitted_as_known(self, space: str, function: str, make: Callable[..., Task]) -> Task | None:
-        """The task, queued by what is known of the Space; None if that is not known, or has changed."""
+        """The task, queued by the kept record of the Space; None if no record is kept, or the Space has changed."""
         record = self._spaces.kept(space, function)
         if record is None:
             return None

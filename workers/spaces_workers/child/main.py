@@ -131,7 +131,7 @@ class Child:
             self._bell.ring()
 
     def _tell_end(self, execution: Execution, end: End) -> None:
-        """With the end goes that this child can have another task, unless threads of this one still compute."""
+        """Send the end, and that this child can have another task unless threads of this one still compute."""
         execution.is_settled = are_settled(self._before)
         execution.ended = True  # the next message may be another task
         self._channel.send(end, *([Idle(True, self._meter.read())] if execution.is_settled else []))

@@ -30,13 +30,13 @@ def settled(before: set[threading.Thread], patience: float) -> bool:
 
 
 def are_settled(before: set[threading.Thread]) -> bool:
-    """The same, at this moment, asked by a thread that is about to end."""
+    """Whether every other thread that is not in `before` has ended, or only waits; the calling thread ends soon."""
     others = set(threading.enumerate()) - before - {threading.current_thread()}
     return all(not thread.is_alive() or _waits(thread) for thread in others)
 
 
 def do_nothing(threads: Iterable[threading.Thread]) -> bool:
-    """Whether none of these computes by itself, also later: an executor's threads without work, and tqdm's monitor."""
+    """Whether each of these computes nothing by itself, now or later: an executor's idle thread, or tqdm's monitor."""
     return all(_waits_for_work(thread) or type(thread).__module__ == "tqdm._monitor" for thread in threads)
 
 

@@ -1,4 +1,4 @@
-"""Which level of separation this host can give, and which one the operator demands."""
+"""The level of separation that this host can give, and the one that the operator demands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The folder in which a Space has its files of visitors, as Gradio keeps them, and for how long."""
+"""The folder in which Gradio keeps files of a Space's visitors, and the time for which they stay there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from spaces_workers.setup.space_variables import variables_of_space
 
 
 def folder_of_files(space: str, key: bytes) -> dict[str, str]:
-    """A folder of the Space's own: alike in all its processes, on each host, and for this farm alone.
+    """The variable with a folder of the Space's own: alike in all its processes, on each host, and for this farm alone.
 
     It is a temporary folder, because files go to workers of other hosts by their paths there.
     """
@@ -25,6 +25,6 @@ def folder_of_files(space: str, key: bytes) -> dict[str, str]:
 
 
 def keeping_files(space: str) -> dict[str, str]:
-    """For its page, how long they are kept; nothing if it keeps them for ever, or where the operator has named."""
+    """The variable that tells its page for how long; none if for ever, or if the operator has named another folder."""
     keep = settings.current().files.keep
     return {} if math.isinf(keep) or FOLDER in variables_of_space(space) else {config.KEEP_FILES: str(keep)}

@@ -1,6 +1,6 @@
-"""Who may read the metrics: programs of this host, and those that know the farm's token.
+"""Admits readers of the metrics: programs of this host, and those that know the farm's token.
 
-A proxy on this host, such as the farm's front door, says for whom it asks; who comes through it needs the token.
+A proxy on this host, such as the farm's front door, says for whom it asks: programs behind it need the token.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ _HISTOGRAMS = {Span.WAIT: known.WAIT, Span.SWAP: known.SWAP, Span.RUN: known.RUN
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """What the metrics are made of, at one moment."""
+    """The values of the metrics at one moment."""
 
     status: FarmStatus
     counters: Counters

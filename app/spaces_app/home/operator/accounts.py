@@ -1,4 +1,4 @@
-"""Who may open the operator's page. `zerofarm` keeps the accounts in a file, which is read at each use."""
+"""The accounts that may open the operator's page. `zerofarm` keeps them in a file, which is read at each use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an operator can do from the page. Every action is recorded with who did it, as `zerofarm audit` shows."""
+"""The actions of operators on the page. Each is recorded with its operator, as `zerofarm audit` shows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class NotPossible(SpacesError, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the page asks for."""
+    """An action that the page asks for."""
 
     verb: str
     target: str  #: a task, a Space or a worker

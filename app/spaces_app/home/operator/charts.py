@@ -14,7 +14,7 @@ POINTS = 90
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What happened since the point before."""
+    """The events since the point before."""
 
     at: float
     waiting: int  #: tasks, at that time

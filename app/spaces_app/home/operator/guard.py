@@ -1,4 +1,4 @@
-"""Who makes a request to the operator's page, and whether it comes from that page itself.
+"""Finds the operator who makes a request, and whether it comes from the operator's page itself.
 
 The front door shows Spaces at the same address, and their scripts must not act for an operator who visits one. So the
 page, with its token, is given to a navigation alone, never to a script, and never to a frame or a window that another

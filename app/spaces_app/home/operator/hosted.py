@@ -1,4 +1,4 @@
-"""What `zerofarm up` knows of the Spaces that it serves: their revisions, and since when."""
+"""The Spaces that `zerofarm up` serves, for the operator's page: their revisions, and since when."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the operator's page shows of the past: charts, and the ended tasks that the farm remembers."""
+"""The past on the operator's page: charts, and the ended tasks that the farm remembers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Json = dict[str, Any]  # Any: JSON
 
 
 def pages_of_the_past(snapshots: Snapshots, guard: Guard) -> APIRouter:
-    """What the page asks for now and then."""
+    """The requests that the page makes now and then."""
     router = APIRouter()
 
     @router.get("/farm/charts")

@@ -1,4 +1,4 @@
-"""What the operator's page shows at one moment, beyond the farm's status: ranks, history, quotas, actions.
+"""The content of the operator's page at one moment, beyond the farm's status: ranks, history, quotas, actions.
 
 Visitors are named as `[privacy]` in `farm.toml` says, and shortened at least.
 """

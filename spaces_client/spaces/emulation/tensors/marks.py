@@ -135,7 +135,7 @@ def tracked() -> list[torch.Tensor]:
     were found once are remembered.
     """
     global _has_looked
-    if not _has_looked and gc.get_freeze_count():  # to count takes long
+    if not _has_looked and gc.get_freeze_count():  # counting takes long
         gc.unfreeze()
     _has_looked = True
     with DisableTorchFunction():

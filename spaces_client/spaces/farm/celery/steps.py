@@ -1,6 +1,6 @@
 """Steps that end a task and claim the next one, made by the run that ends, on its own thread.
 
-Without a step Celery's channel claims on its own connection, once it has acknowledged the task. Only one of both claims
+Without a step Celery's channel claims on its own connection, once it has acknowledged the task. Only one of them claims
 at a time. After a step the channel gives Celery the task that was claimed, or waits for a bell if there was none.
 """
 

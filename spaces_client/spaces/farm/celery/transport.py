@@ -111,7 +111,7 @@ class Channel(SendingChannel):
     #: The answer that the consuming connection awaits: to a claim, a bell, or, as in kombu, a list.
     _awaited = "list"
 
-    #: The answer to the claim of a step that found no task, which makes another claim superfluous.
+    #: The answer to the claim of a step that found no task; the channel then need not claim.
     _answered: tuple[claiming.Reply, ...] = ()
 
     #: Until when the broker, which refused a claim, is not asked again; 0 if it did not refuse.

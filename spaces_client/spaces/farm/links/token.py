@@ -35,5 +35,5 @@ class Token:
 
     @property
     def id(self) -> str:
-        """What `zerofarm token list` calls it."""
+        """The name by which `zerofarm token list` shows it."""
         return self.shown.split("_", 2)[1]

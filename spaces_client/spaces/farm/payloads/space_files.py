@@ -108,7 +108,7 @@ class SpaceFiles:
         with self._writing:
             written, self._written = list(self._written), {}
         for text in (*texts(value), *written):
-            stamp = _stamp(text)  # first, because most texts are no file, and to resolve links takes ten times as long
+            stamp = _stamp(text)  # first: most texts are no file, and resolving links takes ten times as long
             if stamp is not None and (path := self._allowed(text)) is not None:
                 yield path, stamp
 
@@ -144,7 +144,7 @@ class NamedFiles(SpaceFiles):
     """The files of a program that values name, in its temporary folder; Spaces that are separated have another."""
 
     def watch(self) -> None:
-        """What the program writes without naming it is not meant for a Space."""
+        """Watch nothing: files that the program writes and does not name are not meant for a Space."""
 
 
 def _stamp(path: str | Path) -> Stamp | None:

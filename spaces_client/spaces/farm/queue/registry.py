@@ -205,7 +205,7 @@ class BecameIdle:
 
 
 class Announcements:
-    """What is told of Spaces."""
+    """The news of Spaces, in the order in which they come."""
 
     def __init__(self, subscription: PubSub, keys: Keys) -> None:
         self._subscription = subscription

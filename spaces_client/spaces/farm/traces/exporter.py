@@ -27,7 +27,7 @@ _REMEDIES = {"otlp_proto_http": _INSTALL, "otlp_proto_grpc": "pip install opente
 
 
 def shortcoming(environment: Mapping[str, str] = os.environ) -> str:
-    """Why no traces can be written, with the remedy; empty if they can, or if none are asked for."""
+    """The reason why no traces can be written, with the remedy; empty if they can, or if none are asked for."""
     if not is_on(environment):
         return ""
     try:
@@ -38,7 +38,10 @@ def shortcoming(environment: Mapping[str, str] = os.environ) -> str:
 
 
 def entry_point(environment: Mapping[str, str] = os.environ) -> EntryPoint:
-    """Loads the exporter's class, which reads its own variables. Raises SpacesError if the SDK or it is missing."""
+    """The entry point of the exporter's class, which reads its own variables.
+
+    Raises SpacesError if the SDK or the exporter is missing.
+    """
     if not all(map(find_spec, ("opentelemetry", "opentelemetry.sdk"))):
         raise SpacesError(_lacking("SDK", _INSTALL))
     name = _name(environment)

@@ -1,4 +1,4 @@
-"""The trace of a task for OpenTelemetry: its ids, and what the task carries for it.
+"""The trace of a task for OpenTelemetry: its ids, and the note that the task carries for it.
 
 The ids of a trace and its spans follow from the task's own id, so that no process has to tell another one. The home
 page writes the spans once the task has ended (docs/tracing.md); all others need no library for it.

@@ -1,4 +1,4 @@
-"""Which card, meter and sleeper a child has, by the device that its worker gives it."""
+"""Chooses the card, meter and sleeper of a child by the device that its worker gives it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who makes room: first the child whose room is worth least to its Space.
+"""Chooses the child that makes room: the one whose room is worth least to its Space.
 
 It is worth the seconds that the Space's next call would wait longer without it, times the calls that are expected in a
 second, for each byte. Without any calls known, the child that was used longest ago goes first.

@@ -18,7 +18,7 @@ class Capacity:
 
 
 def capacity() -> Capacity:
-    """The least that the host, the control group of this process and those above it have and leave."""
+    """The memory of the host, or of the control group of this process, or of one above it: whichever is least."""
     host = psutil.virtual_memory()
     groups = list(memory_of_own_groups())
     total = min([host.total, *(each.limit_bytes for each in groups)])

@@ -1,4 +1,4 @@
-"""Which messages of a child become events of its task, and which of them are written together.
+"""Chooses the messages of a child that become events of its task, and those that are written together.
 
 Those of the function become events. All others are the farm's own words.
 """

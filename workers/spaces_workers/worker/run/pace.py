@@ -27,7 +27,7 @@ class Pace:
         self.most = 1  #: events that may be written together now
 
     def wrote(self, count: int, most: int) -> None:
-        """So many events have been written together; if as many as might be, more are there already."""
+        """Note a write of `count` events, of at most `most`. As many as `most` mean that more have arrived already."""
         self.most = min(2 * self.most, MOST_TOGETHER)
         self._in_a_row = self._in_a_row + 1 if count > 1 else 0
         if self._in_a_row > EAGER and count < most:

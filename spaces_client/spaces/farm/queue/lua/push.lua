@@ -10,7 +10,7 @@
 --       client that has sent no beat yet
 --       14 the inbox that reads its events; '' for none  15 1 if `task` has all of the arguments; '' if they are elsewhere
 --       16 the failed task that an operator retries by it; '' for none. Its outcome is kept then
---       17 what `traces.note` has for its trace; '' for nothing
+--       17 the note of `task_traces.note` for its trace; '' for none
 --       18 its revision in msgpack, if that must be the latest of its Space; '' for any
 -- Returns 1 if the task is new, else 0; for a refused task 'size' and the sizes that live workers serve, or the
 -- exceeded limit, the actual and the allowed value, 'quota' and the result of `over_quota` in quota.lua,

@@ -4,7 +4,7 @@
 -- Fields of `counts:{space}`: `ended {state}`, `stopped {cause}`, `retried {cause}`; and for each span of time, `wait`,
 -- `swap`, `run` and `overhead`, its histogram: `{span} {n}`, the tasks in bucket n of BOUNDS, and `{span} us`, the sum in
 -- microseconds. An entry of `history` has `t`, the facts of the task as a msgpack list (`counters/history.py` names them),
--- `e`, its last event unless it succeeded, and `x`, what `traces.note` has for its trace, if anything.
+-- `e`, its last event unless it succeeded, and `x`, the note of `task_traces.note` for its trace, if any.
 
 local function count_task(space, field)
   redis.call('HINCRBY', keys.counts(space), field, 1)
