@@ -71,7 +71,7 @@ def drawn(page: Page) -> Page:
 
 
 def told(page: Page, words: str) -> Page:
-    """A page that has these words in place of a picture."""
+    """Press the button of a page, and wait until it shows these words instead of a picture."""
     page.get_by_role("button", name="Submit").click()
     page.get_by_text(words).first.wait_for()
     page.wait_for_timeout(1000)  # it fades in

@@ -5,7 +5,7 @@
 # Guessed:   as for years, a client has no timeout unless it asks for one: `blpop(key, timeout=6)` waits 6 s and returns None
 # Seen:      socket_timeout is 5 now, also for commands that block, and a timeout counts as a broken connection, with ten retries.
 #            `blpop(key, timeout=6)` raises TimeoutError after about a minute, as does timeout=0; up to 4 s work. A write that the
-#            server delays for 6 s is executed for each time that it was sent. `socket_timeout=None` and a Retry without
+#            server delays for 6 s is executed as often as it was sent. `socket_timeout=None` and a Retry without
 #            TimeoutError bring the old behaviour back (redis/redis-py#4125, #4143 for the first half).
 # Run:       findings/redis_py_8_repeats_what_waits_five_seconds.sh   (PYTHON=... names the interpreter; takes two minutes)
 #

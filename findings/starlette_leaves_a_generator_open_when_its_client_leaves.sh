@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A plain generator that starlette streams is not closed when its client leaves, but by Python's garbage collector, some day.
+# A plain generator that starlette streams is not closed when its client leaves, but only by Python's garbage collector, later.
 #
 # Versions:  starlette 1.10.0, anyio 4.16.0, uvicorn 0.54.0, Python 3.11, Linux x86-64
 # Guessed:   StreamingResponse closes the generator, or drops its last reference, so `finally` and `with` end within moments

@@ -2,7 +2,7 @@
 # A float8, float4, uint16, uint32, uint64 or complex32 tensor is pickled without an error, and the pickle cannot be read.
 #
 # Versions:  torch 2.13.0, built for the CPU, Python 3.11, Linux x86-64
-# Guessed:   what pickle.dumps takes, pickle.loads gives back; torch.save of such a tensor, and copy.deepcopy, work too
+# Guessed:   pickle.loads gives back all that pickle.dumps takes; torch.save of such a tensor, and copy.deepcopy, work too
 # Seen:      pickle.loads raises AttributeError: "type object 'torch.storage.UntypedStorage' has no attribute 'dtype'".
 #            These dtypes have no storage class of their own, so the tensor is reduced to an untyped storage, which pickle writes in
 #            torch's format from before 1.6, and that format's reader asks each storage for a dtype (torch/serialization.py,

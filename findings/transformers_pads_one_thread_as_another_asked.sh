@@ -7,7 +7,7 @@
 # Seen:      __call__ writes padding and truncation into the tokenizer that all threads share, then encodes in a second step
 #            (`set_truncation_and_padding` in tokenization_utils_tokenizers.py). tokenizers 0.23 locks each step and raises nothing,
 #            so a call without padding comes back padded to another's max_length, once in some hundred calls. One tokenizer for
-#            each thread, or a lock around the call, does not.
+#            each thread, or a lock around the call, prevents it.
 # Run:       findings/transformers_pads_one_thread_as_another_asked.sh   (PYTHON=... names the interpreter)
 #
 # Two threads call until one answer is wrong, for at most two minutes. Prints what it sees, and fails if that is something else.
