@@ -63,7 +63,7 @@ def test_celery_hears_of_all_that_follow_each_other_in_order(shared_farm: Farm, 
             def all_told() -> bool:
                 with suppress(TimeoutError):
                     draining.drain_events(timeout=1)
-                return sum(map(len, told.values())) >= len(TOLD) * len(handles)
+                return all(len(told.get(handle.id, [])) >= len(TOLD) for handle in handles)
 
             wait_until(all_told, otherwise=lambda: f"of {told}")
     app.close()
