@@ -324,6 +324,20 @@ def test_a_task_of_a_step_that_celery_cannot_be_told_of_keeps_the_worker_from_cl
     other.close()
 
 
+def test_a_worker_claims_nothing_while_it_is_busy_with_a_task_that_celery_has_forgotten(
+    app: Celery, worker: Worker, queue: Queue
+) -> None:
+    """Celery forgets with a connection which tasks are being prepared. They run on."""
+    runs = ["a task"]
+    here.attend_with(lambda _: None, lambda _: None, lambda: bool(runs))
+    task = make_task()
+    submit(app, task)
+    drained(worker.connection)
+    assert (worker.messages, state_of(queue, task)) == ([], State.QUEUED)
+    runs.clear()
+    assert worker.take().properties["lease"] == Lease(task, "w1", 1)
+
+
 def test_a_worker_that_stops_while_its_claim_is_under_way_gives_the_task_back(
     app: Celery, worker: Worker, queue: Queue
 ) -> None:

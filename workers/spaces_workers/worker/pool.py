@@ -70,7 +70,7 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
         self._callbacks: dict[str, Callbacks] = {}
         self._begun: dict[str, TaskRun] = {}  #: runs that Celery has not passed on yet
         self._accepted: dict[str, Callable[[], None]] = {}  #: tells Celery that they have begun, once it asks
-        here.attend_with(self._begin, self._forsake)
+        here.attend_with(self._begin, self._forsake, lambda: bool(self.runs.all()))
         self._closed = False
         self._hub: Any = None
 

@@ -25,13 +25,17 @@ class Here:
     unheard: set[str] = field(default_factory=set)  #: tasks that run, of which no channel could tell Celery
     begin: Callable[[Lease], None] = lambda _: None
     forsake: Callable[[str], None] = lambda _: None
+    is_busy: Callable[[], bool] = lambda: False
     claiming: threading.Lock = field(default_factory=threading.Lock)  #: held to decide who claims
     steps: int = 0  #: those of `steps.py` that have begun, and of which the channel has not heard yet
 
     @property
     def claims_elsewhere(self) -> bool:
-        """Whether a channel must not claim now: a run may, or has."""
-        return self.steps > 0 or bool(self.unheard)
+        """Whether a channel must not claim now: a run may, or has.
+
+        Celery's own account does not suffice: with a connection it forgets the tasks whose child is not ready yet.
+        """
+        return self.steps > 0 or bool(self.unheard) or self.is_busy()
 
 
 facts = Here()
@@ -50,12 +54,15 @@ def set_warmth(warmth: Callable[[], Warmth]) -> None:
     facts.warmth = warmth
 
 
-def attend_with(begin: Callable[[Lease], None], forsake: Callable[[str], None]) -> None:
+def attend_with(
+    begin: Callable[[Lease], None], forsake: Callable[[str], None], is_busy: Callable[[], bool] = lambda: False
+) -> None:
     """Have `begin` called with each task that is claimed, before Celery gets its message.
 
-    `forsake` is called with the id of a task that is acknowledged or rejected, after this is written.
+    `forsake` is called with the id of a task that is acknowledged or rejected, after this is written. While `is_busy`,
+    no channel claims.
     """
-    facts.begin, facts.forsake = begin, forsake
+    facts.begin, facts.forsake, facts.is_busy = begin, forsake, is_busy
 
 
 def settled(lease: Lease) -> None:
