@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from spaces.web.handle import TaskHandle
 from tests.harness import Farm, wait_until
+from tests.waiting import PATIENCE
 
 
 def test_a_worker_that_connects_again_while_it_makes_a_child_takes_no_second_task(own_farm: Farm) -> None:
@@ -18,5 +19,5 @@ def test_a_worker_that_connects_again_while_it_makes_a_child_takes_no_second_tas
         wait_until(lambda: first.state == "running")
         own_farm.restart_broker()
         second = client.submit("faults", "add", 1, 1)
-        assert (second.result(timeout=60), first.state) == (2, "succeeded")
+        assert (second.result(timeout=PATIENCE), first.state) == (2, "succeeded")
         assert time_of("started_at", second) >= time_of("ended_at", first)

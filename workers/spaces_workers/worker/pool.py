@@ -149,6 +149,8 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery has no types
             return None
         self._begun[found.lease.task.id] = following = TaskRun(found.lease, self.workplace, self)
         self.runs.add(following, after=run)
+        if state.should_terminate:  # `on_terminate` may not have seen it
+            following.give_back()
         return following.begin()
 
     # --- called by Celery

@@ -53,6 +53,7 @@ def _written(
                 return end, writer.end(end)
             if step is not None:
                 ended, reply = writer.end_and_claim(end, spans.held, spans.swap, step.arguments())
-                step.answered(reply)
+                if ended:  # else nothing was claimed
+                    step.answered(reply)
                 return end, ended
             return end, writer.end(end, spans.held, spans.swap)
