@@ -272,3 +272,22 @@ def test_the_page_fits_a_phone(person: BrowserContext, address: str, farm: Farm)
     page = logged_in(person, address, "vera", "a password")
     page.set_viewport_size({"width": 360, "height": 740})
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+@pytest.mark.parametrize("path", ["", "farm"])
+def test_a_phone_shows_the_head_of_a_page_in_two_rows(page: Page, address: str, path: str) -> None:
+    """The logo, and the state of the connection, stood alone in rows of their own."""
+    tab = page.context.new_page()
+    tab.set_viewport_size({"width": 390, "height": 844})
+    tab.goto(f"{address}/{path}")
+    expect(tab.locator("#live")).to_have_text("Live")
+    logo, title, links, live = (_middle(tab.locator(part)) for part in (".logo", ".top > div", ".links", "#live"))
+    assert abs(logo - title) < 2
+    assert abs(links - live) < 2
+    tab.close()
+
+
+def _middle(part: Locator) -> float:
+    box = part.bounding_box()
+    assert box
+    return box["y"] + box["height"] / 2
