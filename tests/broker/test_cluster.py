@@ -18,6 +18,7 @@ from spaces.farm.queue.queue import CancelOutcome, Queue
 from spaces.farm.queue.warmth import Warmth
 from spaces.farm.task import State
 from spaces_workers.broker.binary import find_server
+from tests.harness import free_port
 
 from .support import SIZES, answers, claimed, pushed, state_of, wait_until
 
@@ -27,15 +28,18 @@ def node(tmp_path: Path) -> Iterator[Redis]:
     """A node of a cluster that has been given one slot, that of the farm: it refuses the keys of any other."""
     socket = tmp_path / "node.sock"
     command = [str(find_server()), "--unixsocket", str(socket), "--dir", str(tmp_path), "--port", "0"]
-    cluster = ["--cluster-enabled", "yes", "--cluster-require-full-coverage", "no"]
-    server = subprocess.Popen([*command, *cluster], stdout=subprocess.DEVNULL)
-    with connect(f"redis+socket://{socket}") as redis:
-        wait_until(lambda: answers(redis))
-        redis.execute_command("CLUSTER", "ADDSLOTS", redis.execute_command("CLUSTER", "KEYSLOT", Keys().workers()))
-        wait_until(lambda: b"cluster_state:ok" in redis.execute_command("CLUSTER", "INFO"))
-        yield redis
-    server.kill()
-    server.wait()
+    # By default the bus has port 10000, which another test may have.
+    cluster = ["--cluster-enabled", "yes", "--cluster-require-full-coverage", "no", "--cluster-port", str(free_port())]
+    with subprocess.Popen([*command, *cluster], stdout=subprocess.DEVNULL) as server:
+        try:
+            with connect(f"redis+socket://{socket}") as redis:
+                wait_until(lambda: answers(redis))
+                slot = redis.execute_command("CLUSTER", "KEYSLOT", Keys().workers())
+                redis.execute_command("CLUSTER", "ADDSLOTS", slot)
+                wait_until(lambda: b"cluster_state:ok" in redis.execute_command("CLUSTER", "INFO"))
+                yield redis
+        finally:
+            server.kill()
 
 
 def test_every_script_keeps_to_the_slot_of_the_farm(node: Redis) -> None:

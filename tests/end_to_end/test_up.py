@@ -149,7 +149,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         if each.process.poll() is None:
             each.process.kill()
             each.process.wait()
-        wait_until(lambda: not each.left())  # noqa: B023 - called at once
+        wait_until(lambda: not each.left(), otherwise=each.left)  # noqa: B023 - called at once
 
 
 @contextmanager
@@ -386,7 +386,7 @@ def test_a_supervisor_that_is_killed_leaves_nothing_even_while_a_task_runs(start
     waits(farm, 600)
     farm.process.kill()
     farm.process.wait()
-    wait_until(lambda: not farm.left())
+    wait_until(lambda: not farm.left(), otherwise=farm.left)
 
 
 def test_ctrl_c_while_the_farm_starts_ends_it(start: Start) -> None:
@@ -431,12 +431,12 @@ def test_what_a_page_of_a_killed_farm_has_left_ends_when_the_farm_starts_again(s
     (first,) = daemons(farm)
     farm.process.kill()
     farm.process.wait()
-    wait_until(lambda: farm.left() == [first])
+    wait_until(lambda: farm.left() == [first], otherwise=farm.left)
     again = start(str(SPACES / "daemons"), "--gpus", "none", "--no-flower")
     again.ready()
     assert first not in daemons(farm)
     assert again.stop() == 0
-    wait_until(lambda: not farm.left())
+    wait_until(lambda: not farm.left(), otherwise=farm.left)
 
 
 def test_what_a_function_of_a_killed_farm_has_left_ends_when_the_farm_starts_again(start: Start) -> None:
@@ -446,12 +446,12 @@ def test_what_a_function_of_a_killed_farm_has_left_ends_when_the_farm_starts_aga
     (first,) = daemons(farm)
     farm.process.kill()
     farm.process.wait()
-    wait_until(lambda: farm.left() == [first])
+    wait_until(lambda: farm.left() == [first], otherwise=farm.left)
     again = start(str(SPACES / "echo"), "--gpus", "none", "--no-flower")
     again.ready()
     assert first not in daemons(farm)
     assert again.stop() == 0
-    wait_until(lambda: not farm.left())
+    wait_until(lambda: not farm.left(), otherwise=farm.left)
 
 
 def test_no_process_of_a_space_is_told_what_the_farm_keeps_for_itself(farm: Up) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 
 from tests.harness import farm
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 
 
 def nurseries(run_dir: Path) -> list[psutil.Process]:
@@ -22,7 +22,7 @@ def test_each_farm_has_zygotes_of_its_own(tmp_path: Path) -> None:
         for each in (one, two):
             each.register()
             each.start_worker()
-        assert len(nurseries(one.run_dir)) == 2
+        wait_until(lambda: len(nurseries(one.run_dir)) == 2)  # a fork is alike until it has become its program
         with one.client() as first, two.client() as second:
             assert first.submit("faults", "pid").result(timeout=PATIENCE) != second.submit("faults", "pid").result(
                 timeout=PATIENCE

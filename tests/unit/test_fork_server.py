@@ -212,9 +212,9 @@ assert not logging.root.handlers and os.getsid(0) == os.getpid()
 assert tempfile.gettempdir() == {str(tmp_path)!r}
 open_files = [os.readlink(f"/proc/self/fd/{{fd}}") for fd in (0, 1, 2)]
 assert open_files == ["/dev/null", {str(tmp_path / "log")!r}, {str(tmp_path / "log")!r}], open_files
-threading.Thread(target=lambda: print("a thread that is no daemon")).start()
+threading.Thread(target=lambda: os.write(1, b"a thread that is no daemon\\n")).start()
 import spaces, torch
-print("drew", random.random(), torch.rand(1).item())
+os.write(1, f"drew {{random.random()}} {{torch.rand(1).item()}}\\n".encode())
 """
     process, _, log = fork(script, MINE="x", TMPDIR=str(tmp_path))
     assert process.wait(PATIENCE) == 0, log.read_text()
