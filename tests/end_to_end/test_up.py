@@ -408,7 +408,8 @@ def test_the_memory_that_each_space_holds_is_told_to_the_operator(farm: Up) -> N
 
 
 def daemons(farm: Up) -> list[str]:
-    return [each for each in farm.left() if each.endswith("sleep 6000")]
+    """Those that have become their program: before that they are called `setsid -f sleep 6000`."""
+    return [each for each in farm.left() if each.split()[1:] == ["sleep", "6000"]]
 
 
 def test_what_a_page_starts_ends_with_it_and_with_the_farm(start: Start) -> None:
