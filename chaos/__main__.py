@@ -18,7 +18,7 @@ from chaos.farm import Farm
 from chaos.peer import Peer, PeerCallers
 from chaos.run import LONGEST, RATE, Load, Run, run
 from chaos.verdict import Left, ends_of_tasks, executions, problems, table
-from tests.harness import wait_until
+from tests.waiting import wait_until
 
 #: Seconds that a farm may take to come to rest after the last answer.
 REST = 40.0

@@ -14,7 +14,8 @@ from chaos.link import Link
 from chaos.mounts import SmallDisk
 from spaces.farm.connection import connect
 from spaces_workers.broker.binary import find_server
-from tests.harness import free_port, wait_until
+from tests.harness import free_port
+from tests.waiting import wait_until
 
 #: Bytes of the disk that the broker's files lie on, where this machine lets us mount one.
 DISK_BYTES = 256 << 20

@@ -26,7 +26,8 @@ from spaces.farm.queue.queue import Queue
 from spaces.farm.values.signing import derive_space_key
 from tests.broker.support import leaked_keys
 from tests.end_to_end.test_up import without_a_farm, zerofarm
-from tests.harness import START_PATIENCE, leftovers, wait_until
+from tests.harness import leftovers
+from tests.waiting import START_PATIENCE, wait_until
 
 SCRIPT = Path(__file__).parent / "space" / "app.py"
 

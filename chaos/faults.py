@@ -17,7 +17,7 @@ import psutil
 from chaos.farm import Farm
 from chaos.peer import Peer
 from chaos.processes import WORDS
-from tests.harness import wait_until
+from tests.waiting import wait_until
 
 Fault = Callable[[Farm | Peer, random.Random], AbstractContextManager[None]]
 

@@ -41,9 +41,7 @@ from spaces_workers.setup.ports import PortError, Ports
 from spaces_workers.setup.process_environment import of_web
 from tests.broker.support import leaked_keys
 from tests.forks import FORKED, ForkedPage, fork_page, start_nursery
-from tests.waiting import PATIENCE as PATIENCE
-from tests.waiting import START_PATIENCE as START_PATIENCE
-from tests.waiting import wait_until as wait_until
+from tests.waiting import PATIENCE, START_PATIENCE, wait_until
 
 #: The version that pages run on, in an environment of their own; empty: the one of the tests.
 GRADIO = os.environ.get("TEST_GRADIO", "")

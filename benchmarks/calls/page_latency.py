@@ -13,7 +13,8 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.calls.farms import celery_prefork
-from tests.harness import Farm, farm, wait_until
+from tests.harness import Farm, farm
+from tests.waiting import wait_until
 
 PAGE = Path(__file__).parent / "page" / "app.py"
 TURNS = 3

@@ -17,7 +17,7 @@ from benchmarks.calls.farms import interleaved
 from spaces_app.demos import default_demos
 from spaces_workers.sandbox.level import best
 from tests.end_to_end.test_up import Up
-from tests.harness import wait_until
+from tests.waiting import wait_until
 
 TIMES = 7
 PATIENCE = 120.0

@@ -18,7 +18,7 @@ from gradio_client import Client
 
 from spaces_app.demos import default_demos
 from tests.end_to_end.test_up import Up
-from tests.harness import wait_until
+from tests.waiting import wait_until
 
 TIMES = 5
 PATIENCE = 120.0

@@ -17,7 +17,7 @@ from spaces.farm.payloads.payload import Payload
 from spaces.farm.queue.keys import Keys
 from spaces.farm.task import FunctionName, Task
 from spaces_workers.broker.binary import find_server
-from tests.harness import wait_until
+from tests.waiting import wait_until
 
 
 @contextmanager

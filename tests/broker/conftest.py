@@ -6,10 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from celery import Celery
 
+from spaces.farm.celery import here
+from spaces.farm.celery.celery_app import make_celery
 from spaces.farm.connection import connect
 from spaces.farm.queue.queue import Queue
+from spaces.farm.queue.warmth import Warmth
 
+from .celery_consumer import Worker
 from .support import PLAIN, Server, leaked_keys
 
 
@@ -39,3 +44,31 @@ def server(tmp_path: Path) -> Iterator[Server]:
     server.start()
     yield server
     server.kill()
+
+
+@pytest.fixture
+def identity() -> Iterator[None]:
+    """This process is worker w1."""
+    here.identify("w1")
+    yield
+    here.identify("")
+    here.set_warmth(Warmth)
+    here.attend_with(lambda _: None, lambda _: None)
+    here.facts.in_hand.clear()
+    here.facts.settled.clear()
+    here.facts.unheard.clear()
+    here.facts.steps = 0
+
+
+@pytest.fixture
+def app(queue: Queue, broker_url: str) -> Iterator[Celery]:
+    app = make_celery(broker_url)
+    yield app
+    app.close()
+
+
+@pytest.fixture
+def worker(app: Celery, identity: None) -> Iterator[Worker]:
+    worker = Worker(app)
+    yield worker
+    worker.close()

@@ -26,7 +26,7 @@ from spaces.farm.queue.rules import Rules
 from spaces.farm.size import Size
 from spaces.farm.task import FunctionName, State, Task
 from spaces_workers.broker.binary import find_server
-from tests.waiting import wait_until as wait_until
+from tests.waiting import wait_until
 
 MESSAGE = b'{"a": "message"}'
 

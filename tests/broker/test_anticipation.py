@@ -17,7 +17,7 @@ from spaces_workers.worker.anticipation import FIRST, Anticipation
 from spaces_workers.worker.child_link import ChildLink
 from spaces_workers.worker.gpu_memory.eviction import Demand, Pins
 from spaces_workers.worker.gpu_memory.prefetch import Prefetch
-from tests.harness import wait_until
+from tests.waiting import wait_until
 
 from .support import pushed
 

@@ -27,9 +27,9 @@ from spaces.farm.stream.writer import EventWriter
 from spaces.source import Source
 from spaces_workers.worker.heartbeat import Heartbeat
 from spaces_workers.worker.preload import Preloader
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 
-from .support import Server, claimed, in_thread, make_task, pushed, said, wait_until
+from .support import Server, claimed, in_thread, make_task, pushed, said
 
 QUICK = Rules(worker_beat=0.05, worker_lease=0.5, client_beat=0.05, client_lease=0.5)
 

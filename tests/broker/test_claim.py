@@ -13,9 +13,9 @@ from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.warmth import Warmth
 from spaces.farm.task import Lease, State
 from spaces.farm.version import VERSION
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 
-from .support import MESSAGE, SIZES, claimed, events_of, in_thread, make_task, pushed, state_of, wait_until
+from .support import MESSAGE, SIZES, claimed, events_of, in_thread, make_task, pushed, state_of
 
 #: A worker where the Space `warm` begins at once, and any other after 5 s.
 WARM = Warmth({"warm": 0.0}, unseen=5.0)

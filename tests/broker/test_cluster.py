@@ -19,8 +19,9 @@ from spaces.farm.queue.warmth import Warmth
 from spaces.farm.task import State
 from spaces_workers.broker.binary import find_server
 from tests.harness import free_port
+from tests.waiting import wait_until
 
-from .support import SIZES, answers, claimed, pushed, state_of, wait_until
+from .support import SIZES, answers, claimed, pushed, state_of
 
 
 @pytest.fixture

@@ -14,8 +14,7 @@ from spaces.farm.queue.queue import Queue
 from spaces_workers.commands.queue import drain as command
 from spaces_workers.gpu.claim import Claim, claim
 from spaces_workers.gpu.devices import standin
-from tests.harness import wait_until
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 
 from .support import claimed, in_thread, pushed
 

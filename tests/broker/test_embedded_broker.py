@@ -28,9 +28,9 @@ from spaces_workers.broker.embedded import EmbeddedBroker
 from spaces_workers.broker.find import find_broker
 from spaces_workers.broker.server_settings import SOCKET_PATH_LIMIT, Listen
 from tests.harness import free_port
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 
-from .support import PLAIN, Server, claimed, pushed, wait_until
+from .support import PLAIN, Server, claimed, pushed
 
 
 @pytest.fixture(autouse=True)

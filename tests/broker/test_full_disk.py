@@ -14,7 +14,7 @@ from spaces.farm.connection import connect
 from spaces_workers.broker.embedded import EmbeddedBroker
 from spaces_workers.broker.find import find_broker
 from spaces_workers.broker.full_disk import mend_after_full_disk
-from tests.harness import wait_until
+from tests.waiting import wait_until
 
 
 def test_a_broker_whose_disk_was_full_starts_again_with_all_that_it_accepted(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.rules import Rules
 from spaces.farm.task import State
 from spaces_workers.worker.heartbeat import Heartbeat
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 
-from .support import Server, claimed, expire_worker, pushed, state_of, wait_until
+from .support import Server, claimed, expire_worker, pushed, state_of
 
 QUICK = Rules(worker_beat=0.05, worker_lease=0.5, client_beat=0.05, client_lease=0.5)
 

@@ -6,8 +6,9 @@ import pytest
 
 from spaces.farm.queue.outlook import FRESH, HEAD, SAMPLES, Outlook, Place
 from spaces.farm.queue.queue import Queue
+from tests.waiting import wait_until
 
-from .support import claimed, pushed, wait_until
+from .support import claimed, pushed
 
 WHOLE = {"sizes": ["large", "xlarge"]}
 

@@ -15,8 +15,9 @@ from spaces.farm.queue.queue import Queue
 from spaces.farm.stream.entries import entry_of, events_of
 from spaces_workers.gateway.outlet import Outlet
 from spaces_workers.gateway.relay import Forwarding, Reader, Relay
+from tests.waiting import wait_until
 
-from .support import MESSAGE, claimed, make_task, wait_until
+from .support import MESSAGE, claimed, make_task
 
 EVENTS: list[Event] = [Yielded(Payload(b"%d" % number)) for number in range(5)]
 RESULT = Succeeded(Payload(b"result"))

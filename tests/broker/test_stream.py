@@ -25,9 +25,9 @@ from spaces.farm.stream.inbox import Inbox
 from spaces.farm.stream.writer import WINDOW, EventWriter
 from spaces.farm.subscription import Subscription
 from spaces.farm.task import Lease
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 
-from .support import MESSAGE, Server, claimed, expire_worker, in_thread, make_task, pushed, said, wait_until
+from .support import MESSAGE, Server, claimed, expire_worker, in_thread, make_task, pushed, said
 
 RESULT = Succeeded(Payload(b"result"))
 

@@ -1,101 +1,31 @@
-"""Celery's messages over the ranked queues: kombu and Celery on a real broker, through a unix socket."""
+"""Celery takes tasks from the ranked queues: kombu and Celery on a real broker, through a unix socket."""
 
 from __future__ import annotations
 
 import json
 import logging
-import os
-import time
-from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import replace
-from typing import Any
 
 import pytest
 from celery import Celery
 from celery.worker.request import Request
-from kombu import Connection, Consumer, Exchange
+from kombu import Exchange
 from kombu import Queue as CeleryQueue
-from redis import Redis
 
-from spaces.errors import FarmUnavailable
-from spaces.farm.celery import here, message_form, steps
+from spaces.farm.celery import here
 from spaces.farm.celery.celery_app import make_celery, submit
-from spaces.farm.celery.message_form import RUN, MessageForm
-from spaces.farm.celery.one_connection import OneConnection
-from spaces.farm.celery.sending import Sender
-from spaces.farm.celery.steps import Step
+from spaces.farm.celery.message_form import RUN
 from spaces.farm.connection import connect
-from spaces.farm.events import Cancelled, Failed, Started, Succeeded
-from spaces.farm.payloads.payload import Payload
+from spaces.farm.events import Cancelled, Failed, Started
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.warmth import Warmth
-from spaces.farm.task import Lease, State, Task
+from spaces.farm.task import Lease, State
 from spaces.farm.version import VERSION
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 
-from .support import SIZES, Server, claimed, expire_worker, in_thread, make_task, pushed, said, state_of, wait_until
+from .celery_consumer import RESULT, Worker, drained
+from .support import SIZES, Server, claimed, expire_worker, in_thread, make_task, pushed, said, state_of
 
-RESULT = Succeeded(Payload(b"result"))
-
-
-@pytest.fixture(autouse=True)
-def identity() -> Iterator[None]:
-    """This process is worker w1."""
-    here.identify("w1")
-    yield
-    here.identify("")
-    here.set_warmth(Warmth)
-    here.attend_with(lambda _: None, lambda _: None)
-    here.facts.in_hand.clear()
-    here.facts.settled.clear()
-    here.facts.unheard.clear()
-    here.facts.steps = 0
-
-
-@pytest.fixture
-def app(queue: Queue, broker_url: str) -> Iterator[Celery]:
-    app = make_celery(broker_url)
-    yield app
-    app.close()
-
-
-def drained(connection: Connection, timeout: float = 0.1) -> bool:
-    """Wait for a message, but not for long; always True."""
-    with suppress(TimeoutError):
-        connection.drain_events(timeout=timeout)
-    return True
-
-
-class Worker:
-    """What Celery's consumer does: takes one message at a time."""
-
-    def __init__(self, app: Celery) -> None:
-        self.messages: list[Any] = []
-        self.connection: Connection = app.connection_for_read()
-        self.consumer = Consumer(
-            self.connection,
-            list(app.conf.task_queues),
-            on_message=self.messages.append,
-            accept=["json"],
-            prefetch_count=1,
-        )
-        self.consumer.consume()
-
-    def take(self) -> Any:
-        count = len(self.messages)
-        wait_until(lambda: drained(self.connection) and len(self.messages) > count)
-        return self.messages[-1]
-
-    def close(self) -> None:
-        self.connection.close()
-
-
-@pytest.fixture
-def worker(app: Celery) -> Iterator[Worker]:
-    worker = Worker(app)
-    yield worker
-    worker.close()
+pytestmark = pytest.mark.usefixtures("identity")
 
 
 def test_a_submitted_task_is_delivered_with_its_lease(app: Celery, worker: Worker, queue: Queue) -> None:
@@ -240,90 +170,6 @@ def test_an_idle_worker_is_called_where_another_heard_the_bell(
     worker.messages[-1].ack()
 
 
-class Stepping:
-    """The end of a run, on a thread of its own, in a step of the worker."""
-
-    def __init__(self, queue: Queue) -> None:
-        self._queue = queue
-
-    def end(self, lease: Lease) -> Step:
-        step = steps.begun()
-        assert step is not None
-        _, reply = self._queue.end_and_claim(lease, RESULT, 0.0, 0.0, step.arguments())
-        step.answered(reply)
-        here.settled(lease)
-        return step
-
-
-def test_the_task_that_a_step_has_claimed_is_passed_on_by_the_channel(
-    app: Celery, worker: Worker, queue: Queue
-) -> None:
-    first, second = make_task(estimate=1), make_task(estimate=2)
-    submit(app, first)
-    submit(app, second)
-    message = worker.take()
-    step = Stepping(queue).end(message.properties["lease"])
-    assert step.found is not None
-    assert step.found.lease == Lease(second, "w1", 1)
-    message.ack()
-    drained(worker.connection)  # the channel claims nothing while it has not heard of the step
-    assert len(worker.messages) == 1
-    assert step.finish()
-    assert worker.messages[-1].properties["lease"] == Lease(second, "w1", 1)
-    worker.messages[-1].ack()
-
-
-def test_after_a_step_that_found_nothing_the_channel_waits_for_the_bell_at_once(
-    app: Celery, worker: Worker, queue: Queue
-) -> None:
-    submit(app, make_task())
-    message = worker.take()
-    step = Stepping(queue).end(message.properties["lease"])
-    assert step.found is None
-    message.ack()
-    assert step.finish()
-    before = queue.redis.info("commandstats")["cmdstat_evalsha"]["calls"]
-    thread = in_thread(lambda: drained(worker.connection, 5.0))
-    wait_until(lambda: queue.redis.info("clients")["blocked_clients"] == 1)
-    assert queue.redis.info("commandstats")["cmdstat_evalsha"]["calls"] == before
-    submit(app, make_task())
-    thread.join()
-    assert len(worker.messages) == 2
-
-
-def test_there_is_no_step_while_the_channel_claims_or_consumes_nothing(
-    app: Celery, worker: Worker, queue: Queue
-) -> None:
-    thread = in_thread(lambda: drained(worker.connection, 5.0))
-    wait_until(lambda: queue.redis.info("clients")["blocked_clients"] == 1)
-    assert steps.begun() is None
-    submit(app, make_task())
-    thread.join()
-    worker.consumer.cancel()
-    assert steps.begun() is None
-
-
-def test_a_task_of_a_step_that_celery_cannot_be_told_of_keeps_the_worker_from_claiming(
-    app: Celery, worker: Worker, queue: Queue
-) -> None:
-    """Its connection was lost during the step. The task runs on, and the worker has room for one."""
-    first, second, third = (make_task(estimate=seconds) for seconds in (1, 2, 3))
-    for task in (first, second, third):
-        submit(app, task)
-    message = worker.take()
-    step = Stepping(queue).end(message.properties["lease"])
-    worker.close()
-    assert not step.finish()
-    here.unheard(second.id)
-    other = Worker(app)
-    drained(other.connection)
-    assert (other.messages, state_of(queue, third)) == ([], State.QUEUED)
-    here.over(second.id)
-    queue.end(Lease(second, "w1", 1), RESULT)
-    assert other.take().properties["lease"] == Lease(third, "w1", 1)
-    other.close()
-
-
 def test_a_worker_claims_nothing_while_it_is_busy_with_a_task_that_celery_has_forgotten(
     app: Celery, worker: Worker, queue: Queue
 ) -> None:
@@ -453,83 +299,6 @@ def test_a_process_that_is_no_worker_cannot_take_tasks(app: Celery) -> None:
         Worker(app)
 
 
-def test_only_tasks_of_spaces_are_accepted(app: Celery, queue: Queue) -> None:
-    with pytest.raises(TypeError, match=r"zerofarm\.large takes tasks of Spaces only"):
-        app.send_task("something.else", queue="zerofarm.large")
-    assert queue.depth("large") == 0
-
-
-def test_a_submitted_task_waits_in_the_queue_of_its_size(app: Celery, queue: Queue) -> None:
-    submit(app, make_task(size="xlarge"))
-    assert (queue.depth("large"), queue.depth("xlarge")) == (0, 1)
-    with app.connection_for_read() as connection:
-        assert connection.default_channel.queue_declare("zerofarm.xlarge").message_count == 1
-        assert connection.default_channel.queue_purge("zerofarm.xlarge") == 1
-
-
-@pytest.mark.parametrize(
-    "task",
-    [
-        make_task(summary="7, steps=20"),
-        make_task(space='a "quoted" Space', summary=f'"{message_form._SUMMARY}" \\ {message_form._ID} Grüße 🚀'),
-        replace(make_task(), time_limit=90, size="xlarge"),
-        replace(make_task(), time_limit=0.1, summary=""),
-    ],
-)
-def test_a_form_that_is_filled_in_is_the_message_that_celery_makes(app: Celery, queue: Queue, task: Task) -> None:
-    form = MessageForm.of(app, replace(task, id="another", summary="another", time_limit=1.0))
-    with message_form._drafting() as draft:
-        draft.id = task.id
-        app.send_task(
-            RUN,
-            task_id=task.id,
-            queue=f"zerofarm.{task.size}",
-            shadow=task.label,
-            argsrepr=task.summary,
-            kwargsrepr="",
-            time_limit=task.time_limit,
-            ignore_result=True,
-            declare=[],
-            event_dispatcher=draft,
-        )
-    assert json.loads(form.message(task)) == draft.message
-    assert form.event(task) == draft.event
-
-
-def test_no_event_is_sent_where_celery_is_set_so(app: Celery, queue: Queue) -> None:
-    app.conf.task_send_sent_event = False
-    task = make_task()
-    assert MessageForm.of(app, task).event(task) == {}
-
-
-def test_a_process_that_ends_at_once_still_tells_what_it_sent(app: Celery, queue: Queue) -> None:
-    """Its events are gathered for a moment."""
-    events: list[dict[str, Any]] = []
-    with app.connection_for_read() as first:
-        receiver = app.events.Receiver(first, handlers={"*": events.append})
-        with receiver.consumer_context(wakeup=False) as (connection, _channel, _consumers):
-            wait_until(lambda: drained(connection) and queue.redis.pubsub_numpat())
-            other = make_celery(app.conf.broker_url)
-            tasks = submitted(other, 3)
-            other.close()
-            wait_until(lambda: drained(connection) and len(events) == 3)
-    assert [event["uuid"] for event in events] == [task.id for task in tasks]
-
-
-def test_every_event_names_the_task_as_people_know_it(app: Celery, queue: Queue) -> None:
-    """Celery's own `task-sent`, the only event of a waiting task, names the one task that all Spaces share."""
-    events: list[dict[str, Any]] = []
-    with app.connection_for_read() as first:
-        receiver = app.events.Receiver(first, handlers={"*": events.append})
-        with receiver.consumer_context(wakeup=False) as (connection, _channel, _consumers):
-            wait_until(lambda: drained(connection) and queue.redis.pubsub_numpat())
-            submit(app, make_task(summary="7, steps=20"))
-            wait_until(lambda: drained(connection) and events)
-    assert [(event["type"], event["name"], event["args"]) for event in events] == [
-        ("task-sent", "digits.generate", "7, steps=20")
-    ]
-
-
 def test_queues_without_rank_are_kept_as_kombu_keeps_them(app: Celery, worker: Worker, queue: Queue) -> None:
     plain = CeleryQueue("plain", Exchange(""), routing_key="plain")
     worker.consumer.add_queue(plain)
@@ -614,54 +383,3 @@ def test_a_broker_that_was_away_between_two_tasks_is_not_noticed(server: Server)
     with connect(server.url) as redis:
         assert state_of(Queue(redis), task) is State.QUEUED
     app.close()
-
-
-@pytest.fixture(params=[Redis, OneConnection])
-def sender(broker_url: str, request: pytest.FixtureRequest) -> Iterator[Sender]:
-    with connect(broker_url) as redis:
-        yield Sender(lambda: request.param(connection_pool=redis.connection_pool, single_connection_client=True))
-
-
-def test_an_answer_that_nobody_waited_for_is_not_taken_for_that_of_the_next_push(sender: Sender, queue: Queue) -> None:
-    task = make_task()
-    connection = sender.connected_queue().redis.connection
-    assert connection is not None
-    connection.send_command("PING")  # type: ignore[no-untyped-call] # redis-py's own
-    wait_until(connection.can_read)
-    assert sender.connected_queue().push(task, b"{}")
-    assert not sender.connected_queue().push(task, b"{}")
-
-
-def test_a_fork_does_not_speak_on_the_connection_of_its_parent(
-    sender: Sender, queue: Queue, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    parents = sender.connected_queue().redis.connection
-    assert sender.connected_queue().redis.connection is parents
-    child = os.getpid() + 1
-    monkeypatch.setattr(os, "getpid", lambda: child)
-    assert sender.connected_queue().redis.connection is not parents
-    assert sender.connected_queue().push(make_task(), b"{}")
-
-
-def test_a_caller_whose_broker_is_away_is_told_within_seconds(server: Server) -> None:
-    app = make_celery(server.url)
-    server.kill()
-    began = time.monotonic()
-    with pytest.raises(FarmUnavailable, match=r"digits\.generate was not queued: the broker takes no tasks now"):
-        submit(app, make_task())
-    assert time.monotonic() - began < 60
-    app.close()
-
-
-def submitted(app: Celery, count: int) -> list[Task]:
-    tasks = [make_task() for _ in range(count)]
-    for task in tasks:
-        submit(app, task)
-    return tasks
-
-
-def test_submitting_from_many_threads_loses_nothing(app: Celery, queue: Queue) -> None:
-    threads = [in_thread(lambda: submitted(app, 10)) for _ in range(20)]
-    for thread in threads:
-        thread.join()
-    assert queue.depth("large") == 200

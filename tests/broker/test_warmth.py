@@ -7,8 +7,9 @@ import pytest
 from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.warmth import INDIFFERENT, MOST_KNOWN, Warmth
 from spaces.farm.task import Task
+from tests.waiting import wait_until
 
-from .support import SIZES, expire_worker, pushed, state_of, wait_until
+from .support import SIZES, expire_worker, pushed, state_of
 
 HOLD = 0.2
 WARM = Warmth({"chat": 0.0}, unseen=5.0)

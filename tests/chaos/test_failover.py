@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from chaos.brokers import Brokers
-from tests.harness import Farm, wait_until
+from tests.harness import Farm
 from tests.processes.test_deaths import running
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 
 
 def test_a_stream_and_waiting_tasks_go_on_after_a_failover(replicated: Farm, brokers: Brokers) -> None:

@@ -12,9 +12,9 @@ from chaos.brokers import Brokers
 from chaos.relay import Relay
 from spaces.farm.connection import connect
 from spaces.farm.subscription import Subscription
-from tests.harness import Farm, wait_until
+from tests.harness import Farm
 from tests.processes.test_deaths import running
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 
 #: Seconds that half a minute of silence, which such a connection took before, must not fit into.
 SOON = 20.0

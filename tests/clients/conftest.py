@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.test_up import Up, serving
-from tests.harness import SPACES, wait_until
+from tests.harness import SPACES
+from tests.waiting import wait_until
 
 collect_ignore_glob = [] if "TEST_CLIENTS" in os.environ else ["test_*.py"]
 

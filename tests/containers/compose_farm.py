@@ -15,7 +15,7 @@ from pathlib import Path
 
 from gradio_client import Client
 
-from tests.harness import wait_until
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 URL = "http://127.0.0.1:7860"

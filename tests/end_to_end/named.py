@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.end_to_end.test_up import Up
-from tests.harness import wait_until
+from tests.waiting import wait_until
 
 #: A name that browsers find by themselves, and that is no name of this host.
 DOMAIN = "farm.localhost"

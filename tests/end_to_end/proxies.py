@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import free_port, wait_until
-from tests.waiting import PATIENCE
+from tests.harness import free_port
+from tests.waiting import PATIENCE, wait_until
 
 NGINX = """
 daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/error.log;

@@ -16,8 +16,8 @@ from spaces.farm.page_addresses import Pages
 from spaces.farm.queue.counters.history import read_history
 from spaces.farm.queue.status import StatusReader
 from spaces.farm.task import State
-from tests.harness import Farm, wait_until
-from tests.waiting import PATIENCE
+from tests.harness import Farm
+from tests.waiting import PATIENCE, wait_until
 
 
 def ran(farm: Farm, *arguments: str) -> str:

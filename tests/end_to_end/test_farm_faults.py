@@ -14,7 +14,8 @@ from spaces.farm.queue.rules import Rules
 from spaces.farm.queue.task_state import TaskState
 from spaces.farm.task import State
 from tests.end_to_end.pages import CLIENT, WORKER, fails, refused
-from tests.harness import Farm, wait_until
+from tests.harness import Farm
+from tests.waiting import wait_until
 
 
 def test_a_visitor_reads_that_a_task_was_lost_with_its_workers(own_farm: Farm, tmp_path: Path) -> None:

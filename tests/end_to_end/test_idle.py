@@ -18,8 +18,8 @@ from gradio_client import Client
 import spaces
 from spaces_workers.up.door.address import find_caddy
 from tests.end_to_end.test_up import Up
-from tests.harness import SPACES, wait_until
-from tests.waiting import PATIENCE
+from tests.harness import SPACES
+from tests.waiting import PATIENCE, wait_until
 
 #: A Space that remembers its visitors: Gradio keeps a connection to each of them.
 COUNTING = """

@@ -18,8 +18,7 @@ import spaces
 from tests.end_to_end.pages import called
 from tests.end_to_end.test_idle import COUNTING, IDLE_AFTER, SETTINGS, as_browser
 from tests.end_to_end.test_up import Up, serving
-from tests.harness import wait_until
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 
 SPEAKING = """
 import gradio as gr

@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.harness import SPACES, farm, free_port, wait_until
-from tests.waiting import PATIENCE
+from tests.harness import SPACES, farm, free_port
+from tests.waiting import PATIENCE, wait_until
 
 #: What each kind of input is sent in the API; others get their defaults.
 SAMPLES = {"Textbox": "hello", "Api": "Ada"}

@@ -23,8 +23,8 @@ from spaces.farm.page_addresses import Page, Pages, pages_path
 from spaces.farm.task import State
 from spaces_app.home.metrics.catalogue import METRICS, Metric
 from spaces_workers.setup.metrics_token import keep_metrics_token
-from tests.harness import SPACES, Farm, configured_farm, free_port, wait_until
-from tests.waiting import PATIENCE
+from tests.harness import SPACES, Farm, configured_farm, free_port
+from tests.waiting import PATIENCE, wait_until
 
 FILES = Path(__file__).parents[2] / "deploy" / "prometheus"
 

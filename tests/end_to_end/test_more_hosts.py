@@ -12,8 +12,8 @@ import psutil
 from spaces.farm.connection import connect
 from spaces.farm.queue.queue import Queue
 from tests.end_to_end.test_up import Up, serving, without_a_farm, zerofarm
-from tests.harness import SPACES, START_PATIENCE, free_port, wait_until
-from tests.waiting import PATIENCE
+from tests.harness import SPACES, free_port
+from tests.waiting import PATIENCE, START_PATIENCE, wait_until
 
 
 @contextmanager

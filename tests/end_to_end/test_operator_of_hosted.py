@@ -14,7 +14,7 @@ from tests.end_to_end.hosted import said, write_space
 from tests.end_to_end.test_hosting import done, farm, url_of
 from tests.end_to_end.test_operator_page import browser, logged_in, person, row
 from tests.end_to_end.test_up import Up
-from tests.harness import wait_until
+from tests.waiting import wait_until
 
 __all__ = ["browser", "farm", "person"]  # fixtures
 

@@ -21,8 +21,8 @@ from spaces.farm.queue.control.controls import drained, pinned, terms
 from spaces.farm.task import State
 from spaces_workers.setup.operators import keep_operators, login_path, set_account
 from tests.end_to_end.browsers import chromium, window
-from tests.harness import SPACES, Farm, configured_farm, free_port, wait_until
-from tests.waiting import PATIENCE
+from tests.harness import SPACES, Farm, configured_farm, free_port
+from tests.waiting import PATIENCE, wait_until
 
 #: The home page names the operator's visitors only by a part of their names.
 SETTINGS = """

@@ -21,8 +21,8 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from tests.end_to_end.test_web import browsing, states
-from tests.harness import SPACES, Farm, wait_until
-from tests.waiting import PATIENCE
+from tests.harness import SPACES, Farm
+from tests.waiting import PATIENCE, wait_until
 
 Visit = Callable[[str], Client]
 

@@ -20,8 +20,8 @@ from spaces.farm.queue.quota import Ledger
 from spaces.farm.task import State
 from spaces_workers.cli import main
 from tests.end_to_end.pages import called, refused
-from tests.harness import Farm, configured_farm, wait_until
-from tests.waiting import PATIENCE
+from tests.harness import Farm, configured_farm
+from tests.waiting import PATIENCE, wait_until
 
 EXCEEDED = "ZeroGPU quota exceeded"
 

@@ -11,7 +11,8 @@ from gradio_client import Client
 from gradio_client.client import Job
 
 from tests.end_to_end.pages import CLIENT, WORKER, fails, refused
-from tests.harness import Farm, configured_farm, wait_until
+from tests.harness import Farm, configured_farm
+from tests.waiting import wait_until
 
 SETTINGS = """
 [limits]

@@ -12,8 +12,8 @@ import psutil
 import pytest
 
 from tests.end_to_end.pages import called
-from tests.harness import GRADIO, Farm, farm, free_port, wait_until
-from tests.waiting import PATIENCE
+from tests.harness import GRADIO, Farm, farm, free_port
+from tests.waiting import PATIENCE, wait_until
 
 PAGE = """
 import asyncio, os, threading, time

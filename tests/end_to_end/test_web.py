@@ -16,8 +16,8 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 
 from spaces.farm.task import State
-from tests.harness import Farm, wait_until
-from tests.waiting import PATIENCE
+from tests.harness import Farm
+from tests.waiting import PATIENCE, wait_until
 
 QUEUE = "ZeroGPU queue"
 

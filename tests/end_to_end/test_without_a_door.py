@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from tests.end_to_end.test_up import Up, serving
-from tests.harness import SPACES, wait_until
+from tests.harness import SPACES
+from tests.waiting import wait_until
 
 #: `zerofarm`, which finds no Caddy.
 WITHOUT_CADDY = """

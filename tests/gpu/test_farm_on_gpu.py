@@ -16,7 +16,8 @@ from spaces.errors import TimeLimitExceeded
 from spaces_workers.gpu import devices
 from spaces_workers.gpu.devices import GIB, Device
 from spaces_workers.gpu.probe import problem_of
-from tests.harness import Farm, farm, wait_until
+from tests.harness import Farm, farm
+from tests.waiting import wait_until
 
 DEMOS = Path(__file__).parents[2] / "app" / "spaces_app" / "demos"
 

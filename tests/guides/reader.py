@@ -16,8 +16,8 @@ from gradio_client import Client
 from spaces.farm.queue.settings import FILE
 from tests.end_to_end.test_up import without_a_farm
 from tests.guides.blocks import parts
-from tests.harness import free_port, wait_until
-from tests.waiting import PATIENCE
+from tests.harness import free_port
+from tests.waiting import PATIENCE, wait_until
 
 _STEP = re.compile(r"Save this as `([^`]+)`:\n\n```\w+\n(.*?)^```$|^```(console|diff)\n(.*?)^```$", re.M | re.S)
 

@@ -15,8 +15,8 @@ import pytest
 from tests.end_to_end.test_up import Up, without_a_farm
 from tests.guides.blocks import block, blocks
 from tests.guides.farms import of_farm
-from tests.harness import free_port, wait_until
-from tests.waiting import PATIENCE
+from tests.harness import free_port
+from tests.waiting import PATIENCE, wait_until
 
 GUIDE = "calling.md"
 

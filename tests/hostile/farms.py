@@ -21,7 +21,8 @@ from spaces.farm.queue.status import StatusReader
 from spaces_workers.gateway.place import address_of
 from spaces_workers.sandbox.description import Level
 from tests.end_to_end.test_up import Up
-from tests.harness import SPACES, wait_until
+from tests.harness import SPACES
+from tests.waiting import wait_until
 
 #: Where the Space makes its attempts: names of its page's endpoints.
 PLACES = ("import_of_page", "import_of_zygote", "page", "gpu")

@@ -8,9 +8,9 @@ import pytest
 
 from spaces.farm.page_addresses import Pages
 from spaces.farm.queue.status import StatusReader
-from tests.harness import SPACES, Farm, farm, wait_until
+from tests.harness import SPACES, Farm, farm
 from tests.libraries.conftest import serve
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 
 SETTINGS = """
 [isolation]

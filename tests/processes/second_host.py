@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from spaces_workers.broker.server_settings import Listen
-from tests.harness import FARM_KEY, START_PATIENCE, Farm, farm, free_port, wait_until
-from tests.waiting import PATIENCE
+from tests.harness import FARM_KEY, Farm, farm, free_port
+from tests.waiting import PATIENCE, START_PATIENCE, wait_until
 
 COMMAND = [sys.executable, "-m", "spaces_workers.cli"]
 OTHER_KEY = bytes(range(32, 64))

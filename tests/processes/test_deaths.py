@@ -13,8 +13,8 @@ from spaces.errors import ScriptFailed
 from spaces.farm.task import State
 from spaces_workers.nursery import roster
 from spaces_workers.worker.main import DEVICE_LOST
-from tests.harness import SPACES, Farm, wait_until
-from tests.waiting import PATIENCE
+from tests.harness import SPACES, Farm
+from tests.waiting import PATIENCE, wait_until
 
 
 def running(farm: Farm, task: str) -> bool:

@@ -12,8 +12,8 @@ import pytest
 import spaces
 from spaces.errors import ChildCrashed, TaskCancelled, TimeLimitExceeded
 from spaces.farm.task import State
-from tests.harness import Farm, wait_until
-from tests.waiting import PATIENCE
+from tests.harness import Farm
+from tests.waiting import PATIENCE, wait_until
 
 
 def pid_in(path: Path) -> int:

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 
 from spaces.web.descriptors import MOST
-from tests.harness import Farm, wait_until
-from tests.waiting import PATIENCE
+from tests.harness import Farm
+from tests.waiting import PATIENCE, wait_until
 
 
 def test_a_worker_out_of_descriptors_recovers_and_fills_no_disk(own_farm: Farm) -> None:

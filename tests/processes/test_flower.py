@@ -30,8 +30,8 @@ from spaces.farm.size import Size
 from spaces.farm.task import State
 from spaces.web.handle import TaskHandle
 from spaces_workers.flower.ends import Ends
-from tests.harness import Farm, wait_until
-from tests.waiting import PATIENCE
+from tests.harness import Farm
+from tests.waiting import PATIENCE, wait_until
 
 LOGIN = "operator:a-password"
 NODE = "cpu0@test-host"

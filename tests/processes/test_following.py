@@ -15,8 +15,8 @@ from spaces.farm.celery.celery_app import make_celery
 from spaces.farm.queue.control.controls import Controls
 from spaces.farm.queue.queue import Queue
 from spaces.web.handle import TaskHandle
-from tests.harness import Farm, wait_until
-from tests.waiting import PATIENCE
+from tests.harness import Farm
+from tests.waiting import PATIENCE, wait_until
 
 #: The events of a task that a worker sends for Flower.
 TOLD = ["task-received", "task-started", "task-succeeded"]

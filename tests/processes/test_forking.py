@@ -9,8 +9,8 @@ import pytest
 
 from spaces.errors import ChildCrashed, TimeLimitExceeded
 from spaces.farm import log_files
-from tests.harness import SPACES, Farm, farm, wait_until
-from tests.waiting import PATIENCE
+from tests.harness import SPACES, Farm, farm
+from tests.waiting import PATIENCE, wait_until
 
 
 @pytest.fixture(scope="module")

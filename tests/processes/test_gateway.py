@@ -24,9 +24,9 @@ from spaces.farm import wire
 from spaces.farm.links import messages as says
 from spaces.farm.links.frames import HEADER
 from spaces.farm.task import LOAD, State, Task
-from tests.harness import Farm, wait_until
+from tests.harness import Farm
 from tests.processes.gateway_line import bare_page, task_of
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 
 
 @pytest.fixture(scope="module")

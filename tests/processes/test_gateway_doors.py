@@ -11,9 +11,9 @@ import pytest
 from spaces.farm.links import messages as says
 from spaces_workers.gateway import orders
 from spaces_workers.gateway.place import Gate, orders_of, socket_of
-from tests.harness import Farm, wait_until
+from tests.harness import Farm
 from tests.processes.gateway_line import bare_page
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 
 FAULTS = Gate("faults", "faults", os.getuid())
 SECOND = Gate("faults.2", "faults", os.getuid(), serves=False)

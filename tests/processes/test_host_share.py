@@ -14,7 +14,8 @@ from spaces.farm.queue.control.controls import Controls
 from spaces_workers.nursery import roster
 from spaces_workers.worker.gpu_memory.host_listing import HostListing
 from spaces_workers.worker.gpu_memory.host_share import zygote_bytes
-from tests.harness import SPACES, START_PATIENCE, Farm, farm, wait_until
+from tests.harness import SPACES, Farm, farm
+from tests.waiting import START_PATIENCE, wait_until
 
 MEGABYTES = 120
 BYTES = MEGABYTES << 20

@@ -23,8 +23,8 @@ from spaces_workers.doctor.space import examine_space
 from spaces_workers.isolation import IsolationError, SpaceEnvironment, farm_environment, prepare
 from spaces_workers.setup import process_environment
 from spaces_workers.setup.served_space import served_space
-from tests.harness import FARM_KEY, SPACES, Farm, wait_until
-from tests.waiting import PATIENCE
+from tests.harness import FARM_KEY, SPACES, Farm
+from tests.waiting import PATIENCE, wait_until
 
 Make = Callable[..., SpaceEnvironment]
 

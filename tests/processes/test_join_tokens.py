@@ -16,7 +16,7 @@ from spaces_workers.joining.invitations import Invitations
 from spaces_workers.joining.join_token import JoinToken
 from spaces_workers.joining.ticket import Ticket
 from spaces_workers.setup.farm_key import fingerprint
-from tests.harness import FARM_KEY, Farm, wait_until
+from tests.harness import FARM_KEY, Farm
 from tests.processes.second_host import (
     Host,
     made_token,
@@ -26,6 +26,7 @@ from tests.processes.second_host import (
     token_of,
     zerofarm,
 )
+from tests.waiting import wait_until
 
 __all__ = ["open_farm", "port", "second"]  # fixtures
 

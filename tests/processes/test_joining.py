@@ -20,7 +20,7 @@ from spaces.farm.queue.control.audit import Audit
 from spaces.farm.version import VERSION
 from spaces_workers.joining.join_token import JoinToken
 from spaces_workers.setup.farm_key import fingerprint
-from tests.harness import FARM_KEY, START_PATIENCE, Farm, free_port, wait_until
+from tests.harness import FARM_KEY, Farm, free_port
 from tests.processes.second_host import (
     COMMAND,
     OTHER_KEY,
@@ -32,7 +32,7 @@ from tests.processes.second_host import (
     second,
     token_of,
 )
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, START_PATIENCE, wait_until
 
 __all__ = ["open_farm", "port", "second"]  # fixtures
 

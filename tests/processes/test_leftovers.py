@@ -19,8 +19,8 @@ from spaces.errors import TaskCancelled, TimeLimitExceeded
 from spaces.farm.payloads.shared_memory import SharedMemoryStore
 from spaces.farm.queue.keys import PAYLOAD
 from spaces.farm.values.codec import Encoded
-from tests.harness import Farm, wait_until
-from tests.waiting import PATIENCE
+from tests.harness import Farm
+from tests.waiting import PATIENCE, wait_until
 
 SIZE = 2**20
 

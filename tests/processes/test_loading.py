@@ -15,8 +15,8 @@ from spaces.farm.queue.control.audit import Audit
 from spaces.farm.queue.control.controls import ControlFault, Controls
 from spaces.farm.queue.status import StatusReader
 from spaces.farm.task import State, Task
-from tests.harness import SPACES, Farm, wait_until
-from tests.waiting import PATIENCE
+from tests.harness import SPACES, Farm
+from tests.waiting import PATIENCE, wait_until
 
 BROKEN = """
 import spaces

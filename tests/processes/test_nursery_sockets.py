@@ -16,7 +16,7 @@ from spaces.farm import wire
 from spaces_workers.link.messages import Close, ZygoteSpec
 from spaces_workers.nursery import client as nursery
 from spaces_workers.nursery import roster
-from tests.harness import wait_until
+from tests.waiting import wait_until
 
 
 @pytest.fixture

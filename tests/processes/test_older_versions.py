@@ -17,8 +17,8 @@ import pytest
 from spaces.errors import TaskCancelled
 from spaces.farm.task import State
 from spaces.farm.values.signing import derive_space_key
-from tests.harness import FARM_KEY, Farm, farm, wait_until
-from tests.waiting import PATIENCE
+from tests.harness import FARM_KEY, Farm, farm
+from tests.waiting import PATIENCE, wait_until
 
 ROOT = Path(__file__).parents[2]
 

@@ -16,9 +16,8 @@ from spaces_workers.link.die_with_starter import tied
 from spaces_workers.link.kill_on_close import Bond
 from spaces_workers.link.messages import Spawn
 from spaces_workers.setup import process_environment
-from tests.harness import START_PATIENCE, wait_until
 from tests.processes.test_isolation import Make, make, wheel, wheels
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, START_PATIENCE, wait_until
 
 __all__ = ["make", "wheels"]  # fixtures
 

@@ -18,9 +18,9 @@ from spaces.farm.queue.queue import Queue
 from spaces.farm.queue.rules import Rules
 from spaces.farm.task import Task
 from spaces_workers.broker.embedded import EmbeddedBroker
-from tests.harness import Farm, wait_until
+from tests.harness import Farm
 from tests.processes.test_deaths import running
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 
 
 def task_of(client: spaces.Farm, function: str, *args: object) -> Task:

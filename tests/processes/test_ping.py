@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import FARM_KEY, Farm, wait_until
-from tests.waiting import PATIENCE
+from tests.harness import FARM_KEY, Farm
+from tests.waiting import PATIENCE, wait_until
 
 
 def ping(farm: Farm, seconds: int = 60) -> subprocess.CompletedProcess[str]:

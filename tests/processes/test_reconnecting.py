@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from spaces.web.handle import TaskHandle
-from tests.harness import Farm, wait_until
-from tests.waiting import PATIENCE
+from tests.harness import Farm
+from tests.waiting import PATIENCE, wait_until
 
 
 def test_a_worker_that_connects_again_while_it_makes_a_child_takes_no_second_task(own_farm: Farm) -> None:

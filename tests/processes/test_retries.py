@@ -17,9 +17,9 @@ from spaces.farm.queue.rules import Rules
 from spaces.farm.task import State
 from spaces.web.handle import TaskHandle
 from spaces_workers.nursery import client as nursery
-from tests.harness import Farm, wait_until
+from tests.harness import Farm
 from tests.processes.test_deaths import processes, running
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 
 #: A script that takes as long as the test wants, and notes each process that runs it.
 SCRIPT = """

@@ -19,8 +19,8 @@ from spaces.farm.page_addresses import Pages
 from spaces.farm.queue.control.controls import ControlFault, Controls
 from spaces.farm.queue.status import StatusReader
 from spaces_workers.gpu.standin_memory import StandInMemory
-from tests.harness import SPACES, Farm, farm, wait_until
-from tests.waiting import PATIENCE
+from tests.harness import SPACES, Farm, farm
+from tests.waiting import PATIENCE, wait_until
 
 MEGABYTES = 40
 BYTES = MEGABYTES << 20

@@ -13,8 +13,8 @@ import pytest
 
 from spaces.farm.queue.control.controls import Controls, drained
 from spaces_workers.link.service_manager import VARIABLE
-from tests.harness import FARM_KEY, Farm, wait_until
-from tests.waiting import PATIENCE
+from tests.harness import FARM_KEY, Farm
+from tests.waiting import PATIENCE, wait_until
 
 COMMAND = [sys.executable, "-m", "spaces_workers.cli"]
 

@@ -14,8 +14,8 @@ import pytest
 import spaces
 from spaces.errors import ChildCrashed, EncodingError, RefusedError, TaskCancelled, TimeLimitExceeded
 from spaces.farm.task import State
-from tests.harness import Farm, wait_until
-from tests.waiting import PATIENCE
+from tests.harness import Farm
+from tests.waiting import PATIENCE, wait_until
 
 
 def call(client: spaces.Farm, function: str, *args: object) -> object:

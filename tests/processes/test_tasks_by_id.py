@@ -12,8 +12,8 @@ import spaces
 from spaces.errors import RefusedError
 from spaces.farm.task import State
 from spaces.farm.values.signing import derive_space_key
-from tests.harness import FARM_KEY, Farm, wait_until
-from tests.waiting import PATIENCE
+from tests.harness import FARM_KEY, Farm
+from tests.waiting import PATIENCE, wait_until
 
 
 def test_a_task_is_found_again_while_it_runs(shared_farm: Farm, client: spaces.Farm) -> None:

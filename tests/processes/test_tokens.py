@@ -28,9 +28,9 @@ from spaces.farm.values.signing import derive_space_key
 from spaces.farm.version import VERSION
 from spaces_workers.gateway.admission import MOST_OF_A_TOKEN
 from spaces_workers.gateway.tokens import Tokens, Use
-from tests.harness import FARM_KEY, SPACES, START_PATIENCE, Farm, free_port, wait_until
+from tests.harness import FARM_KEY, SPACES, Farm, free_port
 from tests.processes.gateway_line import BarePage, task_of
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, START_PATIENCE, wait_until
 
 DAY = 24 * 3600.0
 

@@ -8,7 +8,7 @@ import subprocess
 from spaces.farm.task import State
 from spaces_workers.setup.farm_key import fingerprint
 from spaces_workers.worker.dismissal import LOGIN_REFUSED
-from tests.harness import FARM_KEY, START_PATIENCE, Farm, wait_until
+from tests.harness import FARM_KEY, Farm
 from tests.processes.second_host import (
     COMMAND,
     OTHER_KEY,
@@ -18,7 +18,7 @@ from tests.processes.second_host import (
     second,
     token_of,
 )
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, START_PATIENCE, wait_until
 
 __all__ = ["open_farm", "port", "second"]  # fixtures
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.harness import free_port, wait_until
+from tests.harness import free_port
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,8 +7,7 @@ import time
 
 from spaces_workers.worker.run.alarms import Alarms
 from spaces_workers.worker.run.attendants import Attendants
-from tests.harness import wait_until
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 
 
 def test_alarms_ring_in_the_order_of_their_moments_whatever_the_order_in_which_they_are_set() -> None:

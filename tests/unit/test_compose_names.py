@@ -16,8 +16,8 @@ import pytest
 
 from spaces_workers.setup.ports import INSIDE, Ports
 from spaces_workers.up.door.address import find_caddy
-from tests.harness import wait_until
 from tests.unit.test_space_names import Echo
+from tests.waiting import wait_until
 
 DOMAIN = "farm.example"
 

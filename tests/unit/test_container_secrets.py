@@ -21,8 +21,9 @@ from spaces_workers.gateway.tokens import Tokens
 from spaces_workers.setup.farm_key import farm_key
 from spaces_workers.setup.secret_file import SecretMissing
 from tests.broker.support import claimed, pushed
-from tests.harness import free_port, wait_until
+from tests.harness import free_port
 from tests.unit.command_run import Run
+from tests.waiting import wait_until
 
 
 @pytest.fixture(autouse=True)

@@ -31,8 +31,7 @@ from spaces_workers.up.log_tail import LogTail
 from spaces_workers.up.process import Command, Process
 from spaces_workers.up.process import Fork as Forked
 from spaces_workers.up.readiness import listens
-from tests.harness import wait_until
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 
 # --- which Spaces may be forked
 

@@ -15,7 +15,7 @@ from spaces_workers.forking.judgement import Loss
 from spaces_workers.forking.libraries import Fate, Library
 from spaces_workers.forking.native_threads import NativeThread, package_of_file, waits_for_another
 from spaces_workers.forking.own_threads import waiting_threads
-from tests.harness import wait_until
+from tests.waiting import wait_until
 
 
 @pytest.mark.parametrize(

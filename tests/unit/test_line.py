@@ -18,7 +18,7 @@ from spaces.farm.links.gateway_address import SCHEME
 from spaces.farm.links.line import Line
 from spaces.farm.links.messages import Done, Welcome, WriteBlob
 from spaces.farm.version import VERSION
-from tests.harness import wait_until
+from tests.waiting import wait_until
 
 
 @pytest.fixture

@@ -35,9 +35,8 @@ TestSleep = Machine.TestCase
 TestSleep.settings = settings(max_examples=12, stateful_step_count=15)
 
 
-def test_what_has_not_changed_is_not_copied_back(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
-    same, changed = torch.randn(1000), torch.randn(2000)
-    bed.put(same, changed)
+def fetches(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The bytes of each storage that is copied to the host from now on."""
     fetched: list[int] = []
     fetch = bed.card.fetch
 
@@ -46,6 +45,13 @@ def test_what_has_not_changed_is_not_copied_back(bed: Bed, monkeypatch: pytest.M
         fetch(storage, into, pinned=pinned)
 
     monkeypatch.setattr(bed.card, "fetch", noted)
+    return fetched
+
+
+def test_what_has_not_changed_is_not_copied_back(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    same, changed = torch.randn(1000), torch.randn(2000)
+    bed.put(same, changed)
+    fetched = fetches(bed, monkeypatch)
     bed.nap()
     bed.nap()
     changed.data[7] += 1  # version counters do not see it
@@ -147,14 +153,7 @@ def test_a_save_that_is_halted_goes_on_from_there(bed: Bed, monkeypatch: pytest.
     bed.put(*tensors)
     driver = Driver()
     sleeper = Sleeper(bed.card, driver)
-    fetched: list[int] = []
-    fetch = bed.card.fetch
-
-    def noted(storage: Any, into: Any, *, pinned: bool) -> None:
-        fetched.append(storage.nbytes())
-        fetch(storage, into, pinned=pinned)
-
-    monkeypatch.setattr(bed.card, "fetch", noted)
+    fetched = fetches(bed, monkeypatch)
     for kept in range(1, 5):
         with pytest.raises(Halted):
             sleeper.save(pinned=True, halted=lambda enough=kept: len(fetched) == enough)  # type: ignore[misc]

@@ -25,8 +25,8 @@ from spaces_workers.up.door.chosen import DoorOptions, chosen_door, note_spaces_
 from spaces_workers.up.door.lookup import Lookup, Place
 from spaces_workers.up.hosting.affinity import Request
 from spaces_workers.up.reports import Note, Report
-from tests.harness import wait_until
 from tests.unit.test_fuzzing_of_visits import running_loop
+from tests.waiting import wait_until
 
 DOMAIN = "farm.example"
 

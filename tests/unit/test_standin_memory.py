@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from spaces_workers.gpu.standin_memory import OutOfMemoryError, StandInMemory, started_at
-from tests.harness import wait_until
+from tests.waiting import wait_until
 
 _HOLDER = """
 import sys, time

@@ -23,8 +23,8 @@ from spaces.farm.task import State
 from spaces.servers import streamed_generators
 from spaces.testing import InMemoryFarm
 from spaces_workers.setup.ports import Ports
-from tests.harness import wait_until
 from tests.unit.test_launch import launched
+from tests.waiting import wait_until
 
 
 @pytest.fixture(autouse=True)

@@ -14,8 +14,7 @@ from spaces.farm.task import FunctionName, Task
 from spaces.web import waiting_room
 from spaces.web.waiting import WAITING, Rolls, Wait
 from spaces.web.waiting_room import WaitingRoom
-from tests.harness import wait_until
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 
 
 class Page:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeAlias, TypeGuard
 
 #: By key, whether a value is allowed, and what it must be, in words. Any: parsed TOML.
@@ -14,13 +14,19 @@ def checked(tables: Mapping[str, Any], name: str, allowed: Checks) -> dict[str, 
     table = tables.get(name, {})
     if not isinstance(table, dict):
         raise ValueError(f"{name} must be a table, [{name}], got {table!r}")
+    refuse_others(name, table, allowed)
     for key, value in table.items():
-        if key not in allowed:
-            raise ValueError(f"[{name}] has an unknown {key!r}; it may have {', '.join(allowed)}")
         fits, words = allowed[key]
         if not fits(value):
             raise ValueError(f"[{name}] {key} must be {words}, got {value!r}")
     return table
+
+
+def refuse_others(name: str, table: Mapping[str, Any], known: Collection[str]) -> None:  # Any: parsed TOML
+    """Raise ValueError for the first key of a table that is not known."""
+    for key in table:
+        if key not in known:
+            raise ValueError(f"[{name}] has an unknown {key!r}; it may have {', '.join(known)}")
 
 
 def is_text(value: object) -> bool:

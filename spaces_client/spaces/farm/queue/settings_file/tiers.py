@@ -20,13 +20,14 @@ A missing key, or a tier without a table, means no limit. `docs/quotas.md` has t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from typing import Any, TypeVar
 
 from spaces.errors import RefusedError
 from spaces.farm.queue.settings_file.allowed import Number
+from spaces.farm.queue.settings_file.checks import refuse_others
 
 T = TypeVar("T")
 
@@ -62,7 +63,7 @@ class QuotaRules:
     def from_tables(cls, tables: Mapping[str, Any]) -> QuotaRules:  # Any, here and below: parsed TOML
         """The rules in the parsed settings; other tables are ignored. Raises ValueError, which names the setting."""
         quota, usual = _table(tables, "quota", "[quota]"), cls()
-        _refuse_others("quota", quota, ("enabled", "half_life", "usage_weight", "trusted_proxies"))
+        refuse_others("quota", quota, ("enabled", "half_life", "usage_weight", "trusted_proxies"))
         tiers = {name: _tier(name, table) for name, table in _table(tables, "tiers", "[tiers]").items()}
         visitors = _table(tables, "visitors", "[visitors]")
         return cls(
@@ -92,7 +93,7 @@ def visitor_name(given: str) -> str:
 def _tier(name: str, given: object) -> Tier:
     where = f"[tiers.{name}]"
     table = _value(where, given, dict)
-    _refuse_others(f"tiers.{name}", table, ("daily", "longest", "parallel"))
+    refuse_others(f"tiers.{name}", table, ("daily", "longest", "parallel"))
     return Tier(
         name,
         daily=_number(f"{where} daily", table["daily"]) if "daily" in table else None,
@@ -123,12 +124,6 @@ def _proxies(given: object) -> tuple[str, ...]:
 def _table(tables: Mapping[str, Any], name: str, where: str) -> Mapping[str, Any]:
     found: Mapping[str, Any] = _value(where, tables.get(name, {}), dict)
     return found
-
-
-def _refuse_others(where: str, table: Mapping[str, Any], known: Sequence[str]) -> None:
-    for name in table:
-        if name not in known:
-            raise ValueError(f"[{where}] has an unknown {name!r}; it may have {', '.join(known)}")
 
 
 def _number(name: str, value: Any, least: float = 0.0) -> float:
